@@ -1,0 +1,49 @@
+//! What a player sees of the bytes: a sized, random-access source whose waits can be ended from outside.
+
+use std::time::Duration;
+
+/// Random access to one rendition whose bytes may still be arriving.
+///
+/// Shape: every method takes `&self`; implementations are shared between the streaming thread that reads and the
+/// threads that interrupt. Waiting: only [`read_at`](ByteSource::read_at) may block, never past its deadline.
+pub trait ByteSource: Send + Sync + std::fmt::Debug {
+    /// Exact length in bytes.
+    fn size(&self) -> u64;
+
+    /// Copies bytes from `offset` into `buf` and says how many, waiting until at least one is there.
+    ///
+    /// Answers 0 only at or past the end. Waiting promotes the fetch of the missing range to playback priority.
+    ///
+    /// # Errors
+    /// [`ReadError::Interrupted`] after [`interrupt`](ByteSource::interrupt), [`ReadError::TimedOut`] after
+    /// `deadline`, [`ReadError::Failed`] when the bytes cannot be had.
+    fn read_at(&self, offset: u64, buf: &mut [u8], deadline: Duration) -> Result<usize, ReadError>;
+
+    /// Number of bytes that can be read from `offset` without waiting.
+    fn available_from(&self, offset: u64) -> u64;
+
+    /// Ends every wait at once and makes later reads answer `Interrupted` until [`resume`](ByteSource::resume).
+    fn interrupt(&self);
+
+    /// Lets reads wait again.
+    fn resume(&self);
+}
+
+/// Why a read gave no bytes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// The reader was interrupted on purpose.
+    #[error("read interrupted")]
+    Interrupted,
+    /// Nothing arrived before the deadline.
+    #[error("no byte arrived before the deadline")]
+    TimedOut,
+    /// The bytes cannot be had; the reason names the cause.
+    #[error("bytes unavailable: {reason}")]
+    Failed {
+        /// What went wrong, without personal data.
+        reason: String,
+        /// Whether trying again later may help.
+        retryable: bool,
+    },
+}
