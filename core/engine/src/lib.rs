@@ -3,9 +3,28 @@
 //! An engine is told what happened (`handle_*`) and asked what to do (`poll_*`). Time is an argument, randomness is a
 //! seed, and there is no I/O: the same inputs give the same outputs on every platform, which is why a week of swiping
 //! can be simulated in milliseconds and a bug report can be replayed.
+//!
+//! [`Engine`] is the whole of one feed session; the machines it is made of stand in modules of their own.
 
+pub mod eviction;
+pub mod feed;
+pub mod impression;
+pub mod info;
 mod model;
+pub mod planner;
+mod rng;
+pub mod session;
+pub mod stage;
+#[cfg(test)]
+mod testing;
+pub mod throughput;
 mod time;
 
+pub use feed::{PageFailure, PageRequest, SavedFeed, Step};
+pub use impression::{Exit, Impression, StartClass};
+pub use info::{AudioCodec, Layout, MediaInfo, VideoCodec};
 pub use model::{Asset, Container, Creator, Item, MediaKey, Page, Rendition, Span};
+pub use planner::{DemandId, FetchEnd, Policy, Urgency};
+pub use session::{Conditions, Effect, Engine, EngineConfig, Notice, PlayerFact, Wake};
+pub use stage::PlayerId;
 pub use time::{Millis, Time, Wall};

@@ -1,0 +1,83 @@
+//! What to give up when the cache is over its budget.
+//!
+//! Order: tails before heads, because a head buys the next instant start; within each, the least recently used first.
+//! What is pinned (playing, next in the window, kept offline) is never given up.
+
+use crate::model::{MediaKey, Span};
+
+/// What the store says of one rendition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holding {
+    /// Which rendition.
+    pub key: MediaKey,
+    /// What is held, ascending and disjoint.
+    pub spans: Vec<Span>,
+    /// When it was last read or written, in any unit that grows.
+    pub last_use: u64,
+    /// Whether it must stay.
+    pub pinned: bool,
+}
+
+/// Bytes at the start of a file that count as its head: 128 KiB holds the headers and the first frames of every
+/// rendition measured (first frame after at most 297 KB of a 720p file, a third of it at 480p).
+pub const HEAD_BYTES: u64 = 128 * 1024;
+
+/// The spans to remove so that what remains fits `budget` bytes, in the order of removal.
+#[must_use]
+pub fn evict(holdings: &[Holding], budget: u64) -> Vec<(MediaKey, Span)> {
+    let held: u64 = holdings.iter().flat_map(|h| &h.spans).map(Span::len).sum();
+    let mut excess = held.saturating_sub(budget);
+    let mut order: Vec<&Holding> = holdings.iter().filter(|h| !h.pinned).collect();
+    order.sort_by(|a, b| (a.last_use, &a.key).cmp(&(b.last_use, &b.key)));
+    let tails = order.iter().flat_map(|h| h.spans.iter().rev().map(move |s| (h, Span::new(s.start.max(HEAD_BYTES), s.end))));
+    let heads = order.iter().flat_map(|h| h.spans.iter().rev().map(move |s| (h, Span::new(s.start, s.end.min(HEAD_BYTES)))));
+    let mut plan = Vec::new();
+    for (holding, span) in tails.chain(heads).filter(|(_, s)| !s.is_empty()) {
+        if excess == 0 {
+            break;
+        }
+        excess = excess.saturating_sub(span.len());
+        plan.push((holding.key.clone(), span));
+    }
+    plan
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn holding(name: &str, spans: &[(u64, u64)], last_use: u64, pinned: bool) -> Holding {
+        let spans = spans.iter().map(|&(a, b)| Span::new(a, b)).collect();
+        Holding { key: MediaKey::new(name, "r"), spans, last_use, pinned }
+    }
+
+    #[test]
+    fn tails_of_the_oldest_go_first_and_heads_last() {
+        let k = 1024;
+        let all = [holding("old", &[(0, 512 * k)], 1, false), holding("new", &[(0, 512 * k)], 2, false)];
+        let plan = evict(&all, 700 * k);
+        assert_eq!(plan, vec![(MediaKey::new("old", "r"), Span::new(128 * k, 512 * k))]);
+        let plan = evict(&all, 0);
+        assert_eq!(plan.len(), 4);
+        assert_eq!(plan[1].0, MediaKey::new("new", "r"), "every tail before any head");
+    }
+
+    proptest! {
+        #[test]
+        fn fits_the_budget_unless_pinned(
+            sizes in prop::collection::vec((0u64..1_000_000, 0u64..9, any::<bool>()), 0..12),
+            budget in 0u64..4_000_000,
+        ) {
+            let all: Vec<Holding> = sizes.iter().enumerate()
+                .map(|(i, &(size, used, pinned))| holding(&i.to_string(), &[(0, size)], used, pinned)).collect();
+            let plan = evict(&all, budget);
+            let held: u64 = sizes.iter().map(|s| s.0).sum();
+            let gone: u64 = plan.iter().map(|(_, s)| s.len()).sum();
+            let pinned: u64 = sizes.iter().filter(|s| s.2).map(|s| s.0).sum();
+            prop_assert!(held - gone <= budget.max(pinned));
+            prop_assert!(plan.iter().all(|(k, _)| all.iter().any(|h| h.key == *k && !h.pinned)));
+            if held <= budget { prop_assert!(plan.is_empty()); }
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! What the probe learns of a rendition: the one description that planner, fetcher and player share.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::Span;
+
+/// Where the bytes that describe the tracks are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Layout {
+    /// Progressive MP4 with `moov` before `mdat`.
+    MoovFirst,
+    /// Progressive MP4 with `moov` after `mdat`.
+    MoovLast,
+    /// Fragmented MP4: `moov`, then `moof`/`mdat` pairs.
+    Fragmented,
+}
+
+/// Coding of a video track.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VideoCodec {
+    /// H.264.
+    H264,
+    /// H.265.
+    H265,
+    /// AV1.
+    Av1,
+    /// VP9.
+    Vp9,
+    /// Something else; players refuse it.
+    Other,
+}
+
+/// Coding of an audio track.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AudioCodec {
+    /// AAC.
+    Aac,
+    /// Opus.
+    Opus,
+    /// Something else; players drop the track.
+    Other,
+}
+
+/// The probe's answer for one rendition.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MediaInfo {
+    /// Exact length in bytes.
+    pub size: u64,
+    /// How the file is laid out.
+    pub layout: Layout,
+    /// Length in milliseconds.
+    pub duration_ms: u64,
+    /// Coding of the first video track; `None` without one.
+    pub video: Option<VideoCodec>,
+    /// Picture width in pixels, 0 without video.
+    pub width: u32,
+    /// Picture height in pixels, 0 without video.
+    pub height: u32,
+    /// Clockwise rotation in degrees: 0, 90, 180 or 270.
+    pub rotation: u16,
+    /// Coding of the first audio track; `None` without one.
+    pub audio: Option<AudioCodec>,
+    /// The headers a demuxer reads before any sample, ascending and disjoint.
+    pub headers: Vec<Span>,
+    /// Media time against bytes: `(milliseconds, offset)`, ascending in both. "The first N ms" is the headers plus
+    /// everything up to the first entry at or past N.
+    pub index: Vec<(u64, u64)>,
+}
+
+impl MediaInfo {
+    /// Byte ranges needed to play from `from_ms` to `to_ms`: headers and samples, ascending and disjoint.
+    #[must_use]
+    pub fn ranges(&self, from_ms: u64, to_ms: u64) -> Vec<Span> {
+        let mut spans = self.headers.clone();
+        spans.push(Span::new(self.offset_at(from_ms), self.offset_after(to_ms)));
+        merge(spans)
+    }
+
+    /// The media time up to which playback from `from_ms` runs with only the bytes in `held`; `from_ms` when not even
+    /// the next sample is there. `held` is ascending and disjoint.
+    #[must_use]
+    pub fn playable_until(&self, from_ms: u64, held: &[Span]) -> u64 {
+        if !self.headers.iter().all(|h| covers(held, *h)) {
+            return from_ms;
+        }
+        let start = self.offset_at(from_ms);
+        let end = held.iter().find(|s| s.start <= start && start < s.end).map_or(start, |s| s.end);
+        if end >= self.samples_end() {
+            return self.duration_ms.max(from_ms);
+        }
+        let reached = self.index.partition_point(|&(_, at)| at <= end);
+        reached.checked_sub(1).map_or(from_ms, |i| self.index[i].0).max(from_ms)
+    }
+
+    fn offset_at(&self, ms: u64) -> u64 {
+        match self.index.partition_point(|&(t, _)| t <= ms) {
+            0 => self.index.first().map_or(0, |&(_, at)| at),
+            n => self.index[n - 1].1,
+        }
+    }
+
+    fn offset_after(&self, ms: u64) -> u64 {
+        self.index.get(self.index.partition_point(|&(t, _)| t < ms)).map_or(self.samples_end(), |&(_, at)| at)
+    }
+
+    /// One past the last sample byte: a moov-last file keeps its samples before the headers at its end.
+    fn samples_end(&self) -> u64 {
+        let first_sample = self.index.first().map_or(0, |&(_, at)| at);
+        match self.layout {
+            Layout::MoovLast => {
+                self.headers.iter().map(|h| h.start).filter(|&at| at > first_sample).min().unwrap_or(self.size)
+            }
+            Layout::MoovFirst | Layout::Fragmented => self.size,
+        }
+    }
+}
+
+/// The parts of `wanted` that `held` lacks. Both ascending and disjoint, and so is the answer.
+#[must_use]
+pub fn missing(wanted: &[Span], held: &[Span]) -> Vec<Span> {
+    let mut out = Vec::new();
+    for want in wanted {
+        let mut at = want.start;
+        for have in held.iter().filter(|h| h.end > want.start && h.start < want.end) {
+            if have.start > at {
+                out.push(Span::new(at, have.start.min(want.end)));
+            }
+            at = at.max(have.end);
+        }
+        if at < want.end {
+            out.push(Span::new(at, want.end));
+        }
+    }
+    out
+}
+
+fn covers(held: &[Span], span: Span) -> bool {
+    span.is_empty() || held.iter().any(|h| h.start <= span.start && span.end <= h.end)
+}
+
+pub(crate) fn merge(mut spans: Vec<Span>) -> Vec<Span> {
+    spans.retain(|s| !s.is_empty());
+    spans.sort();
+    let mut out: Vec<Span> = Vec::with_capacity(spans.len());
+    for span in spans {
+        match out.last_mut() {
+            Some(last) if span.start <= last.end => last.end = last.end.max(span.end),
+            _ => out.push(span),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn info(layout: Layout) -> MediaInfo {
+        let (headers, index) = match layout {
+            Layout::MoovLast => (vec![Span::new(0, 40), Span::new(1000, 1100)], vec![(0, 40), (500, 500), (900, 900)]),
+            _ => (vec![Span::new(0, 100)], vec![(0, 100), (500, 500), (900, 900)]),
+        };
+        MediaInfo {
+            size: 1100,
+            layout,
+            duration_ms: 1000,
+            video: Some(VideoCodec::H264),
+            width: 2,
+            height: 2,
+            rotation: 0,
+            audio: None,
+            headers,
+            index,
+        }
+    }
+
+    #[test]
+    fn first_milliseconds_are_headers_and_samples() {
+        assert_eq!(info(Layout::MoovFirst).ranges(0, 500), vec![Span::new(0, 500)]);
+        assert_eq!(info(Layout::MoovLast).ranges(0, 500), vec![Span::new(0, 500), Span::new(1000, 1100)]);
+        assert_eq!(info(Layout::MoovLast).ranges(0, 5000), vec![Span::new(0, 1100)]);
+        assert_eq!(info(Layout::MoovFirst).ranges(600, 700), vec![Span::new(0, 100), Span::new(500, 900)]);
+    }
+
+    #[test]
+    fn playable_needs_headers_and_counts_what_follows() {
+        let i = info(Layout::MoovLast);
+        assert_eq!(i.playable_until(0, &[Span::new(0, 1000)]), 0, "no moov");
+        assert_eq!(i.playable_until(0, &[Span::new(0, 600), Span::new(1000, 1100)]), 500);
+        assert_eq!(i.playable_until(0, &[Span::new(0, 1100)]), 1000);
+        assert_eq!(i.playable_until(0, &[Span::new(0, 40), Span::new(1000, 1100)]), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn missing_is_what_a_bitmap_says(
+            wanted in prop::collection::vec((0u64..60, 0u64..12), 0..5),
+            held in prop::collection::vec((0u64..60, 0u64..12), 0..5),
+        ) {
+            let spans = |v: &[(u64, u64)]| merge(v.iter().map(|&(a, n)| Span::new(a, a + n)).collect());
+            let (wanted, held) = (spans(&wanted), spans(&held));
+            let holes = missing(&wanted, &held);
+            for byte in 0..80u64 {
+                let inside = |v: &[Span]| v.iter().any(|s| s.start <= byte && byte < s.end);
+                prop_assert_eq!(inside(&holes), inside(&wanted) && !inside(&held));
+            }
+        }
+
+        #[test]
+        fn having_the_ranges_makes_them_playable(from in 0u64..1000, len in 0u64..1200) {
+            for layout in [Layout::MoovFirst, Layout::MoovLast, Layout::Fragmented] {
+                let i = info(layout);
+                let held = i.ranges(from, from + len);
+                prop_assert!(i.playable_until(from, &held) >= (from + len).min(1000).min(i.index.last().unwrap().0.max(from)));
+            }
+        }
+    }
+}

@@ -1,0 +1,525 @@
+//! The machines of one feed session in one place: facts go in, effects come out.
+//!
+//! [`Engine`] owns the feed, the planner, the stage and the recorder and keeps them in step: a swipe moves the feed,
+//! closes one viewing and opens the next, shifts the window and swaps players, all in one turn. The driver calls one
+//! `handle_*`, then drains [`Engine::poll_output`] until it is empty.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use crate::feed::{Feed, PageFailure, PageRequest, SavedFeed, Step};
+use crate::impression::{Exit, Recorder, Shown, StartClass, Write};
+use crate::info::MediaInfo;
+use crate::model::{Item, MediaKey, Page, Span};
+use crate::planner::{self, DemandId, FetchEnd, Planner, Policy};
+use crate::stage::{Near, PlayerId, Stage, StageOutput};
+use crate::time::{Millis, Time, Wall};
+
+/// Milliseconds of media a card needs in the store to be pre-rolled. One second covers the first group of pictures of
+/// clips cut for feeds and the time a swipe animation takes.
+pub const PREROLL_MS: u64 = 1_000;
+/// Milliseconds of media a card needs in the store to be shown with no network: below three seconds most of what a
+/// person sees is a stall.
+pub const OFFLINE_MS: u64 = 3_000;
+/// Cards kept for the next launch.
+pub const SAVED_ITEMS: usize = 60;
+
+/// What does not change while the session runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EngineConfig {
+    /// Seed of every jitter.
+    pub seed: u64,
+    /// Name of the feed, recorded as the reason an item was shown.
+    pub feed: String,
+    /// How far ahead to fetch.
+    pub policy: Policy,
+    /// Most players at once.
+    pub players: usize,
+}
+
+/// What the host knows of the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conditions {
+    /// Whether there is a network.
+    pub online: bool,
+    /// Whether the network is paid by the byte.
+    pub metered: bool,
+    /// Whether the person asked to save data.
+    pub data_saver: bool,
+    /// Whether the app is on screen.
+    pub foreground: bool,
+}
+
+impl Default for Conditions {
+    fn default() -> Self {
+        Conditions { online: true, metered: false, data_saver: false, foreground: true }
+    }
+}
+
+/// What a player reports.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PlayerFact {
+    /// It rendered its first frame after it was told to play.
+    FirstFrame {
+        /// How it came about.
+        class: StartClass,
+        /// Milliseconds from the order to play.
+        latency_ms: f64,
+    },
+    /// Its counters.
+    Progress {
+        /// Playhead in milliseconds.
+        playhead_ms: u64,
+        /// Milliseconds rendered since it was built.
+        active_ms: u64,
+    },
+    /// A stall of this length ended.
+    Stalled {
+        /// Milliseconds.
+        ms: u64,
+    },
+    /// It started over.
+    Looped,
+    /// It gave up.
+    Failed {
+        /// Why, without personal data.
+        reason: String,
+    },
+}
+
+/// What the driver is to do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Ask the backend for a page.
+    Page(PageRequest),
+    /// Move bytes.
+    Media(planner::Output),
+    /// Move players.
+    Stage(StageOutput),
+    /// Write a viewing down.
+    Write(Write),
+    /// Keep the feed for the next launch.
+    Save(SavedFeed),
+    /// Tell the app.
+    Notice(Notice),
+}
+
+/// What the app is told.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Notice {
+    /// Cards were added to the feed.
+    Grew,
+    /// A page could not be had.
+    PageFailed {
+        /// Whether it will be asked for again.
+        retryable: bool,
+    },
+    /// A card cannot be played.
+    CardFailed {
+        /// Its position.
+        position: u64,
+        /// Why, without personal data.
+        reason: String,
+    },
+}
+
+/// Why the engine wants to be woken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Wake {
+    /// A failed page is due again.
+    Page,
+    /// A failed fetch is due again.
+    Fetch,
+    /// The open viewing is to be written ahead.
+    WriteAhead,
+}
+
+/// The engine of one feed session.
+#[derive(Debug)]
+pub struct Engine {
+    feed_name: String,
+    feed: Feed,
+    planner: Planner,
+    stage: Stage,
+    recorder: Recorder,
+    conditions: Conditions,
+    stored: BTreeMap<MediaKey, u64>,
+    rendered: BTreeMap<PlayerId, u64>,
+    failed: BTreeSet<u64>,
+    saved_at: Option<u64>,
+    out: VecDeque<Effect>,
+}
+
+impl Engine {
+    /// An engine for one feed.
+    #[must_use]
+    pub fn new(config: EngineConfig, conditions: Conditions) -> Self {
+        Engine {
+            feed_name: config.feed,
+            feed: Feed::new(config.seed),
+            planner: Planner::new(config.policy),
+            stage: Stage::new(config.players),
+            recorder: Recorder::default(),
+            conditions,
+            stored: BTreeMap::new(),
+            rendered: BTreeMap::new(),
+            failed: BTreeSet::new(),
+            saved_at: None,
+            out: VecDeque::new(),
+        }
+    }
+
+    /// Begins: `saved` is what an earlier session kept, `stored` how many milliseconds of each rendition could play.
+    pub fn handle_start(&mut self, now: Time, saved: Option<SavedFeed>, stored: BTreeMap<MediaKey, u64>) {
+        self.stored = stored;
+        if let Some(mut saved) = saved {
+            // The card that was current is shown first, so that the app opens where it was left.
+            saved.current = saved.current.and_then(|i| i.checked_sub(1));
+            self.feed.restore(saved);
+        }
+        let Conditions { online, .. } = self.conditions;
+        self.planner.handle_condition(now, online, self.prefetching());
+        self.settle(now);
+    }
+
+    /// The person swiped on.
+    pub fn handle_next(&mut self, now: Time, wall: Wall) -> Step {
+        self.step(now, wall, Exit::SwipeNext)
+    }
+
+    /// The person swiped back.
+    pub fn handle_previous(&mut self, now: Time, wall: Wall) -> Step {
+        self.step(now, wall, Exit::SwipeBack)
+    }
+
+    /// The backend answered a page request.
+    pub fn handle_page(&mut self, now: Time, request: u64, answer: Result<Page, PageFailure>) {
+        match answer {
+            Ok(page) => {
+                if self.feed.handle_page(now, request, Ok(page)) {
+                    self.out.push_back(Effect::Notice(Notice::Grew));
+                    self.save();
+                }
+            }
+            Err(failure) => {
+                self.feed.handle_page(now, request, Err(failure));
+                self.out.push_back(Effect::Notice(Notice::PageFailed { retryable: failure.retryable }));
+            }
+        }
+        self.settle(now);
+    }
+
+    /// The layout of a rendition became known; `held` is what the store holds of it.
+    pub fn handle_probed(&mut self, now: Time, key: &MediaKey, info: &Arc<MediaInfo>, held: Vec<Span>) {
+        self.stored.insert(key.clone(), info.playable_until(0, &held));
+        self.planner.handle_probed(now, key, Arc::clone(info), held);
+        self.settle(now);
+    }
+
+    /// The layout of a rendition could not be had.
+    pub fn handle_probe_failed(&mut self, now: Time, key: &MediaKey, retryable: bool, reason: &str) {
+        self.planner.handle_probe_failed(now, key, retryable);
+        self.settle(now);
+        self.report_refused(now, reason);
+    }
+
+    /// The store holds this of a rendition now.
+    pub fn handle_held(&mut self, now: Time, key: &MediaKey, held: Vec<Span>) {
+        self.note_held(key, &held);
+        self.planner.handle_held(now, key, held);
+        self.settle(now);
+    }
+
+    /// A demand ended.
+    pub fn handle_fetch_end(&mut self, now: Time, demand: DemandId, key: &MediaKey, end: FetchEnd, held: Vec<Span>, reason: &str) {
+        self.note_held(key, &held);
+        self.planner.handle_fetch_end(now, demand, end, held);
+        self.settle(now);
+        self.report_refused(now, reason);
+    }
+
+    /// One transfer ended: its body bytes and the time from the first to the last of them.
+    pub fn handle_transfer(&mut self, bytes: u64, transfer: Millis) {
+        self.planner.handle_transfer(bytes, transfer);
+    }
+
+    /// A player reported.
+    pub fn handle_player(&mut self, now: Time, player: PlayerId, fact: PlayerFact) {
+        let Some(position) = self.stage.position(player) else { return };
+        let current = self.feed.current() == Some(position);
+        match fact {
+            PlayerFact::FirstFrame { class, latency_ms } if current => {
+                self.recorder.handle_first_frame(class, latency_ms);
+            }
+            PlayerFact::Progress { playhead_ms, active_ms } => {
+                self.rendered.insert(player, active_ms);
+                if current {
+                    self.recorder.handle_progress(now, playhead_ms, active_ms);
+                    self.planner.handle_playhead(now, playhead_ms);
+                }
+            }
+            PlayerFact::Stalled { ms } if current => self.recorder.handle_stalled(ms),
+            PlayerFact::Looped if current => self.recorder.handle_looped(),
+            PlayerFact::Failed { reason } => {
+                self.stage.handle_failed(player);
+                self.fail(now, position, reason);
+            }
+            PlayerFact::FirstFrame { .. } | PlayerFact::Stalled { .. } | PlayerFact::Looped => {}
+        }
+        self.settle(now);
+    }
+
+    /// The person paused the current card or let it run.
+    pub fn handle_paused(&mut self, now: Time, paused: bool) {
+        self.recorder.handle_paused(now, paused);
+        self.stage.handle_paused(self.feed.current(), paused);
+        self.settle(now);
+    }
+
+    /// The device changed. Going to the background ends the viewing; coming back begins another of the same card.
+    pub fn handle_conditions(&mut self, now: Time, wall: Wall, conditions: Conditions) {
+        let before = std::mem::replace(&mut self.conditions, conditions);
+        if conditions.online && !before.online {
+            self.feed.retry_now();
+        }
+        self.planner.handle_condition(now, conditions.online, self.prefetching());
+        if before.foreground != conditions.foreground {
+            self.stage.handle_paused(self.feed.current(), !conditions.foreground);
+            if conditions.foreground {
+                self.show(now, wall);
+            } else {
+                self.recorder.handle_left(now, Exit::Background);
+            }
+        }
+        self.settle(now);
+    }
+
+    /// The person asked to try again after a failure.
+    pub fn handle_retry(&mut self, now: Time) {
+        self.feed.retry_now();
+        self.settle(now);
+    }
+
+    /// The session ends: the viewing is closed, players go, nothing more is asked for.
+    pub fn handle_end(&mut self, now: Time) {
+        self.recorder.handle_left(now, Exit::Shutdown);
+        self.conditions.online = false;
+        self.planner.handle_condition(now, false, false);
+        self.stage.handle_end();
+        self.saved_at = None;
+        self.save();
+        self.collect();
+    }
+
+    /// The deadline named by [`poll_timeout`](Engine::poll_timeout) came.
+    pub fn handle_timeout(&mut self, now: Time) {
+        self.recorder.handle_timeout(now);
+        self.planner.handle_timeout(now);
+        self.settle(now);
+    }
+
+    /// What to do next; ask until `None`.
+    pub fn poll_output(&mut self) -> Option<Effect> {
+        self.out.pop_front()
+    }
+
+    /// When to call [`handle_timeout`](Engine::handle_timeout) if nothing happens before, and why.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<(Time, Wake)> {
+        let page = self.feed.poll_timeout().filter(|_| self.conditions.online).map(|at| (at, Wake::Page));
+        let fetch = self.planner.poll_timeout().map(|at| (at, Wake::Fetch));
+        let write = self.recorder.poll_timeout().map(|at| (at, Wake::WriteAhead));
+        [page, fetch, write].into_iter().flatten().min()
+    }
+
+    /// Position of the current card.
+    #[must_use]
+    pub fn current(&self) -> Option<u64> {
+        self.feed.current()
+    }
+
+    /// The card at a position.
+    #[must_use]
+    pub fn item(&self, position: u64) -> Option<&Item> {
+        self.feed.item(position)
+    }
+
+    /// Up to `n` cards after the current one.
+    #[must_use]
+    pub fn peek(&self, n: usize) -> Vec<&Item> {
+        let from = self.feed.current().map_or(self.feed.positions().start, |c| c + 1);
+        (from..self.feed.positions().end).take(n).filter_map(|p| self.feed.item(p)).collect()
+    }
+
+    /// The planner, for looking at.
+    #[must_use]
+    pub fn planner(&self) -> &Planner {
+        &self.planner
+    }
+
+    /// The stage, for looking at.
+    #[must_use]
+    pub fn stage(&self) -> &Stage {
+        &self.stage
+    }
+
+    /// Why a card cannot be played, as far as it was tried.
+    #[must_use]
+    pub fn has_failed(&self, position: u64) -> bool {
+        self.failed.contains(&position)
+    }
+
+    fn prefetching(&self) -> bool {
+        let Conditions { foreground, data_saver, metered, .. } = self.conditions;
+        foreground && !(data_saver && metered)
+    }
+
+    fn step(&mut self, now: Time, wall: Wall, exit: Exit) -> Step {
+        let (stored, online) = (&self.stored, self.conditions.online);
+        let playable = |_: u64, item: &Item| {
+            let enough = OFFLINE_MS.min(item.asset.duration_ms);
+            online
+                || item.asset.renditions.iter().any(|r| {
+                    stored.get(&MediaKey::new(&item.asset.id, &r.id)).is_some_and(|&ms| ms > 0 && ms >= enough)
+                })
+        };
+        let step = match exit {
+            Exit::SwipeBack => self.feed.previous(playable),
+            _ => self.feed.next(playable),
+        };
+        // With no network there is no page on its way: what is held is all there is.
+        let step = if step == Step::Waiting && !online { Step::AtEnd } else { step };
+        if let Step::Moved(_) = step {
+            self.recorder.handle_left(now, exit);
+            self.show(now, wall);
+            self.stage.handle_paused(self.feed.current(), false);
+            self.save();
+        }
+        self.settle(now);
+        if let (Step::Moved(position), Some(player)) = (step, self.feed.current().and_then(|c| self.stage.player(c))) {
+            if let Some(&active) = self.rendered.get(&player) {
+                self.recorder.handle_resumed(active);
+            }
+            if let Some(key) = self.planner.key(position) {
+                self.recorder.handle_rendition(rendition_of(key));
+            }
+            self.collect();
+        }
+        step
+    }
+
+    fn show(&mut self, now: Time, wall: Wall) {
+        let Some((position, item)) = self.feed.current().and_then(|p| self.feed.item(p).map(|i| (p, i))) else {
+            return;
+        };
+        let shown = Shown {
+            item: item.id.clone(),
+            asset: item.asset.id.clone(),
+            rendition: self.planner.key(position).map(|k| rendition_of(k).to_owned()).unwrap_or_default(),
+            position,
+            reason: self.feed_name.clone(),
+            duration_ms: item.asset.duration_ms,
+            online: self.conditions.online,
+        };
+        self.recorder.handle_shown(now, wall, shown);
+    }
+
+    fn note_held(&mut self, key: &MediaKey, held: &[Span]) {
+        let known = self.feed.current().into_iter().flat_map(|c| c..=c + self.planner.window());
+        if let Some(info) = known.filter(|&p| self.planner.key(p) == Some(key)).find_map(|p| self.planner.info(p)) {
+            self.stored.insert(key.clone(), info.playable_until(0, held));
+        }
+    }
+
+    fn report_refused(&mut self, now: Time, reason: &str) {
+        let Some(current) = self.feed.current() else { return };
+        for position in current..=current + self.planner.window() {
+            if self.planner.refused(position) {
+                self.fail(now, position, reason.to_owned());
+            }
+        }
+        self.collect();
+    }
+
+    fn fail(&mut self, now: Time, position: u64, reason: String) {
+        if self.failed.insert(position) {
+            self.out.push_back(Effect::Notice(Notice::CardFailed { position, reason }));
+        }
+        if self.feed.current() == Some(position) {
+            self.recorder.handle_left(now, Exit::Failed);
+        }
+    }
+
+    fn save(&mut self) {
+        let mark = self.feed.current().unwrap_or(0) + (self.feed.positions().end << 32);
+        if self.saved_at != Some(mark) && !self.feed.positions().is_empty() {
+            self.saved_at = Some(mark);
+            self.out.push_back(Effect::Save(self.feed.save(SAVED_ITEMS)));
+        }
+    }
+
+    /// Brings every machine in line with the others and gathers what they want done.
+    fn settle(&mut self, now: Time) {
+        let positions = self.feed.positions();
+        let current = self.feed.current();
+        // Before the first swipe the first card is prepared as if it were the next one.
+        let from = current.unwrap_or(positions.start);
+        let cards: Vec<(u64, &crate::model::Asset)> = (from..=from + self.planner.window())
+            .filter_map(|p| self.feed.item(p).map(|i| (p, &i.asset)))
+            .collect();
+        if !cards.is_empty() {
+            let stored = &self.stored;
+            self.planner.handle_window(now, from, &cards, &|key| stored.get(key).copied().unwrap_or(0));
+        }
+        if let Some(current) = current {
+            let near: Vec<Near> = (current.saturating_sub(1)..=current + 1)
+                .filter_map(|position| self.near(position, current))
+                .collect();
+            self.stage.handle_window(current, &near);
+            if let Some(key) = self.planner.key(current) {
+                self.recorder.handle_rendition(rendition_of(key));
+            }
+        }
+        if self.conditions.online
+            && self.conditions.foreground
+            && let Some(request) = self.feed.poll_request(now)
+        {
+            self.out.push_back(Effect::Page(request));
+        }
+        self.collect();
+    }
+
+    fn near(&self, position: u64, current: u64) -> Option<Near> {
+        if position < current {
+            // The window begins at the current card; the one before is known by the player that is parked on it.
+            let player = self.stage.player(position)?;
+            let key = self.stage.key(player)?.clone();
+            return Some(Near { position, key, known: true, startable: false });
+        }
+        Some(Near {
+            position,
+            key: self.planner.key(position)?.clone(),
+            known: self.planner.info(position).is_some() && !self.failed.contains(&position),
+            startable: self.planner.startable(position, PREROLL_MS) && !self.failed.contains(&position),
+        })
+    }
+
+    fn collect(&mut self) {
+        while let Some(output) = self.planner.poll_output() {
+            self.out.push_back(Effect::Media(output));
+        }
+        while let Some(output) = self.stage.poll_output() {
+            if let StageOutput::Release(player) = &output {
+                self.rendered.remove(player);
+            }
+            self.out.push_back(Effect::Stage(output));
+        }
+        while let Some(write) = self.recorder.poll_output() {
+            self.out.push_back(Effect::Write(write));
+        }
+    }
+}
+
+fn rendition_of(key: &MediaKey) -> &str {
+    key.as_str().split_once('\u{1f}').map_or("", |(_, rendition)| rendition)
+}
