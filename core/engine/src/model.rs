@@ -19,6 +19,12 @@ impl MediaKey {
         MediaKey(format!("{asset}\u{1f}{rendition}"))
     }
 
+    /// The asset and the rendition.
+    #[must_use]
+    pub fn parts(&self) -> (&str, &str) {
+        self.0.split_once('\u{1f}').unwrap_or((&self.0, ""))
+    }
+
     /// The key as text, for storage.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -21,6 +21,8 @@ pub const PREROLL_MS: u64 = 1_000;
 /// Milliseconds of media a card needs in the store to be shown with no network: below three seconds most of what a
 /// person sees is a stall.
 pub const OFFLINE_MS: u64 = 3_000;
+/// New players a card gets after recoverable failures.
+pub const REBUILDS: u32 = 2;
 /// Cards kept for the next launch.
 pub const SAVED_ITEMS: usize = 60;
 
@@ -84,6 +86,8 @@ pub enum PlayerFact {
     Failed {
         /// Why, without personal data.
         reason: String,
+        /// Whether a new player may do better.
+        recoverable: bool,
     },
 }
 
@@ -146,6 +150,7 @@ pub struct Engine {
     stored: BTreeMap<MediaKey, u64>,
     rendered: BTreeMap<PlayerId, u64>,
     failed: BTreeSet<u64>,
+    rebuilt: BTreeMap<u64, u32>,
     saved_at: Option<u64>,
     out: VecDeque<Effect>,
 }
@@ -164,6 +169,7 @@ impl Engine {
             stored: BTreeMap::new(),
             rendered: BTreeMap::new(),
             failed: BTreeSet::new(),
+            rebuilt: BTreeMap::new(),
             saved_at: None,
             out: VecDeque::new(),
         }
@@ -260,9 +266,14 @@ impl Engine {
             }
             PlayerFact::Stalled { ms } if current => self.recorder.handle_stalled(ms),
             PlayerFact::Looped if current => self.recorder.handle_looped(),
-            PlayerFact::Failed { reason } => {
-                self.stage.handle_failed(player);
-                self.fail(now, position, reason);
+            PlayerFact::Failed { reason, recoverable } => {
+                let tries = self.rebuilt.entry(position).or_default();
+                *tries += 1;
+                let again = recoverable && *tries <= REBUILDS;
+                self.stage.handle_failed(player, again);
+                if !again {
+                    self.fail(now, position, reason);
+                }
             }
             PlayerFact::FirstFrame { .. } | PlayerFact::Stalled { .. } | PlayerFact::Looped => {}
         }
@@ -401,7 +412,7 @@ impl Engine {
                 self.recorder.handle_resumed(active);
             }
             if let Some(key) = self.planner.key(position) {
-                self.recorder.handle_rendition(rendition_of(key));
+                self.recorder.handle_rendition(key.parts().1);
             }
             self.collect();
         }
@@ -415,7 +426,7 @@ impl Engine {
         let shown = Shown {
             item: item.id.clone(),
             asset: item.asset.id.clone(),
-            rendition: self.planner.key(position).map(|k| rendition_of(k).to_owned()).unwrap_or_default(),
+            rendition: self.planner.key(position).map(|k| k.parts().1.to_owned()).unwrap_or_default(),
             position,
             reason: self.feed_name.clone(),
             duration_ms: item.asset.duration_ms,
@@ -477,7 +488,7 @@ impl Engine {
                 .collect();
             self.stage.handle_window(current, &near);
             if let Some(key) = self.planner.key(current) {
-                self.recorder.handle_rendition(rendition_of(key));
+                self.recorder.handle_rendition(key.parts().1);
             }
         }
         if self.conditions.online
@@ -518,8 +529,4 @@ impl Engine {
             self.out.push_back(Effect::Write(write));
         }
     }
-}
-
-fn rendition_of(key: &MediaKey) -> &str {
-    key.as_str().split_once('\u{1f}').map_or("", |(_, rendition)| rendition)
 }

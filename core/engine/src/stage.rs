@@ -116,9 +116,12 @@ impl Stage {
         }
     }
 
-    /// A player gave up; it is released and its card is not tried again while it stays near.
-    pub fn handle_failed(&mut self, player: PlayerId) {
-        if let Some(actor) = self.actors.values_mut().find(|a| a.player == player && !a.failed) {
+    /// A player gave up and is released. With `again` its card gets a new one on the next
+    /// [`handle_window`](Stage::handle_window), else none while it stays near.
+    pub fn handle_failed(&mut self, player: PlayerId, again: bool) {
+        if again && let Some(position) = self.position(player) {
+            self.release(position);
+        } else if let Some(actor) = self.actors.values_mut().find(|a| a.player == player && !a.failed) {
             actor.failed = true;
             actor.playing = false;
             self.out.push_back(StageOutput::Release(player));
@@ -211,8 +214,8 @@ mod tests {
         let mut stage = Stage::new(3);
         stage.handle_window(0, &window(0, false));
         drain(&mut stage);
-        stage.handle_failed(PlayerId(1));
-        stage.handle_failed(PlayerId(1));
+        stage.handle_failed(PlayerId(1), false);
+        stage.handle_failed(PlayerId(1), false);
         stage.handle_window(0, &window(0, false));
         assert_eq!(drain(&mut stage), vec![StageOutput::Release(PlayerId(1))]);
         stage.handle_window(1, &window(1, false));

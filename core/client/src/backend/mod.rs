@@ -1,0 +1,82 @@
+//! Where cards come from: the port that every backend answers, and the adapters.
+//!
+//! An adapter checks what it receives before anyone else sees it: sizes, counts and lengths are bounded here, so the
+//! engine may trust its records.
+
+mod native;
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use unspool_engine::{MediaKey, Page};
+
+pub use native::Native;
+
+/// A topic people can choose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Topic {
+    /// Identifier.
+    pub id: String,
+    /// Name to show.
+    pub title: String,
+}
+
+/// A fresh address of a rendition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located {
+    /// Where the bytes are.
+    pub url: String,
+    /// Wall-clock milliseconds since 1970 after which it no longer answers.
+    pub expires_at_ms: Option<i64>,
+}
+
+/// Why a backend gave no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BackendError {
+    /// The network failed or nothing came in time.
+    #[error("network: {0}")]
+    Network(String),
+    /// It asked to wait, or failed in a way that passes.
+    #[error("busy: status {status}")]
+    Busy {
+        /// HTTP status or the adapter's own number.
+        status: u16,
+        /// How long to wait, where it said.
+        retry_after: Option<Duration>,
+    },
+    /// The person must sign in again.
+    #[error("not signed in")]
+    SignIn,
+    /// It refused for good.
+    #[error("refused: status {status}")]
+    Refused {
+        /// HTTP status or the adapter's own number.
+        status: u16,
+    },
+    /// It answered something the contract does not allow.
+    #[error("answer outside the contract: {0}")]
+    Malformed(String),
+}
+
+impl BackendError {
+    /// Whether asking again may help.
+    #[must_use]
+    pub fn retryable(&self) -> bool {
+        match self {
+            BackendError::Network(_) | BackendError::Busy { .. } | BackendError::Malformed(_) => true,
+            BackendError::SignIn | BackendError::Refused { .. } => false,
+        }
+    }
+}
+
+/// What answers feed and address calls. Every call has a time-out of the adapter's own and ends when dropped.
+pub trait Backend: Send + Sync + std::fmt::Debug {
+    /// One page of a feed.
+    fn page<'a>(&'a self, feed: &'a str, cursor: Option<&'a str>, limit: u32) -> BoxFuture<'a, Result<Page, BackendError>>;
+
+    /// The topics there are.
+    fn topics(&self) -> BoxFuture<'_, Result<Vec<Topic>, BackendError>>;
+
+    /// A fresh address of a rendition whose old one no longer answers.
+    fn locate<'a>(&'a self, key: &'a MediaKey) -> BoxFuture<'a, Result<Located, BackendError>>;
+}

@@ -1,0 +1,308 @@
+//! The native contract, version 1, as `docs/openapi.json` states it.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use reqwest::{Client, StatusCode, header};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use unspool_engine::{Asset, Container, Creator, Item, MediaKey, Page, Rendition};
+use url::Url;
+
+use super::{Backend, BackendError, Located, Topic};
+
+/// Largest answer read: 50 items of 20 KiB.
+const ANSWER_BYTES: usize = 1024 * 1024;
+/// Longest identifier.
+const ID_BYTES: usize = 128;
+/// Longest text of a person, in bytes.
+const TEXT_BYTES: usize = 4 * 1024;
+/// Longest address.
+const URL_BYTES: usize = 4 * 1024;
+/// Most entries of a list inside an item.
+const LIST_ENTRIES: usize = 64;
+/// Longest asset: a day.
+const DURATION_MS: u64 = 86_400_000;
+
+/// A backend that speaks the native contract.
+#[derive(Debug)]
+pub struct Native {
+    client: Client,
+    base: Url,
+    token: String,
+    timeout: Duration,
+}
+
+impl Native {
+    /// An adapter for the contract at `base`, as the person of `token`.
+    #[must_use]
+    pub fn new(client: Client, base: Url, token: String, timeout: Duration) -> Self {
+        Native { client, base, token, timeout }
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &[&str], query: &[(&str, &str)]) -> Result<T, BackendError> {
+        let mut url = self.base.clone();
+        url.path_segments_mut().map_err(|()| BackendError::Refused { status: 0 })?.pop_if_empty().push("v1").extend(path);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let request = self.client.get(url).bearer_auth(&self.token).timeout(self.timeout);
+        let response = request.send().await.map_err(|e| network(&e))?;
+        let status = response.status();
+        if !status.is_success() {
+            return Err(refusal(status, response.headers()));
+        }
+        let mut body = Vec::new();
+        let mut chunks = response.bytes_stream();
+        while let Some(chunk) = chunks.next().await {
+            body.extend_from_slice(&chunk.map_err(|e| network(&e))?);
+            if body.len() > ANSWER_BYTES {
+                return Err(BackendError::Malformed(format!("answer larger than {ANSWER_BYTES} bytes")));
+            }
+        }
+        serde_json::from_slice(&body).map_err(|e| BackendError::Malformed(e.to_string()))
+    }
+}
+
+impl Backend for Native {
+    fn page<'a>(&'a self, feed: &'a str, cursor: Option<&'a str>, limit: u32) -> BoxFuture<'a, Result<Page, BackendError>> {
+        Box::pin(async move {
+            let limit = limit.clamp(1, 50).to_string();
+            let mut query = vec![("feed", feed), ("limit", &limit)];
+            query.extend(cursor.map(|c| ("cursor", c)));
+            let page: WirePage = self.get(&["feed"], &query).await?;
+            let next_cursor = page.next_cursor.filter(|c| c.len() <= TEXT_BYTES);
+            let offered = page.items.len();
+            let items: Vec<Item> = page.items.into_iter().filter_map(WireItem::checked).collect();
+            if items.len() < offered {
+                tracing::warn!(dropped = offered - items.len(), "items outside the contract were dropped");
+            }
+            Ok(Page { items, next_cursor })
+        })
+    }
+
+    fn topics(&self) -> BoxFuture<'_, Result<Vec<Topic>, BackendError>> {
+        Box::pin(async move {
+            let topics: WireTopics = self.get(&["topics"], &[]).await?;
+            let fits = |t: &WireTopic| id_fits(&t.id) && t.title.len() <= TEXT_BYTES;
+            let checked = topics.topics.into_iter().filter(fits).take(1_000);
+            Ok(checked.map(|t| Topic { id: t.id, title: t.title }).collect())
+        })
+    }
+
+    fn locate<'a>(&'a self, key: &'a MediaKey) -> BoxFuture<'a, Result<Located, BackendError>> {
+        Box::pin(async move {
+            let (asset, rendition) = key.parts();
+            let fresh: WireLocated = self.get(&["assets", asset, "renditions", rendition], &[]).await?;
+            if fresh.url.len() > URL_BYTES {
+                return Err(BackendError::Malformed("address too long".into()));
+            }
+            Ok(Located { url: fresh.url, expires_at_ms: fresh.expires_at_ms })
+        })
+    }
+}
+
+fn network(error: &reqwest::Error) -> BackendError {
+    // The address may hold a signature, so the text names the kind of failure only.
+    let what = if error.is_timeout() {
+        "time-out"
+    } else if error.is_connect() {
+        "cannot connect"
+    } else if error.is_body() || error.is_decode() {
+        "answer cut short"
+    } else {
+        "request failed"
+    };
+    BackendError::Network(what.into())
+}
+
+fn refusal(status: StatusCode, headers: &header::HeaderMap) -> BackendError {
+    let seconds = headers.get(header::RETRY_AFTER).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
+    match status {
+        StatusCode::UNAUTHORIZED => BackendError::SignIn,
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
+            BackendError::Busy { status: status.as_u16(), retry_after: seconds.map(Duration::from_secs) }
+        }
+        s if s.is_server_error() => {
+            BackendError::Busy { status: s.as_u16(), retry_after: seconds.map(Duration::from_secs) }
+        }
+        s => BackendError::Refused { status: s.as_u16() },
+    }
+}
+
+fn id_fits(id: &str) -> bool {
+    !id.is_empty() && id.len() <= ID_BYTES && id.bytes().all(|b| b.is_ascii_graphic())
+}
+
+#[derive(Deserialize)]
+struct WirePage {
+    items: Vec<WireItem>,
+    next_cursor: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct WireItem {
+    id: String,
+    asset: WireAsset,
+    creator: Creator,
+    #[serde(default)]
+    topics: Vec<String>,
+    #[serde(default)]
+    caption: String,
+    #[serde(default)]
+    alt_text: String,
+    #[serde(default)]
+    labels: Vec<String>,
+    #[serde(default)]
+    retention: Vec<(u64, f64)>,
+    prior: Option<f64>,
+}
+
+#[derive(Deserialize)]
+struct WireAsset {
+    id: String,
+    duration_ms: u64,
+    renditions: Vec<WireRendition>,
+}
+
+#[derive(Deserialize)]
+struct WireRendition {
+    id: String,
+    width: u32,
+    height: u32,
+    bitrate_bps: u64,
+    container: Container,
+    url: String,
+    bytes: Option<u64>,
+    expires_at_ms: Option<i64>,
+}
+
+#[derive(Deserialize)]
+struct WireTopics {
+    topics: Vec<WireTopic>,
+}
+
+#[derive(Deserialize)]
+struct WireTopic {
+    id: String,
+    title: String,
+}
+
+#[derive(Deserialize)]
+struct WireLocated {
+    url: String,
+    expires_at_ms: Option<i64>,
+}
+
+impl WireItem {
+    /// The item if it keeps the contract's bounds.
+    fn checked(self) -> Option<Item> {
+        let ids = [&self.id, &self.asset.id, &self.creator.id];
+        let texts = [&self.caption, &self.alt_text, &self.creator.name, &self.creator.handle];
+        let lists_fit = [&self.topics, &self.labels].iter().all(|l| l.len() <= LIST_ENTRIES && l.iter().all(|t| id_fits(t)));
+        let curve = &self.retention;
+        let curve_fits = curve.len() <= 1_000
+            && curve.iter().all(|&(ms, share)| ms <= DURATION_MS && (0.0..=1.0).contains(&share))
+            && curve.windows(2).all(|w| w[0].0 < w[1].0);
+        let prior_fits = self.prior.is_none_or(|p| (0.0..=1.0).contains(&p));
+        if !(ids.iter().all(|i| id_fits(i))
+            && texts.iter().all(|t| t.len() <= TEXT_BYTES)
+            && lists_fit
+            && curve_fits
+            && prior_fits
+            && self.asset.duration_ms <= DURATION_MS)
+        {
+            return None;
+        }
+        let mut renditions: Vec<Rendition> =
+            self.asset.renditions.into_iter().take(LIST_ENTRIES).filter_map(WireRendition::checked).collect();
+        renditions.sort_by_key(|r| r.bitrate_bps);
+        if renditions.is_empty() {
+            return None;
+        }
+        Some(Item {
+            id: self.id,
+            asset: Asset { id: self.asset.id, duration_ms: self.asset.duration_ms, renditions },
+            creator: self.creator,
+            topics: self.topics,
+            caption: self.caption,
+            alt_text: self.alt_text,
+            labels: self.labels,
+            retention: self.retention,
+            prior: self.prior,
+        })
+    }
+}
+
+impl WireRendition {
+    fn checked(self) -> Option<Rendition> {
+        let size_fits = self.width <= 16_384 && self.height <= 16_384 && self.bytes.is_none_or(|b| b <= 1 << 40);
+        let url_fits = self.url.len() <= URL_BYTES && Url::parse(&self.url).is_ok_and(|u| matches!(u.scheme(), "http" | "https"));
+        (id_fits(&self.id) && size_fits && url_fits).then_some(Rendition {
+            id: self.id,
+            width: self.width,
+            height: self.height,
+            bitrate_bps: self.bitrate_bps,
+            container: self.container,
+            url: self.url,
+            bytes: self.bytes,
+            expires_at_ms: self.expires_at_ms,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn item() -> Value {
+        json!({
+            "id": "i1",
+            "asset": {"id": "a1", "duration_ms": 8000, "renditions": [
+                {"id": "720p", "width": 720, "height": 1280, "bitrate_bps": 2_000_000, "container": "mp4",
+                 "url": "https://cdn.example/a.mp4", "bytes": 2_000_000, "expires_at_ms": null},
+                {"id": "270p", "width": 270, "height": 480, "bitrate_bps": 500_000, "container": "hls",
+                 "url": "https://cdn.example/a.m3u8", "bytes": null, "expires_at_ms": 1}
+            ]},
+            "creator": {"id": "c", "handle": "ada", "name": "Ada"},
+            "topics": ["science"], "caption": "x", "alt_text": "y", "labels": [],
+            "retention": [[0, 1.0], [1000, 0.5]], "prior": 0.5
+        })
+    }
+
+    fn checked(value: Value) -> Option<Item> {
+        serde_json::from_value::<WireItem>(value).ok()?.checked()
+    }
+
+    #[test]
+    fn a_good_item_passes_with_its_renditions_in_order() {
+        let item = checked(item()).unwrap();
+        assert_eq!(item.asset.renditions.iter().map(|r| r.id.as_str()).collect::<Vec<_>>(), ["270p", "720p"]);
+    }
+
+    #[test]
+    fn each_bound_is_kept() {
+        type Spoil = fn(&mut Value);
+        let spoils: [(&str, Spoil); 9] = [
+            ("empty id", |v| v["id"] = json!("")),
+            ("space in an id", |v| v["asset"]["id"] = json!("a b")),
+            ("endless id", |v| v["creator"]["id"] = json!("x".repeat(200))),
+            ("endless caption", |v| v["caption"] = json!("x".repeat(5000))),
+            ("share above one", |v| v["retention"] = json!([[0, 1.5]])),
+            ("curve going back", |v| v["retention"] = json!([[5, 0.5], [5, 0.4]])),
+            ("prior below zero", |v| v["prior"] = json!(-0.1)),
+            ("no rendition", |v| v["asset"]["renditions"] = json!([])),
+            ("file address", |v| {
+                v["asset"]["renditions"] = json!([{"id": "r", "width": 1, "height": 1, "bitrate_bps": 1,
+                    "container": "mp4", "url": "file:///etc/passwd", "bytes": null, "expires_at_ms": null}]);
+            }),
+        ];
+        for (what, spoil) in spoils {
+            let mut value = item();
+            spoil(&mut value);
+            assert!(checked(value).is_none(), "{what}");
+        }
+    }
+}

@@ -1,0 +1,638 @@
+//! The one task that owns an engine: it feeds facts in, drains effects out, and runs them at the edge.
+//!
+//! A turn is: take one input, read the clock once, call one `handle_*`, drain the outputs, publish the snapshot. Every
+//! effect that was started comes back as an input, whether it succeeded, failed or was given up, so the engine never
+//! waits for an answer that cannot come. Nothing here decides; nothing in the engine waits.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use unspool_engine::feed::Step;
+use unspool_engine::impression::Write;
+use unspool_engine::planner::{self, FetchEnd};
+use unspool_engine::session::{Conditions, Effect, Engine, EngineConfig, Notice, PlayerFact};
+use unspool_engine::stage::StageOutput;
+use unspool_engine::{
+    DemandId, Item, MediaInfo, MediaKey, Millis, Page, PageFailure, PlayerId, Time, Urgency, eviction,
+};
+use unspool_media::{FetchTicket, Origin, Priority, Purpose};
+use unspool_player::{PlayerEvent, PlayerPool};
+
+use crate::backend::BackendError;
+use crate::clock::Clock;
+use crate::core::Core;
+use crate::error::Error;
+use crate::events::{Event, EventLog};
+use crate::records;
+use crate::snapshot::{CardView, Snapshot, Stage};
+
+/// Cards looked at when a snapshot is made.
+const SHOWN_AHEAD: u64 = 4;
+/// Share of the cache budget that is left after an eviction, in percent, so that not every chunk evicts.
+const EVICT_TO_PERCENT: u64 = 90;
+
+/// A card as the app gets it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Card {
+    /// Position in the feed.
+    pub position: u64,
+    /// What it is.
+    pub item: Item,
+}
+
+pub(crate) type Reply<T> = oneshot::Sender<Result<T, Error>>;
+
+/// What reaches the driver.
+pub(crate) enum Input {
+    Next(Reply<Card>),
+    Previous(Reply<Card>),
+    Peek(usize, oneshot::Sender<Vec<Item>>),
+    Pause(bool),
+    Retry,
+    Seek(u64),
+    Mute(bool),
+    Conditions(Conditions),
+    Stop(oneshot::Sender<()>),
+    Page { request: u64, answer: Result<Page, BackendError> },
+    Probed { key: MediaKey, answer: Result<Arc<MediaInfo>, Trouble> },
+    Fetched { demand: DemandId, key: MediaKey, end: FetchEnd, reason: String },
+    Transfer { bytes: u64, transfer: Millis },
+    PoolReady(Result<PlayerPool, String>),
+}
+
+/// A failure at the edge, reduced to what the engine asks.
+pub(crate) struct Trouble {
+    pub(crate) retryable: bool,
+    pub(crate) reason: String,
+}
+
+struct Waiting {
+    forward: bool,
+    until: Time,
+    reply: Reply<Card>,
+}
+
+pub(crate) struct Driver {
+    core: Arc<Core>,
+    feed: String,
+    engine: Engine,
+    clock: Clock,
+    inputs: mpsc::UnboundedSender<Input>,
+    pool: Option<PlayerPool>,
+    stage_backlog: VecDeque<StageOutput>,
+    tickets: BTreeMap<DemandId, FetchTicket>,
+    prerolled: BTreeSet<PlayerId>,
+    waiting: VecDeque<Waiting>,
+    page_trouble: Option<BackendError>,
+    events: Arc<EventLog>,
+    snapshot: watch::Sender<Snapshot>,
+    conditions: Conditions,
+    playhead_ms: u64,
+    paused: bool,
+    muted: bool,
+}
+
+impl Driver {
+    pub(crate) fn new(
+        core: Arc<Core>,
+        feed: String,
+        conditions: Conditions,
+        inputs: mpsc::UnboundedSender<Input>,
+        events: Arc<EventLog>,
+        snapshot: watch::Sender<Snapshot>,
+    ) -> Self {
+        let config = EngineConfig {
+            seed: core.seed,
+            feed: feed.clone(),
+            policy: core.config.policy.clone(),
+            players: core.config.player.players,
+        };
+        Driver {
+            feed,
+            engine: Engine::new(config, conditions),
+            clock: core.clock,
+            core,
+            inputs,
+            pool: None,
+            stage_backlog: VecDeque::new(),
+            tickets: BTreeMap::new(),
+            prerolled: BTreeSet::new(),
+            waiting: VecDeque::new(),
+            page_trouble: None,
+            events,
+            snapshot,
+            conditions,
+            playhead_ms: 0,
+            paused: false,
+            muted: false,
+        }
+    }
+
+    /// Runs until a stop or until every handle is gone.
+    pub(crate) async fn run(
+        mut self,
+        mut inputs: mpsc::UnboundedReceiver<Input>,
+        mut players: mpsc::UnboundedReceiver<PlayerEvent>,
+    ) {
+        self.start().await;
+        let stopped = loop {
+            self.turn_end();
+            let sleep = self.sleep();
+            tokio::select! {
+                input = inputs.recv() => match input {
+                    Some(Input::Stop(reply)) => break Some(reply),
+                    Some(input) => self.handle(input),
+                    None => break None,
+                },
+                Some(event) = players.recv() => self.handle_player(event),
+                () = tokio::time::sleep(sleep) => {
+                    let now = self.clock.now();
+                    self.engine.handle_timeout(now);
+                }
+            }
+        };
+        self.stop().await;
+        if let Some(reply) = stopped {
+            // Nobody waiting is fine: the session is going away.
+            let _ = reply.send(());
+        }
+    }
+
+    async fn start(&mut self) {
+        let core = Arc::clone(&self.core);
+        let feed = self.feed.clone();
+        let loaded = tokio::task::spawn_blocking(move || {
+            let saved = core.store.load_feed(&feed).unwrap_or_else(|e| {
+                tracing::warn!(%e, "no saved feed");
+                None
+            });
+            let mut stored = BTreeMap::new();
+            for item in saved.iter().flat_map(|s| &s.items) {
+                for rendition in &item.asset.renditions {
+                    let key = MediaKey::new(&item.asset.id, &rendition.id);
+                    if let Some((info, held)) = core.media.recall(&key) {
+                        stored.insert(key, info.playable_until(0, &held));
+                    }
+                }
+            }
+            (saved, stored)
+        });
+        let (saved, stored) = loaded.await.unwrap_or_default();
+        self.engine.handle_start(self.clock.now(), saved, stored);
+    }
+
+    async fn stop(&mut self) {
+        self.engine.handle_end(self.clock.now());
+        self.drain();
+        for (_, ticket) in std::mem::take(&mut self.tickets) {
+            ticket.cancel();
+        }
+        for waiting in self.waiting.drain(..) {
+            let _ = waiting.reply.send(Err(Error::ShutDown));
+        }
+        if let Some(pool) = self.pool.take() {
+            let done = tokio::task::spawn_blocking(move || pool.shutdown(Duration::from_secs(3))).await;
+            if !done.unwrap_or(false) {
+                tracing::warn!("players did not stop in time");
+            }
+        }
+    }
+
+    fn sleep(&self) -> Duration {
+        let now = self.clock.now();
+        let engine = self.engine.poll_timeout().map(|(at, _)| at);
+        let waiting = self.waiting.iter().map(|w| w.until).min();
+        let at = engine.into_iter().chain(waiting).min().unwrap_or(now + Millis(60_000));
+        Duration::from_millis(at.since(now).0)
+    }
+
+    fn handle(&mut self, input: Input) {
+        let now = self.clock.now();
+        match input {
+            Input::Next(reply) => self.step(now, true, reply),
+            Input::Previous(reply) => self.step(now, false, reply),
+            Input::Peek(n, reply) => {
+                let _ = reply.send(self.engine.peek(n).into_iter().cloned().collect());
+            }
+            Input::Pause(paused) => {
+                self.paused = paused;
+                self.engine.handle_paused(now, paused);
+            }
+            Input::Retry => self.engine.handle_retry(now),
+            Input::Seek(ms) => self.with_current(|pool, player| pool.seek(player, ms)),
+            Input::Mute(muted) => {
+                self.muted = muted;
+                self.with_current(|pool, player| pool.set_muted(player, muted));
+            }
+            Input::Conditions(conditions) => {
+                self.conditions = conditions;
+                self.core.media.set_offline(!conditions.online);
+                self.engine.handle_conditions(now, Clock::wall(), conditions);
+            }
+            Input::Page { request, answer } => {
+                let answer = answer.map_err(|e| {
+                    let retry_after = match &e {
+                        BackendError::Busy { retry_after, .. } => *retry_after,
+                        _ => None,
+                    };
+                    let failure = PageFailure {
+                        retryable: e.retryable(),
+                        retry_after: retry_after.map(|d| Millis(u64::try_from(d.as_millis()).unwrap_or(u64::MAX))),
+                    };
+                    self.page_trouble = Some(e);
+                    failure
+                });
+                if answer.is_ok() {
+                    self.page_trouble = None;
+                }
+                self.engine.handle_page(now, request, answer);
+            }
+            Input::Probed { key, answer } => match answer {
+                Ok(info) => {
+                    let held = self.core.media.held(&key);
+                    self.engine.handle_probed(now, &key, &info, held);
+                }
+                Err(trouble) => self.engine.handle_probe_failed(now, &key, trouble.retryable, &trouble.reason),
+            },
+            Input::Fetched { demand, key, end, reason } => {
+                self.tickets.remove(&demand);
+                let held = self.core.media.held(&key);
+                self.engine.handle_fetch_end(now, demand, &key, end, held, &reason);
+                self.keep_budget();
+            }
+            Input::Transfer { bytes, transfer } => self.engine.handle_transfer(bytes, transfer),
+            Input::PoolReady(Ok(pool)) => {
+                self.pool = Some(pool);
+                for output in std::mem::take(&mut self.stage_backlog) {
+                    self.run_stage(output);
+                }
+            }
+            Input::PoolReady(Err(reason)) => self.events.push(Event::StorageFailed { reason }),
+            // Taken by the loop before it gets here.
+            Input::Stop(reply) => drop(reply),
+        }
+    }
+
+    fn step(&mut self, now: Time, forward: bool, reply: Reply<Card>) {
+        if reply.is_closed() {
+            return;
+        }
+        let wall = Clock::wall();
+        let step = if forward { self.engine.handle_next(now, wall) } else { self.engine.handle_previous(now, wall) };
+        match step {
+            Step::Moved(position) => {
+                self.playhead_ms = 0;
+                self.paused = false;
+                if let Some(item) = self.engine.item(position).cloned() {
+                    self.events.push(Event::Current { position, item: item.id.clone() });
+                    let _ = reply.send(Ok(Card { position, item }));
+                }
+            }
+            Step::Waiting => match self.page_trouble.take() {
+                Some(trouble) => {
+                    let _ = reply.send(Err(public(&trouble)));
+                }
+                None => {
+                    let wait = u64::try_from(self.core.config.request_timeout.as_millis()).unwrap_or(u64::MAX);
+                    self.waiting.push_back(Waiting { forward, until: now + Millis(wait), reply });
+                }
+            },
+            Step::AtEnd => {
+                let error = match &self.page_trouble {
+                    Some(trouble) if !trouble.retryable() => public(trouble),
+                    _ if !self.conditions.online => Error::Offline,
+                    _ => Error::EndOfFeed,
+                };
+                let _ = reply.send(Err(error));
+            }
+        }
+    }
+
+    fn handle_player(&mut self, event: PlayerEvent) {
+        let now = self.clock.now();
+        let id = PlayerId(event.id().0);
+        let position = self.engine.stage().position(id);
+        let item = position.and_then(|p| self.engine.item(p)).map(|i| i.id.clone()).unwrap_or_default();
+        let fact = match event {
+            PlayerEvent::PreRolled { .. } => {
+                self.prerolled.insert(id);
+                return;
+            }
+            PlayerEvent::FirstFrame { class, latency_ms, width, height, luma, .. } => {
+                let class = records::start_class(class);
+                if let Some(position) = position {
+                    let luma = luma.map(|l| l.mean);
+                    self.events.push(Event::FirstFrame { position, item, class, latency_ms, width, height, luma });
+                }
+                PlayerFact::FirstFrame { class, latency_ms }
+            }
+            PlayerEvent::Position { position_ms, active_ms, .. } => {
+                if position.is_some() && position == self.engine.current() {
+                    self.playhead_ms = position_ms;
+                    if let Some(key) = position.and_then(|p| self.engine.planner().key(p)).cloned() {
+                        let held = self.core.media.held(&key);
+                        self.engine.handle_held(now, &key, held);
+                    }
+                }
+                PlayerFact::Progress { playhead_ms: position_ms, active_ms }
+            }
+            PlayerEvent::StallBegin { .. } => return,
+            PlayerEvent::StallEnd { ms, .. } => {
+                if let Some(position) = position {
+                    self.events.push(Event::Stalled { position, ms });
+                }
+                PlayerFact::Stalled { ms }
+            }
+            PlayerEvent::Looped { .. } => {
+                if let Some(position) = position {
+                    self.events.push(Event::Looped { position });
+                }
+                PlayerFact::Looped
+            }
+            PlayerEvent::Error { error, recoverable, .. } => {
+                PlayerFact::Failed { reason: error.to_string(), recoverable }
+            }
+            PlayerEvent::Ended { .. } => return,
+            PlayerEvent::Released { .. } => {
+                self.prerolled.remove(&id);
+                return;
+            }
+        };
+        self.engine.handle_player(now, id, fact);
+    }
+
+    /// Drains the engine, answers waits that can be answered, and publishes what changed.
+    fn turn_end(&mut self) {
+        self.drain();
+        let now = self.clock.now();
+        for waiting in std::mem::take(&mut self.waiting) {
+            if waiting.reply.is_closed() {
+                continue;
+            }
+            if now >= waiting.until {
+                let _ = waiting.reply.send(Err(Error::TimedOut(self.core.config.request_timeout)));
+            } else {
+                // A step that still waits goes back into the queue with the time it had left.
+                let until = waiting.until;
+                let before = self.waiting.len();
+                self.step(now, waiting.forward, waiting.reply);
+                if self.waiting.len() > before
+                    && let Some(again) = self.waiting.back_mut()
+                {
+                    again.until = until;
+                }
+            }
+        }
+        self.drain();
+        self.publish();
+    }
+
+    fn drain(&mut self) {
+        while let Some(effect) = self.engine.poll_output() {
+            match effect {
+                Effect::Page(request) => self.fetch_page(request),
+                Effect::Media(output) => self.run_media(output),
+                Effect::Stage(output) => self.run_stage(output),
+                Effect::Write(write) => self.write(write),
+                Effect::Save(saved) => self.save(saved),
+                Effect::Notice(notice) => self.notice(notice),
+            }
+        }
+    }
+
+    fn fetch_page(&self, request: unspool_engine::PageRequest) {
+        let (core, inputs, feed) = (Arc::clone(&self.core), self.inputs.clone(), self.feed.clone());
+        tokio::spawn(async move {
+            let answer = core.backend.page(&feed, request.cursor.as_deref(), request.limit).await;
+            let _ = inputs.send(Input::Page { request: request.id, answer });
+        });
+    }
+
+    fn run_media(&mut self, output: planner::Output) {
+        match output {
+            planner::Output::Probe { key, urgency } => {
+                self.register(&key);
+                let (media, inputs) = (Arc::clone(&self.core.media), self.inputs.clone());
+                tokio::spawn(async move {
+                    let answer = media.probe(&key, priority(urgency)).await;
+                    let answer = answer.map_err(|e| Trouble { retryable: e.retryable(), reason: e.to_string() });
+                    let _ = inputs.send(Input::Probed { key, answer });
+                });
+            }
+            planner::Output::Fetch { demand, key, spans, urgency } => {
+                let purpose = if urgency == Urgency::Playback { Purpose::Playback } else { Purpose::Prefetch };
+                let ticket = self.core.media.fetch(&key, spans, priority(urgency), purpose);
+                self.tickets.insert(demand, ticket.clone());
+                let inputs = self.inputs.clone();
+                tokio::spawn(async move {
+                    let (end, reason) = match ticket.wait().await {
+                        Ok(_) => (FetchEnd::Done, String::new()),
+                        Err(e) if e.is_cancelled() => (FetchEnd::Cancelled, String::new()),
+                        Err(e) => (FetchEnd::Failed { retryable: e.retryable() }, e.to_string()),
+                    };
+                    let _ = inputs.send(Input::Fetched { demand, key, end, reason });
+                });
+            }
+            planner::Output::Promote { demand, urgency } => {
+                if let Some(ticket) = self.tickets.get(&demand) {
+                    ticket.promote(priority(urgency));
+                }
+            }
+            planner::Output::Cancel { demand } => {
+                if let Some(ticket) = self.tickets.get(&demand) {
+                    ticket.cancel();
+                }
+            }
+        }
+    }
+
+    /// Tells the media room where a rendition is, from the card that shows it.
+    fn register(&self, key: &MediaKey) {
+        let from = self.engine.current().unwrap_or(0);
+        let (asset, rendition) = key.parts();
+        let found = (from..=from + self.engine.planner().window())
+            .filter_map(|p| self.engine.item(p))
+            .find(|i| i.asset.id == asset)
+            .and_then(|i| i.asset.renditions.iter().find(|r| r.id == rendition));
+        if let Some(r) = found {
+            let origin = Origin {
+                url: r.url.clone(),
+                expires_at_ms: r.expires_at_ms,
+                bytes: r.bytes,
+                container: r.container,
+            };
+            self.core.media.register(key, origin);
+        }
+    }
+
+    fn run_stage(&mut self, output: StageOutput) {
+        let Some(pool) = &self.pool else {
+            self.stage_backlog.push_back(output);
+            return;
+        };
+        let player = |id: PlayerId| unspool_player::PlayerId(id.0);
+        let done = match &output {
+            StageOutput::Prepare { player: id, key } => self.prepare(pool, player(*id), key),
+            StageOutput::Play(id) => pool.play(player(*id)).map_err(|e| e.to_string()),
+            StageOutput::Pause(id) => pool.park(player(*id)).map_err(|e| e.to_string()),
+            StageOutput::Release(id) => {
+                self.prerolled.remove(id);
+                pool.release(player(*id)).map_err(|e| e.to_string())
+            }
+        };
+        if let (Err(reason), StageOutput::Prepare { player: id, .. }) = (done, output) {
+            self.engine.handle_player(self.clock.now(), id, PlayerFact::Failed { reason, recoverable: false });
+        }
+    }
+
+    fn prepare(&self, pool: &PlayerPool, player: unspool_player::PlayerId, key: &MediaKey) -> Result<(), String> {
+        let (info, _) = self.core.media.recall(key).ok_or("its layout is not known")?;
+        let source = self.core.media.source(key).map_err(|e| e.to_string())?;
+        pool.prepare(player, source, info).map_err(|e| e.to_string())?;
+        if self.muted {
+            pool.set_muted(player, true).map_err(|e| e.to_string())?;
+        }
+        Ok(())
+    }
+
+    fn with_current<E: std::fmt::Display>(
+        &self,
+        run: impl FnOnce(&PlayerPool, unspool_player::PlayerId) -> Result<(), E>,
+    ) {
+        let player = self.engine.current().and_then(|p| self.engine.stage().player(p));
+        if let (Some(pool), Some(player)) = (&self.pool, player)
+            && let Err(e) = run(pool, unspool_player::PlayerId(player.0))
+        {
+            tracing::warn!(%e, "player command refused");
+        }
+    }
+
+    fn write(&self, write: Write) {
+        let session = &self.core.session;
+        let done = match write {
+            Write::Ahead(impression) => {
+                self.core.spool.write_ahead(records::SLOT, records::impression(session, &impression))
+            }
+            Write::Close(impression) => {
+                let done = self.core.spool.close_ahead(records::SLOT, records::impression(session, &impression));
+                self.core.uploader_nudge();
+                done
+            }
+        };
+        if let Err(e) = done {
+            self.events.push(Event::StorageFailed { reason: e.to_string() });
+        }
+    }
+
+    fn save(&self, saved: unspool_engine::SavedFeed) {
+        let (core, feed, events) = (Arc::clone(&self.core), self.feed.clone(), Arc::clone(&self.events));
+        let wall_ms = Clock::wall().unix_ms;
+        self.core.saves.run(move || {
+            if let Err(e) = core.store.save_feed(&feed, &saved, wall_ms) {
+                events.push(Event::StorageFailed { reason: e.to_string() });
+            }
+        });
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        self.events.push(match notice {
+            Notice::Grew => Event::FeedGrew,
+            Notice::PageFailed { retryable } => {
+                let reason = self.page_trouble.as_ref().map(ToString::to_string).unwrap_or_default();
+                Event::PageFailed { retryable, reason }
+            }
+            Notice::CardFailed { position, reason } => {
+                let item = self.engine.item(position).map(|i| i.id.clone()).unwrap_or_default();
+                Event::CardFailed { position, item, reason }
+            }
+        });
+    }
+
+    fn keep_budget(&self) {
+        let budget = self.core.config.cache_bytes;
+        let media = &self.core.media;
+        if media.usage() <= budget {
+            return;
+        }
+        let from = self.engine.current().unwrap_or(0);
+        let near: BTreeSet<&MediaKey> = (from.saturating_sub(1)..=from + self.engine.planner().window())
+            .filter_map(|p| self.engine.planner().key(p))
+            .collect();
+        let mut holdings = media.holdings();
+        for holding in &mut holdings {
+            holding.pinned |= near.contains(&holding.key);
+        }
+        let plan = eviction::evict(&holdings, budget / 100 * EVICT_TO_PERCENT);
+        let media = Arc::clone(media);
+        tokio::task::spawn_blocking(move || {
+            if let Err(e) = media.evict(&plan) {
+                tracing::warn!(%e, "eviction failed");
+            }
+        });
+    }
+
+    fn publish(&self) {
+        let planner = self.engine.planner();
+        let current = self.engine.current();
+        let from = current.unwrap_or(0);
+        let window = (from..=from + SHOWN_AHEAD)
+            .filter_map(|position| {
+                let item = self.engine.item(position)?.clone();
+                let at = if current == Some(position) { self.playhead_ms } else { 0 };
+                let ahead_ms = planner.ahead_ms(position, at);
+                let player = self.engine.stage().player(position);
+                let stage = match player {
+                    _ if self.engine.has_failed(position) => Stage::Failed,
+                    Some(_) if current == Some(position) => Stage::Playing,
+                    Some(p) if self.prerolled.contains(&p) => Stage::PreRolled,
+                    _ if planner.startable(position, 1) => Stage::RangeCached(ahead_ms),
+                    _ if planner.info(position).is_some() => Stage::HeadCached,
+                    _ => Stage::None,
+                };
+                let rendition = planner.key(position).map(|k| k.parts().1.to_owned());
+                Some(CardView { position, item, rendition, stage, ahead_ms })
+            })
+            .collect();
+        let next = Snapshot {
+            revision: 0,
+            current,
+            window,
+            playhead_ms: self.playhead_ms,
+            paused: self.paused,
+            online: self.conditions.online,
+            throughput_bps: planner.throughput_bps(),
+            bytes: self.core.bytes(),
+        };
+        self.snapshot.send_if_modified(|held| {
+            let same = Snapshot { revision: 0, ..held.clone() } == next;
+            if !same {
+                let revision = held.revision + 1;
+                *held = Snapshot { revision, ..next };
+            }
+            !same
+        });
+    }
+}
+
+fn priority(urgency: Urgency) -> Priority {
+    match urgency {
+        Urgency::Playback => Priority::Playback,
+        Urgency::Next => Priority::Next,
+        Urgency::Prefetch => Priority::Prefetch,
+    }
+}
+
+fn public(error: &BackendError) -> Error {
+    match error {
+        BackendError::Network(_) => Error::Offline,
+        BackendError::SignIn => Error::SignIn,
+        BackendError::Busy { retry_after, .. } => {
+            Error::Backend { reason: error.to_string(), retry_after: *retry_after }
+        }
+        BackendError::Refused { .. } | BackendError::Malformed(_) => {
+            Error::Backend { reason: error.to_string(), retry_after: None }
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! The public error: what went wrong, told so that the caller knows what to do.
+
+use std::time::Duration;
+
+/// Why a call of the session gave no answer.
+///
+/// The variants are few and each stands for one reaction of the app. Nothing personal is in them.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The configuration cannot work; correct it and open again.
+    #[error("configuration: {reason}")]
+    Config {
+        /// What is wrong.
+        reason: String,
+    },
+    /// Another session owns the data directory; close that one first.
+    #[error("the data directory is in use by another session")]
+    InUse,
+    /// The disk refused; free space, or choose another directory.
+    #[error("storage: {reason}")]
+    Storage {
+        /// What failed.
+        reason: String,
+    },
+    /// There is no network and what was asked for is not on the device; try again when there is one.
+    #[error("no network, and it is not on this device")]
+    Offline,
+    /// The backend wants the person to sign in again.
+    #[error("sign in again")]
+    SignIn,
+    /// The backend failed; try again later.
+    #[error("backend: {reason}")]
+    Backend {
+        /// What it answered.
+        reason: String,
+        /// How long it asked to wait, where it did.
+        retry_after: Option<Duration>,
+    },
+    /// The feed has no further card in this direction.
+    #[error("the feed has no further card")]
+    EndOfFeed,
+    /// The answer did not come in time; try again.
+    #[error("no answer within {0:?}")]
+    TimedOut(Duration),
+    /// The session was shut down; open a new one.
+    #[error("the session is shut down")]
+    ShutDown,
+    /// A fault of the core itself; report it. The session goes on.
+    #[error("internal fault: {reason}")]
+    Internal {
+        /// Where it happened.
+        reason: String,
+    },
+}

@@ -1,0 +1,92 @@
+//! What is the case right now, in one value with a revision.
+
+use unspool_engine::Item;
+
+/// How far a card near the current one is prepared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// Nothing is there.
+    None,
+    /// Its headers are on the device.
+    HeadCached,
+    /// It can play this many milliseconds from its start.
+    RangeCached(u64),
+    /// A player stands at its first frame.
+    PreRolled,
+    /// It plays.
+    Playing,
+    /// It cannot be played.
+    Failed,
+}
+
+/// One card of the window.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CardView {
+    /// Position in the feed.
+    pub position: u64,
+    /// What it is.
+    pub item: Item,
+    /// The rendition that was chosen.
+    pub rendition: Option<String>,
+    /// How far it is prepared.
+    pub stage: Stage,
+    /// Milliseconds it could play from the playhead, or from its start, without the network.
+    pub ahead_ms: u64,
+}
+
+/// Media bytes since the session was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Bytes {
+    /// Body bytes that came over the network, media and playlists.
+    pub network: u64,
+    /// Bytes players read that were there before they asked.
+    pub from_cache: u64,
+    /// Bytes that came over the network and no player has read so far.
+    pub wasted: u64,
+    /// Bytes of media on disk.
+    pub on_disk: u64,
+}
+
+/// Records of the spool and intents of the outbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Outgoing {
+    /// Records written down, ever, in this data directory.
+    pub recorded: u64,
+    /// Records the collector acknowledged.
+    pub delivered: u64,
+    /// Records still to be sent.
+    pub queued: u64,
+    /// Records given up for lack of space or for age.
+    pub dropped: u64,
+    /// Records the collector will not take, kept for inspection.
+    pub quarantined: u64,
+    /// Intents written down, ever.
+    pub intents: u64,
+    /// Intents the backend confirmed.
+    pub intents_delivered: u64,
+    /// Intents still to be sent.
+    pub intents_queued: u64,
+    /// Intents the backend refused for good.
+    pub intents_wedged: u64,
+}
+
+/// Everything an app shows of a feed session.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Snapshot {
+    /// Grows with every change; ask with it for the next one.
+    pub revision: u64,
+    /// Position of the current card.
+    pub current: Option<u64>,
+    /// The current card and the window after it.
+    pub window: Vec<CardView>,
+    /// Playhead of the current card in milliseconds.
+    pub playhead_ms: u64,
+    /// Whether the current card is paused by the person.
+    pub paused: bool,
+    /// Whether the host says there is a network.
+    pub online: bool,
+    /// Bits per second the renditions are chosen by.
+    pub throughput_bps: u64,
+    /// Media bytes.
+    pub bytes: Bytes,
+}
