@@ -1,2 +1,101 @@
-//! .
-fn main() {}
+//! `unspool-demo`: the core and a reference server side by side, real video, measured.
+//!
+//! For people it is a live view in the terminal; with `--headless` it swipes by itself and writes what it measured as
+//! JSON. The server is a process of its own: this binary again, with the sub-command `origin`.
+
+mod access;
+mod headless;
+mod origin;
+mod report;
+mod script;
+mod view;
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The core and a reference server side by side: real video, fetched ahead, played by GStreamer, recorded, and played
+/// again with the network gone.
+#[derive(Debug, Parser)]
+#[command(name = "unspool-demo", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    demo: DemoArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the reference server alone.
+    Origin(unspool_origin::OriginArgs),
+}
+
+/// How to run the demo.
+#[derive(Debug, Clone, clap::Args)]
+struct DemoArgs {
+    /// Swipe by itself and write JSON instead of showing the live view.
+    #[arg(long)]
+    headless: bool,
+    /// Cards to swipe through; with --media, every file.
+    #[arg(long)]
+    swipes: Option<u64>,
+    /// Shape the network: a trace file (seconds, Mbit/s) or JSON like {"rtt_ms":50,"rate_kbps":5000}.
+    #[arg(long, value_name = "TRACE")]
+    network: Option<String>,
+    /// Play the videos of this folder instead of the generated clips.
+    #[arg(long, value_name = "DIR")]
+    media: Option<PathBuf>,
+    /// Keep everything here: the server's logs and database, and the core's databases and cache. A temporary folder
+    /// by default.
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Run without a server: show and play what an earlier run left in --state.
+    #[arg(long)]
+    offline: bool,
+    /// Write the measured figures here; standard output by default.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Use a running server instead of starting one. Its control address goes with --control.
+    #[arg(long, value_name = "URL", requires = "control")]
+    origin: Option<String>,
+    /// Control address of the running server.
+    #[arg(long, value_name = "URL", requires = "origin")]
+    control: Option<String>,
+    /// Seed of the scripted watch times.
+    #[arg(long, default_value_t = 42)]
+    seed: u64,
+    /// Clips to make when there are none yet, at most 24.
+    #[arg(long, default_value_t = 24)]
+    clips: usize,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let level = if matches!(cli.command, Some(Command::Origin(_))) { "info" } else { "warn" };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("UNSPOOL_LOG").unwrap_or_else(|_| level.into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(e) => return fail(&e),
+    };
+    let done = runtime.block_on(async move {
+        match cli.command {
+            Some(Command::Origin(args)) => unspool_origin::run(args).await.map_err(Into::into),
+            None if cli.demo.headless || !std::io::stdout().is_terminal() => headless::run(cli.demo).await,
+            None => view::run(cli.demo).await,
+        }
+    });
+    runtime.shutdown_background();
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => fail(e.as_ref()),
+    }
+}
+
+fn fail(error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("unspool-demo: {error}");
+    ExitCode::FAILURE
+}

@@ -624,7 +624,7 @@ fn priority(urgency: Urgency) -> Priority {
     }
 }
 
-fn public(error: &BackendError) -> Error {
+pub(crate) fn public(error: &BackendError) -> Error {
     match error {
         BackendError::Network(_) => Error::Offline,
         BackendError::SignIn => Error::SignIn,

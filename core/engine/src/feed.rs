@@ -125,10 +125,12 @@ impl Feed {
         }
     }
 
-    /// What to keep for the next launch: up to `max` cards from one before the current one.
+    /// What to keep for the next launch: up to `max` cards, a third of them behind the current one, because those
+    /// were watched and their bytes are likely to be held.
     #[must_use]
     pub fn save(&self, max: usize) -> SavedFeed {
-        let from = self.current.map_or(self.base, |c| c.saturating_sub(1).max(self.base));
+        let behind = max as u64 / 3;
+        let from = self.current.map_or(self.base, |c| c.saturating_sub(behind).max(self.base));
         let skip = usize::try_from(from - self.base).unwrap_or(0);
         SavedFeed {
             items: self.items.iter().skip(skip).take(max).cloned().collect(),
@@ -349,8 +351,9 @@ mod tests {
         let mut again = Feed::new(1);
         again.restore(saved.clone());
         assert_eq!(again.item(again.current().unwrap()).unwrap().id, "i4");
-        assert_eq!(saved.items.len(), 8);
+        assert_eq!((saved.items.len(), saved.current), (8, Some(2)));
         assert_eq!(saved.cursor.as_deref(), Some("c"));
+        assert_eq!(again.previous(any), Step::Moved(1));
         assert_eq!(again.previous(any), Step::Moved(0));
         assert_eq!(again.previous(any), Step::AtEnd);
     }

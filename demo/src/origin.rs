@@ -1,0 +1,112 @@
+//! The reference server as a process of its own, and its control address.
+
+use std::error::Error;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::DemoArgs;
+
+/// Making the clips takes minutes on a slow machine; a server that says nothing for this long hangs.
+const READY_WITHIN: Duration = Duration::from_secs(900);
+const CONTROL_WITHIN: Duration = Duration::from_secs(10);
+
+/// A server this demo talks to.
+pub struct Origin {
+    /// Where the contract is spoken.
+    pub url: String,
+    control: String,
+    client: reqwest::Client,
+    child: Option<Child>,
+}
+
+#[derive(Deserialize)]
+struct Ready {
+    listening: String,
+    control: String,
+}
+
+impl Origin {
+    /// Starts this binary again as the server, or takes the running one that was named.
+    pub async fn start(args: &DemoArgs, state: &Path) -> Result<Self, Box<dyn Error>> {
+        let client = reqwest::Client::builder().timeout(CONTROL_WITHIN).build()?;
+        if let (Some(url), Some(control)) = (&args.origin, &args.control) {
+            return Ok(Origin { url: url.clone(), control: control.clone(), client, child: None });
+        }
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("origin").args(["--listen", &preferred_address(state)]).arg("--state").arg(state);
+        command.args(["--clips", &args.clips.to_string(), "--parent-pid", &std::process::id().to_string()]);
+        if let Some(media) = &args.media {
+            command.arg("--media").arg(media);
+        }
+        if let Some(network) = &args.network {
+            command.args(["--network", network]);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).kill_on_drop(true);
+        let mut child = command.spawn()?;
+        let stdout = child.stdout.take().ok_or("the server has no output")?;
+        let mut lines = BufReader::new(stdout).lines();
+        let line = tokio::time::timeout(READY_WITHIN, lines.next_line()).await??;
+        let line = line.ok_or("the server ended before it was ready; its reason stands above")?;
+        let ready: Ready = serde_json::from_str(&line)?;
+        std::fs::write(state.join("address"), ready.listening.trim_start_matches("http://"))?;
+        Ok(Origin { url: ready.listening, control: ready.control, client, child: Some(child) })
+    }
+
+    /// Takes the network away, or brings it back as it was shaped.
+    pub async fn set_down(&self, down: bool, args: &DemoArgs) -> Result<(), Box<dyn Error>> {
+        let mut network: Value = self.get("/control/network").await.unwrap_or_else(|_| json!({}));
+        if !network.is_object() {
+            network = json!({});
+        }
+        let _ = args;
+        network["down"] = json!(down);
+        let request = self.client.put(format!("{}/control/network", self.control)).json(&network);
+        request.send().await?.error_for_status()?;
+        Ok(())
+    }
+
+    /// Distinct events of one installation and kind in the server's database.
+    pub async fn distinct(&self, installation: &str, name: &str) -> Result<u64, Box<dyn Error>> {
+        let events = self.get(&format!("/control/events?installation={installation}")).await?;
+        let list = events.get("events").unwrap_or(&events).as_array().ok_or("the server listed no events")?.clone();
+        Ok(list.iter().filter(|e| e["event_name"] == name).count() as u64)
+    }
+
+    /// Likes the server holds for a person.
+    pub async fn likes(&self, actor: &str) -> Result<u64, Box<dyn Error>> {
+        let states = self.get(&format!("/control/interactions?actor={actor}")).await?;
+        let list = states.get("interactions").unwrap_or(&states).as_array().ok_or("the server listed no likes")?.clone();
+        Ok(list.iter().filter(|e| e["verb"] == "like" && e["state"] == true).count() as u64)
+    }
+
+    /// Ends the server this demo started.
+    pub async fn stop(mut self) {
+        if let Some(mut child) = self.child.take() {
+            let asked = self.client.post(format!("{}/control/shutdown", self.control)).send().await;
+            if asked.is_err() || tokio::time::timeout(CONTROL_WITHIN, child.wait()).await.is_err() {
+                // It is told to end by force; if that fails too it ends with this process, which it watches.
+                let _ = child.kill().await;
+            }
+        }
+    }
+
+    async fn get(&self, path: &str) -> Result<Value, Box<dyn Error>> {
+        let answer = self.client.get(format!("{}{path}", self.control)).send().await?;
+        Ok(answer.error_for_status()?.json().await?)
+    }
+}
+
+/// The address of the last run in this state directory if it is free, so that addresses in a saved feed stay good.
+fn preferred_address(state: &Path) -> String {
+    let last = std::fs::read_to_string(state.join("address")).unwrap_or_default();
+    match std::net::TcpListener::bind(last.trim()) {
+        Ok(_) => last.trim().to_owned(),
+        Err(_) => "127.0.0.1:0".to_owned(),
+    }
+}
