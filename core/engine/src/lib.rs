@@ -4,8 +4,13 @@
 //! seed, and there is no I/O: the same inputs give the same outputs on every platform, which is why a week of swiping
 //! can be simulated in milliseconds and a bug report can be replayed.
 
+mod delivery;
 mod model;
 mod time;
 
+pub use delivery::{
+    Answer, Backoff, Batch, Condition, Delivery, DeliveryConfig, DeliveryEffect, DeliveryReason, Encoding,
+    Held, RETRY_AFTER_CAP, Stored,
+};
 pub use model::{Asset, Container, Creator, Item, MediaKey, Page, Rendition, Span};
 pub use time::{Millis, Time, Wall};
