@@ -126,14 +126,14 @@ async fn online(args: &DemoArgs, state: &Path, report: &mut Report, told: &mut T
     let mut clean = finish(&session, report).await;
 
     // The network goes away for real; the next session is told so, as a phone would tell it.
-    origin.set_down(true, args).await?;
+    origin.set_down(true).await?;
     let quiet = access::read(&log, 0, &report.client)?.lines;
     let session = open(args, state, &origin.url, &report.client, false)?;
     told.seen = 0;
     report.offline = swipe_offline(&session, told, OFFLINE_SWIPES.min(swipes)).await?;
     report.offline.origin_requests = access::read(&log, quiet, &report.client)?.lines;
 
-    origin.set_down(false, args).await?;
+    origin.set_down(false).await?;
     session.set_conditions(Conditions::default());
     session.flush(FLUSH_WITHIN).await?;
     clean &= finish(&session, report).await;

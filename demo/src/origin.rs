@@ -59,12 +59,11 @@ impl Origin {
     }
 
     /// Takes the network away, or brings it back as it was shaped.
-    pub async fn set_down(&self, down: bool, args: &DemoArgs) -> Result<(), Box<dyn Error>> {
+    pub async fn set_down(&self, down: bool) -> Result<(), Box<dyn Error>> {
         let mut network: Value = self.get("/control/network").await.unwrap_or_else(|_| json!({}));
         if !network.is_object() {
             network = json!({});
         }
-        let _ = args;
         network["down"] = json!(down);
         let request = self.client.put(format!("{}/control/network", self.control)).json(&network);
         request.send().await?.error_for_status()?;

@@ -1,1 +1,4 @@
 //! .
+
+pub mod spool;
+pub mod telemetry;

@@ -6,6 +6,7 @@
 //!
 //! [`Engine`] is the whole of one feed session; the machines it is made of stand in modules of their own.
 
+mod delivery;
 pub mod eviction;
 pub mod feed;
 pub mod impression;
@@ -23,6 +24,10 @@ mod time;
 pub use feed::{PageFailure, PageRequest, SavedFeed, Step};
 pub use impression::{Exit, Impression, StartClass};
 pub use info::{AudioCodec, Layout, MediaInfo, VideoCodec};
+pub use delivery::{
+    Answer, Backoff, Batch, Condition, Delivery, DeliveryConfig, DeliveryEffect, DeliveryReason, Encoding,
+    Held, RETRY_AFTER_CAP, Stored,
+};
 pub use model::{Asset, Container, Creator, Item, MediaKey, Page, Rendition, Span};
 pub use planner::{DemandId, FetchEnd, Policy, Urgency};
 pub use session::{Conditions, Effect, Engine, EngineConfig, Notice, PlayerFact, Wake};

@@ -1,0 +1,315 @@
+//! The spool: events are durable once recorded, and leave once delivered.
+//!
+//! One SQLite file, one writer thread. An event gets its number (`seq`) from that thread, in the transaction that
+//! stores it; together with the identifier of the file it is the event's identity, which is how a collector tells a
+//! repeat from a new event. Numbers are never reused and have no gaps but those the books explain.
+//!
+//! What counts as recorded survives a kill of the process. A power cut can cost the last five seconds.
+//! Rows leave through [batches](OpenBatch) when the collector has them, through the limits (counted, class C first),
+//! or into quarantine. See [`Level::is_conserved`].
+
+mod batches;
+pub(crate) mod database;
+pub(crate) mod error;
+mod event;
+mod ledger;
+mod records;
+mod writer;
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::task::{Context, Poll};
+
+use rusqlite_migration::{M, Migrations};
+use tokio::sync::{oneshot, watch};
+
+pub use batches::{Loaded, OpenBatch, Quarantined};
+pub use error::SpoolError;
+pub use event::{Class, Event, EventError, MAX_ATTRIBUTES, MAX_KEY_BYTES, MAX_TEXT_BYTES, Value};
+pub use ledger::{Counters, Dropped};
+pub use writer::Level;
+
+use database::{Database, Durability};
+use records::{Encoded, Record};
+use writer::{Command, GROUP, Job, Reply, Task, Turn, Writer};
+
+const STEPS: &[M<'static>] = &[M::up(
+    "CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+     CREATE TABLE counter(name TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
+     CREATE TABLE event(
+         seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, class INTEGER NOT NULL, wall_ms INTEGER NOT NULL,
+         session TEXT NOT NULL, size INTEGER NOT NULL, body BLOB NOT NULL);
+     CREATE INDEX event_c ON event(seq) WHERE class = 2;
+     CREATE TABLE batch(
+         key INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
+         rows INTEGER NOT NULL, bytes INTEGER NOT NULL, tries INTEGER NOT NULL, plain INTEGER NOT NULL,
+         next_at INTEGER NOT NULL);
+     CREATE TABLE quarantine(
+         seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, code INTEGER NOT NULL, body BLOB NOT NULL);
+     CREATE TABLE open_impression(slot INTEGER PRIMARY KEY, event TEXT NOT NULL);",
+)];
+static MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
+
+/// The number of an event within its database file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Seq(pub u64);
+
+/// How much may wait, and how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SpoolLimits {
+    /// Bytes of queued events.
+    pub max_bytes: u64,
+    /// Age in milliseconds of wall clock, measured against the newest event.
+    pub max_age_ms: i64,
+}
+
+impl Default for SpoolLimits {
+    /// 64 MiB, about 200 000 events, and 14 days: two weeks of an eager viewer without network.
+    fn default() -> Self {
+        SpoolLimits { max_bytes: 64 * 1024 * 1024, max_age_ms: 14 * 24 * 60 * 60 * 1_000 }
+    }
+}
+
+/// An open impression that a killed process left behind, now recorded with `exit = killed`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recovered {
+    /// The slot it was written ahead in.
+    pub slot: u32,
+    /// The number it was recorded under.
+    pub seq: Seq,
+    /// What was recorded.
+    pub event: Event,
+}
+
+/// The answer of the writer thread, after the commit. Dropping it cancels nothing.
+#[derive(Debug)]
+pub struct Pending<T>(Result<oneshot::Receiver<Result<T, SpoolError>>, Option<SpoolError>>);
+
+impl<T> Pending<T> {
+    fn failed(error: SpoolError) -> Self {
+        Pending(Err(Some(error)))
+    }
+
+    /// Waits on this thread, which must not be one that runs async tasks.
+    ///
+    /// # Errors
+    /// Why the transaction did not commit.
+    pub fn wait(self) -> Result<T, SpoolError> {
+        match self.0 {
+            Ok(reply) => reply.blocking_recv().unwrap_or(Err(SpoolError::Closed)),
+            Err(error) => Err(error.unwrap_or(SpoolError::Closed)),
+        }
+    }
+}
+
+impl<T> Future for Pending<T> {
+    type Output = Result<T, SpoolError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            Ok(reply) => Pin::new(reply).poll(context).map(|got| got.unwrap_or(Err(SpoolError::Closed))),
+            Err(error) => Poll::Ready(Err(error.take().unwrap_or(SpoolError::Closed))),
+        }
+    }
+}
+
+/// A durable queue of events. Clones share it; it closes when [`close`](Spool::close) is called or the last one goes.
+#[derive(Debug, Clone)]
+pub struct Spool {
+    commands: SyncSender<Command>,
+    level: watch::Receiver<Level>,
+    recovered: Arc<[Recovered]>,
+}
+
+impl Spool {
+    /// Opens or makes the file at `path`, and records what a killed process left open. Blocks for file access.
+    ///
+    /// A damaged file is set aside beside it (see [`Level::replaced`]) and a new one is started.
+    ///
+    /// # Errors
+    /// [`SpoolError::InUse`], [`SpoolError::NewerSchema`], [`SpoolError::DiskFull`] or [`SpoolError::Storage`].
+    pub fn open(path: impl Into<PathBuf>, limits: SpoolLimits) -> Result<Self, SpoolError> {
+        let database =
+            Database { path: path.into(), durability: Durability::Process, migrations: &MIGRATIONS };
+        let mut writer = Writer::open(database, limits)?;
+        let (reply, answer) = oneshot::channel();
+        writer.commit(vec![Box::new(Task { work: Some(records::recover), value: None, reply })]);
+        let recovered = Pending(Ok(answer)).now()?;
+        let level = writer.level.subscribe();
+        let (commands, inbox) = sync_channel(GROUP);
+        std::thread::Builder::new().name("unspool-spool".to_owned()).spawn(move || writer.run(&inbox))?;
+        Ok(Spool { commands, level, recovered: recovered.into() })
+    }
+
+    /// Records an event without waiting for the commit. When 256 events wait already, it waits for a place.
+    ///
+    /// Killing the process before the next commit (a millisecond) can lose it; [`record_durable`](Self::record_durable)
+    /// says when it is safe. If the disk refuses it, it is counted in [`Dropped::write_failed`].
+    ///
+    /// # Errors
+    /// [`SpoolError::Event`] or [`SpoolError::Closed`].
+    pub fn record(&self, event: &Event) -> Result<(), SpoolError> {
+        let event = Encoded::new(event)?;
+        self.send(Command::Job(Box::new(Record { event, seq: None, reply: None })))
+    }
+
+    /// Records an event; the future gives its number once it is committed. The event is queued by the call itself.
+    pub fn record_durable(&self, event: &Event) -> Pending<Seq> {
+        match Encoded::new(event) {
+            Ok(event) => self.ask(|reply| Box::new(Record { event, seq: None, reply: Some(reply) })),
+            Err(error) => Pending::failed(error),
+        }
+    }
+
+    /// Writes or replaces the open impression of `slot`: what is recorded, with `exit = killed`, should this process
+    /// be killed before [`close_ahead`](Self::close_ahead).
+    pub fn write_ahead(&self, slot: u32, event: &Event) -> Pending<()> {
+        // Checked as it would be recovered, so that recovery cannot fail.
+        if let Err(error) = event.clone().with("exit", "killed").check() {
+            return Pending::failed(error.into());
+        }
+        match serde_json::to_string(event) {
+            Ok(json) => self.task(move |turn| records::write_ahead(turn, slot, &json)),
+            Err(_) => Pending::failed(SpoolError::Storage { code: 0 }),
+        }
+    }
+
+    /// Records the final `event` of `slot` and deletes what was written ahead, in one transaction.
+    pub fn close_ahead(&self, slot: u32, event: &Event) -> Pending<Seq> {
+        match Encoded::new(event) {
+            Ok(event) => self.task(move |turn| records::close_ahead(turn, slot, event)),
+            Err(error) => Pending::failed(error),
+        }
+    }
+
+    /// The impressions a killed process had left open, recorded when this spool was opened.
+    #[must_use]
+    pub fn recovered(&self) -> &[Recovered] {
+        &self.recovered
+    }
+
+    /// This file's identifier: with the number it identifies an event everywhere.
+    #[must_use]
+    pub fn installation(&self) -> Arc<str> {
+        self.level.borrow().installation.clone()
+    }
+
+    /// The state after the last commit.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        self.level.borrow().clone()
+    }
+
+    /// Follows the state: the last value at once, then each newer one.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Level> {
+        self.level.clone()
+    }
+
+    /// Empties the write-ahead log and closes the file, for an app about to be frozen. Events recorded while
+    /// suspended are still stored: each group opens the file, commits and closes it.
+    pub fn suspend(&self) -> Pending<()> {
+        self.control(Command::Suspend)
+    }
+
+    /// Opens the file again.
+    pub fn resume(&self) -> Pending<()> {
+        self.control(Command::Resume)
+    }
+
+    /// Makes everything recorded so far survive a power cut.
+    pub fn flush_to_disk(&self) -> Pending<()> {
+        self.control(Command::ToDisk)
+    }
+
+    /// Commits what is queued and closes the file; everything after fails with [`SpoolError::Closed`].
+    pub fn close(&self) -> Pending<()> {
+        self.control(Command::Close)
+    }
+
+    /// Rows the collector refused, at most the last 1 000, oldest first.
+    pub fn quarantined(&self) -> Pending<Vec<Quarantined>> {
+        self.task(batches::quarantined)
+    }
+
+    /// Batches claimed and not yet acknowledged, oldest first.
+    pub fn open_batches(&self) -> Pending<Vec<OpenBatch>> {
+        self.task(batches::open)
+    }
+
+    /// Claims the oldest rows into a batch: at most `max_rows` and `max_bytes`, but at least one row if there is one.
+    pub fn claim(&self, max_rows: u32, max_bytes: u64) -> Pending<Option<OpenBatch>> {
+        self.task(move |turn| batches::claim(turn, max_rows, max_bytes))
+    }
+
+    /// A batch with its rows; `None` when it is not open any more.
+    pub fn load(&self, key: u64) -> Pending<Option<Loaded>> {
+        self.task(move |turn| batches::load(turn, key))
+    }
+
+    /// Records that the collector has a batch, of which it threw `refused` rows away, and deletes the rows.
+    pub fn accept(&self, key: u64, refused: u64) -> Pending<()> {
+        self.task(move |turn| batches::accept(turn, key, refused))
+    }
+
+    /// Remembers a failed attempt; `plain` says that the batch fell back to no compression.
+    pub fn defer(&self, key: u64, tries: u32, plain: bool, next_at_ms: i64) -> Pending<()> {
+        self.task(move |turn| batches::defer(turn, key, tries, plain, next_at_ms))
+    }
+
+    /// Cuts a batch in halves; `None` when it is not open any more or has a single row.
+    pub fn split(&self, key: u64, plain: bool) -> Pending<Option<(OpenBatch, OpenBatch)>> {
+        self.task(move |turn| batches::split(turn, key, plain))
+    }
+
+    /// Moves the rows of a batch into quarantine, with the status they were refused with.
+    pub fn quarantine(&self, key: u64, code: u16) -> Pending<()> {
+        self.task(move |turn| batches::quarantine(turn, key, code))
+    }
+
+    /// Done when everything handed over before is committed.
+    pub(crate) fn barrier(&self) -> Pending<()> {
+        self.task(|_| Ok(()))
+    }
+
+    fn send(&self, command: Command) -> Result<(), SpoolError> {
+        self.commands.send(command).map_err(|_| SpoolError::Closed)
+    }
+
+    fn ask<T>(&self, job: impl FnOnce(Reply<T>) -> Box<dyn Job>) -> Pending<T> {
+        let (reply, answer) = oneshot::channel();
+        match self.send(Command::Job(job(reply))) {
+            Ok(()) => Pending(Ok(answer)),
+            Err(error) => Pending::failed(error),
+        }
+    }
+
+    fn task<T, F>(&self, work: F) -> Pending<T>
+    where
+        F: FnOnce(&mut Turn<'_>) -> rusqlite::Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.ask(|reply| Box::new(Task { work: Some(work), value: None, reply }))
+    }
+
+    fn control(&self, command: impl FnOnce(Reply<()>) -> Command) -> Pending<()> {
+        let (reply, answer) = oneshot::channel();
+        match self.send(command(reply)) {
+            Ok(()) => Pending(Ok(answer)),
+            Err(error) => Pending::failed(error),
+        }
+    }
+}
+
+impl<T> Pending<T> {
+    /// The answer of a job that has already run.
+    fn now(self) -> Result<T, SpoolError> {
+        match self.0 {
+            Ok(mut reply) => reply.try_recv().unwrap_or(Err(SpoolError::Closed)),
+            Err(error) => Err(error.unwrap_or(SpoolError::Closed)),
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! The spool against real SQLite files: numbers, books, limits, the open impression, suspension and damage.
+
+use std::path::Path;
+
+use unspool::spool::{Class, Event, EventError, Seq, Spool, SpoolError, SpoolLimits, Value};
+
+fn event(n: i64, class: Class) -> Event {
+    Event {
+        name: "unspool.impression".into(),
+        wall_ms: 1_700_000_000_000 + n,
+        session: "session".into(),
+        class,
+        attributes: vec![("n".into(), Value::Int(n)), ("item".into(), "item-1".into())],
+    }
+}
+
+fn open(folder: &Path) -> Spool {
+    Spool::open(folder.join("events.db"), SpoolLimits::default()).unwrap()
+}
+
+#[test]
+fn numbers_go_on_after_everything_was_delivered_and_the_file_reopened() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = open(folder.path());
+    let installation = spool.installation();
+    for n in 1..=10 {
+        assert_eq!(spool.record_durable(&event(n, Class::B)).wait(), Ok(Seq(n as u64)));
+    }
+    let batch = spool.claim(100, u64::MAX).wait().unwrap().unwrap();
+    assert_eq!(batch.id, format!("{installation}/1"));
+    assert_eq!((batch.first, batch.last, batch.rows), (1, 10, 10));
+    spool.accept(batch.key, 0).wait().unwrap();
+    assert_eq!(spool.level().queued_rows, 0);
+    assert_eq!(spool.level().queued_bytes, 0);
+    spool.close().wait().unwrap();
+    assert_eq!(spool.record(&event(1, Class::B)), Err(SpoolError::Closed));
+
+    let spool = open(folder.path());
+    assert_eq!(spool.installation(), installation);
+    assert_eq!(spool.record_durable(&event(11, Class::B)).wait(), Ok(Seq(11)));
+    let level = spool.level();
+    assert_eq!((level.counters.recorded, level.counters.delivered, level.queued_rows), (11, 10, 1));
+    assert!(level.is_conserved());
+}
+
+#[test]
+fn a_claimed_batch_is_the_same_after_a_restart_and_accepting_twice_counts_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = open(folder.path());
+    for n in 1..=7 {
+        spool.record(&event(n, Class::C)).unwrap();
+    }
+    spool.flush_to_disk().wait().unwrap();
+    let batch = spool.claim(5, u64::MAX).wait().unwrap().unwrap();
+    let loaded = spool.load(batch.key).wait().unwrap().unwrap();
+    spool.defer(batch.key, 3, true, 42).wait().unwrap();
+    spool.close().wait().unwrap();
+
+    let spool = open(folder.path());
+    let reopened = spool.open_batches().wait().unwrap();
+    assert_eq!(reopened.len(), 1);
+    assert_eq!(reopened[0].id, batch.id);
+    assert_eq!((reopened[0].tries, reopened[0].plain, reopened[0].next_at_ms), (3, true, 42));
+    assert_eq!(spool.load(batch.key).wait().unwrap().unwrap().records, loaded.records);
+    spool.accept(batch.key, 2).wait().unwrap();
+    spool.accept(batch.key, 2).wait().unwrap();
+    let level = spool.level();
+    assert_eq!((level.counters.delivered, level.counters.dropped.refused, level.queued_rows), (3, 2, 2));
+    assert!(level.is_conserved());
+    assert_eq!(spool.load(batch.key).wait().unwrap(), None);
+}
+
+#[test]
+fn a_split_names_its_parts_apart_from_the_whole_and_quarantine_keeps_the_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = open(folder.path());
+    for n in 1..=5 {
+        spool.record(&event(n, Class::B)).unwrap();
+    }
+    let whole = spool.claim(100, u64::MAX).wait().unwrap().unwrap();
+    let (left, right) = spool.split(whole.key, true).wait().unwrap().unwrap();
+    assert_eq!((left.first, left.last, left.rows), (1, 2, 2));
+    assert_eq!((right.first, right.last, right.rows), (3, 5, 3));
+    assert_eq!(left.bytes + right.bytes, whole.bytes);
+    assert_ne!(left.id, whole.id);
+    assert!(left.plain && right.plain);
+    let (one, _) = spool.split(left.key, true).wait().unwrap().unwrap();
+    assert_eq!(spool.split(one.key, true).wait().unwrap(), None);
+    spool.quarantine(one.key, 422).wait().unwrap();
+    let kept = spool.quarantined().wait().unwrap();
+    assert_eq!((kept.len(), kept[0].seq, kept[0].code), (1, 1, 422));
+    let order: Vec<u64> = spool.open_batches().wait().unwrap().iter().map(|batch| batch.first).collect();
+    assert_eq!(order, [2, 3]);
+    assert!(spool.level().is_conserved());
+}
+
+#[test]
+fn a_full_queue_gives_up_the_oldest_of_class_c_first_and_counts_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let limits = SpoolLimits { max_bytes: 20_000, ..SpoolLimits::default() };
+    let spool = Spool::open(folder.path().join("events.db"), limits).unwrap();
+    spool.record(&event(0, Class::B)).unwrap();
+    let claimed = spool.claim(1, u64::MAX).wait().unwrap().unwrap();
+    for n in 1..=20 {
+        spool.record(&event(n, if n % 2 == 0 { Class::B } else { Class::C })).unwrap();
+    }
+    for n in 21..=300 {
+        spool.record(&event(n, Class::B)).unwrap();
+        if n % 16 == 0 {
+            spool.flush_to_disk().wait().unwrap();
+            assert!(spool.level().is_conserved());
+        }
+    }
+    spool.flush_to_disk().wait().unwrap();
+    let level = spool.level();
+    assert!(level.queued_bytes <= 20_000, "{level:?}");
+    assert!(level.counters.dropped.size_limit > 100 && level.is_conserved(), "{level:?}");
+    assert_eq!(spool.load(claimed.key).wait().unwrap().unwrap().records.len(), 1, "a claimed row stays");
+    let rest = spool.claim(1_000, u64::MAX).wait().unwrap().unwrap();
+    assert_eq!(rest.last, 301);
+    assert_eq!(u64::from(rest.rows) + 1, level.queued_rows);
+}
+
+#[test]
+fn what_is_too_old_goes_when_something_new_comes() {
+    let folder = tempfile::tempdir().unwrap();
+    let limits = SpoolLimits { max_age_ms: 1_000, ..SpoolLimits::default() };
+    let spool = Spool::open(folder.path().join("events.db"), limits).unwrap();
+    for n in [0, 500, 1_200, 1_400] {
+        spool.record(&event(n, Class::B)).unwrap();
+    }
+    spool.record_durable(&event(1_450, Class::B)).wait().unwrap();
+    let level = spool.level();
+    assert_eq!((level.counters.dropped.age_limit, level.queued_rows), (1, 4));
+    assert!(level.is_conserved());
+}
+
+#[test]
+fn events_out_of_bounds_are_refused_with_a_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = open(folder.path());
+    let bad = |change: &dyn Fn(&mut Event)| {
+        let mut event = event(1, Class::B);
+        change(&mut event);
+        match spool.record(&event) {
+            Err(SpoolError::Event(error)) => error,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(bad(&|e| e.name.clear()), EventError::Name);
+    assert_eq!(bad(&|e| e.session = "x".repeat(65)), EventError::Session);
+    assert_eq!(bad(&|e| e.attributes[1].1 = "x".repeat(1025).into()), EventError::TextTooLong { index: 1 });
+    assert_eq!(bad(&|e| e.attributes[0].1 = f64::NAN.into()), EventError::NotFinite { index: 0 });
+    assert_eq!(bad(&|e| e.attributes[1].0 = "n".into()), EventError::Key { index: 1 });
+    assert_eq!(bad(&|e| e.attributes[1].0 = "seq".into()), EventError::Key { index: 1 });
+    assert_eq!(
+        bad(&|e| e.attributes = (0..65).map(|n| (format!("k{n}"), Value::Int(n))).collect()),
+        EventError::TooManyAttributes
+    );
+    assert_eq!(
+        spool.record_durable(&event(1, Class::B)).wait(),
+        Ok(Seq(1)),
+        "a refused event uses no number"
+    );
+}
+
+#[test]
+fn the_open_impression_is_recovered_once_and_a_closed_one_never() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = open(folder.path());
+    for watched in [2_000, 4_000] {
+        drop(spool.write_ahead(7, &event(1, Class::B).with("watched_ms", watched).with("exit", "open")));
+        drop(spool.write_ahead(8, &event(2, Class::B).with("watched_ms", watched)));
+    }
+    assert_eq!(spool.close_ahead(8, &event(2, Class::B).with("exit", "swiped")).wait(), Ok(Seq(1)));
+    spool.close().wait().unwrap();
+
+    let spool = open(folder.path());
+    let recovered = spool.recovered();
+    assert_eq!(recovered.len(), 1);
+    assert_eq!((recovered[0].slot, recovered[0].seq), (7, Seq(2)));
+    let attributes = &recovered[0].event.attributes;
+    assert!(attributes.contains(&("exit".into(), "killed".into())));
+    assert!(attributes.contains(&("watched_ms".into(), Value::Int(4_000))));
+    assert_eq!(attributes.iter().filter(|(key, _)| key == "exit").count(), 1);
+    assert!(spool.level().is_conserved());
+    spool.close().wait().unwrap();
+
+    let spool = open(folder.path());
+    assert!(spool.recovered().is_empty());
+    assert_eq!(spool.level().queued_rows, 2);
+}
+
+#[test]
+fn suspended_the_file_is_closed_and_events_are_still_stored() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.db");
+    let spool = open(folder.path());
+    for n in 1..=3 {
+        spool.record(&event(n, Class::B)).unwrap();
+    }
+    spool.suspend().wait().unwrap();
+    let wal = path.with_file_name("events.db-wal");
+    assert!(!wal.exists() || std::fs::metadata(&wal).unwrap().len() == 0, "the log is empty");
+    let rows = |path: &Path| -> i64 {
+        let connection = rusqlite::Connection::open(path).unwrap();
+        connection.query_row("SELECT count(*) FROM event", [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(rows(&path), 3, "nobody holds a lock");
+    spool.record_durable(&event(4, Class::B)).wait().unwrap();
+    assert_eq!(rows(&path), 4);
+    spool.resume().wait().unwrap();
+    assert_eq!(spool.record_durable(&event(5, Class::B)).wait(), Ok(Seq(5)));
+    assert!(spool.level().is_conserved());
+    assert_eq!(spool.level().queued_rows, 5);
+}
+
+#[test]
+fn a_second_owner_is_refused_while_the_first_lives() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = open(folder.path());
+    let second = Spool::open(folder.path().join("events.db"), SpoolLimits::default());
+    assert_eq!(second.err(), Some(SpoolError::InUse));
+    spool.record_durable(&event(1, Class::B)).wait().unwrap();
+}
+
+#[test]
+fn a_damaged_file_is_set_aside_with_its_companions_and_a_new_one_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.db");
+    let spool = open(folder.path());
+    let first = spool.installation();
+    spool.record_durable(&event(1, Class::B)).wait().unwrap();
+    spool.close().wait().unwrap();
+    for round in 1..=4u64 {
+        std::fs::write(&path, vec![b'x'; 8192]).unwrap();
+        std::fs::write(folder.path().join("events.db-wal"), b"rubbish").unwrap();
+        let spool = open(folder.path());
+        assert_ne!(spool.installation(), first, "a new file is a new identity");
+        assert_eq!(spool.level().replaced, round);
+        assert_eq!(spool.record_durable(&event(1, Class::B)).wait(), Ok(Seq(1)));
+        assert!(spool.level().is_conserved());
+        spool.close().wait().unwrap();
+    }
+    let mut names: Vec<String> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.contains("corrupt") && !name.ends_with("-wal"))
+        .collect();
+    names.sort();
+    assert_eq!(names, ["events.db.corrupt-3", "events.db.corrupt-4"], "old ones are deleted");
+}
+
+#[test]
+fn damage_found_while_running_is_replaced_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.db");
+    let spool = open(folder.path());
+    for n in 1..=200 {
+        spool.record(&event(n, Class::B)).unwrap();
+    }
+    spool.suspend().wait().unwrap();
+    // The first page, with the schema, stays good; everything behind it is rubbish.
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[4096..].fill(0xa5);
+    std::fs::write(&path, bytes).unwrap();
+    let refused = spool.record_durable(&event(201, Class::B)).wait();
+    assert!(matches!(refused, Ok(Seq(1)) | Err(SpoolError::Corrupt)), "{refused:?}");
+    spool.resume().wait().unwrap();
+    spool.record_durable(&event(202, Class::B)).wait().unwrap();
+    let level = spool.level();
+    assert_eq!(level.replaced, 1);
+    assert!(level.is_conserved(), "{level:?}");
+}
+
+#[test]
+fn a_newer_schema_is_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.db");
+    let spool = open(folder.path());
+    spool.record_durable(&event(1, Class::B)).wait().unwrap();
+    spool.close().wait().unwrap();
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection.pragma_update(None, "user_version", 99).unwrap();
+    drop(connection);
+    assert_eq!(Spool::open(&path, SpoolLimits::default()).err(), Some(SpoolError::NewerSchema));
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    let rows: i64 = connection.query_row("SELECT count(*) FROM event", [], |row| row.get(0)).unwrap();
+    assert_eq!(rows, 1);
+}
+
+#[test]
+fn many_threads_record_without_a_gap() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = open(folder.path());
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let spool = &spool;
+            scope.spawn(move || {
+                for n in 0..2_000 {
+                    spool.record(&event(thread * 10_000 + n, Class::B)).unwrap();
+                }
+            });
+        }
+    });
+    spool.flush_to_disk().wait().unwrap();
+    let batch = spool.claim(u32::MAX, u64::MAX).wait().unwrap().unwrap();
+    assert_eq!((batch.first, batch.last, batch.rows), (1, 8_000, 8_000));
+}

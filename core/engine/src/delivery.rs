@@ -1,0 +1,579 @@
+//! When to send what was recorded, and what to do with each answer.
+//!
+//! One machine serves every lane that drains a durable queue to a server: telemetry batches and the intents of a
+//! person. It sees numbers of rows, never rows: the driver owns the store and the socket, performs the effects in the
+//! order given, and reports each one back. Three rules carry the guarantee "delivered once, never lost":
+//!
+//! - a batch leaves the store only through [`DeliveryEffect::Accept`] (the server has it) or
+//!   [`DeliveryEffect::Quarantine`] (the server refuses exactly this row, which is kept aside for inspection);
+//! - the number of attempts never deletes anything;
+//! - one request is in flight at a time, so the order of the queue is the order of arrival.
+//!
+//! OTLP calls every 4xx but 429 final. Deviations, on purpose: 408 and 5xx are retried, 413 is answered with halves,
+//! 400 and 422 first with a plainer encoding (a collector that cannot read gzip answers 400, and deleting there would
+//! delete good data) and then by bisection, because a partial success names a count and not the culprit.
+
+use std::collections::VecDeque;
+
+use crate::time::{Millis, Time};
+
+/// How a body is packed on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encoding {
+    /// `Content-Encoding: gzip`.
+    Gzip,
+    /// No content encoding.
+    Identity,
+}
+
+/// Limits and delays of one lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeliveryConfig {
+    /// A batch closes at this many rows. 100 gzip to about 34 bytes an event, and more rows save little.
+    pub close_rows: u32,
+    /// A batch closes at this many bytes before compression.
+    pub close_bytes: u64,
+    /// A batch closes when its oldest row has waited this long in the foreground.
+    pub close_age: Millis,
+    /// Shortest wait after a failure.
+    pub backoff_base: Millis,
+    /// Longest wait after a failure, unless the server asks for more.
+    pub backoff_cap: Millis,
+    /// Encoding to begin with.
+    pub encoding: Encoding,
+    /// Where the jitter starts; different on every device, or they all come back at once.
+    pub seed: u64,
+}
+
+impl Default for DeliveryConfig {
+    fn default() -> Self {
+        DeliveryConfig {
+            close_rows: 100,
+            close_bytes: 64 * 1024,
+            close_age: Millis(30_000),
+            backoff_base: Millis(1_000),
+            backoff_cap: Millis(15 * 60 * 1_000),
+            encoding: Encoding::Gzip,
+            seed: 0,
+        }
+    }
+}
+
+/// Longest `Retry-After` that is believed: one day, so that a mistyped header cannot silence a device for good.
+pub const RETRY_AFTER_CAP: Millis = Millis(24 * 60 * 60 * 1_000);
+
+/// A learned size limit never falls below this, in bytes: a few single events.
+const LEARNED_BYTES_FLOOR: u64 = 4 * 1024;
+
+/// Rows quarantined in a row without one acceptance before each further one costs a back-off: an endpoint that refuses
+/// everything is broken, and must not empty the queue into quarantine at full speed.
+const FREE_QUARANTINES: u32 = 3;
+
+/// A claimed batch as the machine sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Batch {
+    /// The store's name for it, unique among open batches.
+    pub key: u64,
+    /// Rows in it, at least one.
+    pub rows: u32,
+    /// Bytes in it before compression.
+    pub bytes: u64,
+    /// Attempts that failed so far.
+    pub tries: u32,
+    /// The encoding it fell back to, if it did.
+    pub encoding: Option<Encoding>,
+}
+
+/// What the server, or the way to it, answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// The server has every row.
+    Accepted,
+    /// 429, or 503 with a `Retry-After`.
+    Throttled {
+        /// How long the server asks to wait; zero when it does not say.
+        retry_after: Millis,
+    },
+    /// 413.
+    TooLarge,
+    /// 400 or 422: this body, or a row of it, is refused.
+    Rejected,
+    /// 401 or 403.
+    Unauthorised,
+    /// Nobody is signed in for the owner of this batch; nothing was sent.
+    NoCredential,
+    /// 408, 5xx, and every status that has no rule of its own.
+    Server,
+    /// No answer: connection refused, reset, timed out.
+    Network,
+    /// A 2xx that does not come from our server.
+    CaptivePortal,
+}
+
+/// What the host knows about the world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition {
+    /// There is a network.
+    Online,
+    /// There is none.
+    Offline,
+    /// The app is in front.
+    Foreground,
+    /// The app has gone behind: everything recorded is worth sending now.
+    Background,
+}
+
+/// What the driver must do next. Each is answered by the input named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeliveryEffect {
+    /// Claim the oldest unclaimed rows; answer with [`Delivery::handle_claimed`].
+    Claim {
+        /// At most this many rows.
+        max_rows: u32,
+        /// At most this many bytes, but always at least one row.
+        max_bytes: u64,
+    },
+    /// Send a batch, the same rows under the same id on every attempt; answer with [`Delivery::handle_answer`].
+    Send {
+        /// Which batch.
+        batch: Batch,
+        /// How to pack it.
+        encoding: Encoding,
+    },
+    /// Record the acknowledgement and delete the rows in one transaction; answer with [`Delivery::handle_stored`].
+    Accept {
+        /// Which batch.
+        batch: Batch,
+    },
+    /// Remember a failed attempt; answer with [`Delivery::handle_stored`].
+    Defer {
+        /// Which batch, with its new number of tries and encoding.
+        batch: Batch,
+        /// How long it now waits.
+        wait: Millis,
+    },
+    /// Cut a batch of at least two rows in halves; answer with [`Stored::Split`].
+    Split {
+        /// Which batch.
+        batch: Batch,
+    },
+    /// Move the only row of a batch into quarantine; answer with [`Delivery::handle_stored`].
+    Quarantine {
+        /// Which batch, of one row.
+        batch: Batch,
+        /// Why: [`Answer::TooLarge`] or [`Answer::Rejected`].
+        why: Answer,
+    },
+    /// The server wants a new credential: nothing leaves until [`Delivery::handle_refreshed`]. Needs no answer.
+    Pause,
+}
+
+/// How a write to the store ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stored {
+    /// It is in the store.
+    Done,
+    /// The two halves of a split batch, in order.
+    Split(Batch, Batch),
+    /// It is not; the machine will ask again later.
+    Failed,
+}
+
+/// Why the machine wants to be woken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeliveryReason {
+    /// The oldest row has waited long enough.
+    BatchAge,
+    /// A back-off with jitter ends.
+    BackOff,
+    /// The time the server asked for ends.
+    RetryAfter,
+    /// A failed write to the store is tried again.
+    StoreRetry,
+}
+
+/// Why nothing is being sent although something is queued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Held {
+    /// There is no network.
+    Offline,
+    /// A new credential is needed.
+    Unauthorised,
+    /// A wait ends at this time.
+    Until(Time, DeliveryReason),
+}
+
+/// Delays that grow with each failure, drawn between the base and a doubling ceiling so that devices spread out.
+#[derive(Debug, Clone)]
+pub struct Backoff {
+    base: Millis,
+    cap: Millis,
+    failures: u32,
+    state: u64,
+}
+
+impl Backoff {
+    /// Delays between `base` and `cap`; the same `seed` gives the same delays.
+    #[must_use]
+    pub fn new(base: Millis, cap: Millis, seed: u64) -> Self {
+        Backoff { base, cap, failures: 0, state: seed }
+    }
+
+    /// The delay after one more failure.
+    pub fn fail(&mut self) -> Millis {
+        self.failures = self.failures.saturating_add(1);
+        let ceiling = self.base.0.saturating_mul(1 << self.failures.min(32)).min(self.cap.0).max(self.base.0);
+        let width = ceiling - self.base.0 + 1;
+        Millis(self.base.0 + self.draw() % width.max(1))
+    }
+
+    /// Something worked: the next failure starts from the base again.
+    pub fn reset(&mut self) {
+        self.failures = 0;
+    }
+
+    /// Failures since the last success.
+    #[must_use]
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    // splitmix64 (Steele, Lea, Flood 2014): one add and three shifts, enough to spread devices.
+    fn draw(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Idle,
+    Sending(u64),
+    Storing(DeliveryEffect),
+    /// The write failed and is asked again at this time.
+    StoreFailed(DeliveryEffect, Time),
+}
+
+/// Decides when a lane sends and what it does with each answer.
+///
+/// Feed it facts with `handle_*`, then drain [`poll_output`](Delivery::poll_output) until it is empty and sleep until
+/// [`poll_timeout`](Delivery::poll_timeout).
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    config: DeliveryConfig,
+    backoff: Backoff,
+    store_backoff: Backoff,
+    encoding: Encoding,
+    max_bytes: u64,
+    online: bool,
+    foreground: bool,
+    paused: bool,
+    flushing: bool,
+    backlog_rows: u64,
+    backlog_bytes: u64,
+    oldest: Option<Time>,
+    queue: VecDeque<Batch>,
+    parked: VecDeque<Batch>,
+    /// The batch refused under gzip that is being tried without it.
+    stepped: Option<u64>,
+    step: Step,
+    wait: Option<(Time, DeliveryReason)>,
+    quarantine_streak: u32,
+    out: VecDeque<DeliveryEffect>,
+}
+
+impl Delivery {
+    /// A lane with nothing queued, online and in the foreground.
+    #[must_use]
+    pub fn new(config: DeliveryConfig) -> Self {
+        let backoff = Backoff::new(config.backoff_base, config.backoff_cap, config.seed);
+        Delivery {
+            store_backoff: Backoff { state: config.seed ^ 0x5bd1_e995, ..backoff.clone() },
+            backoff,
+            encoding: config.encoding,
+            max_bytes: config.close_bytes,
+            online: true,
+            foreground: true,
+            paused: false,
+            flushing: false,
+            backlog_rows: 0,
+            backlog_bytes: 0,
+            oldest: None,
+            queue: VecDeque::new(),
+            parked: VecDeque::new(),
+            stepped: None,
+            step: Step::Idle,
+            wait: None,
+            quarantine_streak: 0,
+            out: VecDeque::new(),
+            config,
+        }
+    }
+
+    /// A batch that was open when the last process ended, oldest first; `wait` is what is left of its delay.
+    pub fn handle_reopened(&mut self, now: Time, batch: Batch, wait: Millis) {
+        if wait > Millis(0) {
+            let at = now + wait.min(RETRY_AFTER_CAP);
+            if self.wait.is_none_or(|(other, _)| other < at) {
+                self.wait = Some((at, DeliveryReason::RetryAfter));
+            }
+        }
+        self.queue.push_back(batch);
+        self.advance(now);
+    }
+
+    /// How much is recorded and not yet claimed: totals, not differences, so that no eviction can make them drift.
+    pub fn handle_recorded(&mut self, now: Time, rows: u64, bytes: u64) {
+        self.set_backlog(now, rows, bytes);
+        self.advance(now);
+    }
+
+    /// The answer to [`DeliveryEffect::Claim`]: the batch if there was a row, and the backlog that is left.
+    pub fn handle_claimed(&mut self, now: Time, batch: Option<Batch>, rows: u64, bytes: u64) {
+        if !matches!(self.step, Step::Storing(DeliveryEffect::Claim { .. })) {
+            return;
+        }
+        self.step = Step::Idle;
+        self.store_backoff.reset();
+        self.oldest = None;
+        self.set_backlog(now, rows, bytes);
+        self.queue.extend(batch);
+        self.advance(now);
+    }
+
+    /// The answer to [`DeliveryEffect::Send`]; an answer for a batch that is not in flight is ignored.
+    pub fn handle_answer(&mut self, now: Time, key: u64, answer: Answer) {
+        if self.step != Step::Sending(key) {
+            return;
+        }
+        self.step = Step::Idle;
+        let Some(front) = self.queue.front().copied() else { return };
+        match answer {
+            Answer::Accepted => {
+                self.backoff.reset();
+                self.quarantine_streak = 0;
+                // Refused under gzip and taken whole without it: this endpoint does not read gzip.
+                if self.stepped == Some(key) {
+                    self.encoding = Encoding::Identity;
+                }
+                self.store(DeliveryEffect::Accept { batch: front });
+            }
+            Answer::Throttled { retry_after } => self.fail(now, retry_after.min(RETRY_AFTER_CAP)),
+            Answer::Server | Answer::Network | Answer::CaptivePortal => self.fail(now, Millis(0)),
+            Answer::TooLarge => {
+                if front.rows > 1 {
+                    self.max_bytes = self.max_bytes.min((front.bytes / 2).max(LEARNED_BYTES_FLOOR));
+                    self.store(DeliveryEffect::Split { batch: front });
+                } else {
+                    self.store(DeliveryEffect::Quarantine { batch: front, why: answer });
+                }
+            }
+            Answer::Rejected => self.rejected(front),
+            Answer::Unauthorised => {
+                self.paused = true;
+                self.out.push_back(DeliveryEffect::Pause);
+            }
+            Answer::NoCredential => {
+                self.queue.pop_front();
+                self.parked.push_back(front);
+            }
+        }
+        self.advance(now);
+    }
+
+    /// How a write to the store ended.
+    pub fn handle_stored(&mut self, now: Time, stored: Stored) {
+        let Step::Storing(effect) = self.step else { return };
+        self.step = Step::Idle;
+        match (effect, stored) {
+            // A delay that could not be written down only matters after a restart.
+            (DeliveryEffect::Defer { .. }, _) => {}
+            (_, Stored::Failed) => {
+                self.step = Step::StoreFailed(effect, now + self.store_backoff.fail());
+            }
+            (DeliveryEffect::Split { .. }, Stored::Split(left, right)) => {
+                self.queue.pop_front();
+                self.queue.push_front(right);
+                self.queue.push_front(left);
+                self.store_backoff.reset();
+            }
+            (DeliveryEffect::Quarantine { .. }, _) => {
+                self.queue.pop_front();
+                self.store_backoff.reset();
+                self.quarantine_streak = self.quarantine_streak.saturating_add(1);
+                if self.quarantine_streak > FREE_QUARANTINES {
+                    self.wait = Some((now + self.backoff.fail(), DeliveryReason::BackOff));
+                }
+            }
+            (DeliveryEffect::Accept { .. }, _) => {
+                self.queue.pop_front();
+                self.store_backoff.reset();
+            }
+            // A claim is answered by its own input, and a split with its halves: anything else is asked again.
+            _ => self.step = Step::StoreFailed(effect, now + self.store_backoff.fail()),
+        }
+        self.advance(now);
+    }
+
+    /// The host says the world changed.
+    pub fn handle_condition(&mut self, now: Time, condition: Condition) {
+        match condition {
+            Condition::Online => {
+                self.online = true;
+                self.end_jitter();
+            }
+            Condition::Offline => self.online = false,
+            Condition::Foreground => self.foreground = true,
+            Condition::Background => self.foreground = false,
+        }
+        self.advance(now);
+    }
+
+    /// Send everything recorded until nothing is left; ends a back-off, but not a wait the server asked for.
+    pub fn handle_flush(&mut self, now: Time) {
+        self.flushing = true;
+        self.end_jitter();
+        self.advance(now);
+    }
+
+    /// There is a new credential, or somebody else signed in.
+    pub fn handle_refreshed(&mut self, now: Time) {
+        self.paused = false;
+        while let Some(batch) = self.parked.pop_back() {
+            // The batch in flight stays in front.
+            let at = usize::from(!matches!(self.step, Step::Idle)).min(self.queue.len());
+            self.queue.insert(at, batch);
+        }
+        self.advance(now);
+    }
+
+    /// A deadline given by [`poll_timeout`](Delivery::poll_timeout) has come.
+    pub fn handle_timeout(&mut self, now: Time) {
+        self.advance(now);
+    }
+
+    /// The next thing to do; call until it gives nothing.
+    pub fn poll_output(&mut self) -> Option<DeliveryEffect> {
+        self.out.pop_front()
+    }
+
+    /// When to call [`handle_timeout`](Delivery::handle_timeout), and why.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<(Time, DeliveryReason)> {
+        match self.step {
+            Step::Sending(_) | Step::Storing(_) => None,
+            Step::StoreFailed(_, at) => Some((at, DeliveryReason::StoreRetry)),
+            Step::Idle if !self.online || self.paused => None,
+            Step::Idle => self.wait.filter(|_| self.has_work()).or_else(|| {
+                let at = self.oldest? + self.config.close_age;
+                (self.backlog_rows > 0).then_some((at, DeliveryReason::BatchAge))
+            }),
+        }
+    }
+
+    /// Nothing queued, nothing in flight and nothing left to write.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.step == Step::Idle && !self.has_work()
+    }
+
+    /// What keeps queued rows from leaving, if anything does.
+    #[must_use]
+    pub fn held(&self) -> Option<Held> {
+        match self.step {
+            Step::Sending(_) | Step::Storing(_) => None,
+            Step::StoreFailed(_, at) => Some(Held::Until(at, DeliveryReason::StoreRetry)),
+            Step::Idle if !self.has_work() => None,
+            Step::Idle if !self.online => Some(Held::Offline),
+            Step::Idle if self.paused => Some(Held::Unauthorised),
+            Step::Idle => self.poll_timeout().map(|(at, reason)| Held::Until(at, reason)),
+        }
+    }
+
+    /// Failures since the last success.
+    #[must_use]
+    pub fn failures(&self) -> u32 {
+        self.backoff.failures()
+    }
+
+    fn has_work(&self) -> bool {
+        !self.queue.is_empty() || self.backlog_rows > 0
+    }
+
+    fn set_backlog(&mut self, now: Time, rows: u64, bytes: u64) {
+        self.backlog_rows = rows;
+        self.backlog_bytes = bytes;
+        self.oldest = if rows == 0 { None } else { self.oldest.or(Some(now)) };
+    }
+
+    fn end_jitter(&mut self) {
+        if matches!(self.wait, Some((_, DeliveryReason::BackOff))) {
+            self.wait = None;
+        }
+    }
+
+    fn store(&mut self, effect: DeliveryEffect) {
+        self.step = Step::Storing(effect);
+        self.out.push_back(effect);
+    }
+
+    fn fail(&mut self, now: Time, at_least: Millis) {
+        let jitter = self.backoff.fail();
+        let wait = jitter.max(at_least);
+        let reason = if at_least > jitter { DeliveryReason::RetryAfter } else { DeliveryReason::BackOff };
+        self.wait = Some((now + wait, reason));
+        if let Some(front) = self.queue.front_mut() {
+            front.tries = front.tries.saturating_add(1);
+            let batch = *front;
+            self.store(DeliveryEffect::Defer { batch, wait });
+        }
+    }
+
+    fn rejected(&mut self, front: Batch) {
+        let used = front.encoding.unwrap_or(self.encoding);
+        if used == Encoding::Gzip {
+            if let Some(batch) = self.queue.front_mut() {
+                batch.encoding = Some(Encoding::Identity);
+                self.stepped = Some(batch.key);
+            }
+        } else if front.rows > 1 {
+            self.store(DeliveryEffect::Split { batch: front });
+        } else {
+            self.store(DeliveryEffect::Quarantine { batch: front, why: Answer::Rejected });
+        }
+    }
+
+    fn claim_due(&self, now: Time) -> bool {
+        self.flushing
+            || !self.foreground
+            || self.backlog_rows >= u64::from(self.config.close_rows)
+            || self.backlog_bytes >= self.max_bytes
+            || self.oldest.is_some_and(|oldest| oldest + self.config.close_age <= now)
+    }
+
+    fn advance(&mut self, now: Time) {
+        match self.step {
+            Step::Idle => {}
+            Step::StoreFailed(effect, at) if at <= now => return self.store(effect),
+            _ => return,
+        }
+        if !self.has_work() {
+            self.flushing = false;
+            return;
+        }
+        if self.wait.is_some_and(|(at, _)| now < at) || !self.online || self.paused {
+            return;
+        }
+        self.wait = None;
+        if let Some(&batch) = self.queue.front() {
+            let encoding = batch.encoding.unwrap_or(self.encoding);
+            self.step = Step::Sending(batch.key);
+            self.out.push_back(DeliveryEffect::Send { batch, encoding });
+        } else if self.claim_due(now) {
+            self.store(DeliveryEffect::Claim { max_rows: self.config.close_rows, max_bytes: self.max_bytes });
+        }
+    }
+}
