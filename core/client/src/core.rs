@@ -1,32 +1,40 @@
 //! What every part of a session shares: the rooms, opened once, and the tasks that keep them.
+//!
+//! Opening goes from the lock outwards: the media room owns the directory, so a second session fails there before it
+//! touches a database. Closing goes the other way round and within a stated time.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use unspool_engine::{MediaKey, SavedFeed};
-use unspool_media::{Location, Media, MediaConfig, ResolveError, UrlResolver};
+use unspool_engine::{DeliveryConfig, MediaKey, Millis, SavedFeed};
+use unspool_media::{Location, Media, MediaConfig, MediaError, ResolveError, UrlResolver};
 
 use crate::backend::{Backend, BackendError, Native};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::Error;
-use crate::outbox::{Outbox, Sender as IntentSender};
+use crate::meter::Meter;
+use crate::outbox::{Intent, Outbox, OutboxError, Sender, SenderConfig, SenderHandle};
 use crate::snapshot::{Bytes, Outgoing};
-use crate::spool::Spool;
-use crate::store::SessionStore;
-use crate::telemetry::Uploader;
+use crate::spool::{Spool, SpoolError, SpoolLimits};
+use crate::store::{SessionStore, StoreError};
+use crate::telemetry::{Uploader, UploaderConfig, UploaderHandle};
+
+/// Part of the time to close that is spent on sending; the rest is for the databases and the media room.
+const SEND_SHARE_PERCENT: u32 = 70;
 
 /// A feed as it is to be written down.
 #[derive(Debug, Clone)]
-pub(crate) struct Save {
-    pub(crate) feed: String,
-    pub(crate) saved: SavedFeed,
-    pub(crate) wall_ms: i64,
+struct Save {
+    feed: String,
+    saved: SavedFeed,
+    wall_ms: i64,
 }
 
 /// The rooms of a session.
@@ -40,9 +48,224 @@ pub(crate) struct Core {
     pub(crate) media: Arc<Media>,
     pub(crate) store: Arc<SessionStore>,
     pub(crate) spool: Spool,
-    pub(crate) outbox: Outbox,
-    pub(crate) uploader: Uploader,
-    pub(crate) intents: IntentSender,
+    outbox: Outbox,
+    uploader: UploaderHandle,
+    sender: SenderHandle,
+    meter: Meter,
+    watched_ms: AtomicU64,
     saves: watch::Sender<Option<Save>>,
     saver: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Core {
+    pub(crate) fn open(config: Config, handle: &Handle) -> Result<Arc<Self>, Error> {
+        let dir = config.data_dir.clone();
+        let session = uuid::Uuid::now_v7();
+        let seed = session.as_u64_pair().1;
+        let meter = Meter::default();
+        // Ignored on purpose: a provider that the host installed before stays.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder()
+            .user_agent(concat!("unspool/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(config.request_timeout)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|e| Error::Internal { reason: format!("http client: {e}") })?;
+        let backend: Arc<dyn Backend> = Arc::new(Native::new(
+            client.clone(),
+            config.backend.clone(),
+            config.token.clone(),
+            config.request_timeout,
+            meter.clone(),
+        ));
+        let media_config = MediaConfig {
+            resolver: Some(Arc::new(Resolver(Arc::clone(&backend)))),
+            ..MediaConfig::new(dir.join("media"))
+        };
+        let media = Media::open(media_config, handle.clone()).map_err(|e| media_error(&e))?;
+        media.set_offline(!config.conditions.online);
+        let store = SessionStore::open(&dir.join("session.db")).map_err(|e| store_error(&e))?;
+        let spool = Spool::open(dir.join("events.db"), SpoolLimits::default()).map_err(|e| spool_error(&e))?;
+        let outbox = Outbox::open(dir.join("outbox.db")).map_err(|e| outbox_error(&e))?;
+
+        let delivery = DeliveryConfig {
+            close_age: Millis(u64::try_from(config.telemetry.send_every.as_millis()).unwrap_or(u64::MAX)),
+            close_rows: u32::try_from(config.telemetry.batch_records).unwrap_or(u32::MAX),
+            seed,
+            ..DeliveryConfig::default()
+        };
+        let token = config.token.clone();
+        let uploader_config = UploaderConfig {
+            token: Arc::new(move || Some(token.clone())),
+            delivery,
+            request_timeout: config.request_timeout,
+            ..UploaderConfig::new(config.backend.clone())
+        };
+        let uploader = Uploader::spawn(spool.clone(), uploader_config, client.clone(), handle);
+        let (actor, token) = (config.token.clone(), config.token.clone());
+        let sender_config = SenderConfig {
+            // Intents of somebody who signed out wait until that person signs in again.
+            token: Arc::new(move |of: &str| (of == actor).then(|| token.clone())),
+            request_timeout: config.request_timeout,
+            ..SenderConfig::new(config.backend.clone())
+        };
+        let sender = Sender::spawn(outbox.clone(), sender_config, client, handle);
+        uploader.set_online(config.conditions.online);
+        sender.set_online(config.conditions.online);
+
+        let store = Arc::new(store);
+        let (saves, saved) = watch::channel(None);
+        let saver = handle.spawn(keep_saving(Arc::clone(&store), saved));
+        Ok(Arc::new(Core {
+            config,
+            clock: Clock::start(),
+            session: session.to_string(),
+            seed,
+            backend,
+            media,
+            store,
+            spool,
+            outbox,
+            uploader,
+            sender,
+            meter,
+            watched_ms: AtomicU64::new(0),
+            saves,
+            saver: Mutex::new(Some(saver)),
+        }))
+    }
+
+    /// Writes a feed down soon; a newer one replaces one that still waits.
+    pub(crate) fn save(&self, feed: &str, saved: SavedFeed) {
+        let wall_ms = Clock::wall().unix_ms;
+        self.saves.send_replace(Some(Save { feed: feed.to_owned(), saved, wall_ms }));
+    }
+
+    pub(crate) fn add_watched(&self, ms: u64) {
+        self.watched_ms.fetch_add(ms, Ordering::Relaxed);
+    }
+
+    pub(crate) fn watched_ms(&self) -> u64 {
+        self.watched_ms.load(Ordering::Relaxed)
+    }
+
+    pub(crate) async fn intend(&self, verb: &str, target: &str, state: bool) -> Result<(), Error> {
+        let intent = Intent { actor: self.config.token.clone(), verb: verb.into(), target: target.into(), state };
+        self.outbox.set(intent, Clock::wall().unix_ms).await.map_err(|e| outbox_error(&e))?;
+        self.sender.nudge();
+        Ok(())
+    }
+
+    pub(crate) async fn wish(&self, verb: &str, target: &str) -> Result<Option<bool>, Error> {
+        self.outbox.state(&self.config.token, verb, target).await.map_err(|e| outbox_error(&e))
+    }
+
+    pub(crate) fn set_online(&self, online: bool) {
+        self.uploader.set_online(online);
+        self.sender.set_online(online);
+    }
+
+    pub(crate) fn bytes(&self) -> Bytes {
+        let counts = self.media.counts();
+        Bytes {
+            network: counts.network + self.meter.received(),
+            media: counts.network,
+            from_cache: counts.from_cache,
+            wasted: counts.wasted,
+            on_disk: self.media.usage(),
+        }
+    }
+
+    pub(crate) fn outgoing(&self) -> Outgoing {
+        let level = self.spool.level();
+        let intents = self.outbox.counts();
+        Outgoing {
+            recorded: level.counters.recorded,
+            delivered: level.counters.delivered,
+            queued: level.queued_rows,
+            dropped: level.counters.dropped.total(),
+            quarantined: level.counters.quarantined,
+            intents: intents.queued_total,
+            intents_delivered: intents.delivered_total,
+            intents_queued: intents.pending,
+            intents_wedged: intents.wedged,
+        }
+    }
+
+    pub(crate) async fn flush(&self, within: Duration) {
+        tokio::join!(self.uploader.flush(within), self.sender.flush(within));
+    }
+
+    pub(crate) async fn suspend(&self) -> Result<(), Error> {
+        self.spool.suspend().await.map_err(|e| spool_error(&e))?;
+        self.outbox.suspend().await.map_err(|e| outbox_error(&e))?;
+        self.media.flush().await.map_err(|e| media_error(&e))?;
+        let store = Arc::clone(&self.store);
+        blocking(move || store.suspend().map_err(|e| store_error(&e))).await
+    }
+
+    pub(crate) async fn resume(&self) -> Result<(), Error> {
+        let store = Arc::clone(&self.store);
+        blocking(move || store.resume().map_err(|e| store_error(&e))).await?;
+        self.outbox.resume().await.map_err(|e| outbox_error(&e))?;
+        self.spool.resume().await.map_err(|e| spool_error(&e))
+    }
+
+    /// Sends what can be sent and closes every room; says whether all of it ended in time.
+    pub(crate) async fn close(&self, within: Duration) -> bool {
+        let began = Instant::now();
+        let sending = within * SEND_SHARE_PERCENT / 100;
+        tokio::join!(self.uploader.stop(sending), self.sender.stop(sending));
+        let left = within.saturating_sub(began.elapsed()).max(Duration::from_millis(200));
+        let rooms = async {
+            let media = self.media.shutdown(left).await;
+            let spool = self.spool.close().await.is_ok();
+            let outbox = self.outbox.close().await.is_ok();
+            self.saves.send_replace(None);
+            let saver = self.saver.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let saved = match saver {
+                Some(saver) => saver.await.is_ok(),
+                None => true,
+            };
+            let store = Arc::clone(&self.store);
+            let store = blocking(move || store.suspend().map_err(|e| store_error(&e))).await.is_ok();
+            media && spool && outbox && saved && store
+        };
+        tokio::time::timeout(left, rooms).await.unwrap_or(false)
+    }
+}
+
+/// Writes feeds down one after another, the newest of each wait; ends after an empty one.
+async fn keep_saving(store: Arc<SessionStore>, mut saves: watch::Receiver<Option<Save>>) {
+    while saves.changed().await.is_ok() {
+        let Some(save) = saves.borrow_and_update().clone() else { return };
+        let store = Arc::clone(&store);
+        let written = blocking(move || {
+            store.save_feed(&save.feed, &save.saved, save.wall_ms).map_err(|e| store_error(&e))
+        });
+        if let Err(e) = written.await {
+            tracing::warn!(%e, "the feed was not saved");
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Resolver(Arc<dyn Backend>);
+
+impl UrlResolver for Resolver {
+    fn resolve<'a>(&'a self, key: &'a MediaKey) -> BoxFuture<'a, Result<Location, ResolveError>> {
+        Box::pin(async move {
+            match self.0.locate(key).await {
+                Ok(located) => Ok(Location { url: located.url, expires_at_ms: located.expires_at_ms }),
+                Err(e) => Err(ResolveError { reason: e.to_string(), retryable: e.retryable() }),
+            }
+        })
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(e) => Err(Error::Internal { reason: e.to_string() }),
+    }
 }

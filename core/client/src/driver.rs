@@ -26,6 +26,7 @@ use crate::core::Core;
 use crate::error::Error;
 use crate::events::{Event, EventLog};
 use crate::records;
+use crate::spool::Pending;
 use crate::snapshot::{CardView, Snapshot, Stage};
 
 /// Cards looked at when a snapshot is made.
@@ -396,7 +397,7 @@ impl Driver {
                 Effect::Media(output) => self.run_media(output),
                 Effect::Stage(output) => self.run_stage(output),
                 Effect::Write(write) => self.write(write),
-                Effect::Save(saved) => self.save(saved),
+                Effect::Save(saved) => self.core.save(&self.feed, saved),
                 Effect::Notice(notice) => self.notice(notice),
             }
         }
@@ -511,26 +512,24 @@ impl Driver {
 
     fn write(&self, write: Write) {
         let session = &self.core.session;
-        let done = match write {
+        match write {
             Write::Ahead(impression) => {
-                self.core.spool.write_ahead(records::SLOT, records::impression(session, &impression))
+                let done = self.core.spool.write_ahead(records::SLOT, &records::impression(session, &impression));
+                self.report_failed(done);
             }
             Write::Close(impression) => {
-                let done = self.core.spool.close_ahead(records::SLOT, records::impression(session, &impression));
-                self.core.uploader_nudge();
-                done
+                self.core.add_watched(impression.active_ms);
+                let done = self.core.spool.close_ahead(records::SLOT, &records::impression(session, &impression));
+                self.report_failed(done);
             }
-        };
-        if let Err(e) = done {
-            self.events.push(Event::StorageFailed { reason: e.to_string() });
         }
     }
 
-    fn save(&self, saved: unspool_engine::SavedFeed) {
-        let (core, feed, events) = (Arc::clone(&self.core), self.feed.clone(), Arc::clone(&self.events));
-        let wall_ms = Clock::wall().unix_ms;
-        self.core.saves.run(move || {
-            if let Err(e) = core.store.save_feed(&feed, &saved, wall_ms) {
+    /// A record that could not be written is told to the app; the wait runs beside the driver.
+    fn report_failed<T: Send + 'static>(&self, done: Pending<T>) {
+        let events = Arc::clone(&self.events);
+        tokio::spawn(async move {
+            if let Err(e) = done.await {
                 events.push(Event::StorageFailed { reason: e.to_string() });
             }
         });

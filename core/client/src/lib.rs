@@ -1,4 +1,37 @@
-//! .
+//! Unspool: the shared core of short-video apps.
+//!
+//! It prefetches the feed ahead of the thumb, plays it on the device with GStreamer from a sparse byte cache, writes
+//! down one crash-safe record per viewing, and goes on without a network. [`Unspool::open`] begins; everything else
+//! hangs on the session it gives.
+//!
+//! Nothing is called back. Events are pulled in batches by number, states by revision, so a cancelled wait loses
+//! nothing. Decisions are made by `unspool-engine`, which knows neither clock nor network; this crate is the edge.
 
+mod backend;
+mod clock;
+mod config;
+mod core;
+mod driver;
+mod error;
+mod events;
+mod meter;
+pub mod outbox;
+mod players;
+mod records;
+mod session;
+mod snapshot;
 pub mod spool;
+mod store;
 pub mod telemetry;
+
+pub use backend::{Backend, BackendError, Located, Native, Topic};
+pub use config::{Config, FeedKind, PlayerOptions, TelemetryOptions};
+pub use driver::Card;
+pub use error::Error;
+pub use events::{Event, EventBatch};
+pub use meter::Meter;
+pub use records::IMPRESSION;
+pub use session::{FeedSession, ShutdownReport, Unspool};
+pub use snapshot::{Bytes, CardView, Outgoing, Snapshot, Stage};
+pub use unspool_engine::{Asset, Conditions, Container, Creator, Exit, Item, Policy, Rendition, StartClass};
+pub use unspool_player::version as player_version;

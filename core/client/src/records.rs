@@ -5,7 +5,7 @@ use unspool_engine::{Impression, StartClass};
 use crate::spool::{Class, Event};
 
 /// Name of the open impression's slot: one viewing is open at a time.
-pub(crate) const SLOT: &str = "impression";
+pub(crate) const SLOT: u32 = 0;
 /// Event name of an impression.
 pub const IMPRESSION: &str = "unspool.impression";
 

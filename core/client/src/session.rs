@@ -187,10 +187,22 @@ impl Unspool {
         self.0.core.outgoing()
     }
 
+    /// Milliseconds of media rendered in viewings of this session that ended.
+    #[must_use]
+    pub fn watched_ms(&self) -> u64 {
+        self.0.core.watched_ms()
+    }
+
+    /// Viewings that a killed process had left open, recorded when this session was opened.
+    #[must_use]
+    pub fn recovered(&self) -> u64 {
+        self.0.core.spool.recovered().len() as u64
+    }
+
     /// Identifier of this installation's telemetry; with a record's number it identifies the record.
     #[must_use]
     pub fn installation(&self) -> String {
-        self.0.core.installation()
+        self.0.core.spool.installation().to_string()
     }
 
     /// Sends what is queued, for at most `within`, and says what is left.

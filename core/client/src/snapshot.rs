@@ -34,11 +34,13 @@ pub struct CardView {
     pub ahead_ms: u64,
 }
 
-/// Media bytes since the session was opened.
+/// Bytes since the session was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Bytes {
-    /// Body bytes that came over the network, media and playlists.
+    /// Body bytes that came over the network: media, playlists, pages and answers.
     pub network: u64,
+    /// Of these, media and playlists.
+    pub media: u64,
     /// Bytes players read that were there before they asked.
     pub from_cache: u64,
     /// Bytes that came over the network and no player has read so far.

@@ -29,8 +29,12 @@ pub fn evict(holdings: &[Holding], budget: u64) -> Vec<(MediaKey, Span)> {
     let mut excess = held.saturating_sub(budget);
     let mut order: Vec<&Holding> = holdings.iter().filter(|h| !h.pinned).collect();
     order.sort_by(|a, b| (a.last_use, &a.key).cmp(&(b.last_use, &b.key)));
-    let tails = order.iter().flat_map(|h| h.spans.iter().rev().map(move |s| (h, Span::new(s.start.max(HEAD_BYTES), s.end))));
-    let heads = order.iter().flat_map(|h| h.spans.iter().rev().map(move |s| (h, Span::new(s.start, s.end.min(HEAD_BYTES)))));
+    let tails = order
+        .iter()
+        .flat_map(|h| h.spans.iter().rev().map(move |s| (h, Span::new(s.start.max(HEAD_BYTES), s.end))));
+    let heads = order
+        .iter()
+        .flat_map(|h| h.spans.iter().rev().map(move |s| (h, Span::new(s.start, s.end.min(HEAD_BYTES)))));
     let mut plan = Vec::new();
     for (holding, span) in tails.chain(heads).filter(|(_, s)| !s.is_empty()) {
         if excess == 0 {

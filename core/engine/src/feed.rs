@@ -8,8 +8,8 @@ use std::collections::{BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
+use crate::delivery::Backoff;
 use crate::model::{Item, Page};
-use crate::rng::SplitMix64;
 use crate::time::{Millis, Time};
 
 /// Cards asked for at once. Ten is what the large feed back ends answer by default; two more cover filtered cards.
@@ -23,6 +23,8 @@ pub const BARREN_PAGES: u32 = 3;
 pub const KEEP_BEHIND: usize = 200;
 const RETRY_BASE: Millis = Millis(1_000);
 const RETRY_TOP: Millis = Millis(60_000);
+/// Shortest wait that is believed, whatever the server says.
+const RETRY_FLOOR: Millis = Millis(500);
 
 /// Why a page did not come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,11 +86,10 @@ pub struct Feed {
     used: BTreeSet<String>,
     in_flight: Option<u64>,
     next_id: u64,
-    failures: u32,
+    backoff: Backoff,
     barren: u32,
     retry_at: Option<Time>,
     refused: bool,
-    rng: SplitMix64,
 }
 
 impl Feed {
@@ -104,11 +105,10 @@ impl Feed {
             used: BTreeSet::new(),
             in_flight: None,
             next_id: 0,
-            failures: 0,
+            backoff: Backoff::new(RETRY_BASE, RETRY_TOP, seed),
             barren: 0,
             retry_at: None,
             refused: false,
-            rng: SplitMix64::new(seed),
         }
     }
 
@@ -222,16 +222,14 @@ impl Feed {
         self.in_flight = None;
         match answer {
             Ok(page) => {
-                self.failures = 0;
+                self.backoff.reset();
                 self.retry_at = None;
                 self.commit(page)
             }
             Err(failure) => {
-                self.failures = self.failures.saturating_add(1);
                 self.refused = !failure.retryable;
-                let top = RETRY_BASE.0.saturating_mul(1 << self.failures.min(10)).min(RETRY_TOP.0);
-                let jittered = Millis(RETRY_BASE.0 / 2 + self.rng.up_to(top));
-                self.retry_at = Some(now + failure.retry_after.unwrap_or(jittered).max(Millis(RETRY_BASE.0 / 2)));
+                let wait = self.backoff.fail();
+                self.retry_at = Some(now + failure.retry_after.unwrap_or(wait).max(RETRY_FLOOR));
                 false
             }
         }
@@ -253,7 +251,9 @@ impl Feed {
         let grew = self.items.len() > before;
         self.barren = if grew { 0 } else { self.barren + 1 };
         self.cursor = match page.next_cursor {
-            Some(cursor) if self.barren < BARREN_PAGES && self.used.insert(cursor.clone()) => Cursor::At(cursor),
+            Some(cursor) if self.barren < BARREN_PAGES && self.used.insert(cursor.clone()) => {
+                Cursor::At(cursor)
+            }
             _ => Cursor::End,
         };
         grew
@@ -290,7 +290,11 @@ mod tests {
                 asked += 1;
                 let from = request.cursor.map_or(0, |c| c.parse::<u32>().unwrap());
                 // Pages overlap by two cards: a back end that inserts new cards at the top does that.
-                feed.handle_page(Time::ZERO, request.id, Ok(page(from.saturating_sub(2)..from + 12, Some(&(from + 12).to_string()))));
+                feed.handle_page(
+                    Time::ZERO,
+                    request.id,
+                    Ok(page(from.saturating_sub(2)..from + 12, Some(&(from + 12).to_string()))),
+                );
             }
             let Step::Moved(position) = feed.next(any) else { panic!("a card is there") };
             assert!(shown.insert(feed.item(position).unwrap().id.clone()));

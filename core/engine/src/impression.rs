@@ -328,7 +328,10 @@ mod tests {
         r.handle_left(Time(6_100), Exit::SwipeNext);
         let out = writes(&mut r);
         let Some(Write::Close(record)) = out.last() else { panic!("closed") };
-        assert_eq!((record.active_ms, record.paused_ms, record.stall_ms, record.shown_ms), (2_300, 3_000, 500, 6_100));
+        assert_eq!(
+            (record.active_ms, record.paused_ms, record.stall_ms, record.shown_ms),
+            (2_300, 3_000, 500, 6_100)
+        );
         assert_eq!(record.exit, Some(Exit::SwipeNext));
         assert_eq!(r.poll_timeout(), None);
     }

@@ -110,9 +110,13 @@ impl MediaInfo {
     fn samples_end(&self) -> u64 {
         let first_sample = self.index.first().map_or(0, |&(_, at)| at);
         match self.layout {
-            Layout::MoovLast => {
-                self.headers.iter().map(|h| h.start).filter(|&at| at > first_sample).min().unwrap_or(self.size)
-            }
+            Layout::MoovLast => self
+                .headers
+                .iter()
+                .map(|h| h.start)
+                .filter(|&at| at > first_sample)
+                .min()
+                .unwrap_or(self.size),
             Layout::MoovFirst | Layout::Fragmented => self.size,
         }
     }
@@ -161,7 +165,9 @@ mod tests {
 
     fn info(layout: Layout) -> MediaInfo {
         let (headers, index) = match layout {
-            Layout::MoovLast => (vec![Span::new(0, 40), Span::new(1000, 1100)], vec![(0, 40), (500, 500), (900, 900)]),
+            Layout::MoovLast => {
+                (vec![Span::new(0, 40), Span::new(1000, 1100)], vec![(0, 40), (500, 500), (900, 900)])
+            }
             _ => (vec![Span::new(0, 100)], vec![(0, 100), (500, 500), (900, 900)]),
         };
         MediaInfo {

@@ -13,7 +13,6 @@ pub mod impression;
 pub mod info;
 mod model;
 pub mod planner;
-mod rng;
 pub mod session;
 pub mod stage;
 #[cfg(test)]
@@ -21,13 +20,13 @@ mod testing;
 pub mod throughput;
 mod time;
 
-pub use feed::{PageFailure, PageRequest, SavedFeed, Step};
-pub use impression::{Exit, Impression, StartClass};
-pub use info::{AudioCodec, Layout, MediaInfo, VideoCodec};
 pub use delivery::{
     Answer, Backoff, Batch, Condition, Delivery, DeliveryConfig, DeliveryEffect, DeliveryReason, Encoding,
     Held, RETRY_AFTER_CAP, Stored,
 };
+pub use feed::{PageFailure, PageRequest, SavedFeed, Step};
+pub use impression::{Exit, Impression, StartClass};
+pub use info::{AudioCodec, Layout, MediaInfo, VideoCodec};
 pub use model::{Asset, Container, Creator, Item, MediaKey, Page, Rendition, Span};
 pub use planner::{DemandId, FetchEnd, Policy, Urgency};
 pub use session::{Conditions, Effect, Engine, EngineConfig, Notice, PlayerFact, Wake};

@@ -174,7 +174,13 @@ impl Planner {
 
     /// The window moved: `cards` are the assets from the current position on, nearest first. `held` answers how many
     /// milliseconds of a rendition the store could play, so that what was fetched is what gets played.
-    pub fn handle_window(&mut self, now: Time, current: u64, cards: &[(u64, &Asset)], held: &dyn Fn(&MediaKey) -> u64) {
+    pub fn handle_window(
+        &mut self,
+        now: Time,
+        current: u64,
+        cards: &[(u64, &Asset)],
+        held: &dyn Fn(&MediaKey) -> u64,
+    ) {
         if self.current != Some(current) {
             self.current = Some(current);
             self.playhead_ms = 0;
@@ -321,7 +327,9 @@ impl Planner {
     #[must_use]
     pub fn ahead_ms(&self, position: u64, from_ms: u64) -> u64 {
         match self.cards.get(&position) {
-            Some(Card { probe: Probe::Known(info), held, .. }) => info.playable_until(from_ms, held) - from_ms,
+            Some(Card { probe: Probe::Known(info), held, .. }) => {
+                info.playable_until(from_ms, held) - from_ms
+            }
             _ => 0,
         }
     }
@@ -329,7 +337,9 @@ impl Planner {
     /// Whether a card can start and play `ms` (or to its end) without the network.
     #[must_use]
     pub fn startable(&self, position: u64, ms: u64) -> bool {
-        let Some(Card { probe: Probe::Known(info), held, .. }) = self.cards.get(&position) else { return false };
+        let Some(Card { probe: Probe::Known(info), held, .. }) = self.cards.get(&position) else {
+            return false;
+        };
         let until = info.playable_until(0, held);
         until > 0 && until >= ms.min(info.duration_ms)
     }
@@ -342,10 +352,17 @@ impl Planner {
 
     fn choose(&self, asset: &Asset, held: &dyn Fn(&MediaKey) -> u64) -> MediaKey {
         let key = |id: &str| MediaKey::new(&asset.id, id);
-        if let Some(r) = asset.renditions.iter().max_by_key(|r| held(&key(&r.id))).filter(|r| held(&key(&r.id)) > 0) {
+        if let Some(r) =
+            asset.renditions.iter().max_by_key(|r| held(&key(&r.id))).filter(|r| held(&key(&r.id)) > 0)
+        {
             return key(&r.id);
         }
-        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bit rates")]
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "bit rates"
+        )]
         let budget = (self.throughput.conservative_bps() as f64 * self.policy.rate_share) as u64;
         let fits = |r: &&Rendition| r.bitrate_bps <= budget && r.height <= self.policy.max_height;
         // Of two encodings of one rate a plain file starts with fewer requests than a playlist.
@@ -398,10 +415,13 @@ impl Planner {
                 continue;
             }
             let Probe::Known(info) = &card.probe else { continue };
-            let spans = missing(&info.ranges(from, to.min(card.duration_ms.max(info.duration_ms))), &card.held);
+            let spans =
+                missing(&info.ranges(from, to.min(card.duration_ms.max(info.duration_ms))), &card.held);
             let waits = card.retry_at.is_some_and(|at| now < at);
             let gated = distance > 0
-                && (comfort != Comfort::Comfortable || running >= self.policy.parallel_prefetches || !self.prefetching);
+                && (comfort != Comfort::Comfortable
+                    || running >= self.policy.parallel_prefetches
+                    || !self.prefetching);
             if spans.is_empty() || waits || gated {
                 continue;
             }
@@ -419,7 +439,9 @@ impl Planner {
         for (&position, card) in &mut self.cards {
             let urgency = urgency(position - current);
             let due = match card.probe {
-                Probe::Unasked => card.retry_at.is_none_or(|at| now >= at) && (urgency > Urgency::Prefetch || comfortable),
+                Probe::Unasked => {
+                    card.retry_at.is_none_or(|at| now >= at) && (urgency > Urgency::Prefetch || comfortable)
+                }
                 Probe::Running => card.urgency_probed < urgency,
                 Probe::Known(_) | Probe::Refused => false,
             };
@@ -531,7 +553,9 @@ mod tests {
         }
 
         fn finish_one(&mut self, planner: &mut Planner, now: Time) -> bool {
-            let Some((&demand, _)) = self.running.iter().max_by_key(|(_, (_, _, u))| *u) else { return false };
+            let Some((&demand, _)) = self.running.iter().max_by_key(|(_, (_, _, u))| *u) else {
+                return false;
+            };
             let (key, spans, _) = self.running.remove(&demand).unwrap();
             let cancelled = self.cancelled.contains(&demand);
             let held = self.held.entry(key).or_default();
@@ -553,7 +577,9 @@ mod tests {
         let items: Vec<_> = (current..current + 5).map(|p| (p, item(&format!("i{p}")))).collect();
         let cards: Vec<_> = items.iter().map(|(p, i)| (*p, &i.asset)).collect();
         let held = world.held.clone();
-        planner.handle_window(now, current, &cards, &|key| held.get(key).map_or(0, |h| info().playable_until(0, h)));
+        planner.handle_window(now, current, &cards, &|key| {
+            held.get(key).map_or(0, |h| info().playable_until(0, h))
+        });
         world.drain(planner, now);
     }
 
@@ -586,7 +612,11 @@ mod tests {
         world.finish_one(&mut planner, Time(1));
         let next = *world.running.iter().find(|(_, (_, _, u))| *u == Urgency::Next).unwrap().0;
         show(&mut planner, &mut world, Time(2), 1);
-        assert_eq!(world.running[&next].2, Urgency::Playback, "the running prefetch is promoted, not repeated");
+        assert_eq!(
+            world.running[&next].2,
+            Urgency::Playback,
+            "the running prefetch is promoted, not repeated"
+        );
     }
 
     #[test]
@@ -628,7 +658,11 @@ mod tests {
         }
         assert_eq!(planner.choose(&asset, &|_| 0), MediaKey::new(&asset.id, "720p"));
         let low = MediaKey::new(&asset.id, "480p");
-        assert_eq!(planner.choose(&asset, &|k| u64::from(*k == low)), low, "what was fetched is what gets played");
+        assert_eq!(
+            planner.choose(&asset, &|k| u64::from(*k == low)),
+            low,
+            "what was fetched is what gets played"
+        );
     }
 
     proptest! {

@@ -237,7 +237,15 @@ impl Engine {
     }
 
     /// A demand ended.
-    pub fn handle_fetch_end(&mut self, now: Time, demand: DemandId, key: &MediaKey, end: FetchEnd, held: Vec<Span>, reason: &str) {
+    pub fn handle_fetch_end(
+        &mut self,
+        now: Time,
+        demand: DemandId,
+        key: &MediaKey,
+        end: FetchEnd,
+        held: Vec<Span>,
+        reason: &str,
+    ) {
         self.note_held(key, &held);
         self.planner.handle_fetch_end(now, demand, end, held);
         self.settle(now);
@@ -391,7 +399,9 @@ impl Engine {
             let enough = OFFLINE_MS.min(item.asset.duration_ms);
             online
                 || item.asset.renditions.iter().any(|r| {
-                    stored.get(&MediaKey::new(&item.asset.id, &r.id)).is_some_and(|&ms| ms > 0 && ms >= enough)
+                    stored
+                        .get(&MediaKey::new(&item.asset.id, &r.id))
+                        .is_some_and(|&ms| ms > 0 && ms >= enough)
                 })
         };
         let step = match exit {
@@ -407,7 +417,9 @@ impl Engine {
             self.save();
         }
         self.settle(now);
-        if let (Step::Moved(position), Some(player)) = (step, self.feed.current().and_then(|c| self.stage.player(c))) {
+        if let (Step::Moved(position), Some(player)) =
+            (step, self.feed.current().and_then(|c| self.stage.player(c)))
+        {
             if let Some(&active) = self.rendered.get(&player) {
                 self.recorder.handle_resumed(active);
             }
@@ -420,7 +432,8 @@ impl Engine {
     }
 
     fn show(&mut self, now: Time, wall: Wall) {
-        let Some((position, item)) = self.feed.current().and_then(|p| self.feed.item(p).map(|i| (p, i))) else {
+        let Some((position, item)) = self.feed.current().and_then(|p| self.feed.item(p).map(|i| (p, i)))
+        else {
             return;
         };
         let shown = Shown {
@@ -437,7 +450,9 @@ impl Engine {
 
     fn note_held(&mut self, key: &MediaKey, held: &[Span]) {
         let known = self.feed.current().into_iter().flat_map(|c| c..=c + self.planner.window());
-        if let Some(info) = known.filter(|&p| self.planner.key(p) == Some(key)).find_map(|p| self.planner.info(p)) {
+        if let Some(info) =
+            known.filter(|&p| self.planner.key(p) == Some(key)).find_map(|p| self.planner.info(p))
+        {
             self.stored.insert(key.clone(), info.playable_until(0, held));
         }
     }

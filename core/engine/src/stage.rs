@@ -203,7 +203,10 @@ mod tests {
         assert!(matches!(next[..], [StageOutput::Prepare { player: PlayerId(2), .. }]), "{next:?}");
         stage.handle_window(1, &window(1, true));
         let out = drain(&mut stage);
-        assert!(out.contains(&StageOutput::Pause(PlayerId(1))) && out.contains(&StageOutput::Play(PlayerId(2))), "{out:?}");
+        assert!(
+            out.contains(&StageOutput::Pause(PlayerId(1))) && out.contains(&StageOutput::Play(PlayerId(2))),
+            "{out:?}"
+        );
         stage.handle_window(0, &window(0, true));
         let out = drain(&mut stage);
         assert!(out.contains(&StageOutput::Play(PlayerId(1))), "going back needs no new player: {out:?}");

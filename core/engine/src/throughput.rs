@@ -46,7 +46,11 @@ impl Throughput {
             return COLD_START_BPS;
         }
         let low = (self.mean - self.variance.max(0.0).sqrt()).max(self.mean * 0.25);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive and far below 2^63")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "positive and far below 2^63"
+        )]
         let bps = low.clamp(1_000.0, 1e12) as u64;
         bps
     }

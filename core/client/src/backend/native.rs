@@ -11,6 +11,7 @@ use unspool_engine::{Asset, Container, Creator, Item, MediaKey, Page, Rendition}
 use url::Url;
 
 use super::{Backend, BackendError, Located, Topic};
+use crate::meter::Meter;
 
 /// Largest answer read: 50 items of 20 KiB.
 const ANSWER_BYTES: usize = 1024 * 1024;
@@ -32,13 +33,14 @@ pub struct Native {
     base: Url,
     token: String,
     timeout: Duration,
+    meter: Meter,
 }
 
 impl Native {
-    /// An adapter for the contract at `base`, as the person of `token`.
+    /// An adapter for the contract at `base`, as the person of `token`. `meter` counts what it receives.
     #[must_use]
-    pub fn new(client: Client, base: Url, token: String, timeout: Duration) -> Self {
-        Native { client, base, token, timeout }
+    pub fn new(client: Client, base: Url, token: String, timeout: Duration, meter: Meter) -> Self {
+        Native { client, base, token, timeout, meter }
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &[&str], query: &[(&str, &str)]) -> Result<T, BackendError> {
@@ -49,17 +51,19 @@ impl Native {
         }
         let request = self.client.get(url).bearer_auth(&self.token).timeout(self.timeout);
         let response = request.send().await.map_err(|e| network(&e))?;
-        let status = response.status();
-        if !status.is_success() {
-            return Err(refusal(status, response.headers()));
-        }
+        let (status, headers) = (response.status(), response.headers().clone());
         let mut body = Vec::new();
         let mut chunks = response.bytes_stream();
         while let Some(chunk) = chunks.next().await {
-            body.extend_from_slice(&chunk.map_err(|e| network(&e))?);
+            let chunk = chunk.map_err(|e| network(&e))?;
+            self.meter.add(chunk.len());
+            body.extend_from_slice(&chunk);
             if body.len() > ANSWER_BYTES {
                 return Err(BackendError::Malformed(format!("answer larger than {ANSWER_BYTES} bytes")));
             }
+        }
+        if !status.is_success() {
+            return Err(refusal(status, &headers));
         }
         serde_json::from_slice(&body).map_err(|e| BackendError::Malformed(e.to_string()))
     }
