@@ -78,28 +78,41 @@ missing_packages() {
             awk '$1 == "installed" {print $2}' | sort -u)
 }
 
+# apt is talkative: its words go to a log, of which the end is shown when it fails.
 apt_get() {
-    # /tmp can be small or mounted noexec; maintainer scripts of large packages unpack there.
-    as_root env DEBIAN_FRONTEND=noninteractive TMPDIR=/var/tmp apt-get -q "$@"
+    local log=$reports_dir/apt.log
+    mkdir -p "$reports_dir"
+    # TMPDIR: large packages unpack there while they are configured, and /tmp can be small.
+    as_root env DEBIAN_FRONTEND=noninteractive TMPDIR=/var/tmp apt-get -q -o Dpkg::Use-Pty=0 "$@" \
+        >"$log" 2>&1 </dev/null && return 0
+    warn "apt-get $1 failed; the end of $log:"
+    tail -n 15 "$log" >&2
+    return 1
+}
+
+# Refreshes apt's lists. Carries on with the old ones when there is no network, and says so.
+apt_update() {
+    apt_get update -o APT::Update::Error-Mode=any ||
+        warn "apt could not refresh its lists (no network for apt?). Going on with the lists it has."
 }
 
 # Installs the named Debian packages that are missing. Silent and quick when all are there.
 apt_install() {
-    local missing
+    local missing begun=$SECONDS
     mapfile -t missing < <(missing_packages "$@")
     [ "${#missing[@]}" -gt 0 ] || return 0
     command -v apt-get >/dev/null 2>&1 || die "apt-get is not on this machine; install by hand: ${missing[*]}"
     if ! can_be_root; then
         die "these Debian packages are missing and this user is neither root nor has sudo. Ask an administrator for: apt-get install --no-install-recommends ${missing[*]}"
     fi
-    say "installing ${#missing[@]} Debian packages: ${missing[*]}"
-    if ! apt_get update -o APT::Update::Error-Mode=any; then
-        warn "apt could not refresh its lists: is there a network? Going on with the lists it has."
+    say "installing ${#missing[@]} Debian packages (a minute or two, up to 400 MB): ${missing[*]}"
+    apt_update
+    if ! apt_get install -y --no-install-recommends "${missing[@]}"; then
+        # A run that died half-way (a dropped connection, a full disk) leaves packages unpacked but not configured.
+        warn "repairing and trying once more"
+        apt_get install -y --fix-broken || true
+        apt_get install -y --no-install-recommends "${missing[@]}" ||
+            die "apt cannot install: ${missing[*]}. Without a network for apt they must come from an image that has them."
     fi
-    if apt_get install -y --no-install-recommends "${missing[@]}"; then return 0; fi
-    # A run that died half-way (a dropped connection, a full /tmp) leaves packages unpacked but not configured.
-    warn "apt failed; repairing and trying once more"
-    apt_get install -y --fix-broken || true
-    apt_get install -y --no-install-recommends "${missing[@]}" ||
-        die "apt cannot install ${missing[*]}. Without a network for apt they must come from an image that has them."
+    say "installed in $((SECONDS - begun)) s"
 }

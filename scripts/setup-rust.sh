@@ -35,7 +35,7 @@ from_rustup() {
 from_debian() {
     command -v apt-cache >/dev/null 2>&1 || return 1
     can_be_root || { warn "Debian's rustc-web could be installed, but this user is neither root nor has sudo"; return 1; }
-    apt_get update >/dev/null || warn "apt could not refresh its lists: is there a network?"
+    apt_update
     local candidate
     candidate=$(apt-cache policy rustc-web | awk '$1 == "Candidate:" {print $2}')
     case $candidate in
