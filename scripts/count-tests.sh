@@ -4,6 +4,7 @@
 set -euo pipefail
 cat -- "${1:--}" | awk '
     {
+        gsub(/\033\[[0-9;]*m/, "")
         # A test may leave the cursor in mid-line, so the result is looked for anywhere in the line.
         if (match($0, /test result: [A-Za-z]+\. [0-9]+ passed; [0-9]+ failed; [0-9]+ ignored/)) {
             split(substr($0, RSTART, RLENGTH), word, " ")

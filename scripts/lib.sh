@@ -105,7 +105,7 @@ apt_install() {
     if ! can_be_root; then
         die "these Debian packages are missing and this user is neither root nor has sudo. Ask an administrator for: apt-get install --no-install-recommends ${missing[*]}"
     fi
-    say "installing ${#missing[@]} Debian packages (a minute or two, up to 400 MB): ${missing[*]}"
+    say "installing ${#missing[@]} Debian packages (up to 300 MB to fetch, a few minutes): ${missing[*]}"
     apt_update
     if ! apt_get install -y --no-install-recommends "${missing[@]}"; then
         # A run that died half-way (a dropped connection, a full disk) leaves packages unpacked but not configured.
