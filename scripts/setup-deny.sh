@@ -41,7 +41,7 @@ from_wheel() {
 # Unoptimised on purpose: the check takes seconds either way, an optimised build takes many minutes.
 from_source() {
     use_rust || return 1
-    say "building cargo-deny $version from source (once; about @MIN@ minutes of CPU)" >&2
+    say "building cargo-deny $version from source (once; about 80 s of CPU)" >&2
     CARGO_TARGET_DIR=$work/target CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off \
         CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_DEBUG=0 \
         cargo install "cargo-deny@$version" --locked --no-default-features --root "$work/root" >&2 || return 1
