@@ -63,12 +63,11 @@ use_rust() {
         fi
     done
     # A rustup whose default is too old may still hold the release this workspace names.
-    if command -v rustup >/dev/null 2>&1 && RUSTUP_TOOLCHAIN=$(rust_floor) rust_is_new_enough ""; then
-        RUSTUP_TOOLCHAIN=$(rust_floor)
-        export RUSTUP_TOOLCHAIN
-        return 0
-    fi
-    return 1
+    local floor
+    floor=$(rust_floor)
+    rustup toolchain list 2>/dev/null | grep -qE "^$floor([.-]|$)" || return 1
+    export RUSTUP_TOOLCHAIN=$floor
+    rust_is_new_enough ""
 }
 
 # Packages among the arguments that dpkg does not know as installed, one a line.
