@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Installs the Debian packages Unspool builds and plays with; only those that are missing.
+# usage: setup-apt.sh [build] [lint]      (default: build)
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+# Build: headers of the GStreamer core and base libraries, a C compiler for SQLite and ring.
+# Play: qtdemux and the parsers (good, bad), the software H.264 and AAC decoders (libav).
+# Clips: ffmpeg with a font draws the demo's and the tests' videos.
+build=(
+    build-essential ca-certificates curl pkg-config
+    libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
+    gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-libav
+    ffmpeg fonts-dejavu-core
+)
+# Lint: shellcheck for the scripts, git to list the tree, pip to fetch one pinned tool.
+lint=(git python3 python3-pip shellcheck)
+
+packages=()
+[ $# -gt 0 ] || set -- build
+for group in "$@"; do
+    case $group in
+        build) packages+=("${build[@]}") ;;
+        lint) packages+=("${lint[@]}") ;;
+        *) die "setup-apt.sh knows the groups build and lint, not '$group'" ;;
+    esac
+done
+
+if ! command -v dpkg-query >/dev/null 2>&1; then
+    if command -v ffmpeg >/dev/null 2>&1 && pkg-config --exists 'gstreamer-1.0 >= 1.22' gstreamer-app-1.0; then
+        say "not a Debian machine: using the GStreamer and ffmpeg that are here"
+        exit 0
+    fi
+    die "this is not a Debian machine. Install GStreamer 1.22 or newer with its base, good, bad and libav plugins and its headers, and ffmpeg, then run again."
+fi
+apt_install "${packages[@]}"
