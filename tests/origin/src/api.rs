@@ -1,0 +1,327 @@
+//! The JSON calls of native contract v1, the router that holds all calls, and the OpenAPI document made from them.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{FromRequestParts, Path, Query, State};
+use axum::routing::{MethodRouter, get, post};
+use axum::{Json, Router};
+use http::header::{AUTHORIZATION, HOST};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+
+use crate::catalogue::Catalogue;
+use crate::clock::now_ms;
+use crate::contract::{
+    Asset, DEFAULT_PAGE, ErrorBody, FeedPage, FeedQuery, FreshUrl, Health, InteractionsRequest,
+    InteractionsResponse, Item, MAX_INTERACTIONS, MAX_PAGE, Rendition, Topics,
+};
+use crate::error::ApiError;
+use crate::feed::{self, Card, Feed, Feeds};
+use crate::gate::{method_not_allowed, not_found};
+use crate::playlist::encode;
+use crate::sign::Signer;
+use crate::store::Store;
+use crate::{catalogue, logs, media};
+
+/// Largest JSON body, bytes: a hundred interactions are a tenth of it.
+const MAX_JSON: usize = 256 * 1024;
+/// Longest bearer token and idempotency key, bytes.
+const MAX_TOKEN: usize = 128;
+
+/// What handlers share.
+pub struct App {
+    /// What is served.
+    pub catalogue: Catalogue,
+    /// In which order.
+    pub feeds: Feeds,
+    /// What clients said.
+    pub store: Store,
+    /// Signs addresses.
+    pub signer: Signer,
+    /// How long addresses live, milliseconds.
+    pub url_ttl_ms: i64,
+    /// Authority for addresses when a request names none.
+    pub authority: String,
+}
+
+/// All calls of the main listener, without the gate.
+pub fn router(app: Arc<App>) -> Router {
+    let only = |route: MethodRouter<Arc<App>>| route.fallback(method_not_allowed);
+    Router::new()
+        .route("/healthz", only(get(healthz)))
+        .route("/openapi.json", only(get(openapi)))
+        .route("/v1/feed", only(get(feed_page)))
+        .route("/v1/topics", only(get(topics)))
+        .route("/v1/interactions", only(post(interactions)))
+        .route("/v1/assets/{asset}/renditions/{rendition}", only(get(fresh_url)))
+        .route("/v1/logs", only(post(logs::post)))
+        .route("/media/{asset}/{*file}", only(get(media::get)))
+        .fallback(not_found)
+        .with_state(app)
+}
+
+/// The OpenAPI 3.1 document.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Unspool native contract",
+        version = "1.0.0",
+        description = "What a backend answers so that Unspool can show its feed, play its videos and hand in telemetry. Errors are `{\"error\":{\"code\",\"detail\"}}` with a stable code.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
+    ),
+    paths(healthz, feed_page, topics, interactions, fresh_url, logs::post, media::get),
+    modifiers(&Bearer)
+)]
+pub struct Document;
+
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("1 to 128 characters of A-Z a-z 0-9 . _ -; the token names the actor"))
+            .build();
+        openapi
+            .components
+            .get_or_insert_default()
+            .add_security_scheme("bearer", SecurityScheme::Http(scheme));
+    }
+}
+
+/// The OpenAPI document as pretty JSON with a final newline.
+#[must_use]
+pub fn openapi_json() -> String {
+    let mut text = Document::openapi().to_pretty_json().unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// Whether a text may be a token: 1 to 128 characters of `[A-Za-z0-9._-]`.
+#[must_use]
+pub fn is_token(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= MAX_TOKEN
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+}
+
+/// The actor an `Authorization` header names.
+#[must_use]
+pub fn actor_of(header: Option<&HeaderValue>) -> Option<String> {
+    let (scheme, token) = header?.to_str().ok()?.split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && is_token(token)).then(|| token.to_owned())
+}
+
+/// Who calls: taken from the bearer token, else 401.
+pub struct Actor(pub String);
+
+impl FromRequestParts<Arc<App>> for Actor {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, ApiError> {
+        actor_of(parts.headers.get(AUTHORIZATION)).map(Actor).ok_or_else(|| {
+            ApiError::new(
+                StatusCode::UNAUTHORIZED,
+                "unauthorized",
+                "send `Authorization: Bearer <token>`, 1 to 128 characters of A-Z a-z 0-9 . _ -",
+            )
+        })
+    }
+}
+
+impl App {
+    fn address(&self, headers: &HeaderMap, actor: &str, asset: &str, file: &str, expires: i64) -> String {
+        let host = headers
+            .get(HOST)
+            .and_then(|host| host.to_str().ok())
+            .filter(|host| host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".:-[]".contains(&byte)))
+            .unwrap_or(&self.authority);
+        let path = media::path_of(asset, file);
+        format!("http://{host}{}?{}", encode(&path), self.signer.query(&path, actor, expires))
+    }
+
+    fn rendition(
+        &self,
+        headers: &HeaderMap,
+        actor: &str,
+        asset: &catalogue::Asset,
+        rendition: &catalogue::Rendition,
+        expires: i64,
+    ) -> Rendition {
+        let whole = rendition.container != crate::contract::Container::Hls;
+        Rendition {
+            id: rendition.id.clone(),
+            width: rendition.width,
+            height: rendition.height,
+            bitrate_bps: rendition.bitrate_bps,
+            container: rendition.container,
+            url: self.address(headers, actor, &asset.id, &rendition.file, expires),
+            bytes: asset.files.get(&rendition.file).filter(|_| whole).map(|file| file.len),
+            expires_at_ms: Some(expires),
+        }
+    }
+
+    fn item(&self, headers: &HeaderMap, actor: &str, card: &Card, expires: i64) -> Option<Item> {
+        let asset = self.catalogue.assets().get(card.asset)?;
+        let renditions = asset
+            .renditions
+            .iter()
+            .map(|rendition| self.rendition(headers, actor, asset, rendition, expires))
+            .collect();
+        Some(Item {
+            id: card.id.clone(),
+            asset: Asset { id: asset.id.clone(), duration_ms: asset.duration_ms, renditions },
+            creator: card.creator(),
+            topics: card.topics.clone(),
+            caption: card.caption.clone(),
+            alt_text: card.alt_text.clone(),
+            labels: card.labels.clone(),
+            retention: card.retention.clone(),
+            prior: card.prior,
+        })
+    }
+}
+
+/// Whether the server answers.
+#[utoipa::path(get, path = "/healthz", tag = "service", responses((status = 200, body = Health)))]
+async fn healthz(State(app): State<Arc<App>>) -> Json<Health> {
+    Json(Health { status: "ok".to_owned(), assets: app.catalogue.assets().len(), items: app.feeds.len() })
+}
+
+async fn openapi() -> ([(http::HeaderName, &'static str); 1], String) {
+    ([(http::header::CONTENT_TYPE, "application/json")], openapi_json())
+}
+
+/// One page of a feed.
+#[utoipa::path(
+    get, path = "/v1/feed", tag = "feed", params(FeedQuery), security(("bearer" = [])),
+    responses(
+        (status = 200, body = FeedPage),
+        (status = 400, description = "`bad_query`, `bad_limit` or `bad_cursor`", body = ErrorBody),
+        (status = 401, description = "`unauthorized`", body = ErrorBody),
+        (status = 404, description = "`unknown_feed`", body = ErrorBody),
+    )
+)]
+async fn feed_page(
+    State(app): State<Arc<App>>,
+    Actor(actor): Actor,
+    headers: HeaderMap,
+    query: Result<Query<FeedQuery>, axum::extract::rejection::QueryRejection>,
+) -> Result<Json<FeedPage>, ApiError> {
+    let Query(query) = query.map_err(|error| ApiError::bad("bad_query", error.body_text()))?;
+    let feed = Feed::parse(&query.feed).ok_or_else(|| {
+        ApiError::missing("unknown_feed", "feeds are for_you, following, learn, non_profiled, topic:<id>")
+    })?;
+    let limit = query.limit.unwrap_or(DEFAULT_PAGE);
+    if !(1..=MAX_PAGE).contains(&limit) {
+        return Err(ApiError::bad("bad_limit", format!("limit must lie within 1..={MAX_PAGE}")));
+    }
+    let place = match query.cursor.as_deref() {
+        None | Some("") => 0,
+        Some(cursor) => feed::place_of(&feed, cursor).ok_or_else(|| {
+            ApiError::bad("bad_cursor", "the cursor is not one of this feed's; start over without it")
+        })?,
+    };
+    blocking(move || {
+        let follows = match feed {
+            Feed::Following => app.store.follows(&actor).map_err(|error| ApiError::internal(&error))?,
+            _ => Vec::new(),
+        };
+        let (cards, next) = app.feeds.page(&feed, &actor, &follows, place, limit as usize);
+        let expires = now_ms().saturating_add(app.url_ttl_ms);
+        let items = cards.into_iter().filter_map(|card| app.item(&headers, &actor, card, expires)).collect();
+        Ok(Json(FeedPage { items, next_cursor: next.map(|place| feed::cursor(&feed, place)) }))
+    })
+    .await
+}
+
+/// All topics.
+#[utoipa::path(get, path = "/v1/topics", tag = "feed", responses((status = 200, body = Topics)))]
+async fn topics() -> Json<Topics> {
+    Json(Topics { topics: feed::topics() })
+}
+
+/// Stores desired states; each operation counts once however often it arrives.
+#[utoipa::path(
+    post, path = "/v1/interactions", tag = "interactions", security(("bearer" = [])),
+    params(("Idempotency-Key" = String, Header, description = "1 to 128 characters, new for every call that is not a repeat")),
+    request_body = InteractionsRequest,
+    responses(
+        (status = 200, body = InteractionsResponse),
+        (status = 400, description = "`bad_json` or `idempotency_key_required`", body = ErrorBody),
+        (status = 401, description = "`unauthorized`", body = ErrorBody),
+        (status = 413, description = "`too_many` or `too_large`", body = ErrorBody),
+    )
+)]
+async fn interactions(
+    State(app): State<Arc<App>>,
+    Actor(actor): Actor,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<InteractionsResponse>, ApiError> {
+    let body = logs::read(body, MAX_JSON).await?;
+    let key = headers
+        .get("idempotency-key")
+        .and_then(|key| key.to_str().ok())
+        .filter(|key| !key.is_empty() && key.len() <= MAX_TOKEN)
+        .ok_or_else(|| {
+            ApiError::bad("idempotency_key_required", "send Idempotency-Key, 1 to 128 characters")
+        })?
+        .to_owned();
+    let request: InteractionsRequest =
+        serde_json::from_slice(&body).map_err(|error| ApiError::bad("bad_json", error.to_string()))?;
+    if request.interactions.len() > MAX_INTERACTIONS {
+        let detail = format!("at most {MAX_INTERACTIONS} interactions a call");
+        return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many", detail));
+    }
+    blocking(move || {
+        let results = app
+            .store
+            .apply(&actor, &key, &request.interactions)
+            .map_err(|error| ApiError::internal(&error))?;
+        Ok(Json(InteractionsResponse { results }))
+    })
+    .await
+}
+
+/// A fresh address for a rendition whose address has expired.
+#[utoipa::path(
+    get, path = "/v1/assets/{asset}/renditions/{rendition}", tag = "media", security(("bearer" = [])),
+    params(
+        ("asset" = String, Path, description = "Asset identifier"),
+        ("rendition" = String, Path, description = "Rendition identifier"),
+    ),
+    responses(
+        (status = 200, body = FreshUrl),
+        (status = 401, description = "`unauthorized`", body = ErrorBody),
+        (status = 404, description = "`unknown_asset` or `unknown_rendition`", body = ErrorBody),
+    )
+)]
+async fn fresh_url(
+    State(app): State<Arc<App>>,
+    Actor(actor): Actor,
+    headers: HeaderMap,
+    Path((asset, rendition)): Path<(String, String)>,
+) -> Result<Json<FreshUrl>, ApiError> {
+    let asset =
+        app.catalogue.asset(&asset).ok_or_else(|| ApiError::missing("unknown_asset", "no such asset"))?;
+    let rendition = asset
+        .renditions
+        .iter()
+        .find(|known| known.id == rendition)
+        .ok_or_else(|| ApiError::missing("unknown_rendition", "the asset has no such rendition"))?;
+    let expires_at_ms = now_ms().saturating_add(app.url_ttl_ms);
+    let url = app.address(&headers, &actor, &asset.id, &rendition.file, expires_at_ms);
+    Ok(Json(FreshUrl { url, expires_at_ms }))
+}
+
+/// Runs database work off the reactor.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| ApiError::internal(&error))?
+}

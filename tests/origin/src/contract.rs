@@ -1,0 +1,224 @@
+//! The words of native contract v1: every JSON shape that crosses the wire, and nothing else.
+
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+/// Most items one page may hold.
+pub const MAX_PAGE: u32 = 50;
+/// Items on a page when the client does not say.
+pub const DEFAULT_PAGE: u32 = 20;
+/// Most interactions one call may carry.
+pub const MAX_INTERACTIONS: usize = 100;
+
+/// What every failed call answers.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ErrorBody {
+    /// The error.
+    pub error: ErrorDetail,
+}
+
+/// Which error it was.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ErrorDetail {
+    /// Stable code in snake_case, for programs.
+    pub code: String,
+    /// What happened, for people.
+    pub detail: String,
+}
+
+/// Query of `GET /v1/feed`.
+#[derive(Debug, Clone, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct FeedQuery {
+    /// `for_you`, `following`, `learn`, `non_profiled` or `topic:<id>`.
+    #[param(example = "for_you")]
+    pub feed: String,
+    /// `next_cursor` of the page before; absent for the first page.
+    pub cursor: Option<String>,
+    /// Most items to answer with, 1 to 50.
+    #[param(minimum = 1, maximum = 50, default = 20)]
+    pub limit: Option<u32>,
+}
+
+/// One page of a feed.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct FeedPage {
+    /// Cards in the order to show them.
+    pub items: Vec<Item>,
+    /// Where the next page starts; null at the end.
+    #[schema(required = true)]
+    pub next_cursor: Option<String>,
+}
+
+/// One card of a feed.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Item {
+    /// Identifier.
+    pub id: String,
+    /// What it shows.
+    pub asset: Asset,
+    /// Who made it.
+    pub creator: Creator,
+    /// Topic identifiers, most important first.
+    pub topics: Vec<String>,
+    /// Caption as written by the creator.
+    pub caption: String,
+    /// Description for people who cannot see the picture.
+    pub alt_text: String,
+    /// Labels put on it by the backend, such as `reviewed`.
+    pub labels: Vec<String>,
+    /// Share of viewers still watching, as `[milliseconds, share]`, ascending in time, shares within 0 and 1.
+    pub retention: Vec<(u64, f64)>,
+    /// The server's prediction that the person will like it, 0 to 1.
+    #[schema(required = true)]
+    pub prior: Option<f64>,
+}
+
+/// One video.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Asset {
+    /// Identifier.
+    pub id: String,
+    /// Length in milliseconds; 0 when unknown.
+    pub duration_ms: u64,
+    /// Encodings, lowest bit rate first; never empty.
+    pub renditions: Vec<Rendition>,
+}
+
+/// One encoding of a video.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Rendition {
+    /// Identifier within the asset.
+    pub id: String,
+    /// Picture width in pixels; 0 when unknown.
+    pub width: u32,
+    /// Picture height in pixels; 0 when unknown.
+    pub height: u32,
+    /// Average bits per second; 0 when unknown.
+    pub bitrate_bps: u64,
+    /// How the bytes are packed.
+    pub container: Container,
+    /// Absolute, signed address.
+    pub url: String,
+    /// Size in bytes of what `url` answers; null for HLS, whose playlists differ per viewer.
+    #[schema(required = true)]
+    pub bytes: Option<u64>,
+    /// Milliseconds since 1970 after which `url` no longer answers.
+    #[schema(required = true)]
+    pub expires_at_ms: Option<i64>,
+}
+
+/// How the bytes of a rendition are packed.
+///
+/// Contract v1 has three words. A folder of foreign videos may hold others (WebM, Matroska, MPEG-TS); they are declared
+/// `mp4`, and a client's probe has the last word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Container {
+    /// One progressive MP4.
+    Mp4,
+    /// One fragmented MP4.
+    Fmp4,
+    /// An HLS playlist.
+    Hls,
+}
+
+/// Who made an item.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Creator {
+    /// Identifier.
+    pub id: String,
+    /// Short public name without the @.
+    pub handle: String,
+    /// Display name.
+    pub name: String,
+}
+
+/// Answer of `GET /v1/topics`.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Topics {
+    /// All topics.
+    pub topics: Vec<Topic>,
+}
+
+/// One topic.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Topic {
+    /// Identifier, as used in `topic:<id>`.
+    pub id: String,
+    /// Title for people.
+    pub title: String,
+}
+
+/// Body of `POST /v1/interactions`.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct InteractionsRequest {
+    /// Operations in the order the person made them; at most 100.
+    pub interactions: Vec<Interaction>,
+}
+
+/// One desired state.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Interaction {
+    /// Identifier made by the client; a second arrival changes nothing.
+    pub op_id: String,
+    /// `like`, `follow` or `save`; anything else is rejected.
+    pub verb: String,
+    /// Item id for `like` and `save`, creator id for `follow`.
+    pub target: String,
+    /// Whether it should hold from now on.
+    pub state: bool,
+    /// When the person did it, milliseconds since 1970 by the client's clock.
+    pub at_ms: i64,
+}
+
+/// Answer of `POST /v1/interactions`.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct InteractionsResponse {
+    /// One result per operation, in order.
+    pub results: Vec<InteractionResult>,
+}
+
+/// What became of one operation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct InteractionResult {
+    /// The operation.
+    pub op_id: String,
+    /// What became of it.
+    pub status: InteractionStatus,
+    /// Why it was rejected; null otherwise.
+    #[schema(required = true)]
+    pub reason: Option<String>,
+}
+
+/// What became of one operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum InteractionStatus {
+    /// Stored now.
+    Applied,
+    /// Was stored before; nothing changed.
+    Duplicate,
+    /// Will never be stored; do not send it again.
+    Rejected,
+}
+
+/// Answer of `GET /v1/assets/{asset}/renditions/{rendition}`.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct FreshUrl {
+    /// Absolute, signed address.
+    pub url: String,
+    /// Milliseconds since 1970 after which `url` no longer answers.
+    pub expires_at_ms: i64,
+}
+
+/// Answer of `GET /healthz`.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Health {
+    /// Always `ok`.
+    pub status: String,
+    /// Number of videos served.
+    pub assets: usize,
+    /// Number of cards in the longest feed.
+    pub items: usize,
+}

@@ -1,0 +1,236 @@
+//! Starting and stopping the server.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::access::AccessLog;
+use crate::api::{self, App};
+use crate::catalogue::Catalogue;
+use crate::conn::{ConnInfo, ConnListener};
+use crate::control::{self, Control};
+use crate::error::OriginError;
+use crate::faults::Faults;
+use crate::feed::{Feeds, MAX_ITEMS};
+use crate::gate::{self, Gate};
+use crate::network::NetworkSettings;
+use crate::shaper::Shaper;
+use crate::sign::Signer;
+use crate::store::Store;
+use crate::{folder, maker};
+
+/// How long open exchanges may go on after a stop is asked for.
+const GRACE: Duration = Duration::from_millis(1000);
+
+/// What to serve.
+#[derive(Debug, Clone)]
+pub enum Media {
+    /// Made clips under an invented feed.
+    Catalogue {
+        /// Where clips are kept.
+        cache: PathBuf,
+        /// How many.
+        clips: usize,
+    },
+    /// The videos of a folder, as they are.
+    Folder(PathBuf),
+}
+
+/// How to serve.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Address of the main listener; port 0 lets the system choose.
+    pub listen: SocketAddr,
+    /// Address of the control listener.
+    pub control: SocketAddr,
+    /// Folder for `access.jsonl`, `telemetry.jsonl`, `origin.db`; a temporary one, removed at the end, when absent.
+    pub state: Option<PathBuf>,
+    /// What to serve.
+    pub media: Media,
+    /// Items of the invented feed.
+    pub feed_items: usize,
+    /// How long signed addresses live.
+    pub url_ttl: Duration,
+    /// The network at the start.
+    pub network: NetworkSettings,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+        Config {
+            listen: loopback,
+            control: loopback,
+            state: None,
+            media: Media::Catalogue { cache: maker::default_cache(), clips: 24 },
+            feed_items: 72,
+            url_ttl: Duration::from_secs(3600),
+            network: NetworkSettings::default(),
+        }
+    }
+}
+
+/// A server that runs. Dropping it asks it to stop without waiting.
+#[derive(Debug)]
+pub struct Running {
+    /// Address of the main listener.
+    pub address: SocketAddr,
+    /// Address of the control listener.
+    pub control_address: SocketAddr,
+    /// The state folder.
+    pub state: PathBuf,
+    stop: watch::Sender<bool>,
+    task: Option<JoinHandle<()>>,
+    _temporary: Option<TempDir>,
+}
+
+impl Running {
+    /// `http://host:port` of the main listener.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// `http://host:port` of the control listener.
+    #[must_use]
+    pub fn control_url(&self) -> String {
+        format!("http://{}", self.control_address)
+    }
+
+    /// Waits until the server has stopped, because of [`Running::shutdown`] or of `POST /control/shutdown`.
+    ///
+    /// Dropping the future changes nothing.
+    pub async fn stopped(&mut self) {
+        if let Some(task) = &mut self.task {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "the server failed");
+            }
+            self.task = None;
+        }
+    }
+
+    /// Stops: no new connections, open exchanges get a second, then connections are cut. A temporary state folder is
+    /// removed.
+    pub async fn shutdown(mut self) {
+        self.stop.send_replace(true);
+        self.stopped().await;
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+    }
+}
+
+/// Starts a server. Makes missing clips first, which takes a minute or two the first time; dropping the future stops
+/// that. Needs a tokio runtime with time and I/O, which must outlive the server.
+///
+/// # Errors
+/// When a setting is out of bounds, clips cannot be made, or a folder or an address cannot be used.
+pub async fn serve(config: Config) -> Result<Running, OriginError> {
+    let url_ttl_ms = check(&config)?;
+    let shaper = Arc::new(Shaper::new(config.network.clone())?);
+    let catalogue = load(&config.media).await?;
+    let feeds = Feeds::new(&catalogue, config.feed_items);
+    let (state, temporary) = state_folder(config.state.as_deref())?;
+    let access = AccessLog::open(&state)?;
+    let faults = Arc::new(Faults::default());
+    let (listener, address) = listen(config.listen).await?;
+    let (control_listener, control_address) = listen(config.control).await?;
+    let app = Arc::new(App {
+        catalogue,
+        feeds,
+        store: Store::open(&state)?,
+        signer: Signer::of_state(&state)?,
+        url_ttl_ms,
+        authority: address.to_string(),
+    });
+    let stop = watch::Sender::new(false);
+    let gate = Gate { shaper: shaper.clone(), faults: faults.clone(), access: access.clone() };
+    let main = api::router(app.clone()).layer(axum::middleware::from_fn_with_state(gate, gate::gate));
+    let control =
+        control::router(Control { app, shaper: shaper.clone(), faults, access, stop: stop.clone() });
+    let main = axum::serve(
+        ConnListener::new(listener, shaper.clone()),
+        main.into_make_service_with_connect_info::<ConnInfo>(),
+    )
+    .with_graceful_shutdown(asked(stop.subscribe()));
+    let control = axum::serve(control_listener, control).with_graceful_shutdown(asked(stop.subscribe()));
+    let stopping = stop.subscribe();
+    let task = tokio::spawn(async move {
+        let cut = async {
+            asked(stopping).await;
+            tokio::time::sleep(GRACE).await;
+            shaper.cut_all();
+            tokio::time::sleep(GRACE).await;
+        };
+        tokio::select! {
+            _ = async { tokio::join!(main.into_future(), control.into_future()) } => {}
+            () = cut => {}
+        }
+    });
+    tracing::info!(%address, %control_address, state = %state.display(), "serving");
+    Ok(Running { address, control_address, state, stop, task: Some(task), _temporary: temporary })
+}
+
+async fn asked(mut stop: watch::Receiver<bool>) {
+    // An error means the sender is gone, and with it everyone who could ask for more.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+fn check(config: &Config) -> Result<i64, OriginError> {
+    if !(1..=MAX_ITEMS).contains(&config.feed_items) {
+        return Err(OriginError::Setting {
+            name: "feed-items",
+            why: format!("must lie within 1..={MAX_ITEMS}"),
+        });
+    }
+    i64::try_from(config.url_ttl.as_millis())
+        .map_err(|_| OriginError::Setting { name: "url-ttl-s", why: "is too long".to_owned() })
+}
+
+async fn load(media: &Media) -> Result<Catalogue, OriginError> {
+    match media {
+        Media::Catalogue { cache, clips } => {
+            let records = maker::make(cache, *clips).await?;
+            let cache = cache.clone();
+            tokio::task::spawn_blocking(move || Catalogue::of_clips(&cache, &records)).await?
+        }
+        Media::Folder(path) => {
+            let memory = maker::default_cache();
+            // Without a place for hashes they are computed at every start.
+            let _ = std::fs::create_dir_all(&memory);
+            folder::load(path, &memory).await
+        }
+    }
+}
+
+fn state_folder(wanted: Option<&Path>) -> Result<(PathBuf, Option<TempDir>), OriginError> {
+    match wanted {
+        Some(path) => {
+            std::fs::create_dir_all(path).map_err(OriginError::io("cannot create", path))?;
+            Ok((path.to_owned(), None))
+        }
+        None => {
+            let temporary = tempfile::Builder::new()
+                .prefix("unspool-origin-")
+                .tempdir()
+                .map_err(OriginError::io("cannot create a folder in", std::env::temp_dir()))?;
+            Ok((temporary.path().to_owned(), Some(temporary)))
+        }
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), OriginError> {
+    let failed = |source| OriginError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
