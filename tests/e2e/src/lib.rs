@@ -1,1 +1,167 @@
-//! .
+//! What the end-to-end tests share: a reference server in a process of its own, and sessions that talk to it.
+//!
+//! Clips are made once and kept with those of the demo; the tests use the first few.
+
+use std::error::Error;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use unspool::{Config, Event, FeedSession, StartClass, Unspool};
+
+/// Clips the tests play: progressive files with the headers first and last, fragmented ones and playlists are all
+/// among the first six.
+pub const CLIPS: usize = 6;
+/// A wait that lasts longer has failed.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Anything that went wrong.
+pub type Done<T> = Result<T, Box<dyn Error>>;
+
+/// A running reference server.
+pub struct Origin {
+    /// Where the contract is spoken.
+    pub url: String,
+    /// Where it is controlled.
+    pub control: String,
+    /// Its logs and its database.
+    pub state: PathBuf,
+    child: Child,
+    client: reqwest::Client,
+}
+
+impl Origin {
+    /// Starts `program` as the server on `state`, with more arguments.
+    pub fn start(program: &str, state: &Path, more: &[&str]) -> Done<Self> {
+        std::fs::create_dir_all(state)?;
+        let mut command = Command::new(program);
+        command.arg("--state").arg(state).args(["--parent-pid", &std::process::id().to_string()]);
+        if !more.contains(&"--clips") && !more.contains(&"--media") {
+            command.args(["--clips", &CLIPS.to_string()]);
+        }
+        let mut child = command.args(more).stdout(Stdio::piped()).stdin(Stdio::null()).spawn()?;
+        let stdout = child.stdout.take().ok_or("no output")?;
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line)?;
+        let ready: Value = serde_json::from_str(&line)?;
+        let text = |name: &str| ready[name].as_str().map(str::to_owned).ok_or("no address");
+        // Ignored on purpose: another test of this process may have installed it.
+        let (url, control) = (text("listening")?, text("control")?);
+        let client = http()?;
+        Ok(Origin { url, control, state: state.to_owned(), child, client })
+    }
+
+    /// The lines of the access log.
+    pub fn log(&self) -> Done<Vec<Value>> {
+        let text = std::fs::read_to_string(self.state.join("access.jsonl"))?;
+        text.lines().map(|l| serde_json::from_str(l).map_err(Into::into)).collect()
+    }
+
+    /// Body bytes the log says went to a client.
+    pub fn bytes_to(&self, client: &str) -> Done<u64> {
+        let of = |l: &&Value| l["client"] == client;
+        Ok(self.log()?.iter().filter(of).filter_map(|l| l["bytes"].as_u64()).sum())
+    }
+
+    /// Asks the control listener.
+    pub async fn get(&self, path: &str) -> Done<Value> {
+        Ok(self.client.get(format!("{}{path}", self.control)).send().await?.error_for_status()?.json().await?)
+    }
+
+    /// Shapes the network.
+    pub async fn network(&self, settings: Value) -> Done<()> {
+        let request = self.client.put(format!("{}/control/network", self.control)).json(&settings);
+        request.send().await?.error_for_status()?;
+        Ok(())
+    }
+
+    /// Scripts a fault.
+    pub async fn fault(&self, fault: Value) -> Done<()> {
+        let request = self.client.post(format!("{}/control/faults", self.control)).json(&fault);
+        request.send().await?.error_for_status()?;
+        Ok(())
+    }
+
+    /// Distinct impressions of an installation, as the server stored them.
+    pub async fn impressions(&self, installation: &str) -> Done<Vec<Value>> {
+        let events = self.get(&format!("/control/events?installation={installation}")).await?;
+        let list = events["events"].as_array().cloned().ok_or("no list of events")?;
+        Ok(list.into_iter().filter(|e| e["event_name"] == unspool::IMPRESSION).collect())
+    }
+}
+
+impl Drop for Origin {
+    fn drop(&mut self) {
+        // It may have ended already; the wait reaps it either way.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn http() -> Done<reqwest::Client> {
+    unspool::install_tls();
+    Ok(reqwest::Client::builder().timeout(PATIENCE).build()?)
+}
+
+/// A configuration for tests: batches leave at once.
+pub fn config(dir: &Path, url: &str, token: &str) -> Done<Config> {
+    let mut config = Config::new(dir, url, token)?;
+    config.telemetry.send_every = Duration::from_millis(200);
+    config.player.describe_first_frame = true;
+    Ok(config)
+}
+
+/// Opens a session for tests.
+pub fn open(dir: &Path, url: &str, token: &str, online: bool) -> Done<Unspool> {
+    let mut config = config(dir, url, token)?;
+    config.conditions.online = online;
+    Ok(Unspool::open(config)?)
+}
+
+/// The first frame of a card.
+#[derive(Debug, Clone, Copy)]
+pub struct Frame {
+    /// How it came about.
+    pub class: StartClass,
+    /// Milliseconds.
+    pub latency_ms: f64,
+    /// Mean brightness.
+    pub luma: Option<f64>,
+}
+
+/// Waits for the first frame of the card at `position` after event `seen`, or for its refusal.
+pub async fn first_frame(feed: &FeedSession, seen: &mut u64, position: u64) -> Done<Frame> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let batch = tokio::time::timeout(left, feed.events_after(*seen, 1)).await??;
+        *seen = batch.last;
+        for event in batch.events {
+            match event {
+                Event::FirstFrame { position: p, class, latency_ms, luma, .. } if p == position => {
+                    return Ok(Frame { class, latency_ms, luma });
+                }
+                Event::CardFailed { position: p, reason, .. } if p == position => {
+                    return Err(format!("card {p}: {reason}").into());
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Waits until the snapshot of a feed is as wanted.
+pub async fn until(feed: &FeedSession, what: &str, wanted: impl Fn(&unspool::Snapshot) -> bool) -> Done<unspool::Snapshot> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut snapshot = feed.snapshot();
+    while !wanted(&snapshot) {
+        let left = deadline.saturating_duration_since(Instant::now());
+        snapshot = match tokio::time::timeout(left, feed.snapshot_after(snapshot.revision)).await {
+            Ok(next) => next?,
+            Err(_) => return Err(format!("not in time: {what}; last {snapshot:?}").into()),
+        };
+    }
+    Ok(snapshot)
+}
