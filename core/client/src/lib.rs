@@ -1,4 +1,5 @@
 //! .
 
+pub mod outbox;
 pub mod spool;
 pub mod telemetry;
