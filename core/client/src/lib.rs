@@ -23,6 +23,7 @@ mod snapshot;
 pub mod spool;
 mod store;
 pub mod telemetry;
+mod tls;
 
 pub use backend::{Backend, BackendError, Located, Native, Topic};
 pub use config::{Config, FeedKind, PlayerOptions, TelemetryOptions};
@@ -33,5 +34,6 @@ pub use meter::Meter;
 pub use records::IMPRESSION;
 pub use session::{FeedSession, ShutdownReport, Unspool};
 pub use snapshot::{Bytes, CardView, Outgoing, Snapshot, Stage};
+pub use tls::install as install_tls;
 pub use unspool_engine::{Asset, Conditions, Container, Creator, Exit, Item, Policy, Rendition, StartClass};
 pub use unspool_player::version as player_version;

@@ -264,10 +264,10 @@ impl<L: Lane> Courier<L> {
             while let Some(effect) = self.delivery.poll_output() {
                 self.perform(effect).await;
             }
+            self.tell();
             if self.settle().await {
                 return;
             }
-            self.tell();
             let wake = self.delivery.poll_timeout().map(|(at, _)| self.at(at));
             let wake = wake.into_iter().chain(self.waiters.iter().map(|waiter| waiter.deadline)).min();
             let mut sleep = wake.map(|at| Box::pin(tokio::time::sleep_until(at)));
@@ -478,7 +478,7 @@ async fn post<L: Lane>(
     let content_type =
         response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     let content_type = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
-    let receipt = lane.receipt(&content_type, &body);
+    let receipt = lane.receipt(key, &content_type, &body).await;
     let answer = if receipt.is_some() { Answer::Accepted } else { Answer::CaptivePortal };
     Sent { key, answer, status: status.as_u16(), receipt }
 }

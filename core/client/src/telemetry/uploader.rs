@@ -139,7 +139,7 @@ impl Lane for SpoolLane {
         }))
     }
 
-    fn receipt(&self, content_type: &str, body: &[u8]) -> Option<u64> {
+    async fn receipt(&self, _: u64, content_type: &str, body: &[u8]) -> Option<u64> {
         if content_type != PROTOBUF {
             return None;
         }

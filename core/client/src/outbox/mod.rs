@@ -1,0 +1,344 @@
+//! The outbox: what a person does (like, follow, save) is durable before the heart turns red, and arrives once.
+//!
+//! An intent is a desired state, never a toggle, so sending one twice does no harm. Taps fold while they wait: the
+//! last one counts, and a change that ends where the server already is leaves nothing to send. What is on its way is
+//! left alone and a follow-up waits behind it. Whatever the server refuses is kept in sight
+//! ([`wedged`](Outbox::wedged)) until the app has dealt with it. Nothing here is ever given up for age or size.
+//!
+//! Every intent belongs to an actor. A request carries the intents of one actor with that actor's token; those of an
+//! actor who is not signed in wait, and nobody waits behind them.
+//!
+//! The file is written with `synchronous=FULL`: a committed intent survives a power cut. Calls block for that write
+//! (a few milliseconds), so call them from a thread that may block. At most 10 000 intents wait.
+
+mod intents;
+mod sender;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
+use rusqlite_migration::{M, Migrations};
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+pub use sender::{ActorTokens, OutboxSender, OutboxSenderConfig};
+
+use crate::spool::SpoolError;
+use crate::spool::database::{Database, Durability};
+
+const STEPS: &[M<'static>] = &[M::up(
+    "CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+     CREATE TABLE counter(name TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
+     CREATE TABLE confirmed(
+         actor TEXT NOT NULL, verb TEXT NOT NULL, target TEXT NOT NULL, state INTEGER NOT NULL,
+         at_ms INTEGER NOT NULL, PRIMARY KEY(actor, verb, target)) WITHOUT ROWID;
+     CREATE TABLE parcel(
+         key INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, actor TEXT NOT NULL, rows INTEGER NOT NULL,
+         tries INTEGER NOT NULL, next_at INTEGER NOT NULL);
+     CREATE TABLE intent(
+         seq INTEGER PRIMARY KEY AUTOINCREMENT, op_id TEXT NOT NULL UNIQUE, actor TEXT NOT NULL, verb TEXT NOT NULL,
+         target TEXT NOT NULL, state INTEGER NOT NULL, at_ms INTEGER NOT NULL, parcel INTEGER, reason TEXT);
+     CREATE INDEX intent_of ON intent(actor, verb, target);
+     CREATE INDEX intent_in ON intent(parcel);",
+)];
+static MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
+
+/// Intents that may wait.
+pub const MAX_PENDING: u64 = 10_000;
+/// Longest actor or target identifier, in bytes.
+pub const MAX_ID_BYTES: usize = 512;
+
+/// What a person can do to something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verb {
+    /// Like an item.
+    Like,
+    /// Follow a creator.
+    Follow,
+    /// Keep an item for later.
+    Save,
+}
+
+impl Verb {
+    /// As it is written on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verb::Like => "like",
+            Verb::Follow => "follow",
+            Verb::Save => "save",
+        }
+    }
+
+    fn parse(text: &str) -> rusqlite::Result<Self> {
+        match text {
+            "like" => Ok(Verb::Like),
+            "follow" => Ok(Verb::Follow),
+            "save" => Ok(Verb::Save),
+            other => Err(rusqlite::Error::InvalidParameterName(other.to_owned())),
+        }
+    }
+}
+
+/// The identity of one intent, by which a server recognises a repeat.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct OpId(pub String);
+
+/// Something a person wants, not yet confirmed by the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Intent {
+    /// Its identity.
+    pub op: OpId,
+    /// Whose it is.
+    pub actor: String,
+    /// What to do.
+    pub verb: Verb,
+    /// To what.
+    pub target: String,
+    /// The state wanted.
+    pub state: bool,
+    /// When, in milliseconds since 1970.
+    pub at_ms: i64,
+    /// Whether it has been put into a request.
+    pub in_flight: bool,
+}
+
+/// An intent the server refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wedged {
+    /// What was wanted.
+    pub intent: Intent,
+    /// What the server said.
+    pub reason: String,
+}
+
+/// Why an intent was not kept.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OutboxError {
+    /// An actor or a target is empty or too long.
+    #[error("actor and target must have 1 to {MAX_ID_BYTES} bytes")]
+    Identifier,
+    /// Too many intents wait.
+    #[error("{MAX_PENDING} intents wait already: connect to a network and try again")]
+    Full,
+    /// The file.
+    #[error(transparent)]
+    Store(#[from] SpoolError),
+}
+
+impl From<rusqlite::Error> for OutboxError {
+    fn from(error: rusqlite::Error) -> Self {
+        OutboxError::Store(SpoolError::from(&error))
+    }
+}
+
+/// The books of an outbox: `queued_total = delivered_total + folded_total + dismissed_total + pending + wedged`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OutboxLevel {
+    /// Intents taken since the file was made.
+    pub queued_total: u64,
+    /// Intents the server confirmed.
+    pub delivered_total: u64,
+    /// Intents that a later one made needless before they were sent.
+    pub folded_total: u64,
+    /// Refused intents the app has dealt with.
+    pub dismissed_total: u64,
+    /// Intents waiting or on their way.
+    pub pending: u64,
+    /// Intents the server refused.
+    pub wedged: u64,
+}
+
+impl OutboxLevel {
+    /// Whether every intent is accounted for.
+    #[must_use]
+    pub fn is_conserved(&self) -> bool {
+        let gone = self.delivered_total + self.folded_total + self.dismissed_total;
+        self.queued_total == gone + self.pending + self.wedged
+    }
+}
+
+struct File {
+    connection: Option<Connection>,
+    suspended: bool,
+}
+
+struct Inner {
+    database: Database,
+    file: Mutex<File>,
+    level: watch::Sender<OutboxLevel>,
+}
+
+/// The durable queue of what a person does. Clones share it.
+#[derive(Clone)]
+pub struct Outbox(Arc<Inner>);
+
+impl std::fmt::Debug for Outbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Outbox").field("level", &*self.0.level.borrow()).finish_non_exhaustive()
+    }
+}
+
+impl Outbox {
+    /// Opens or makes the file at `path`. A damaged file is set aside beside it.
+    ///
+    /// # Errors
+    /// [`OutboxError::Store`].
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, OutboxError> {
+        let database = Database { path: path.into(), durability: Durability::Power, migrations: &MIGRATIONS };
+        let outbox = Outbox(Arc::new(Inner {
+            database,
+            file: Mutex::new(File { connection: None, suspended: false }),
+            level: watch::Sender::new(OutboxLevel::default()),
+        }));
+        outbox.write(|tx| {
+            let known: Option<i64> = tx
+                .query_row("SELECT 1 FROM meta WHERE name = 'installation'", [], |row| row.get(0))
+                .optional()?;
+            if known.is_none() {
+                let id = uuid::Uuid::new_v4().to_string();
+                tx.execute("INSERT INTO meta(name, value) VALUES ('installation', ?1)", [id])?;
+            }
+            Ok(())
+        })?;
+        Ok(outbox)
+    }
+
+    /// Keeps what `actor` wants: `target` to be in `state`. Durable, even against a power cut, when it returns.
+    ///
+    /// An unsent intent for the same thing is replaced; if that ends where the server already is, both vanish, and
+    /// the identity given back is never sent.
+    ///
+    /// # Errors
+    /// [`OutboxError::Identifier`], [`OutboxError::Full`] or [`OutboxError::Store`].
+    pub fn set(
+        &self,
+        verb: Verb,
+        target: &str,
+        state: bool,
+        actor: &str,
+        wall_ms: i64,
+    ) -> Result<OpId, OutboxError> {
+        let fits = |text: &str| !text.is_empty() && text.len() <= MAX_ID_BYTES;
+        if !fits(target) || !fits(actor) {
+            return Err(OutboxError::Identifier);
+        }
+        // Other writers can only make room between this look and the write.
+        if self.level().pending >= MAX_PENDING {
+            return Err(OutboxError::Full);
+        }
+        self.write(|tx| intents::set(tx, &intents::Thing { actor, verb, target }, state, wall_ms))
+    }
+
+    /// The state to show: what was wanted last, else what the server last confirmed, else nothing is known.
+    ///
+    /// # Errors
+    /// [`OutboxError::Store`].
+    pub fn state(&self, verb: Verb, target: &str, actor: &str) -> Result<Option<bool>, OutboxError> {
+        self.write(|tx| intents::state(tx, &intents::Thing { actor, verb, target }))
+    }
+
+    /// Takes note of what the server says the state is, for example in a feed; later taps fold against it.
+    ///
+    /// # Errors
+    /// [`OutboxError::Store`].
+    pub fn observe(
+        &self,
+        verb: Verb,
+        target: &str,
+        state: bool,
+        actor: &str,
+        wall_ms: i64,
+    ) -> Result<(), OutboxError> {
+        self.write(|tx| intents::confirm(tx, &intents::Thing { actor, verb, target }, state, wall_ms))
+    }
+
+    /// Intents not yet confirmed, oldest first.
+    ///
+    /// # Errors
+    /// [`OutboxError::Store`].
+    pub fn pending(&self) -> Result<Vec<Intent>, OutboxError> {
+        self.write(intents::pending)
+    }
+
+    /// Intents the server refused, oldest first.
+    ///
+    /// # Errors
+    /// [`OutboxError::Store`].
+    pub fn wedged(&self) -> Result<Vec<Wedged>, OutboxError> {
+        self.write(intents::wedged)
+    }
+
+    /// Forgets a refused intent; `false` when there is none of that identity.
+    ///
+    /// # Errors
+    /// [`OutboxError::Store`].
+    pub fn dismiss(&self, op: &OpId) -> Result<bool, OutboxError> {
+        self.write(|tx| intents::dismiss(tx, op))
+    }
+
+    /// The books after the last change.
+    #[must_use]
+    pub fn level(&self) -> OutboxLevel {
+        *self.0.level.borrow()
+    }
+
+    /// Follows the books: the last value at once, then each newer one.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<OutboxLevel> {
+        self.0.level.subscribe()
+    }
+
+    /// Empties the write-ahead log and closes the file, for an app about to be frozen. Intents set while suspended
+    /// are still kept: each call opens the file, commits and closes it.
+    ///
+    /// # Errors
+    /// [`OutboxError::Store`].
+    pub fn suspend(&self) -> Result<(), OutboxError> {
+        let mut file = self.0.file.lock().unwrap_or_else(PoisonError::into_inner);
+        file.suspended = true;
+        file.shut()
+    }
+
+    /// Keeps the file open again.
+    pub fn resume(&self) {
+        self.0.file.lock().unwrap_or_else(PoisonError::into_inner).suspended = false;
+    }
+
+    /// Runs `work` in one transaction, and tells the new books when it is committed.
+    fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T, OutboxError> {
+        let mut file = self.0.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let (done, level) = {
+            let connection = match file.connection.take() {
+                Some(connection) => connection,
+                None => self.0.database.open()?.0,
+            };
+            let connection = file.connection.insert(connection);
+            let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let done = work(&tx)?;
+            let level = intents::level(&tx)?;
+            tx.commit()?;
+            (done, level)
+        };
+        if file.suspended {
+            file.shut()?;
+        }
+        // Told in the order of the commits, hence before the lock is given back; watchers only wake.
+        self.0.level.send_if_modified(|shown| {
+            let changed = *shown != level;
+            *shown = level;
+            changed
+        });
+        Ok(done)
+    }
+}
+
+impl File {
+    fn shut(&mut self) -> Result<(), OutboxError> {
+        let Some(connection) = self.connection.take() else { return Ok(()) };
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        Ok(())
+    }
+}
