@@ -3,7 +3,6 @@
 //! Opening goes from the lock outwards: the media room owns the directory, so a second session fails there before it
 //! touches a database. Closing goes the other way round and within a stated time.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,12 +14,12 @@ use tokio::task::JoinHandle;
 use unspool_engine::{DeliveryConfig, MediaKey, Millis, SavedFeed};
 use unspool_media::{Location, Media, MediaConfig, MediaError, ResolveError, UrlResolver};
 
-use crate::backend::{Backend, BackendError, Native};
+use crate::backend::{Backend, Native};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::Error;
 use crate::meter::Meter;
-use crate::outbox::{Intent, Outbox, OutboxError, Sender, SenderConfig, SenderHandle};
+use crate::outbox::{Outbox, OutboxError, OutboxSender, OutboxSenderConfig, Verb};
 use crate::snapshot::{Bytes, Outgoing};
 use crate::spool::{Spool, SpoolError, SpoolLimits};
 use crate::store::{SessionStore, StoreError};
@@ -50,7 +49,7 @@ pub(crate) struct Core {
     pub(crate) spool: Spool,
     outbox: Outbox,
     uploader: UploaderHandle,
-    sender: SenderHandle,
+    sender: UploaderHandle,
     meter: Meter,
     watched_ms: AtomicU64,
     saves: watch::Sender<Option<Save>>,
@@ -63,8 +62,7 @@ impl Core {
         let session = uuid::Uuid::now_v7();
         let seed = session.as_u64_pair().1;
         let meter = Meter::default();
-        // Ignored on purpose: a provider that the host installed before stays.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        crate::tls::install();
         let client = reqwest::Client::builder()
             .user_agent(concat!("unspool/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(config.request_timeout)
@@ -95,23 +93,26 @@ impl Core {
             ..DeliveryConfig::default()
         };
         let token = config.token.clone();
+        let online = config.conditions.online;
         let uploader_config = UploaderConfig {
             token: Arc::new(move || Some(token.clone())),
             delivery,
             request_timeout: config.request_timeout,
+            online,
+            meter: meter.clone(),
             ..UploaderConfig::new(config.backend.clone())
         };
         let uploader = Uploader::spawn(spool.clone(), uploader_config, client.clone(), handle);
         let (actor, token) = (config.token.clone(), config.token.clone());
-        let sender_config = SenderConfig {
-            // Intents of somebody who signed out wait until that person signs in again.
-            token: Arc::new(move |of: &str| (of == actor).then(|| token.clone())),
+        // Intents of somebody who signed out wait until that person signs in again.
+        let tokens = Arc::new(move |of: &str| (of == actor).then(|| token.clone()));
+        let sender_config = OutboxSenderConfig {
             request_timeout: config.request_timeout,
-            ..SenderConfig::new(config.backend.clone())
+            online,
+            meter: meter.clone(),
+            ..OutboxSenderConfig::new(config.backend.clone(), tokens)
         };
-        let sender = Sender::spawn(outbox.clone(), sender_config, client, handle);
-        uploader.set_online(config.conditions.online);
-        sender.set_online(config.conditions.online);
+        let sender = OutboxSender::spawn(outbox.clone(), sender_config, client, handle);
 
         let store = Arc::new(store);
         let (saves, saved) = watch::channel(None);
@@ -149,15 +150,17 @@ impl Core {
         self.watched_ms.load(Ordering::Relaxed)
     }
 
-    pub(crate) async fn intend(&self, verb: &str, target: &str, state: bool) -> Result<(), Error> {
-        let intent = Intent { actor: self.config.token.clone(), verb: verb.into(), target: target.into(), state };
-        self.outbox.set(intent, Clock::wall().unix_ms).await.map_err(|e| outbox_error(&e))?;
-        self.sender.nudge();
-        Ok(())
+    pub(crate) async fn intend(self: Arc<Self>, verb: Verb, target: String, state: bool) -> Result<(), Error> {
+        blocking(move || {
+            let done = self.outbox.set(verb, &target, state, &self.config.token, Clock::wall().unix_ms);
+            self.sender.nudge();
+            done.map(drop).map_err(|e| outbox_error(&e))
+        })
+        .await
     }
 
-    pub(crate) async fn wish(&self, verb: &str, target: &str) -> Result<Option<bool>, Error> {
-        self.outbox.state(&self.config.token, verb, target).await.map_err(|e| outbox_error(&e))
+    pub(crate) async fn wish(self: Arc<Self>, verb: Verb, target: String) -> Result<Option<bool>, Error> {
+        blocking(move || self.outbox.state(verb, &target, &self.config.token).map_err(|e| outbox_error(&e))).await
     }
 
     pub(crate) fn set_online(&self, online: bool) {
@@ -178,7 +181,7 @@ impl Core {
 
     pub(crate) fn outgoing(&self) -> Outgoing {
         let level = self.spool.level();
-        let intents = self.outbox.counts();
+        let intents = self.outbox.level();
         Outgoing {
             recorded: level.counters.recorded,
             delivered: level.counters.delivered,
@@ -198,16 +201,22 @@ impl Core {
 
     pub(crate) async fn suspend(&self) -> Result<(), Error> {
         self.spool.suspend().await.map_err(|e| spool_error(&e))?;
-        self.outbox.suspend().await.map_err(|e| outbox_error(&e))?;
-        self.media.flush().await.map_err(|e| media_error(&e))?;
-        let store = Arc::clone(&self.store);
-        blocking(move || store.suspend().map_err(|e| store_error(&e))).await
+        let (store, outbox, media) = (Arc::clone(&self.store), self.outbox.clone(), Arc::clone(&self.media));
+        blocking(move || {
+            outbox.suspend().map_err(|e| outbox_error(&e))?;
+            media.flush().map_err(|e| media_error(&e))?;
+            store.suspend().map_err(|e| store_error(&e))
+        })
+        .await
     }
 
     pub(crate) async fn resume(&self) -> Result<(), Error> {
-        let store = Arc::clone(&self.store);
-        blocking(move || store.resume().map_err(|e| store_error(&e))).await?;
-        self.outbox.resume().await.map_err(|e| outbox_error(&e))?;
+        let (store, outbox) = (Arc::clone(&self.store), self.outbox.clone());
+        blocking(move || {
+            outbox.resume();
+            store.resume().map_err(|e| store_error(&e))
+        })
+        .await?;
         self.spool.resume().await.map_err(|e| spool_error(&e))
     }
 
@@ -220,16 +229,19 @@ impl Core {
         let rooms = async {
             let media = self.media.shutdown(left).await;
             let spool = self.spool.close().await.is_ok();
-            let outbox = self.outbox.close().await.is_ok();
             self.saves.send_replace(None);
             let saver = self.saver.lock().unwrap_or_else(PoisonError::into_inner).take();
             let saved = match saver {
                 Some(saver) => saver.await.is_ok(),
                 None => true,
             };
-            let store = Arc::clone(&self.store);
-            let store = blocking(move || store.suspend().map_err(|e| store_error(&e))).await.is_ok();
-            media && spool && outbox && saved && store
+            let (store, outbox) = (Arc::clone(&self.store), self.outbox.clone());
+            let stores = blocking(move || {
+                outbox.suspend().map_err(|e| outbox_error(&e))?;
+                store.suspend().map_err(|e| store_error(&e))
+            });
+            let stores = stores.await.is_ok();
+            media && spool && saved && stores
         };
         tokio::time::timeout(left, rooms).await.unwrap_or(false)
     }
@@ -268,4 +280,25 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + S
         Ok(done) => done,
         Err(e) => Err(Error::Internal { reason: e.to_string() }),
     }
+}
+
+fn spool_error(error: &SpoolError) -> Error {
+    match error {
+        SpoolError::InUse => Error::InUse,
+        SpoolError::Closed => Error::ShutDown,
+        SpoolError::Event(_) => Error::Internal { reason: error.to_string() },
+        _ => Error::Storage { reason: error.to_string() },
+    }
+}
+
+fn outbox_error(error: &OutboxError) -> Error {
+    match error {
+        OutboxError::Identifier => Error::Config { reason: error.to_string() },
+        OutboxError::Full => Error::Storage { reason: error.to_string() },
+        OutboxError::Store(e) => spool_error(e),
+    }
+}
+
+fn store_error(error: &StoreError) -> Error {
+    Error::Storage { reason: error.to_string() }
 }

@@ -17,6 +17,7 @@ use crate::core::Core;
 use crate::driver::{Card, Driver, Input, Reply, public};
 use crate::error::Error;
 use crate::events::{EventBatch, EventLog};
+use crate::outbox::Verb;
 use crate::players;
 use crate::snapshot::{Bytes, Outgoing, Snapshot};
 
@@ -154,7 +155,7 @@ impl Unspool {
     /// [`Error::Storage`] when the disk refuses, [`Error::Config`] for an identifier that cannot be one.
     pub async fn set_liked(&self, item: &str, liked: bool) -> Result<(), Error> {
         let (core, item) = (Arc::clone(&self.0.core), item.to_owned());
-        self.run(async move { core.intend("like", &item, liked).await }).await
+        self.run(async move { core.intend(Verb::Like, item, liked).await }).await
     }
 
     /// Whether the person likes an item, as far as this device knows: the newest wish, sent or not.
@@ -163,7 +164,7 @@ impl Unspool {
     /// [`Error::Storage`] when the disk refuses.
     pub async fn liked(&self, item: &str) -> Result<Option<bool>, Error> {
         let (core, item) = (Arc::clone(&self.0.core), item.to_owned());
-        self.run(async move { core.wish("like", &item).await }).await
+        self.run(async move { core.wish(Verb::Like, item).await }).await
     }
 
     /// Tells the session what the device is like now. Returns at once.

@@ -19,6 +19,7 @@ use unspool_engine::{Batch, DeliveryConfig, Encoding, Millis};
 
 use super::intents::{self, Outcome, Parcel};
 use super::{OpId, Outbox, OutboxError, OutboxLevel, Verb};
+use crate::meter::Meter;
 use crate::spool::SpoolError;
 use crate::telemetry::UploaderHandle;
 use crate::telemetry::courier::{self, CourierConfig};
@@ -41,6 +42,10 @@ pub struct OutboxSenderConfig {
     pub delivery: DeliveryConfig,
     /// How long one request may take.
     pub request_timeout: Duration,
+    /// Whether there is a network at the start; later changes go through [`UploaderHandle::set_online`].
+    pub online: bool,
+    /// Counts the body bytes of the answers.
+    pub meter: Meter,
 }
 
 impl OutboxSenderConfig {
@@ -53,7 +58,7 @@ impl OutboxSenderConfig {
             encoding: Encoding::Identity,
             ..DeliveryConfig::default()
         };
-        OutboxSenderConfig { base, tokens, delivery, request_timeout: Duration::from_secs(15) }
+        OutboxSenderConfig { base, tokens, delivery, request_timeout: Duration::from_secs(15), online: true, meter: Meter::default() }
     }
 }
 
@@ -77,11 +82,11 @@ impl OutboxSender {
         client: Client,
         runtime: &tokio::runtime::Handle,
     ) -> UploaderHandle {
-        let OutboxSenderConfig { base, tokens, mut delivery, request_timeout } = config;
+        let OutboxSenderConfig { base, tokens, mut delivery, request_timeout, online, meter } = config;
         // A server that reads JSON need not read gzip, and a few intents do not need it.
         delivery.encoding = Encoding::Identity;
         let lane = OutboxLane { outbox, tokens };
-        courier::spawn(lane, CourierConfig { base, delivery, request_timeout }, client, runtime)
+        courier::spawn(lane, CourierConfig { base, delivery, request_timeout, online, meter }, client, runtime)
     }
 }
 

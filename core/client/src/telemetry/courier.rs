@@ -18,6 +18,7 @@ use unspool_engine::{
 };
 
 use super::lane::{Lane, Outgoing, Prepared};
+use crate::meter::Meter;
 
 /// Longest answer that is read, in bytes: 100 results of an outbox need about 10 KiB.
 const MAX_ANSWER_BYTES: usize = 256 * 1024;
@@ -162,6 +163,8 @@ pub(crate) struct CourierConfig {
     pub base: Url,
     pub delivery: DeliveryConfig,
     pub request_timeout: Duration,
+    pub online: bool,
+    pub meter: Meter,
 }
 
 struct Waiter {
@@ -202,10 +205,14 @@ pub(crate) fn spawn<L: Lane>(
 ) -> UploaderHandle {
     let (commands, inbox) = mpsc::channel(COMMANDS);
     let (publish, status) = watch::channel(UploadStatus::default());
+    let mut delivery = Delivery::new(config.delivery);
+    if !config.online {
+        delivery.handle_condition(Time::ZERO, Condition::Offline);
+    }
     let courier = Courier {
         lane: Arc::new(lane),
         client,
-        delivery: Delivery::new(config.delivery),
+        delivery,
         config,
         // Tokio's clock, so that a paused test clock moves this one too.
         began: {
@@ -362,8 +369,7 @@ impl<L: Lane> Courier<L> {
                 let request = post(
                     self.lane.clone(),
                     self.client.clone(),
-                    self.config.base.clone(),
-                    self.config.request_timeout,
+                    self.config.clone(),
                     key,
                     outgoing,
                 );
@@ -428,15 +434,15 @@ impl<L: Lane> Courier<L> {
 async fn post<L: Lane>(
     lane: Arc<L>,
     client: Client,
-    mut url: Url,
-    timeout: Duration,
+    config: CourierConfig,
     key: u64,
     outgoing: Outgoing,
 ) -> Sent<L::Receipt> {
+    let CourierConfig { base: mut url, request_timeout, meter, .. } = config;
     url.set_path(&format!("{}{}", url.path().trim_end_matches('/'), outgoing.path));
     let mut request = client
         .post(url)
-        .timeout(timeout)
+        .timeout(request_timeout)
         .header(CONTENT_TYPE, outgoing.content_type)
         .header("idempotency-key", outgoing.id)
         .body(outgoing.body);
@@ -456,24 +462,27 @@ async fn post<L: Lane>(
         }
     };
     let status = response.status();
-    if !status.is_success() {
-        return Sent {
-            key,
-            answer: classify(status, response.headers()),
-            status: status.as_u16(),
-            receipt: None,
-        };
-    }
     let mut body = Vec::new();
     loop {
         match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() <= MAX_ANSWER_BYTES => body.extend_from_slice(&chunk),
-            Ok(None) => break,
-            Ok(Some(_)) => {
-                return Sent { key, answer: Answer::CaptivePortal, status: status.as_u16(), receipt: None };
+            Ok(Some(chunk)) => {
+                meter.add(chunk.len());
+                body.extend_from_slice(&chunk);
             }
+            Ok(None) => break,
+            Err(_) if !status.is_success() => break,
             Err(_) => return network(status.as_u16()),
         }
+        if body.len() > MAX_ANSWER_BYTES {
+            if !status.is_success() {
+                break;
+            }
+            return Sent { key, answer: Answer::CaptivePortal, status: status.as_u16(), receipt: None };
+        }
+    }
+    if !status.is_success() {
+        let answer = classify(status, response.headers());
+        return Sent { key, answer, status: status.as_u16(), receipt: None };
     }
     let content_type =
         response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");

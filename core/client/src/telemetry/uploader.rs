@@ -14,6 +14,7 @@ use unspool_engine::{Batch, DeliveryConfig, Encoding};
 use super::courier::{self, CourierConfig, UploaderHandle};
 use super::lane::{Lane, Outgoing, Prepared};
 use super::otlp;
+use crate::meter::Meter;
 use crate::spool::{Level, OpenBatch, Spool, SpoolError};
 
 /// Gives the bearer token of the moment; `None` sends without one. Called once for each request, on a runtime thread.
@@ -34,6 +35,10 @@ pub struct UploaderConfig {
     pub delivery: DeliveryConfig,
     /// How long one request may take. 15 s: a batch of 64 KiB on a 2G network with its handshake.
     pub request_timeout: Duration,
+    /// Whether there is a network at the start; later changes go through [`UploaderHandle::set_online`].
+    pub online: bool,
+    /// Counts the body bytes of the answers.
+    pub meter: Meter,
 }
 
 impl UploaderConfig {
@@ -46,6 +51,8 @@ impl UploaderConfig {
             service_version: env!("CARGO_PKG_VERSION").to_owned(),
             delivery: DeliveryConfig::default(),
             request_timeout: Duration::from_secs(15),
+            online: true,
+            meter: Meter::default(),
         }
     }
 }
@@ -69,9 +76,9 @@ impl Uploader {
         client: Client,
         runtime: &tokio::runtime::Handle,
     ) -> UploaderHandle {
-        let UploaderConfig { base, token, service_version, delivery, request_timeout } = config;
+        let UploaderConfig { base, token, service_version, delivery, request_timeout, online, meter } = config;
         let lane = SpoolLane { spool, token, service_version };
-        courier::spawn(lane, CourierConfig { base, delivery, request_timeout }, client, runtime)
+        courier::spawn(lane, CourierConfig { base, delivery, request_timeout, online, meter }, client, runtime)
     }
 }
 
