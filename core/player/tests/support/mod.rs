@@ -257,6 +257,12 @@ impl Stage {
         Self { pool: PlayerPool::open(config, events).unwrap(), inbox, seen: Vec::new() }
     }
 
+    /// Drops the pool and gives its events.
+    pub fn close(self) -> UnboundedReceiver<PlayerEvent> {
+        drop(self.pool);
+        self.inbox
+    }
+
     /// Takes events until one is wanted, and gives it; fails after `limit`.
     pub fn wait<T>(&mut self, limit: Duration, mut want: impl FnMut(&PlayerEvent) -> Option<T>) -> T {
         let until = Instant::now() + limit;
