@@ -1,0 +1,462 @@
+//! The pipeline of one player.
+//!
+//! `unspoolsrc ! qtdemux ! queue ! parser ! decoder ! sink`, built by hand: no type finding (it reads the tail and the
+//! middle of the file, which a sparse source may not have), no autoplugging (1.22's loses starts under load). The audio
+//! chain is added only when its pad appears, and never takes part in pre-roll, so a missing or short track cannot keep
+//! the picture from coming.
+
+use crate::codec::{self, VideoChain};
+use crate::lock::lock;
+use crate::meter::Frame;
+use crate::player::{Command, Note, Player, Tap};
+use crate::{AudioOutput, PlayerError, VideoSink, source};
+use gst::prelude::*;
+use gst_video::prelude::*;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+use unspool_media::{ReadError, VideoCodec};
+
+/// Media kept between demuxer and decoder.
+///
+/// One second bridges the jitter of a cache read, and is little enough that a player holds well under a megabyte of it
+/// at the bit rates of short video.
+const VIDEO_QUEUE: Duration = Duration::from_secs(1);
+
+/// As [`VIDEO_QUEUE`] for sound; longer, because it must never fill up before a picture arrives.
+const AUDIO_QUEUE: Duration = Duration::from_secs(3);
+
+/// Most bytes in a queue, against a broken time line.
+const QUEUE_BYTES: u32 = 16 << 20;
+
+/// Length of a picture that says nothing about it.
+const DEFAULT_STEP: Duration = Duration::from_millis(40);
+
+/// Most pictures remembered between two looks at a sink that cannot call back.
+const ARRIVALS: usize = 256;
+
+/// A built pipeline.
+#[derive(Debug)]
+pub(crate) struct Graph {
+    pipeline: gst::Pipeline,
+    demuxer: gst::Element,
+    mute: Arc<Mute>,
+}
+
+/// Whether sound is muted, and the element that does it once there is one.
+#[derive(Debug, Default)]
+struct Mute {
+    muted: AtomicBool,
+    element: Mutex<Option<gst::Element>>,
+}
+
+fn element(name: &str) -> Result<gst::Element, PlayerError> {
+    gst::ElementFactory::make(name).build().map_err(|_| PlayerError::MissingElement { name: name.to_owned() })
+}
+
+fn internal(error: impl std::fmt::Display) -> PlayerError {
+    PlayerError::Internal { reason: error.to_string() }
+}
+
+fn queue(time: Duration) -> Result<gst::Element, PlayerError> {
+    let queue = element("queue")?;
+    queue.set_property("max-size-time", u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+    queue.set_property("max-size-bytes", QUEUE_BYTES);
+    queue.set_property("max-size-buffers", 0_u32);
+    Ok(queue)
+}
+
+impl Graph {
+    /// Builds the pipeline and connects it to the player's records; nothing runs yet.
+    pub(crate) fn build(player: &Arc<Player>) -> Result<Self, PlayerError> {
+        let wanted = player.info.video.ok_or(PlayerError::NoVideo)?;
+        let VideoChain { parser, decoder } = codec::video_chain(wanted)?;
+        let pipeline = gst::Pipeline::new();
+        let source = element(source::ELEMENT)?;
+        source
+            .dynamic_cast_ref::<gst::URIHandler>()
+            .ok_or_else(|| internal("the source takes no address"))?
+            .set_uri(&player.feed.uri())
+            .map_err(internal)?;
+        let demuxer = element("qtdemux")?;
+        let video_queue = queue(VIDEO_QUEUE)?;
+        let parser = element(parser)?;
+        let decoder = element(&decoder)?;
+        for name in ["max-threads", "threads", "n-threads"] {
+            if let Some(property) = decoder.find_property(name) {
+                let threads = player.config.decoder_threads;
+                if property.value_type() == i32::static_type() {
+                    decoder.set_property(name, i32::try_from(threads).unwrap_or(0));
+                } else if property.value_type() == u32::static_type() {
+                    decoder.set_property(name, threads);
+                }
+            }
+        }
+        let (sink_head, sink, polled) = video_sink(player)?;
+        pipeline.add_many([&source, &demuxer, &video_queue, &parser, &decoder]).map_err(internal)?;
+        pipeline.add_many(sink_head.iter()).map_err(internal)?;
+        source.link(&demuxer).map_err(internal)?;
+        gst::Element::link_many([&video_queue, &parser, &decoder]).map_err(internal)?;
+        let mut last = &decoder;
+        for next in &sink_head {
+            last.link(next).map_err(internal)?;
+            last = next;
+        }
+        watch_sink(player, &sink, polled)?;
+        let mute = Arc::new(Mute::default());
+        connect_demuxer(player, &pipeline, &demuxer, &video_queue, wanted, &mute);
+        connect_bus(player, &pipeline)?;
+        *lock(&player.tap) = Some(Tap { queue: video_queue, polled_sink: polled.then_some(sink) });
+        Ok(Self { pipeline, demuxer, mute })
+    }
+
+    pub(crate) fn set_state(&self, state: gst::State) -> Result<(), String> {
+        self.pipeline.set_state(state).map(drop).map_err(|error| error.to_string())
+    }
+
+    /// Whether no state change is under way and the pipeline is at least paused.
+    pub(crate) fn settled(&self) -> bool {
+        let (result, state, _) = self.pipeline.state(gst::ClockTime::ZERO);
+        matches!(result, Ok(gst::StateChangeSuccess::Success)) && state >= gst::State::Paused
+    }
+
+    /// Sends a seek to the demuxer itself: the elements between it and the sink may not know their format yet.
+    pub(crate) fn seek(&self, rate: f64, flags: gst::SeekFlags, to: Duration) -> bool {
+        let to = gst::ClockTime::try_from(to).unwrap_or(gst::ClockTime::ZERO);
+        self.demuxer.send_event(gst::event::Seek::new(
+            rate,
+            flags,
+            gst::SeekType::Set,
+            to,
+            gst::SeekType::Set,
+            gst::ClockTime::NONE,
+        ))
+    }
+
+    pub(crate) fn mute(&self, muted: bool) {
+        self.mute.muted.store(muted, Ordering::SeqCst);
+        if let Some(element) = lock(&self.mute.element).as_ref() {
+            element.set_property("mute", muted);
+        }
+    }
+
+    /// Stops the pipeline and lets go of it; returns when it is at NULL.
+    pub(crate) fn stop(self, player: &Player) {
+        *lock(&player.tap) = None;
+        if self.pipeline.set_state(gst::State::Null).is_err() {
+            tracing::warn!(player = player.id.0, "a pipeline refused to stop");
+        }
+        if let Some(bus) = self.pipeline.bus() {
+            bus.unset_sync_handler();
+        }
+    }
+}
+
+impl Drop for Graph {
+    /// A pipeline dropped while it runs keeps its threads for ever.
+    fn drop(&mut self) {
+        let _ = self.pipeline.set_state(gst::State::Null);
+    }
+}
+
+/// The elements of the picture's end, the sink among them, and whether the sink has to be asked what it shows.
+fn video_sink(player: &Arc<Player>) -> Result<(Vec<gst::Element>, gst::Element, bool), PlayerError> {
+    match player.config.sink {
+        VideoSink::Headless => {
+            let sink = gst_app::AppSink::builder().sync(true).max_buffers(1).build();
+            // With `wait-on-eos` an end that nobody pulls would never be announced.
+            sink.set_property("wait-on-eos", false);
+            sink.set_property("enable-last-sample", false);
+            let player = Arc::downgrade(player);
+            sink.set_callbacks(
+                gst_app::AppSinkCallbacks::builder()
+                    .new_sample(move |sink| {
+                        let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+                        if let Some(player) = player.upgrade() {
+                            rendered(&player, &sample);
+                        }
+                        Ok(gst::FlowSuccess::Ok)
+                    })
+                    .build(),
+            );
+            let sink = sink.upcast::<gst::Element>();
+            Ok((vec![sink.clone()], sink, false))
+        }
+        VideoSink::WindowHandle(_) => {
+            let names: &[&str] = if cfg!(any(target_os = "macos", target_os = "ios")) {
+                &["glimagesink", "osxvideosink"]
+            } else if cfg!(target_os = "windows") {
+                &["d3d11videosink", "glimagesink"]
+            } else {
+                &["glimagesink", "ximagesink"]
+            };
+            let sink = names
+                .iter()
+                .find_map(|name| element(name).ok())
+                .ok_or_else(|| PlayerError::MissingElement { name: names[0].to_owned() })?;
+            let convert = element("videoconvert")?;
+            Ok((vec![convert, sink.clone()], sink, true))
+        }
+    }
+}
+
+fn rendered(player: &Player, sample: &gst::Sample) {
+    let (Some(buffer), Some(segment), Some(caps)) = (sample.buffer(), sample.segment(), sample.caps()) else {
+        return;
+    };
+    if let Some(frame) = frame_of(buffer, segment) {
+        player.shown(frame, Some((buffer, caps)));
+    }
+}
+
+fn frame_of(buffer: &gst::BufferRef, segment: &gst::Segment) -> Option<Frame> {
+    let segment = segment.downcast_ref::<gst::ClockTime>()?;
+    let pts = buffer.pts()?;
+    Some(Frame {
+        at: segment.to_stream_time(pts)?.into(),
+        step: buffer.duration().filter(|d| !d.is_zero()).map_or(DEFAULT_STEP, Duration::from),
+        running: segment.to_running_time(pts).map_or(Duration::ZERO, Duration::from),
+    })
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Watches what reaches the sink: how far apart pictures are meant to be, and when a pass is over.
+fn watch_sink(player: &Arc<Player>, sink: &gst::Element, polled: bool) -> Result<(), PlayerError> {
+    let pad = sink.static_pad("sink").ok_or_else(|| internal("the sink has no pad"))?;
+    let player = Arc::downgrade(player);
+    let arrivals = polled.then(|| Arc::new(Mutex::new(VecDeque::with_capacity(ARRIVALS))));
+    if let (Some(arrivals), Some(player)) = (&arrivals, player.upgrade()) {
+        *lock(&player.arrivals) = Some(Arc::clone(arrivals));
+    }
+    let types =
+        gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM | gst::PadProbeType::EVENT_FLUSH;
+    pad.add_probe(types, move |pad, info| {
+        let Some(player) = player.upgrade() else { return gst::PadProbeReturn::Ok };
+        let flow = &player.flow;
+        match &info.data {
+            Some(gst::PadProbeData::Buffer(buffer)) => {
+                let segment = pad.sticky_event::<gst::event::Segment<_>>(0);
+                if let Some(frame) = segment.and_then(|s| frame_of(buffer, s.segment())) {
+                    flow.arrived.store(nanos(frame.running), Ordering::SeqCst);
+                    if let Some(arrivals) = &arrivals {
+                        let mut arrivals = lock(arrivals);
+                        if arrivals.len() < ARRIVALS {
+                            arrivals.push_back(frame);
+                        }
+                    }
+                }
+                flow.drained.store(false, Ordering::SeqCst);
+                flow.pictures.fetch_add(1, Ordering::SeqCst);
+                if flow.lap_waits.swap(false, Ordering::SeqCst) {
+                    player.note(Note::PassHasPictures(player.serial));
+                }
+            }
+            Some(gst::PadProbeData::Event(event)) => match event.type_() {
+                gst::EventType::SegmentDone | gst::EventType::Eos => {
+                    flow.drained.store(true, Ordering::SeqCst);
+                    if event.type_() == gst::EventType::SegmentDone
+                        && flow.pictures.swap(0, Ordering::SeqCst) == 0
+                    {
+                        player.note(Note::PassWithoutPictures(player.serial));
+                    }
+                }
+                gst::EventType::FlushStop => {
+                    flow.drained.store(false, Ordering::SeqCst);
+                    flow.pictures.store(0, Ordering::SeqCst);
+                    flow.arrived.store(0, Ordering::SeqCst);
+                    if let Some(arrivals) = &arrivals {
+                        lock(arrivals).clear();
+                    }
+                }
+                _ => {}
+            },
+            _ => {}
+        }
+        gst::PadProbeReturn::Ok
+    });
+    Ok(())
+}
+
+fn connect_demuxer(
+    player: &Arc<Player>,
+    pipeline: &gst::Pipeline,
+    demuxer: &gst::Element,
+    video_queue: &gst::Element,
+    wanted: VideoCodec,
+    mute: &Arc<Mute>,
+) {
+    let linked = Arc::new(AtomicBool::new(false));
+    let other: Arc<Mutex<Option<VideoCodec>>> = Arc::default();
+    {
+        let (player, pipeline, queue) =
+            (Arc::downgrade(player), pipeline.downgrade(), video_queue.downgrade());
+        let (linked, other, mute) = (Arc::clone(&linked), Arc::clone(&other), Arc::clone(mute));
+        demuxer.connect_pad_added(move |_, pad| {
+            let (Some(player), Some(pipeline), Some(queue)) =
+                (player.upgrade(), pipeline.upgrade(), queue.upgrade())
+            else {
+                return;
+            };
+            let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
+            let name = caps.structure(0).map(|s| s.name().to_string()).unwrap_or_default();
+            if name.starts_with("video/") {
+                measure_demuxed(&player, pad);
+                let codec = codec::codec_of(&name);
+                if codec != wanted {
+                    *lock(&other) = Some(codec);
+                } else if !linked.swap(true, Ordering::SeqCst) {
+                    let sink = queue.static_pad("sink");
+                    if sink.is_none_or(|sink| pad.link(&sink).is_err()) {
+                        player.fail(internal("the video track cannot be linked"));
+                    }
+                }
+            } else if name.starts_with("audio/") {
+                measure_demuxed(&player, pad);
+                if let Err(error) = add_audio(&player, &pipeline, pad, &caps, &mute) {
+                    // Sound that cannot be played does not keep the picture from playing.
+                    tracing::warn!(player = player.id.0, %error, "the audio track is left out");
+                }
+            }
+        });
+    }
+    let player = Arc::downgrade(player);
+    demuxer.connect_no_more_pads(move |_| {
+        let Some(player) = player.upgrade() else { return };
+        if linked.load(Ordering::SeqCst) {
+            player.command(Command::Arm);
+        } else if let Some(codec) = *lock(&other) {
+            player.fail(PlayerError::UnsupportedCodec { codec });
+        } else {
+            player.fail(PlayerError::NoVideo);
+        }
+    });
+}
+
+/// Remembers how far the samples of a track reach.
+fn measure_demuxed(player: &Arc<Player>, pad: &gst::Pad) {
+    let player: Weak<Player> = Arc::downgrade(player);
+    pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+        if let (Some(player), Some(gst::PadProbeData::Buffer(buffer))) = (player.upgrade(), &info.data) {
+            let segment = pad.sticky_event::<gst::event::Segment<_>>(0);
+            if let Some(frame) = segment.and_then(|s| frame_of(buffer, s.segment())) {
+                player.flow.demuxed.fetch_max(nanos(frame.at + frame.step), Ordering::SeqCst);
+            }
+        }
+        gst::PadProbeReturn::Ok
+    });
+}
+
+fn add_audio(
+    player: &Player,
+    pipeline: &gst::Pipeline,
+    pad: &gst::Pad,
+    caps: &gst::CapsRef,
+    mute: &Mute,
+) -> Result<(), PlayerError> {
+    if player.config.audio == AudioOutput::None || lock(&mute.element).is_some() {
+        return Ok(());
+    }
+    let Some(names) = codec::audio_chain(caps) else { return Ok(()) };
+    let mut chain = vec![queue(AUDIO_QUEUE)?];
+    for name in names {
+        chain.push(element(name)?);
+    }
+    let sink = if player.config.audio == AudioOutput::Device {
+        for name in ["audioconvert", "audioresample"] {
+            chain.push(element(name)?);
+        }
+        element("autoaudiosink")?
+    } else {
+        let sink = element("fakesink")?;
+        sink.set_property("sync", true);
+        sink.set_property("async", false);
+        sink.set_property("enable-last-sample", false);
+        sink
+    };
+    let volume = element("volume")?;
+    volume.set_property("mute", mute.muted.load(Ordering::SeqCst));
+    if player.config.audio == AudioOutput::Device {
+        chain.push(volume.clone());
+        *lock(&mute.element) = Some(volume);
+    }
+    chain.push(sink);
+    pipeline.add_many(chain.iter()).map_err(internal)?;
+    gst::Element::link_many(chain.iter()).map_err(internal)?;
+    for element in chain.iter().rev() {
+        element.sync_state_with_parent().map_err(internal)?;
+    }
+    let entry = chain.first().and_then(|queue| queue.static_pad("sink"));
+    entry.map_or(Err(internal("no pad")), |entry| pad.link(&entry).map(drop).map_err(internal))
+}
+
+fn connect_bus(player: &Arc<Player>, pipeline: &gst::Pipeline) -> Result<(), PlayerError> {
+    let bus = pipeline.bus().ok_or_else(|| internal("the pipeline has no bus"))?;
+    let player = Arc::downgrade(player);
+    bus.set_sync_handler(move |_, message| {
+        if let Some(player) = player.upgrade() {
+            heard(&player, message);
+        }
+        gst::BusSyncReply::Drop
+    });
+    Ok(())
+}
+
+/// A message of the pipeline, on whatever thread posted it.
+fn heard(player: &Player, message: &gst::MessageRef) {
+    use gst::MessageView;
+    match message.view() {
+        MessageView::Error(error) => player.fail(error_of(player, &error.error())),
+        MessageView::Eos(_) => player.note(Note::EndOfStream(player.serial)),
+        MessageView::SegmentDone(_) => player.note(Note::SegmentDone(player.serial)),
+        MessageView::AsyncDone(_) => player.command(Command::Check),
+        MessageView::Warning(warning) => {
+            tracing::debug!(player = player.id.0, text = %warning.error(), "pipeline warning");
+        }
+        MessageView::Element(_) if gst_video::is_video_overlay_prepare_window_handle_message(message) => {
+            let overlay =
+                message.src().and_then(|s| s.clone().dynamic_cast::<gst_video::VideoOverlay>().ok());
+            if let (Some(overlay), VideoSink::WindowHandle(handle)) = (overlay, player.config.sink) {
+                give_window(&overlay, handle);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[allow(
+    unsafe_code,
+    reason = "the overlay takes the handle as a plain number; the configuration's contract keeps it valid"
+)]
+fn give_window(overlay: &gst_video::VideoOverlay, handle: u64) {
+    if let Ok(handle) = usize::try_from(handle) {
+        // SAFETY: the caller of the pool promises that the window outlives its players.
+        unsafe { overlay.set_window_handle(handle) };
+    }
+}
+
+/// Says a GStreamer error in our words.
+fn error_of(player: &Player, error: &gst::glib::Error) -> PlayerError {
+    match player.feed.failure() {
+        Some(ReadError::Failed { reason, retryable }) => return PlayerError::Source { reason, retryable },
+        Some(other) => return PlayerError::Source { reason: other.to_string(), retryable: true },
+        None => {}
+    }
+    let reason = error.message().to_owned();
+    if let Some(kind) = error.kind::<gst::StreamError>() {
+        return match kind {
+            gst::StreamError::Decode => PlayerError::Decode { reason },
+            gst::StreamError::CodecNotFound => {
+                PlayerError::UnsupportedCodec { codec: player.info.video.unwrap_or(VideoCodec::Other) }
+            }
+            _ => PlayerError::Container { reason },
+        };
+    }
+    if error.is::<gst::ResourceError>() {
+        return PlayerError::Source { reason, retryable: true };
+    }
+    internal(reason)
+}

@@ -1,0 +1,319 @@
+//! One player as its threads share it: facts in, commands out.
+//!
+//! Four parties meet here. The caller's threads set the intent and send commands; the worker thread carries them out on
+//! the pipeline; GStreamer's streaming threads record what was shown; the monitor thread looks at all of it and reports.
+//! Each lock guards one small record and is never held across a call into GStreamer or out of this crate. Order, where
+//! two are taken: `control`, then `meter`.
+
+use crate::lock::lock;
+use crate::luma;
+use crate::meter::{Frame, Meter};
+use crate::source::Feed;
+use crate::{LumaFacts, PlayerConfig, PlayerError, PlayerId, PlayerSnapshot, PlayerState, StartClass};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::{Duration, Instant};
+use unspool_media::MediaInfo;
+
+/// Work for a player's worker thread; done in order.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// The tracks are known: make ready for looping, then for playing.
+    Arm,
+    /// A state change finished: see whether the first picture is there.
+    Check,
+    Play,
+    Pause,
+    /// Stop the clock while bytes are missing.
+    Hold,
+    Unhold,
+    Seek(Duration),
+    Rate(f64),
+    Mute(bool),
+    /// Start the next pass.
+    Again {
+        /// Whether the end was reached, so that what is downstream has to be flushed.
+        flush: bool,
+    },
+    Release,
+}
+
+/// Something that happened, for the monitor thread.
+#[derive(Debug)]
+pub(crate) enum Note {
+    Added(Arc<Player>),
+    Look,
+    PreRolled(u64, Duration),
+    First(u64, First),
+    Lap(u64, u64),
+    EndOfStream(u64),
+    SegmentDone(u64),
+    PassHasPictures(u64),
+    PassWithoutPictures(u64),
+    Failed(u64, PlayerError),
+    Released(u64),
+    Stopped(u64),
+    Shutdown,
+}
+
+/// A first picture.
+#[derive(Debug)]
+pub(crate) struct First {
+    pub(crate) class: StartClass,
+    pub(crate) latency: Duration,
+    pub(crate) size: (u32, u32),
+    pub(crate) luma: Option<LumaFacts>,
+}
+
+/// What the caller wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Intent {
+    Prepare,
+    Play,
+    Pause,
+    Park,
+}
+
+/// Intent and standing of a player.
+#[derive(Debug)]
+pub(crate) struct Control {
+    pub(crate) intent: Intent,
+    pub(crate) prerolled: bool,
+    /// When `play` was called, for a start whose picture is not shown yet.
+    pub(crate) asked_at: Option<Instant>,
+    pub(crate) asked_prerolled: bool,
+    /// The next `play` is a start.
+    pub(crate) rearm: bool,
+    /// Playing waits for `BufferPolicy::start_ms`.
+    pub(crate) gated: bool,
+    /// A start waited at the gate.
+    pub(crate) was_gated: bool,
+    /// No picture is due before this moment plus a step.
+    pub(crate) due_from: Option<Instant>,
+    pub(crate) class: Option<StartClass>,
+    pub(crate) stalled: bool,
+    pub(crate) ended: bool,
+    pub(crate) failed: bool,
+    pub(crate) stalls: u64,
+    pub(crate) stall_time: Duration,
+    pub(crate) rate: f64,
+}
+
+/// What passed the pads; written by streaming threads.
+#[derive(Debug, Default)]
+pub(crate) struct Flow {
+    /// The sink has had everything of this pass.
+    pub(crate) drained: AtomicBool,
+    /// Running time of the newest picture at the sink, in nanoseconds.
+    pub(crate) arrived: AtomicU64,
+    /// Pictures of this pass that reached the sink.
+    pub(crate) pictures: AtomicU64,
+    /// A pass is to begin as soon as this one proves to have pictures.
+    pub(crate) lap_waits: AtomicBool,
+    /// Furthest media time that left the demuxer, in nanoseconds, over all tracks.
+    pub(crate) demuxed: AtomicU64,
+    /// Pictures that a polled sink had finished with at the last look.
+    pub(crate) polled: AtomicU64,
+}
+
+/// Elements that other threads look at, while the pipeline lives.
+#[derive(Debug, Clone)]
+pub(crate) struct Tap {
+    pub(crate) queue: gst::Element,
+    /// The sink, if what it shows has to be asked for.
+    pub(crate) polled_sink: Option<gst::Element>,
+}
+
+/// Pictures that reached a sink which cannot call back, oldest first.
+pub(crate) type Arrivals = Arc<Mutex<VecDeque<Frame>>>;
+
+/// One player.
+#[derive(Debug)]
+pub(crate) struct Player {
+    pub(crate) id: PlayerId,
+    pub(crate) serial: u64,
+    pub(crate) feed: Arc<Feed>,
+    pub(crate) info: Arc<MediaInfo>,
+    pub(crate) config: Arc<PlayerConfig>,
+    pub(crate) prepared_at: Instant,
+    pub(crate) control: Mutex<Control>,
+    pub(crate) meter: Mutex<Meter>,
+    pub(crate) flow: Flow,
+    pub(crate) tap: Mutex<Option<Tap>>,
+    pub(crate) arrivals: Mutex<Option<Arrivals>>,
+    pub(crate) commands: mpsc::Sender<Command>,
+    pub(crate) notes: mpsc::Sender<Note>,
+}
+
+impl Player {
+    pub(crate) fn command(&self, command: Command) {
+        // A worker that is gone has released its pipeline; there is nothing left to do.
+        let _ = self.commands.send(command);
+    }
+
+    pub(crate) fn note(&self, note: Note) {
+        let _ = self.notes.send(note);
+    }
+
+    pub(crate) fn fail(&self, error: PlayerError) {
+        self.note(Note::Failed(self.serial, error));
+    }
+
+    /// Asks to play; the moment of the call is the intent that the first picture is measured from.
+    pub(crate) fn play(&self, now: Instant) {
+        let mut control = lock(&self.control);
+        if control.failed || control.intent == Intent::Play && !control.ended {
+            return;
+        }
+        let again = std::mem::take(&mut control.ended);
+        if std::mem::take(&mut control.rearm) {
+            control.asked_at = Some(now);
+            control.asked_prerolled = control.prerolled;
+            control.gated = self.config.buffer.start_ms > 0;
+            control.was_gated = false;
+            lock(&self.meter).expect_start();
+        }
+        control.intent = Intent::Play;
+        control.due_from = Some(now);
+        if again {
+            lock(&self.meter).expect_jump(Duration::ZERO);
+            self.command(Command::Seek(Duration::ZERO));
+        }
+        if !control.gated {
+            self.command(Command::Play);
+        }
+        drop(control);
+        self.note(Note::Look);
+    }
+
+    /// Asks to stand still.
+    pub(crate) fn stand(&self, intent: Intent) {
+        let mut control = lock(&self.control);
+        // A start that never showed a picture starts anew; so does a parked player.
+        if intent == Intent::Park || control.asked_at.is_some() {
+            control.rearm = true;
+            control.asked_at = None;
+        }
+        control.intent = intent;
+        control.gated = false;
+        drop(control);
+        self.command(Command::Pause);
+        self.note(Note::Look);
+    }
+
+    /// Asks to jump.
+    pub(crate) fn seek(&self, to: Duration, now: Instant) {
+        let mut control = lock(&self.control);
+        control.ended = false;
+        control.due_from = Some(now);
+        lock(&self.meter).expect_jump(to);
+        drop(control);
+        self.command(Command::Seek(to));
+        self.note(Note::Look);
+    }
+
+    /// A picture was rendered. Called from a streaming thread.
+    pub(crate) fn shown(&self, frame: Frame, picture: Option<(&gst::BufferRef, &gst::CapsRef)>) {
+        let now = Instant::now();
+        let shown = lock(&self.meter).shown(frame, now);
+        if let Some(lap) = shown.lap {
+            self.note(Note::Lap(self.serial, lap));
+        }
+        if !shown.starts {
+            return;
+        }
+        let mut control = lock(&self.control);
+        let Some(asked_at) = control.asked_at.take() else { return };
+        let class = if control.asked_prerolled && !control.was_gated {
+            StartClass::PreRolled
+        } else if self.feed.waits() == 0 && !control.was_gated {
+            StartClass::Cached
+        } else {
+            StartClass::Cold
+        };
+        control.class = Some(class);
+        drop(control);
+        let video = picture.and_then(|(_, caps)| gst_video::VideoInfo::from_caps(caps).ok());
+        let size = video.as_ref().map_or((self.info.width, self.info.height), |v| (v.width(), v.height()));
+        let luma = match (picture, &video) {
+            (Some((buffer, _)), Some(video)) if self.config.capture_first_frame => {
+                luma::measure(buffer, video)
+            }
+            _ => None,
+        };
+        let first = First { class, latency: now.saturating_duration_since(asked_at), size, luma };
+        self.note(Note::First(self.serial, first));
+    }
+
+    /// Takes over what a sink that cannot call back has rendered or dropped so far.
+    pub(crate) fn ask_sink(&self) {
+        use gst::prelude::*;
+        let sink = lock(&self.tap).as_ref().and_then(|tap| tap.polled_sink.clone());
+        let arrivals = lock(&self.arrivals).clone();
+        let (Some(sink), Some(arrivals)) = (sink, arrivals) else { return };
+        let stats = sink.property::<gst::Structure>("stats");
+        let total = stats.get::<u64>("rendered").unwrap_or(0) + stats.get::<u64>("dropped").unwrap_or(0);
+        let before = self.flow.polled.swap(total, Ordering::SeqCst);
+        // The sink counts from nothing again after a flush.
+        let before = if before > total { 0 } else { before };
+        for _ in before..total {
+            // Taken one by one: `shown` must not run under the lock that the streaming thread needs.
+            let next = lock(&arrivals).pop_front();
+            match next {
+                Some(frame) => self.shown(frame, None),
+                None => break,
+            }
+        }
+    }
+
+    /// Milliseconds of media between what is shown and the first missing byte; `None` means up to the end.
+    pub(crate) fn buffered_ms(&self) -> Option<u64> {
+        use gst::prelude::*;
+        let tap = lock(&self.tap).clone();
+        let queued = tap.map_or(0, |tap| tap.queue.property::<u64>("current-level-time") / 1_000_000);
+        let (at, bytes) = self.feed.ahead();
+        crate::level::buffered_ms(&self.info, at, bytes).map(|ms| ms + queued)
+    }
+
+    /// Whether the samples ended well before the stated length, and where.
+    pub(crate) fn truncated_at(&self) -> Option<u64> {
+        /// Rounding, edit lists and encoder delay make honest files differ by a few frames; half a second is no file's
+        /// rounding and the smallest cut worth telling.
+        const SLACK_MS: u64 = 500;
+        let at = self.flow.demuxed.load(Ordering::SeqCst) / 1_000_000;
+        (at + SLACK_MS < self.info.duration_ms).then_some(at)
+    }
+
+    pub(crate) fn snapshot(&self) -> PlayerSnapshot {
+        let control = lock(&self.control);
+        let meter = lock(&self.meter);
+        let state = match control.intent {
+            _ if control.failed => PlayerState::Failed,
+            _ if control.ended => PlayerState::Ended,
+            Intent::Play if control.stalled => PlayerState::Stalled,
+            Intent::Play if control.asked_at.is_some() => PlayerState::Starting,
+            Intent::Play => PlayerState::Playing,
+            Intent::Park => PlayerState::Parked,
+            Intent::Pause => PlayerState::Paused,
+            Intent::Prepare if control.prerolled => PlayerState::PreRolled,
+            Intent::Prepare => PlayerState::Preparing,
+        };
+        PlayerSnapshot {
+            state,
+            position_ms: ms(meter.position()),
+            duration_ms: self.info.duration_ms,
+            active_ms: ms(meter.active()),
+            frames: meter.frames(),
+            stalls: control.stalls,
+            stall_ms: ms(control.stall_time),
+            loops: meter.laps(),
+            start_class: control.class,
+        }
+    }
+}
+
+/// Whole milliseconds, rounded down.
+pub(crate) fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,181 @@
+//! The thread that owns a pipeline.
+//!
+//! Every call that may block (building, state changes, flushing seeks) happens here, one after the other, so a caller
+//! never waits and no two of them race. It is also the player's reaper: the source is aborted by the caller before
+//! `Release` arrives, so whatever this thread is in comes back, and if it does not, the monitor's deadline abandons it.
+
+use crate::PlayerError;
+use crate::graph::Graph;
+use crate::lock::lock;
+use crate::player::{Command, Intent, Note, Player};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+struct Worker {
+    player: Arc<Player>,
+    graph: Graph,
+    /// The tracks are known.
+    ready: bool,
+    /// Ends of passes come as SEGMENT_DONE, ahead of the playhead, so that laps have no gap.
+    seamless: bool,
+    want: bool,
+    held: bool,
+    jump: Option<Duration>,
+    rate: f64,
+}
+
+/// Builds and drives one pipeline until its release.
+pub(crate) fn run(player: &Arc<Player>, commands: &mpsc::Receiver<Command>) {
+    match Graph::build(player) {
+        Ok(graph) => {
+            let mut worker = Worker {
+                player: Arc::clone(player),
+                graph,
+                ready: false,
+                seamless: false,
+                want: false,
+                held: false,
+                jump: None,
+                rate: 1.0,
+            };
+            worker.set(gst::State::Paused);
+            while let Ok(command) = commands.recv() {
+                if matches!(command, Command::Release) {
+                    break;
+                }
+                worker.carry_out(command);
+            }
+            worker.graph.stop(player);
+        }
+        Err(error) => {
+            player.fail(error);
+            while let Ok(command) = commands.recv() {
+                if matches!(command, Command::Release) {
+                    break;
+                }
+            }
+        }
+    }
+    player.note(Note::Stopped(player.serial));
+}
+
+impl Worker {
+    fn carry_out(&mut self, command: Command) {
+        match command {
+            Command::Arm => self.arm(),
+            Command::Check => self.check(),
+            Command::Play => {
+                self.want = true;
+                self.held = false;
+                self.apply();
+            }
+            Command::Pause => {
+                self.want = false;
+                self.apply();
+            }
+            Command::Hold => {
+                self.held = true;
+                self.apply();
+            }
+            Command::Unhold => {
+                self.held = false;
+                self.apply();
+            }
+            Command::Seek(to) => {
+                if self.ready {
+                    self.jump(to, gst::SeekFlags::KEY_UNIT);
+                } else {
+                    self.jump = Some(to);
+                }
+            }
+            Command::Rate(rate) => {
+                self.rate = rate;
+                if self.ready {
+                    let at = lock(&self.player.meter).position();
+                    lock(&self.player.meter).expect_jump(at);
+                    self.jump(at, gst::SeekFlags::ACCURATE);
+                }
+            }
+            Command::Mute(muted) => self.graph.mute(muted),
+            Command::Again { flush } => self.again(flush),
+            Command::Release => {}
+        }
+    }
+
+    /// A SEGMENT seek before anything is shown makes the first end seamless too; it costs a few milliseconds, because
+    /// the demuxer has its tables already and the first sample is in memory.
+    fn arm(&mut self) {
+        let jump = self.jump.take();
+        if self.player.config.loop_playback {
+            self.seamless = true;
+            self.seamless = self
+                .send_seek(gst::SeekFlags::FLUSH | gst::SeekFlags::KEY_UNIT, jump.unwrap_or(Duration::ZERO));
+        } else if jump.is_some() || (self.rate - 1.0).abs() > f64::EPSILON {
+            self.send_seek(gst::SeekFlags::FLUSH | gst::SeekFlags::KEY_UNIT, jump.unwrap_or(Duration::ZERO));
+        }
+        self.ready = true;
+        if self.want {
+            self.apply();
+        }
+        self.check();
+    }
+
+    /// Reports the first picture once it waits at the sink.
+    fn check(&mut self) {
+        if !self.ready || !self.graph.settled() {
+            return;
+        }
+        if self.player.flow.pictures.load(Ordering::SeqCst) == 0 {
+            if self.player.flow.drained.load(Ordering::SeqCst) {
+                self.player.note(Note::PassWithoutPictures(self.player.serial));
+            }
+            return;
+        }
+        let mut control = lock(&self.player.control);
+        if std::mem::replace(&mut control.prerolled, true) {
+            return;
+        }
+        let waits = control.intent == Intent::Prepare;
+        drop(control);
+        if waits {
+            self.player.note(Note::PreRolled(self.player.serial, self.player.prepared_at.elapsed()));
+        }
+    }
+
+    fn apply(&self) {
+        if self.ready {
+            self.set(if self.want && !self.held { gst::State::Playing } else { gst::State::Paused });
+        }
+    }
+
+    fn set(&self, state: gst::State) {
+        if let Err(reason) = self.graph.set_state(state) {
+            // An element that refuses has posted its own error before; this one only counts if it did not.
+            self.player.fail(PlayerError::Internal { reason });
+        }
+    }
+
+    fn jump(&self, to: Duration, how: gst::SeekFlags) {
+        if !self.send_seek(gst::SeekFlags::FLUSH | how, to) {
+            tracing::debug!(player = self.player.id.0, "the demuxer refused a seek");
+        }
+    }
+
+    fn again(&mut self, flush: bool) {
+        let flags =
+            if flush { gst::SeekFlags::FLUSH | gst::SeekFlags::KEY_UNIT } else { gst::SeekFlags::empty() };
+        if !self.send_seek(flags, Duration::ZERO) {
+            self.player.fail(PlayerError::Internal { reason: "the media cannot start over".to_owned() });
+        }
+    }
+
+    fn send_seek(&self, flags: gst::SeekFlags, to: Duration) -> bool {
+        let flags = if self.seamless || self.player.config.loop_playback {
+            flags | gst::SeekFlags::SEGMENT
+        } else {
+            flags
+        };
+        self.graph.seek(self.rate, flags, to)
+    }
+}
