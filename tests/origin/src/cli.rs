@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use serde::{Deserialize, Serialize};
 
 use crate::error::OriginError;
 use crate::network::NetworkSettings;
@@ -107,6 +108,15 @@ impl ServeArgs {
     }
 }
 
+/// The line that says where the server listens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ready {
+    /// `http://host:port` of the main listener.
+    pub listening: String,
+    /// `http://host:port` of the control listener.
+    pub control: String,
+}
+
 /// Does what the command line says; returns when it is done or when the server was asked to stop.
 ///
 /// # Errors
@@ -142,8 +152,8 @@ async fn run_server(args: &ServeArgs) -> Result<(), OriginError> {
         running = serve(config) => running?,
         () = &mut leave => return Ok(()),
     };
-    let ready = serde_json::json!({"listening": running.url(), "control": running.control_url()});
-    say(&format!("{ready}\n"))?;
+    let ready = Ready { listening: running.url(), control: running.control_url() };
+    say(&format!("{}\n", serde_json::to_string(&ready).unwrap_or_default()))?;
     tokio::select! {
         () = running.stopped() => {}
         () = &mut leave => running.shutdown().await,

@@ -100,7 +100,6 @@ struct Paced {
 }
 
 /// The body as it goes out: in chunks the shaper lets through, cut where `cuts` says, closing the line at its end.
-#[must_use]
 pub fn paced(exchange: Exchange, body: Body, shaper: Arc<Shaper>, mut cuts: Vec<(u64, Cut)>) -> Body {
     cuts.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
     let paced = Paced { exchange, body, shaper, cuts, yielded: 0, last_len: 0, buffer: Bytes::new() };

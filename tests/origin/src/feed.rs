@@ -145,7 +145,9 @@ impl Card {
 #[derive(Debug, Clone)]
 pub struct Feeds {
     cards: Vec<Card>,
-    shuffled: bool,
+    /// Items that show each asset once; a shuffle stays within such a round, so that one clip is not shown twice in a
+    /// row except where rounds meet. `None` when nothing is shuffled.
+    round: Option<usize>,
 }
 
 /// A place in a feed's order.
@@ -157,14 +159,14 @@ impl Feeds {
     pub fn new(catalogue: &Catalogue, count: usize) -> Self {
         let assets = catalogue.assets();
         if assets.is_empty() {
-            return Feeds { cards: Vec::new(), shuffled: false };
+            return Feeds { cards: Vec::new(), round: None };
         }
         let cards = if catalogue.invented {
             (0..count.min(MAX_ITEMS)).map(|number| invent(number, assets)).collect()
         } else {
             assets.iter().enumerate().map(|(number, asset)| plain(number, asset)).collect()
         };
-        Feeds { cards, shuffled: catalogue.invented }
+        Feeds { cards, round: catalogue.invented.then_some(assets.len()) }
     }
 
     /// Number of items of the longest feed.
@@ -213,9 +215,9 @@ impl Feeds {
 
     fn order(&self, feed: &Feed, actor: &str) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.cards.len()).collect();
-        if *feed == Feed::ForYou && self.shuffled {
+        if let (Feed::ForYou, Some(round)) = (feed, self.round) {
             let seed = number_of(&["order", actor]);
-            order.sort_by_key(|number| (mix(seed ^ *number as u64), *number));
+            order.sort_by_key(|number| (number / round, mix(seed ^ *number as u64), *number));
         }
         order
     }

@@ -153,7 +153,7 @@ fn asset(
         }
     };
     let bytes: u64 = if found.hls { 0 } else { files.get(&entry).map_or(0, |file| file.len) };
-    let measured = if facts.duration_ms > 0 { bytes.saturating_mul(8000) / facts.duration_ms } else { 0 };
+    let measured = bytes.saturating_mul(8000).checked_div(facts.duration_ms).unwrap_or(0);
     Ok(Asset {
         id: id_of(&found.name, ids),
         title: found.name,
@@ -246,7 +246,7 @@ pub fn top_boxes(path: &Path) -> std::io::Result<Vec<String>> {
     let len = file.metadata()?.len();
     let mut names = Vec::new();
     let mut at = 0;
-    while at + 8 <= len && names.len() < 64 {
+    while len.saturating_sub(at) >= 8 && names.len() < 64 {
         let mut head = [0; 16];
         file.seek(SeekFrom::Start(at))?;
         file.read_exact(&mut head[..8])?;
@@ -258,7 +258,7 @@ pub fn top_boxes(path: &Path) -> std::io::Result<Vec<String>> {
         names.push(String::from_utf8_lossy(name).into_owned());
         let size = match u32::from_be_bytes([a, b, c, d]) {
             0 => break,
-            1 if at + 16 <= len => {
+            1 if len.saturating_sub(at) >= 16 => {
                 file.read_exact(&mut head[8..])?;
                 head[8..].iter().fold(0, |size, byte| size << 8 | u64::from(*byte))
             }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use axum::body::{Body, HttpBody};
+use axum::body::HttpBody;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -196,10 +196,4 @@ pub async fn method_not_allowed(method: Method) -> ApiError {
         "method_not_allowed",
         format!("{method} is not served here"),
     )
-}
-
-/// A body of nothing, for answers that are a head only.
-#[must_use]
-pub fn empty() -> Body {
-    Body::empty()
 }

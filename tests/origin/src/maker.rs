@@ -171,8 +171,8 @@ async fn make_all(cache: &Path, missing: &[&Recipe]) -> Result<(), OriginError> 
         bar.enable_steady_tick(LOCK_POLL);
     }
     let workers = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_WORKERS);
-    futures_util::stream::iter(missing.iter().enumerate().map(Ok))
-        .try_for_each_concurrent(workers, |(index, recipe)| {
+    futures_util::stream::iter(missing.iter().map(Ok))
+        .try_for_each_concurrent(workers, |recipe| {
             let (font, bar) = (&font, &bar);
             async move {
                 let began = std::time::Instant::now();
@@ -185,7 +185,7 @@ async fn make_all(cache: &Path, missing: &[&Recipe]) -> Result<(), OriginError> 
                         recipe.id,
                         recipe.title,
                         began.elapsed().as_secs_f64(),
-                        index + 1,
+                        bar.position(),
                         missing.len()
                     );
                 }

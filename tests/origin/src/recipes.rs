@@ -90,11 +90,17 @@ const PICTURES: [(&str, &str); 12] = [
         "Bouncing square",
         "color=c=0x1D3557:s=SIZE:r=30[ground];color=c=0xF1FAEE:s=200x200:r=30[box];[ground][box]overlay=x='260+260*sin(2.1*t)':y='540+500*sin(1.3*t)'",
     ),
-    ("Rule one hundred and ten", "cellauto=s=90x160:r=30:rule=110:seed=11,scale=SIZE:flags=neighbor"),
+    (
+        "Rule 110",
+        "cellauto=s=90x160:r=30:rule=110:seed=11,format=rgb24,lutrgb=r=val*0.3+150:g=val*0.4+60:b=val*0.2+20,scale=SIZE:flags=neighbor",
+    ),
     ("Sliding primaries", "rgbtestsrc=s=SIZE:r=30,scroll=h=0.006"),
     ("Stopwatch", "testsrc=s=SIZE:r=30"),
     ("Turning spectrum", "colorspectrum=s=180x320:r=30,hue=H=t,scale=SIZE:flags=bilinear"),
-    ("Falling carpet", "sierpinski=s=180x320:r=30:type=carpet:seed=5,scale=SIZE:flags=neighbor"),
+    (
+        "Falling carpet",
+        "sierpinski=s=180x320:r=30:type=carpet:seed=5,format=rgb24,lutrgb=r=val*0.3+10:g=val*0.3+90:b=val*0.4+100,scale=SIZE:flags=neighbor",
+    ),
     ("Broadcast bars", "pal75bars=s=SIZE:r=30,scroll=h=0.003:v=0.002"),
     (
         "Spotlight",
@@ -159,7 +165,7 @@ impl Recipe {
                 .to_vec();
         arguments.push("-filter_complex".to_owned());
         arguments.push(self.graph(font));
-        let keyframes = if self.number % 2 == 0 { FPS } else { 2 * FPS };
+        let keyframes = if self.number.is_multiple_of(2) { FPS } else { 2 * FPS };
         for (index, rung) in LADDER.iter().enumerate() {
             let settings = format!(
                 "-map [v{index}] -map [a{index}] -t {seconds} -c:v libx264 -preset ultrafast -profile:v main -threads 1 \
@@ -193,7 +199,7 @@ impl Recipe {
         let tint = if round == 0 { String::new() } else { format!(",hue=h={}", round * 80 % 360) };
         let text = font.map_or_else(String::new, |font| {
             let style = format!(
-                "fontfile='{}':fontcolor=white:box=1:boxcolor=black@0.6:boxborderw=14",
+                "fontfile='{}':fontcolor=white:box=1:boxcolor=black@0.85:boxborderw=14",
                 font.display()
             );
             format!(
@@ -204,7 +210,7 @@ impl Recipe {
         });
         let semitones = u32::try_from(self.number % 36).unwrap_or(0);
         let pitch = 196.0 * 2f64.powf(f64::from(semitones) / 12.0);
-        let tone = if self.number % 2 == 0 {
+        let tone = if self.number.is_multiple_of(2) {
             format!("sine=frequency={pitch:.2}:beep_factor=4:sample_rate=48000")
         } else {
             format!("aevalsrc='0.2*sin(2*PI*{pitch:.2}*t)*(0.6+0.4*sin(4*PI*t))':s=48000")
