@@ -175,7 +175,9 @@ pub enum Stored {
     Done,
     /// The two halves of a split batch, in order.
     Split(Batch, Batch),
-    /// It is not; the machine will ask again later.
+    /// The store does not know the batch any more: the file was damaged and replaced.
+    Gone,
+    /// It is not in the store; the machine will ask again later.
     Failed,
 }
 
@@ -408,7 +410,7 @@ impl Delivery {
                     self.wait = Some((now + self.backoff.fail(), DeliveryReason::BackOff));
                 }
             }
-            (DeliveryEffect::Accept { .. }, _) => {
+            (DeliveryEffect::Accept { .. }, _) | (DeliveryEffect::Split { .. }, Stored::Gone) => {
                 self.queue.pop_front();
                 self.store_backoff.reset();
             }

@@ -22,8 +22,8 @@ use super::lane::{Lane, Outgoing, Prepared};
 /// Longest answer that is read, in bytes: 100 results of an outbox need about 10 KiB.
 const MAX_ANSWER_BYTES: usize = 256 * 1024;
 
-/// Handle calls that may wait for the task.
-const COMMANDS: usize = 32;
+/// Flushes that may wait for the task to take notice; further callers wait for a place.
+const FLUSHES: usize = 8;
 
 /// Why a flush ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,17 +77,26 @@ pub struct UploadStatus {
     pub last: Option<LastAnswer>,
 }
 
-enum Command {
-    Nudge,
-    Condition(Condition),
-    Refreshed,
-    Flush { deadline: Instant, stop: bool, reply: oneshot::Sender<FlushReport> },
+struct Flush {
+    deadline: Instant,
+    stop: bool,
+    reply: oneshot::Sender<FlushReport>,
+}
+
+/// What the host says. Only the newest matters, so it is a value that is replaced and not a queue that can be full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Signals {
+    online: bool,
+    foreground: bool,
+    nudges: u64,
+    refreshes: u64,
 }
 
 /// Controls the task of one lane. Clones share it; the task ends, without flushing, when the last one goes.
 #[derive(Debug, Clone)]
 pub struct UploaderHandle {
-    commands: mpsc::Sender<Command>,
+    flushes: mpsc::Sender<Flush>,
+    signals: Arc<watch::Sender<Signals>>,
     status: watch::Receiver<UploadStatus>,
     task: Arc<tokio::task::JoinHandle<()>>,
 }
@@ -95,22 +104,22 @@ pub struct UploaderHandle {
 impl UploaderHandle {
     /// Send what is recorded now, whatever its age. Returns at once.
     pub fn nudge(&self) {
-        self.tell(Command::Nudge);
+        self.signals.send_modify(|signals| signals.nudges += 1);
     }
 
     /// Says whether there is a network. Coming online ends a back-off.
     pub fn set_online(&self, online: bool) {
-        self.tell(Command::Condition(if online { Condition::Online } else { Condition::Offline }));
+        self.signals.send_modify(|signals| signals.online = online);
     }
 
     /// Says whether the app is in front. Going behind sends everything recorded.
     pub fn set_foreground(&self, foreground: bool) {
-        self.tell(Command::Condition(if foreground { Condition::Foreground } else { Condition::Background }));
+        self.signals.send_modify(|signals| signals.foreground = foreground);
     }
 
     /// There is a new credential, or somebody else signed in.
     pub fn refreshed(&self) {
-        self.tell(Command::Refreshed);
+        self.signals.send_modify(|signals| signals.refreshes += 1);
     }
 
     /// Sends everything recorded before the call, for at most `deadline`. Gives up early when nothing more can
@@ -138,20 +147,11 @@ impl UploaderHandle {
 
     async fn ask(&self, deadline: Duration, stop: bool) -> FlushReport {
         let (reply, answer) = oneshot::channel();
-        let command = Command::Flush { deadline: Instant::now() + deadline, stop, reply };
+        let flush = Flush { deadline: Instant::now() + deadline, stop, reply };
         let stopped = FlushReport { delivered: 0, queued: 0, reason: FlushReason::Stopped };
-        match self.commands.send(command).await {
+        match self.flushes.send(flush).await {
             Ok(()) => answer.await.unwrap_or(stopped),
             Err(_) => stopped,
-        }
-    }
-
-    fn tell(&self, command: Command) {
-        // A full channel means that the task is busy storing; it is told as soon as there is room.
-        if let Err(mpsc::error::TrySendError::Full(command)) = self.commands.try_send(command) {
-            tracing::debug!("the uploader is busy; a hint was put off");
-            let commands = self.commands.clone();
-            drop(std::thread::spawn(move || commands.blocking_send(command).ok()));
         }
     }
 }
@@ -186,6 +186,7 @@ struct Courier<L: Lane> {
     config: CourierConfig,
     delivery: Delivery,
     began: Instant,
+    heard: Signals,
     in_flight: Option<InFlight<L::Receipt>>,
     receipt: Option<L::Receipt>,
     status: UploadStatus,
@@ -200,7 +201,9 @@ pub(crate) fn spawn<L: Lane>(
     client: Client,
     runtime: &tokio::runtime::Handle,
 ) -> UploaderHandle {
-    let (commands, inbox) = mpsc::channel(COMMANDS);
+    let (flushes, inbox) = mpsc::channel(FLUSHES);
+    let heard = Signals { online: true, foreground: true, nudges: 0, refreshes: 0 };
+    let (signals, hints) = watch::channel(heard);
     let (publish, status) = watch::channel(UploadStatus::default());
     let courier = Courier {
         lane: Arc::new(lane),
@@ -212,14 +215,15 @@ pub(crate) fn spawn<L: Lane>(
             let _guard = runtime.enter();
             Instant::now()
         },
+        heard,
         in_flight: None,
         receipt: None,
         status: UploadStatus::default(),
         waiters: Vec::new(),
         publish,
     };
-    let task = Arc::new(runtime.spawn(courier.run(inbox)));
-    UploaderHandle { commands, status, task }
+    let task = Arc::new(runtime.spawn(courier.run(inbox, hints)));
+    UploaderHandle { flushes, signals: Arc::new(signals), status, task }
 }
 
 fn wall_ms() -> i64 {
@@ -243,7 +247,7 @@ impl<L: Lane> Courier<L> {
         self.began + Duration::from_millis(time.0)
     }
 
-    async fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
+    async fn run(mut self, mut inbox: mpsc::Receiver<Flush>, mut hints: watch::Receiver<Signals>) {
         let mut changes = self.lane.changes();
         match self.lane.reopen().await {
             Ok(open) => {
@@ -258,10 +262,12 @@ impl<L: Lane> Courier<L> {
             }
         }
         loop {
-            changes.mark_unchanged();
-            let (rows, bytes) = self.lane.backlog().await;
-            self.delivery.handle_recorded(self.now(), rows, bytes);
-            while let Some(effect) = self.delivery.poll_output() {
+            // Again after every effect: an answer can make rows claimable that were not before.
+            loop {
+                changes.mark_unchanged();
+                let (rows, bytes) = self.lane.backlog().await;
+                self.delivery.handle_recorded(self.now(), rows, bytes);
+                let Some(effect) = self.delivery.poll_output() else { break };
                 self.perform(effect).await;
             }
             self.tell();
@@ -272,11 +278,19 @@ impl<L: Lane> Courier<L> {
             let wake = wake.into_iter().chain(self.waiters.iter().map(|waiter| waiter.deadline)).min();
             let mut sleep = wake.map(|at| Box::pin(tokio::time::sleep_until(at)));
             tokio::select! {
-                command = inbox.recv() => match command {
-                    Some(command) => self.obey(command).await,
+                flush = inbox.recv() => match flush {
+                    Some(flush) => {
+                        // What the host said before it asked counts first.
+                        self.listen(&mut hints).await;
+                        self.flush(flush);
+                    }
                     None => return,
                 },
-                sent = maybe(self.in_flight.as_mut()) => self.heard(sent),
+                changed = hints.changed() => match changed {
+                    Ok(()) => self.listen(&mut hints).await,
+                    Err(_) => return,
+                },
+                sent = maybe(self.in_flight.as_mut()) => self.answered(sent),
                 changed = changes.changed() => if changed.is_err() { return },
                 () = maybe(sleep.as_mut()) => {
                     self.delivery.handle_timeout(self.now());
@@ -285,25 +299,37 @@ impl<L: Lane> Courier<L> {
         }
     }
 
-    async fn obey(&mut self, command: Command) {
-        // What was recorded before the call counts as recorded.
+    /// Takes in what the host said, and everything recorded before it said so.
+    async fn listen(&mut self, hints: &mut watch::Receiver<Signals>) {
+        let said = *hints.borrow_and_update();
+        let heard = std::mem::replace(&mut self.heard, said);
         self.lane.barrier().await;
         let (rows, bytes) = self.lane.backlog().await;
         let now = self.now();
         self.delivery.handle_recorded(now, rows, bytes);
-        match command {
-            Command::Nudge => self.delivery.handle_flush(now),
-            Command::Condition(condition) => self.delivery.handle_condition(now, condition),
-            Command::Refreshed => self.delivery.handle_refreshed(now),
-            Command::Flush { deadline, stop, reply } => {
-                self.delivery.handle_flush(now);
-                let delivered_before = self.status.delivered;
-                self.waiters.push(Waiter { deadline, stop, delivered_before, reply });
-            }
+        if said.online != heard.online {
+            let condition = if said.online { Condition::Online } else { Condition::Offline };
+            self.delivery.handle_condition(now, condition);
+        }
+        if said.foreground != heard.foreground {
+            let condition = if said.foreground { Condition::Foreground } else { Condition::Background };
+            self.delivery.handle_condition(now, condition);
+        }
+        if said.refreshes != heard.refreshes {
+            self.delivery.handle_refreshed(now);
+        }
+        if said.nudges != heard.nudges {
+            self.delivery.handle_flush(now);
         }
     }
 
-    fn heard(&mut self, sent: Sent<L::Receipt>) {
+    fn flush(&mut self, Flush { deadline, stop, reply }: Flush) {
+        self.delivery.handle_flush(self.now());
+        let delivered_before = self.status.delivered;
+        self.waiters.push(Waiter { deadline, stop, delivered_before, reply });
+    }
+
+    fn answered(&mut self, sent: Sent<L::Receipt>) {
         self.in_flight = None;
         self.receipt = sent.receipt;
         self.status.last = Some(LastAnswer { answer: sent.answer, status: sent.status });
@@ -339,7 +365,7 @@ impl<L: Lane> Courier<L> {
                 .lane
                 .split(batch)
                 .await
-                .map(|halves| halves.map_or(Stored::Failed, |(left, right)| Stored::Split(left, right))),
+                .map(|halves| halves.map_or(Stored::Gone, |(left, right)| Stored::Split(left, right))),
             DeliveryEffect::Quarantine { batch, .. } => {
                 let status = self.status.last.map_or(0, |last| last.status);
                 tracing::warn!(status, "the server refuses a row; it is kept aside");
@@ -378,7 +404,7 @@ impl<L: Lane> Courier<L> {
                 unsent(Answer::Network)
             }
         };
-        self.heard(sent);
+        self.answered(sent);
     }
 
     /// Answers the flushes that have come to an end; says whether the task has.
