@@ -1,5 +1,8 @@
 //! The outbox against a real HTTP server: folding, order, refusals, actors, failures and kills.
 
+// Helpers of tests fail loudly.
+#![allow(clippy::unwrap_used)]
+
 mod spool_collector;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -365,7 +368,7 @@ fn child() {
     let base = std::env::var(SERVER).unwrap().parse().unwrap();
     let _sender = OutboxSender::spawn(outbox.clone(), config(base), client(), runtime.handle());
     for n in 0..20_000 {
-        let (target, state) = (format!("t{}", n % 17), (n / 17 + round) % 2 == 0);
+        let (target, state) = (format!("t{}", n % 17), (n / 17 + round).is_multiple_of(2));
         let line = |word: &str| format!("\n{word} {target} {state}\n");
         std::io::stdout().write_all(line("try").as_bytes()).unwrap();
         like(&outbox, &target, state);

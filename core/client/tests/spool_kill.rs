@@ -3,6 +3,9 @@
 //!
 //! The test runs itself again as a child, reads what the child says it was promised, and kills it in the middle.
 
+// Helpers of tests fail loudly.
+#![allow(clippy::unwrap_used)]
+
 mod spool_collector;
 
 use std::collections::{BTreeMap, BTreeSet};

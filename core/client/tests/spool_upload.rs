@@ -1,5 +1,8 @@
 //! The uploader against a real HTTP collector that misbehaves in every way we know.
 
+// Helpers of tests fail loudly.
+#![allow(clippy::unwrap_used)]
+
 mod spool_collector;
 
 use std::path::Path;

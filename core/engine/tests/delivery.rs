@@ -1,5 +1,8 @@
 //! The delivery machine in simulated time: a model store and a model server, no clock and no sleep.
 
+// Helpers of tests fail loudly.
+#![allow(clippy::unwrap_used)]
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use proptest::prelude::*;

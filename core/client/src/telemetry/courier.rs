@@ -9,152 +9,19 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
-use reqwest::{Client, StatusCode, Url};
+use reqwest::{Client, Url};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use unspool_engine::{
     Answer, Batch, Condition, Delivery, DeliveryConfig, DeliveryEffect, Encoding, Held, Millis, Stored, Time,
 };
 
-use super::lane::{Lane, Outgoing, Prepared};
-
-/// Longest answer that is read, in bytes: 100 results of an outbox need about 10 KiB.
-const MAX_ANSWER_BYTES: usize = 256 * 1024;
+use super::handle::{Flush, FlushReason, FlushReport, LastAnswer, Signals, UploadStatus, UploaderHandle};
+use super::lane::{Lane, Prepared};
+use super::post::{Sent, post};
 
 /// Flushes that may wait for the task to take notice; further callers wait for a place.
 const FLUSHES: usize = 8;
-
-/// Why a flush ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FlushReason {
-    /// Everything recorded before the call has been delivered or set aside.
-    Drained,
-    /// Time ran out.
-    Deadline,
-    /// There is no network.
-    Offline,
-    /// The server wants a new credential, or the owner of what is left is not signed in.
-    Unauthorised,
-    /// Sending failed, and the next attempt lies beyond the deadline.
-    Failing,
-    /// The task has been stopped.
-    Stopped,
-}
-
-/// What a flush achieved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FlushReport {
-    /// Rows delivered while it ran.
-    pub delivered: u64,
-    /// Rows still queued.
-    pub queued: u64,
-    /// Why it ended.
-    pub reason: FlushReason,
-}
-
-/// The last thing heard, for people who look at what the core is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LastAnswer {
-    /// How it was understood.
-    pub answer: Answer,
-    /// The status code; zero without one.
-    pub status: u16,
-}
-
-/// What the task is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct UploadStatus {
-    /// Whether a request is in flight.
-    pub sending: bool,
-    /// Why queued rows are held back, if they are; times count from the start of the task.
-    pub held: Option<Held>,
-    /// Rows delivered since the task began.
-    pub delivered: u64,
-    /// Failures since the last success.
-    pub failures: u32,
-    /// The last answer.
-    pub last: Option<LastAnswer>,
-}
-
-struct Flush {
-    deadline: Instant,
-    stop: bool,
-    reply: oneshot::Sender<FlushReport>,
-}
-
-/// What the host says. Only the newest matters, so it is a value that is replaced and not a queue that can be full.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Signals {
-    online: bool,
-    foreground: bool,
-    nudges: u64,
-    refreshes: u64,
-}
-
-/// Controls the task of one lane. Clones share it; the task ends, without flushing, when the last one goes.
-#[derive(Debug, Clone)]
-pub struct UploaderHandle {
-    flushes: mpsc::Sender<Flush>,
-    signals: Arc<watch::Sender<Signals>>,
-    status: watch::Receiver<UploadStatus>,
-    task: Arc<tokio::task::JoinHandle<()>>,
-}
-
-impl UploaderHandle {
-    /// Send what is recorded now, whatever its age. Returns at once.
-    pub fn nudge(&self) {
-        self.signals.send_modify(|signals| signals.nudges += 1);
-    }
-
-    /// Says whether there is a network. Coming online ends a back-off.
-    pub fn set_online(&self, online: bool) {
-        self.signals.send_modify(|signals| signals.online = online);
-    }
-
-    /// Says whether the app is in front. Going behind sends everything recorded.
-    pub fn set_foreground(&self, foreground: bool) {
-        self.signals.send_modify(|signals| signals.foreground = foreground);
-    }
-
-    /// There is a new credential, or somebody else signed in.
-    pub fn refreshed(&self) {
-        self.signals.send_modify(|signals| signals.refreshes += 1);
-    }
-
-    /// Sends everything recorded before the call, for at most `deadline`. Gives up early when nothing more can
-    /// happen in that time. Dropping the future lets the flush go on unreported.
-    pub async fn flush(&self, deadline: Duration) -> FlushReport {
-        self.ask(deadline, false).await
-    }
-
-    /// Flushes, then ends the task. Calling it again is harmless.
-    pub async fn stop(&self, deadline: Duration) -> FlushReport {
-        self.ask(deadline, true).await
-    }
-
-    /// Follows what the task is doing.
-    #[must_use]
-    pub fn status(&self) -> watch::Receiver<UploadStatus> {
-        self.status.clone()
-    }
-
-    /// Whether the task has ended.
-    #[must_use]
-    pub fn is_stopped(&self) -> bool {
-        self.task.is_finished()
-    }
-
-    async fn ask(&self, deadline: Duration, stop: bool) -> FlushReport {
-        let (reply, answer) = oneshot::channel();
-        let flush = Flush { deadline: Instant::now() + deadline, stop, reply };
-        let stopped = FlushReport { delivered: 0, queued: 0, reason: FlushReason::Stopped };
-        match self.flushes.send(flush).await {
-            Ok(()) => answer.await.unwrap_or(stopped),
-            Err(_) => stopped,
-        }
-    }
-}
 
 /// How a lane is driven.
 #[derive(Debug, Clone)]
@@ -169,13 +36,6 @@ struct Waiter {
     stop: bool,
     delivered_before: u64,
     reply: oneshot::Sender<FlushReport>,
-}
-
-struct Sent<R> {
-    key: u64,
-    answer: Answer,
-    status: u16,
-    receipt: Option<R>,
 }
 
 type InFlight<R> = Pin<Box<dyn Future<Output = Sent<R>> + Send>>;
@@ -449,84 +309,4 @@ impl<L: Lane> Courier<L> {
             changed
         });
     }
-}
-
-async fn post<L: Lane>(
-    lane: Arc<L>,
-    client: Client,
-    mut url: Url,
-    timeout: Duration,
-    key: u64,
-    outgoing: Outgoing,
-) -> Sent<L::Receipt> {
-    url.set_path(&format!("{}{}", url.path().trim_end_matches('/'), outgoing.path));
-    let mut request = client
-        .post(url)
-        .timeout(timeout)
-        .header(CONTENT_TYPE, outgoing.content_type)
-        .header("idempotency-key", outgoing.id)
-        .body(outgoing.body);
-    if outgoing.encoding == Encoding::Gzip {
-        request = request.header(CONTENT_ENCODING, "gzip");
-    }
-    if let Some(token) = outgoing.token {
-        request = request.header(AUTHORIZATION, format!("Bearer {token}"));
-    }
-    let network = |status| Sent { key, answer: Answer::Network, status, receipt: None };
-    let mut response = match request.send().await {
-        Ok(response) => response,
-        Err(error) => {
-            // The error is logged without its address, which may be signed.
-            tracing::debug!(error = %error.without_url(), "a request failed");
-            return network(0);
-        }
-    };
-    let status = response.status();
-    if !status.is_success() {
-        return Sent {
-            key,
-            answer: classify(status, response.headers()),
-            status: status.as_u16(),
-            receipt: None,
-        };
-    }
-    let mut body = Vec::new();
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() <= MAX_ANSWER_BYTES => body.extend_from_slice(&chunk),
-            Ok(None) => break,
-            Ok(Some(_)) => {
-                return Sent { key, answer: Answer::CaptivePortal, status: status.as_u16(), receipt: None };
-            }
-            Err(_) => return network(status.as_u16()),
-        }
-    }
-    let content_type =
-        response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-    let content_type = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
-    let receipt = lane.receipt(key, &content_type, &body).await;
-    let answer = if receipt.is_some() { Answer::Accepted } else { Answer::CaptivePortal };
-    Sent { key, answer, status: status.as_u16(), receipt }
-}
-
-fn classify(status: StatusCode, headers: &HeaderMap) -> Answer {
-    match (status.as_u16(), retry_after(headers)) {
-        (429, wait) => Answer::Throttled { retry_after: wait.unwrap_or(Millis(0)) },
-        (503, Some(retry_after)) => Answer::Throttled { retry_after },
-        (413, _) => Answer::TooLarge,
-        (400 | 422, _) => Answer::Rejected,
-        (401 | 403, _) => Answer::Unauthorised,
-        _ => Answer::Server,
-    }
-}
-
-/// `Retry-After` in seconds or as a date.
-fn retry_after(headers: &HeaderMap) -> Option<Millis> {
-    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = value.parse::<u64>() {
-        return Some(Millis(seconds.saturating_mul(1_000)));
-    }
-    let date = httpdate::parse_http_date(value).ok()?;
-    let wait = date.duration_since(SystemTime::now()).unwrap_or(Duration::ZERO);
-    Some(Millis(wait.as_millis() as u64))
 }
