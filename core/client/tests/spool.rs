@@ -1,5 +1,8 @@
 //! The spool against real SQLite files: numbers, books, limits, the open impression, suspension and damage.
 
+// Helpers of tests fail loudly.
+#![allow(clippy::unwrap_used)]
+
 use std::path::Path;
 
 use unspool::spool::{Class, Event, EventError, Seq, Spool, SpoolError, SpoolLimits, Value};

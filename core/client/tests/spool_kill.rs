@@ -3,6 +3,9 @@
 //!
 //! The test runs itself again as a child, reads what the child says it was promised, and kills it in the middle.
 
+// Helpers of tests fail loudly.
+#![allow(clippy::unwrap_used)]
+
 mod spool_collector;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -104,9 +107,10 @@ async fn killed_at_random_points_nothing_acknowledged_is_lost_or_told_twice() {
         let mut note = |line: &str| {
             let mut words = line.split_whitespace();
             let (kind, mark, seq) = (words.next(), words.next(), words.next());
-            let (Some(mark), Some(seq)) =
-                (mark.and_then(|word| word.parse::<i64>().ok()), seq.and_then(|word| word.parse::<i64>().ok()))
-            else {
+            let (Some(mark), Some(seq)) = (
+                mark.and_then(|word| word.parse::<i64>().ok()),
+                seq.and_then(|word| word.parse::<i64>().ok()),
+            ) else {
                 return false;
             };
             match kind {
@@ -151,7 +155,7 @@ async fn killed_at_random_points_nothing_acknowledged_is_lost_or_told_twice() {
         &tokio::runtime::Handle::current(),
     );
     // A batch that was on its way may still wait out the delay of the killed process.
-    while uploader.flush(Duration::from_secs(10)).await.reason != FlushReason::Drained {}
+    assert_eq!(uploader.flush(Duration::from_secs(10)).await.reason, FlushReason::Drained);
     let level = spool.level();
     assert!(level.is_conserved(), "{level:?}");
     assert_eq!(level.counters.dropped.total() + level.counters.quarantined, 0);
@@ -159,7 +163,11 @@ async fn killed_at_random_points_nothing_acknowledged_is_lost_or_told_twice() {
     collector.set(|inner| {
         assert!(inner.taken.keys().all(|(from, _)| *from == installation));
         assert_eq!(inner.taken.len() as u64, level.counters.recorded, "every number that was used arrived");
-        assert_eq!(inner.taken.len() as i64, inner.taken.keys().map(|(_, seq)| *seq).max().unwrap(), "no gap");
+        assert_eq!(
+            inner.taken.len() as i64,
+            inner.taken.keys().map(|(_, seq)| *seq).max().unwrap(),
+            "no gap"
+        );
         let mut by_mark: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
         for ((_, seq), mark) in &inner.marks {
             by_mark.entry(*mark).or_default().push(*seq);

@@ -1,10 +1,13 @@
 //! The uploader against a real HTTP collector that misbehaves in every way we know.
 
+// Helpers of tests fail loudly.
+#![allow(clippy::unwrap_used)]
+
 mod spool_collector;
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use spool_collector::{Collector, Mood, client, until};
@@ -95,7 +98,10 @@ async fn batches_close_by_age_by_rows_and_by_bytes_and_arrive_once() {
     }
     let report = uploader.stop(DEADLINE).await;
     assert_eq!((report.reason, report.queued), (FlushReason::Drained, 0));
-    assert!(collector.seen().iter().skip(seen.len()).all(|seen| seen.seqs.len() <= 6), "64 KiB close a batch");
+    assert!(
+        collector.seen().iter().skip(seen.len()).all(|seen| seen.seqs.len() <= 6),
+        "64 KiB close a batch"
+    );
     until("the task ends", || uploader.is_stopped()).await;
     assert_eq!(uploader.flush(DEADLINE).await.reason, FlushReason::Stopped);
 }
@@ -133,7 +139,10 @@ async fn an_answer_lost_on_the_way_is_a_repeat_with_the_same_identity() {
     let uploader = start(&spool, config(&collector));
     assert_eq!(uploader.flush(DEADLINE).await.reason, FlushReason::Drained);
     all_taken(&collector, &spool, 30);
-    assert!(collector.set(|inner| inner.taken.values().all(|times| *times == 2)), "twice sent, once after dedupe");
+    assert!(
+        collector.set(|inner| inner.taken.values().all(|times| *times == 2)),
+        "twice sent, once after dedupe"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -207,7 +216,9 @@ async fn one_poisoned_row_among_a_hundred_is_found_and_kept_and_the_rest_arrives
         let seen = collector.seen();
         assert!(seen[0].gzip && !seen[1].gzip, "first without compression, then bisected");
         assert!(seen.len() <= 2 + 2 * 7, "{} requests", seen.len());
-        assert!(collector.set(|inner| inner.taken.values().all(|times| *times == 1) && inner.taken.len() == 99));
+        assert!(
+            collector.set(|inner| inner.taken.values().all(|times| *times == 1) && inner.taken.len() == 99)
+        );
         // A poisoned row says nothing about gzip.
         spool.record(&event(1_000)).unwrap();
         uploader.flush(DEADLINE).await;
@@ -266,7 +277,11 @@ async fn without_network_everything_waits_and_goes_when_it_is_back() {
     fill(&spool, 40);
     let uploader = start(&spool, down);
     let report = uploader.flush(Duration::from_secs(5)).await;
-    assert_eq!((report.reason, report.queued), (FlushReason::Failing, 40), "it does not wait out the deadline");
+    assert_eq!(
+        (report.reason, report.queued),
+        (FlushReason::Failing, 40),
+        "it does not wait out the deadline"
+    );
     assert_eq!(uploader.status().borrow().last.map(|last| last.answer), Some(Answer::Network));
     uploader.stop(Duration::ZERO).await;
     assert!(spool.level().is_conserved());

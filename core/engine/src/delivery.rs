@@ -13,51 +13,17 @@
 //! 400 and 422 first with a plainer encoding (a collector that cannot read gzip answers 400, and deleting there would
 //! delete good data) and then by bisection, because a partial success names a count and not the culprit.
 
+mod backoff;
+mod facts;
+
 use std::collections::VecDeque;
 
 use crate::time::{Millis, Time};
 
-/// How a body is packed on the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Encoding {
-    /// `Content-Encoding: gzip`.
-    Gzip,
-    /// No content encoding.
-    Identity,
-}
-
-/// Limits and delays of one lane.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DeliveryConfig {
-    /// A batch closes at this many rows. 100 gzip to about 34 bytes an event, and more rows save little.
-    pub close_rows: u32,
-    /// A batch closes at this many bytes before compression.
-    pub close_bytes: u64,
-    /// A batch closes when its oldest row has waited this long in the foreground.
-    pub close_age: Millis,
-    /// Shortest wait after a failure.
-    pub backoff_base: Millis,
-    /// Longest wait after a failure, unless the server asks for more.
-    pub backoff_cap: Millis,
-    /// Encoding to begin with.
-    pub encoding: Encoding,
-    /// Where the jitter starts; different on every device, or they all come back at once.
-    pub seed: u64,
-}
-
-impl Default for DeliveryConfig {
-    fn default() -> Self {
-        DeliveryConfig {
-            close_rows: 100,
-            close_bytes: 64 * 1024,
-            close_age: Millis(30_000),
-            backoff_base: Millis(1_000),
-            backoff_cap: Millis(15 * 60 * 1_000),
-            encoding: Encoding::Gzip,
-            seed: 0,
-        }
-    }
-}
+pub use backoff::Backoff;
+pub use facts::{
+    Answer, Batch, Condition, DeliveryConfig, DeliveryEffect, DeliveryReason, Encoding, Held, Stored,
+};
 
 /// Longest `Retry-After` that is believed: one day, so that a mistyped header cannot silence a device for good.
 pub const RETRY_AFTER_CAP: Millis = Millis(24 * 60 * 60 * 1_000);
@@ -68,185 +34,6 @@ const LEARNED_BYTES_FLOOR: u64 = 4 * 1024;
 /// Rows quarantined in a row without one acceptance before each further one costs a back-off: an endpoint that refuses
 /// everything is broken, and must not empty the queue into quarantine at full speed.
 const FREE_QUARANTINES: u32 = 3;
-
-/// A claimed batch as the machine sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Batch {
-    /// The store's name for it, unique among open batches.
-    pub key: u64,
-    /// Rows in it, at least one.
-    pub rows: u32,
-    /// Bytes in it before compression.
-    pub bytes: u64,
-    /// Attempts that failed so far.
-    pub tries: u32,
-    /// The encoding it fell back to, if it did.
-    pub encoding: Option<Encoding>,
-}
-
-/// What the server, or the way to it, answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
-    /// The server has every row.
-    Accepted,
-    /// 429, or 503 with a `Retry-After`.
-    Throttled {
-        /// How long the server asks to wait; zero when it does not say.
-        retry_after: Millis,
-    },
-    /// 413.
-    TooLarge,
-    /// 400 or 422: this body, or a row of it, is refused.
-    Rejected,
-    /// 401 or 403.
-    Unauthorised,
-    /// Nobody is signed in for the owner of this batch; nothing was sent.
-    NoCredential,
-    /// 408, 5xx, and every status that has no rule of its own.
-    Server,
-    /// No answer: connection refused, reset, timed out.
-    Network,
-    /// A 2xx that does not come from our server.
-    CaptivePortal,
-}
-
-/// What the host knows about the world.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Condition {
-    /// There is a network.
-    Online,
-    /// There is none.
-    Offline,
-    /// The app is in front.
-    Foreground,
-    /// The app has gone behind: everything recorded is worth sending now.
-    Background,
-}
-
-/// What the driver must do next. Each is answered by the input named.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DeliveryEffect {
-    /// Claim the oldest unclaimed rows; answer with [`Delivery::handle_claimed`].
-    Claim {
-        /// At most this many rows.
-        max_rows: u32,
-        /// At most this many bytes, but always at least one row.
-        max_bytes: u64,
-    },
-    /// Send a batch, the same rows under the same id on every attempt; answer with [`Delivery::handle_answer`].
-    Send {
-        /// Which batch.
-        batch: Batch,
-        /// How to pack it.
-        encoding: Encoding,
-    },
-    /// Record the acknowledgement and delete the rows in one transaction; answer with [`Delivery::handle_stored`].
-    Accept {
-        /// Which batch.
-        batch: Batch,
-    },
-    /// Remember a failed attempt; answer with [`Delivery::handle_stored`].
-    Defer {
-        /// Which batch, with its new number of tries and encoding.
-        batch: Batch,
-        /// How long it now waits.
-        wait: Millis,
-    },
-    /// Cut a batch of at least two rows in halves; answer with [`Stored::Split`].
-    Split {
-        /// Which batch.
-        batch: Batch,
-    },
-    /// Move the only row of a batch into quarantine; answer with [`Delivery::handle_stored`].
-    Quarantine {
-        /// Which batch, of one row.
-        batch: Batch,
-        /// Why: [`Answer::TooLarge`] or [`Answer::Rejected`].
-        why: Answer,
-    },
-    /// The server wants a new credential: nothing leaves until [`Delivery::handle_refreshed`]. Needs no answer.
-    Pause,
-}
-
-/// How a write to the store ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stored {
-    /// It is in the store.
-    Done,
-    /// The two halves of a split batch, in order.
-    Split(Batch, Batch),
-    /// It is not; the machine will ask again later.
-    Failed,
-}
-
-/// Why the machine wants to be woken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DeliveryReason {
-    /// The oldest row has waited long enough.
-    BatchAge,
-    /// A back-off with jitter ends.
-    BackOff,
-    /// The time the server asked for ends.
-    RetryAfter,
-    /// A failed write to the store is tried again.
-    StoreRetry,
-}
-
-/// Why nothing is being sent although something is queued.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Held {
-    /// There is no network.
-    Offline,
-    /// A new credential is needed.
-    Unauthorised,
-    /// A wait ends at this time.
-    Until(Time, DeliveryReason),
-}
-
-/// Delays that grow with each failure, drawn between the base and a doubling ceiling so that devices spread out.
-#[derive(Debug, Clone)]
-pub struct Backoff {
-    base: Millis,
-    cap: Millis,
-    failures: u32,
-    state: u64,
-}
-
-impl Backoff {
-    /// Delays between `base` and `cap`; the same `seed` gives the same delays.
-    #[must_use]
-    pub fn new(base: Millis, cap: Millis, seed: u64) -> Self {
-        Backoff { base, cap, failures: 0, state: seed }
-    }
-
-    /// The delay after one more failure.
-    pub fn fail(&mut self) -> Millis {
-        self.failures = self.failures.saturating_add(1);
-        let ceiling = self.base.0.saturating_mul(1 << self.failures.min(32)).min(self.cap.0).max(self.base.0);
-        let width = ceiling - self.base.0 + 1;
-        Millis(self.base.0 + self.draw() % width.max(1))
-    }
-
-    /// Something worked: the next failure starts from the base again.
-    pub fn reset(&mut self) {
-        self.failures = 0;
-    }
-
-    /// Failures since the last success.
-    #[must_use]
-    pub fn failures(&self) -> u32 {
-        self.failures
-    }
-
-    // splitmix64 (Steele, Lea, Flood 2014): one add and three shifts, enough to spread devices.
-    fn draw(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
@@ -291,7 +78,7 @@ impl Delivery {
     pub fn new(config: DeliveryConfig) -> Self {
         let backoff = Backoff::new(config.backoff_base, config.backoff_cap, config.seed);
         Delivery {
-            store_backoff: Backoff { state: config.seed ^ 0x5bd1_e995, ..backoff.clone() },
+            store_backoff: Backoff::new(config.backoff_base, config.backoff_cap, !config.seed),
             backoff,
             encoding: config.encoding,
             max_bytes: config.close_bytes,
@@ -408,7 +195,7 @@ impl Delivery {
                     self.wait = Some((now + self.backoff.fail(), DeliveryReason::BackOff));
                 }
             }
-            (DeliveryEffect::Accept { .. }, _) => {
+            (DeliveryEffect::Accept { .. }, _) | (DeliveryEffect::Split { .. }, Stored::Gone) => {
                 self.queue.pop_front();
                 self.store_backoff.reset();
             }

@@ -40,8 +40,10 @@ pub(super) enum Outcome {
 }
 
 fn count(tx: &Transaction<'_>, name: &str, by: u64) -> rusqlite::Result<()> {
-    tx.prepare_cached("INSERT INTO counter(name, n) VALUES (?1, ?2) ON CONFLICT(name) DO UPDATE SET n = n + ?2")?
-        .execute(params![name, by as i64])?;
+    tx.prepare_cached(
+        "INSERT INTO counter(name, n) VALUES (?1, ?2) ON CONFLICT(name) DO UPDATE SET n = n + ?2",
+    )?
+    .execute(params![name, by as i64])?;
     Ok(())
 }
 
@@ -70,7 +72,11 @@ fn confirmed(tx: &Transaction<'_>, thing: &Thing<'_>) -> rusqlite::Result<Option
 }
 
 /// The intent that waits, or the one in a parcel.
-fn find(tx: &Transaction<'_>, thing: &Thing<'_>, in_parcel: bool) -> rusqlite::Result<Option<(i64, OpId, bool)>> {
+fn find(
+    tx: &Transaction<'_>,
+    thing: &Thing<'_>,
+    in_parcel: bool,
+) -> rusqlite::Result<Option<(i64, OpId, bool)>> {
     tx.prepare_cached(
         "SELECT seq, op_id, state FROM intent
          WHERE actor = ?1 AND verb = ?2 AND target = ?3 AND reason IS NULL AND (parcel IS NOT NULL) = ?4",
@@ -81,12 +87,19 @@ fn find(tx: &Transaction<'_>, thing: &Thing<'_>, in_parcel: bool) -> rusqlite::R
     .optional()
 }
 
-pub(super) fn set(tx: &Transaction<'_>, thing: &Thing<'_>, state: bool, wall_ms: i64) -> rusqlite::Result<OpId> {
+pub(super) fn set(
+    tx: &Transaction<'_>,
+    thing: &Thing<'_>,
+    state: bool,
+    wall_ms: i64,
+) -> rusqlite::Result<OpId> {
     let waiting = find(tx, thing, false)?;
     let in_parcel = find(tx, thing, true)?;
     // What is wanted is what is on its way already.
     match (&waiting, &in_parcel) {
-        (Some((_, op, wanted)), _) | (None, Some((_, op, wanted))) if *wanted == state => return Ok(op.clone()),
+        (Some((_, op, wanted)), _) | (None, Some((_, op, wanted))) if *wanted == state => {
+            return Ok(op.clone());
+        }
         _ => {}
     }
     let op = OpId(uuid::Uuid::new_v4().to_string());
@@ -118,7 +131,12 @@ pub(super) fn state(tx: &Transaction<'_>, thing: &Thing<'_>) -> rusqlite::Result
     confirmed(tx, thing)
 }
 
-pub(super) fn confirm(tx: &Transaction<'_>, thing: &Thing<'_>, state: bool, wall_ms: i64) -> rusqlite::Result<()> {
+pub(super) fn confirm(
+    tx: &Transaction<'_>,
+    thing: &Thing<'_>,
+    state: bool,
+    wall_ms: i64,
+) -> rusqlite::Result<()> {
     tx.prepare_cached(
         "INSERT INTO confirmed(actor, verb, target, state, at_ms) VALUES (?1, ?2, ?3, ?4, ?5)
          ON CONFLICT(actor, verb, target) DO UPDATE SET state = excluded.state, at_ms = excluded.at_ms",
@@ -271,7 +289,10 @@ fn wedge(tx: &Transaction<'_>, op: &OpId, reason: &str) -> rusqlite::Result<()> 
 }
 
 pub(super) fn defer(tx: &Transaction<'_>, key: u64, tries: u32, next_at_ms: i64) -> rusqlite::Result<()> {
-    tx.execute("UPDATE parcel SET tries = ?2, next_at = ?3 WHERE key = ?1", params![key as i64, tries, next_at_ms])?;
+    tx.execute(
+        "UPDATE parcel SET tries = ?2, next_at = ?3 WHERE key = ?1",
+        params![key as i64, tries, next_at_ms],
+    )?;
     Ok(())
 }
 

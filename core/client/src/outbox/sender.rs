@@ -210,8 +210,7 @@ impl Lane for OutboxLane {
                 at_ms: intent.at_ms,
             })
             .collect();
-        let body =
-            serde_json::to_vec(&Body { interactions }).map_err(|_| SpoolError::Storage { code: 0 })?;
+        let body = serde_json::to_vec(&Body { interactions }).map_err(|_| SpoolError::Storage { code: 0 })?;
         Ok(Prepared::Send(Outgoing {
             path: "/v1/interactions",
             id: parcel.id,

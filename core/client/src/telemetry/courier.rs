@@ -9,153 +9,20 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
-use reqwest::{Client, StatusCode, Url};
+use reqwest::{Client, Url};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use unspool_engine::{
     Answer, Batch, Condition, Delivery, DeliveryConfig, DeliveryEffect, Encoding, Held, Millis, Stored, Time,
 };
 
-use super::lane::{Lane, Outgoing, Prepared};
+use super::handle::{Flush, FlushReason, FlushReport, LastAnswer, Signals, UploadStatus, UploaderHandle};
+use super::lane::{Lane, Prepared};
+use super::post::{Sent, post};
 use crate::meter::Meter;
 
-/// Longest answer that is read, in bytes: 100 results of an outbox need about 10 KiB.
-const MAX_ANSWER_BYTES: usize = 256 * 1024;
-
-/// Handle calls that may wait for the task.
-const COMMANDS: usize = 32;
-
-/// Why a flush ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FlushReason {
-    /// Everything recorded before the call has been delivered or set aside.
-    Drained,
-    /// Time ran out.
-    Deadline,
-    /// There is no network.
-    Offline,
-    /// The server wants a new credential, or the owner of what is left is not signed in.
-    Unauthorised,
-    /// Sending failed, and the next attempt lies beyond the deadline.
-    Failing,
-    /// The task has been stopped.
-    Stopped,
-}
-
-/// What a flush achieved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FlushReport {
-    /// Rows delivered while it ran.
-    pub delivered: u64,
-    /// Rows still queued.
-    pub queued: u64,
-    /// Why it ended.
-    pub reason: FlushReason,
-}
-
-/// The last thing heard, for people who look at what the core is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LastAnswer {
-    /// How it was understood.
-    pub answer: Answer,
-    /// The status code; zero without one.
-    pub status: u16,
-}
-
-/// What the task is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct UploadStatus {
-    /// Whether a request is in flight.
-    pub sending: bool,
-    /// Why queued rows are held back, if they are; times count from the start of the task.
-    pub held: Option<Held>,
-    /// Rows delivered since the task began.
-    pub delivered: u64,
-    /// Failures since the last success.
-    pub failures: u32,
-    /// The last answer.
-    pub last: Option<LastAnswer>,
-}
-
-enum Command {
-    Nudge,
-    Condition(Condition),
-    Refreshed,
-    Flush { deadline: Instant, stop: bool, reply: oneshot::Sender<FlushReport> },
-}
-
-/// Controls the task of one lane. Clones share it; the task ends, without flushing, when the last one goes.
-#[derive(Debug, Clone)]
-pub struct UploaderHandle {
-    commands: mpsc::Sender<Command>,
-    status: watch::Receiver<UploadStatus>,
-    task: Arc<tokio::task::JoinHandle<()>>,
-}
-
-impl UploaderHandle {
-    /// Send what is recorded now, whatever its age. Returns at once.
-    pub fn nudge(&self) {
-        self.tell(Command::Nudge);
-    }
-
-    /// Says whether there is a network. Coming online ends a back-off.
-    pub fn set_online(&self, online: bool) {
-        self.tell(Command::Condition(if online { Condition::Online } else { Condition::Offline }));
-    }
-
-    /// Says whether the app is in front. Going behind sends everything recorded.
-    pub fn set_foreground(&self, foreground: bool) {
-        self.tell(Command::Condition(if foreground { Condition::Foreground } else { Condition::Background }));
-    }
-
-    /// There is a new credential, or somebody else signed in.
-    pub fn refreshed(&self) {
-        self.tell(Command::Refreshed);
-    }
-
-    /// Sends everything recorded before the call, for at most `deadline`. Gives up early when nothing more can
-    /// happen in that time. Dropping the future lets the flush go on unreported.
-    pub async fn flush(&self, deadline: Duration) -> FlushReport {
-        self.ask(deadline, false).await
-    }
-
-    /// Flushes, then ends the task. Calling it again is harmless.
-    pub async fn stop(&self, deadline: Duration) -> FlushReport {
-        self.ask(deadline, true).await
-    }
-
-    /// Follows what the task is doing.
-    #[must_use]
-    pub fn status(&self) -> watch::Receiver<UploadStatus> {
-        self.status.clone()
-    }
-
-    /// Whether the task has ended.
-    #[must_use]
-    pub fn is_stopped(&self) -> bool {
-        self.task.is_finished()
-    }
-
-    async fn ask(&self, deadline: Duration, stop: bool) -> FlushReport {
-        let (reply, answer) = oneshot::channel();
-        let command = Command::Flush { deadline: Instant::now() + deadline, stop, reply };
-        let stopped = FlushReport { delivered: 0, queued: 0, reason: FlushReason::Stopped };
-        match self.commands.send(command).await {
-            Ok(()) => answer.await.unwrap_or(stopped),
-            Err(_) => stopped,
-        }
-    }
-
-    fn tell(&self, command: Command) {
-        // A full channel means that the task is busy storing; it is told as soon as there is room.
-        if let Err(mpsc::error::TrySendError::Full(command)) = self.commands.try_send(command) {
-            tracing::debug!("the uploader is busy; a hint was put off");
-            let commands = self.commands.clone();
-            drop(std::thread::spawn(move || commands.blocking_send(command).ok()));
-        }
-    }
-}
+/// Flushes that may wait for the task to take notice; further callers wait for a place.
+const FLUSHES: usize = 8;
 
 /// How a lane is driven.
 #[derive(Debug, Clone)]
@@ -174,13 +41,6 @@ struct Waiter {
     reply: oneshot::Sender<FlushReport>,
 }
 
-struct Sent<R> {
-    key: u64,
-    answer: Answer,
-    status: u16,
-    receipt: Option<R>,
-}
-
 type InFlight<R> = Pin<Box<dyn Future<Output = Sent<R>> + Send>>;
 
 struct Courier<L: Lane> {
@@ -189,6 +49,7 @@ struct Courier<L: Lane> {
     config: CourierConfig,
     delivery: Delivery,
     began: Instant,
+    heard: Signals,
     in_flight: Option<InFlight<L::Receipt>>,
     receipt: Option<L::Receipt>,
     status: UploadStatus,
@@ -203,7 +64,9 @@ pub(crate) fn spawn<L: Lane>(
     client: Client,
     runtime: &tokio::runtime::Handle,
 ) -> UploaderHandle {
-    let (commands, inbox) = mpsc::channel(COMMANDS);
+    let (flushes, inbox) = mpsc::channel(FLUSHES);
+    let heard = Signals { online: config.online, foreground: true, nudges: 0, refreshes: 0 };
+    let (signals, hints) = watch::channel(heard);
     let (publish, status) = watch::channel(UploadStatus::default());
     let mut delivery = Delivery::new(config.delivery);
     if !config.online {
@@ -219,14 +82,15 @@ pub(crate) fn spawn<L: Lane>(
             let _guard = runtime.enter();
             Instant::now()
         },
+        heard,
         in_flight: None,
         receipt: None,
         status: UploadStatus::default(),
         waiters: Vec::new(),
         publish,
     };
-    let task = Arc::new(runtime.spawn(courier.run(inbox)));
-    UploaderHandle { commands, status, task }
+    let task = Arc::new(runtime.spawn(courier.run(inbox, hints)));
+    UploaderHandle { flushes, signals: Arc::new(signals), status, task }
 }
 
 fn wall_ms() -> i64 {
@@ -250,7 +114,7 @@ impl<L: Lane> Courier<L> {
         self.began + Duration::from_millis(time.0)
     }
 
-    async fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
+    async fn run(mut self, mut inbox: mpsc::Receiver<Flush>, mut hints: watch::Receiver<Signals>) {
         let mut changes = self.lane.changes();
         match self.lane.reopen().await {
             Ok(open) => {
@@ -265,10 +129,12 @@ impl<L: Lane> Courier<L> {
             }
         }
         loop {
-            changes.mark_unchanged();
-            let (rows, bytes) = self.lane.backlog().await;
-            self.delivery.handle_recorded(self.now(), rows, bytes);
-            while let Some(effect) = self.delivery.poll_output() {
+            // Again after every effect: an answer can make rows claimable that were not before.
+            loop {
+                changes.mark_unchanged();
+                let (rows, bytes) = self.lane.backlog().await;
+                self.delivery.handle_recorded(self.now(), rows, bytes);
+                let Some(effect) = self.delivery.poll_output() else { break };
                 self.perform(effect).await;
             }
             self.tell();
@@ -279,11 +145,19 @@ impl<L: Lane> Courier<L> {
             let wake = wake.into_iter().chain(self.waiters.iter().map(|waiter| waiter.deadline)).min();
             let mut sleep = wake.map(|at| Box::pin(tokio::time::sleep_until(at)));
             tokio::select! {
-                command = inbox.recv() => match command {
-                    Some(command) => self.obey(command).await,
+                flush = inbox.recv() => match flush {
+                    Some(flush) => {
+                        // What the host said before it asked counts first.
+                        self.listen(&mut hints).await;
+                        self.flush(flush);
+                    }
                     None => return,
                 },
-                sent = maybe(self.in_flight.as_mut()) => self.heard(sent),
+                changed = hints.changed() => match changed {
+                    Ok(()) => self.listen(&mut hints).await,
+                    Err(_) => return,
+                },
+                sent = maybe(self.in_flight.as_mut()) => self.answered(sent),
                 changed = changes.changed() => if changed.is_err() { return },
                 () = maybe(sleep.as_mut()) => {
                     self.delivery.handle_timeout(self.now());
@@ -292,25 +166,37 @@ impl<L: Lane> Courier<L> {
         }
     }
 
-    async fn obey(&mut self, command: Command) {
-        // What was recorded before the call counts as recorded.
+    /// Takes in what the host said, and everything recorded before it said so.
+    async fn listen(&mut self, hints: &mut watch::Receiver<Signals>) {
+        let said = *hints.borrow_and_update();
+        let heard = std::mem::replace(&mut self.heard, said);
         self.lane.barrier().await;
         let (rows, bytes) = self.lane.backlog().await;
         let now = self.now();
         self.delivery.handle_recorded(now, rows, bytes);
-        match command {
-            Command::Nudge => self.delivery.handle_flush(now),
-            Command::Condition(condition) => self.delivery.handle_condition(now, condition),
-            Command::Refreshed => self.delivery.handle_refreshed(now),
-            Command::Flush { deadline, stop, reply } => {
-                self.delivery.handle_flush(now);
-                let delivered_before = self.status.delivered;
-                self.waiters.push(Waiter { deadline, stop, delivered_before, reply });
-            }
+        if said.online != heard.online {
+            let condition = if said.online { Condition::Online } else { Condition::Offline };
+            self.delivery.handle_condition(now, condition);
+        }
+        if said.foreground != heard.foreground {
+            let condition = if said.foreground { Condition::Foreground } else { Condition::Background };
+            self.delivery.handle_condition(now, condition);
+        }
+        if said.refreshes != heard.refreshes {
+            self.delivery.handle_refreshed(now);
+        }
+        if said.nudges != heard.nudges {
+            self.delivery.handle_flush(now);
         }
     }
 
-    fn heard(&mut self, sent: Sent<L::Receipt>) {
+    fn flush(&mut self, Flush { deadline, stop, reply }: Flush) {
+        self.delivery.handle_flush(self.now());
+        let delivered_before = self.status.delivered;
+        self.waiters.push(Waiter { deadline, stop, delivered_before, reply });
+    }
+
+    fn answered(&mut self, sent: Sent<L::Receipt>) {
         self.in_flight = None;
         self.receipt = sent.receipt;
         self.status.last = Some(LastAnswer { answer: sent.answer, status: sent.status });
@@ -346,7 +232,7 @@ impl<L: Lane> Courier<L> {
                 .lane
                 .split(batch)
                 .await
-                .map(|halves| halves.map_or(Stored::Failed, |(left, right)| Stored::Split(left, right))),
+                .map(|halves| halves.map_or(Stored::Gone, |(left, right)| Stored::Split(left, right))),
             DeliveryEffect::Quarantine { batch, .. } => {
                 let status = self.status.last.map_or(0, |last| last.status);
                 tracing::warn!(status, "the server refuses a row; it is kept aside");
@@ -384,7 +270,7 @@ impl<L: Lane> Courier<L> {
                 unsent(Answer::Network)
             }
         };
-        self.heard(sent);
+        self.answered(sent);
     }
 
     /// Answers the flushes that have come to an end; says whether the task has.
@@ -429,87 +315,4 @@ impl<L: Lane> Courier<L> {
             changed
         });
     }
-}
-
-async fn post<L: Lane>(
-    lane: Arc<L>,
-    client: Client,
-    config: CourierConfig,
-    key: u64,
-    outgoing: Outgoing,
-) -> Sent<L::Receipt> {
-    let CourierConfig { base: mut url, request_timeout, meter, .. } = config;
-    url.set_path(&format!("{}{}", url.path().trim_end_matches('/'), outgoing.path));
-    let mut request = client
-        .post(url)
-        .timeout(request_timeout)
-        .header(CONTENT_TYPE, outgoing.content_type)
-        .header("idempotency-key", outgoing.id)
-        .body(outgoing.body);
-    if outgoing.encoding == Encoding::Gzip {
-        request = request.header(CONTENT_ENCODING, "gzip");
-    }
-    if let Some(token) = outgoing.token {
-        request = request.header(AUTHORIZATION, format!("Bearer {token}"));
-    }
-    let network = |status| Sent { key, answer: Answer::Network, status, receipt: None };
-    let mut response = match request.send().await {
-        Ok(response) => response,
-        Err(error) => {
-            // The error is logged without its address, which may be signed.
-            tracing::debug!(error = %error.without_url(), "a request failed");
-            return network(0);
-        }
-    };
-    let status = response.status();
-    let mut body = Vec::new();
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) => {
-                meter.add(chunk.len());
-                body.extend_from_slice(&chunk);
-            }
-            Ok(None) => break,
-            Err(_) if !status.is_success() => break,
-            Err(_) => return network(status.as_u16()),
-        }
-        if body.len() > MAX_ANSWER_BYTES {
-            if !status.is_success() {
-                break;
-            }
-            return Sent { key, answer: Answer::CaptivePortal, status: status.as_u16(), receipt: None };
-        }
-    }
-    if !status.is_success() {
-        let answer = classify(status, response.headers());
-        return Sent { key, answer, status: status.as_u16(), receipt: None };
-    }
-    let content_type =
-        response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-    let content_type = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
-    let receipt = lane.receipt(key, &content_type, &body).await;
-    let answer = if receipt.is_some() { Answer::Accepted } else { Answer::CaptivePortal };
-    Sent { key, answer, status: status.as_u16(), receipt }
-}
-
-fn classify(status: StatusCode, headers: &HeaderMap) -> Answer {
-    match (status.as_u16(), retry_after(headers)) {
-        (429, wait) => Answer::Throttled { retry_after: wait.unwrap_or(Millis(0)) },
-        (503, Some(retry_after)) => Answer::Throttled { retry_after },
-        (413, _) => Answer::TooLarge,
-        (400 | 422, _) => Answer::Rejected,
-        (401 | 403, _) => Answer::Unauthorised,
-        _ => Answer::Server,
-    }
-}
-
-/// `Retry-After` in seconds or as a date.
-fn retry_after(headers: &HeaderMap) -> Option<Millis> {
-    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = value.parse::<u64>() {
-        return Some(Millis(seconds.saturating_mul(1_000)));
-    }
-    let date = httpdate::parse_http_date(value).ok()?;
-    let wait = date.duration_since(SystemTime::now()).unwrap_or(Duration::ZERO);
-    Some(Millis(wait.as_millis() as u64))
 }

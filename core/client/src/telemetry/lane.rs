@@ -58,7 +58,12 @@ pub(crate) trait Lane: Send + Sync + 'static {
         encoding: Encoding,
     ) -> impl Future<Output = Result<Prepared, SpoolError>> + Send;
     /// Reads the 2xx to a batch; `None` when it does not come from our server or does not answer for every row.
-    fn receipt(&self, key: u64, content_type: &str, body: &[u8]) -> impl Future<Output = Option<Self::Receipt>> + Send;
+    fn receipt(
+        &self,
+        key: u64,
+        content_type: &str,
+        body: &[u8],
+    ) -> impl Future<Output = Option<Self::Receipt>> + Send;
     /// `None` as receipt: the batch was gone.
     fn accept(
         &self,

@@ -11,7 +11,8 @@ use reqwest::{Client, Url};
 use tokio::sync::watch;
 use unspool_engine::{Batch, DeliveryConfig, Encoding};
 
-use super::courier::{self, CourierConfig, UploaderHandle};
+use super::UploaderHandle;
+use super::courier::{self, CourierConfig};
 use super::lane::{Lane, Outgoing, Prepared};
 use super::otlp;
 use crate::meter::Meter;

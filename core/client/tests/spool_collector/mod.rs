@@ -137,10 +137,9 @@ async fn logs(State(inner): State<Arc<Mutex<Inner>>>, headers: HeaderMap, body: 
     let mut inner = inner.lock().unwrap();
     inner.seen.push(seen.clone());
     let mood = inner.moods.pop_front();
-    let poisoned = inner
-        .poison
-        .as_ref()
-        .is_some_and(|poison| records.iter().any(|record| text(find(&record.attributes, "item")).as_ref() == Some(poison)));
+    let poisoned = inner.poison.as_ref().is_some_and(|poison| {
+        records.iter().any(|record| text(find(&record.attributes, "item")).as_ref() == Some(poison))
+    });
     let standing = if inner.need_token.is_some() && seen.token != inner.need_token {
         Some(401)
     } else if inner.refuse_gzip && gzip {
@@ -164,8 +163,10 @@ async fn logs(State(inner): State<Arc<Mutex<Inner>>>, headers: HeaderMap, body: 
         }
         (Some(Mood::TakeThenFail(code)), _) => Some(code),
         (Some(Mood::Partial(rejected)), _) => {
-            answer.partial_success =
-                Some(ExportLogsPartialSuccess { rejected_log_records: rejected, error_message: "some".into() });
+            answer.partial_success = Some(ExportLogsPartialSuccess {
+                rejected_log_records: rejected,
+                error_message: "some".into(),
+            });
             None
         }
         (None, None) => None,

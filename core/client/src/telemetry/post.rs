@@ -1,0 +1,106 @@
+//! One request, and what its answer means.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::{Client, StatusCode};
+use unspool_engine::{Answer, Encoding, Millis};
+
+use super::courier::CourierConfig;
+use super::lane::{Lane, Outgoing};
+
+/// Longest answer that is read, in bytes: 100 results of an outbox need about 10 KiB.
+const MAX_ANSWER_BYTES: usize = 256 * 1024;
+
+/// What came of a request.
+pub(super) struct Sent<R> {
+    pub key: u64,
+    pub answer: Answer,
+    pub status: u16,
+    pub receipt: Option<R>,
+}
+
+/// Sends a batch. Never fails: a transport error and a time-out are answers too.
+pub(super) async fn post<L: Lane>(
+    lane: Arc<L>,
+    client: Client,
+    config: CourierConfig,
+    key: u64,
+    outgoing: Outgoing,
+) -> Sent<L::Receipt> {
+    let CourierConfig { base: mut url, request_timeout, meter, .. } = config;
+    url.set_path(&format!("{}{}", url.path().trim_end_matches('/'), outgoing.path));
+    let mut request = client
+        .post(url)
+        .timeout(request_timeout)
+        .header(CONTENT_TYPE, outgoing.content_type)
+        .header("idempotency-key", outgoing.id)
+        .body(outgoing.body);
+    if outgoing.encoding == Encoding::Gzip {
+        request = request.header(CONTENT_ENCODING, "gzip");
+    }
+    if let Some(token) = outgoing.token {
+        request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+    }
+    let network = |status| Sent { key, answer: Answer::Network, status, receipt: None };
+    let mut response = match request.send().await {
+        Ok(response) => response,
+        Err(error) => {
+            // The error is logged without its address, which may be signed.
+            tracing::debug!(error = %error.without_url(), "a request failed");
+            return network(0);
+        }
+    };
+    let status = response.status();
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) => {
+                meter.add(chunk.len());
+                body.extend_from_slice(&chunk);
+            }
+            Ok(None) => break,
+            Err(_) if !status.is_success() => break,
+            Err(_) => return network(status.as_u16()),
+        }
+        if body.len() > MAX_ANSWER_BYTES && status.is_success() {
+            return Sent { key, answer: Answer::CaptivePortal, status: status.as_u16(), receipt: None };
+        }
+        if body.len() > MAX_ANSWER_BYTES {
+            break;
+        }
+    }
+    if !status.is_success() {
+        let answer = classify(status, response.headers());
+        return Sent { key, answer, status: status.as_u16(), receipt: None };
+    }
+    let content_type =
+        response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let content_type = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+    let receipt = lane.receipt(key, &content_type, &body).await;
+    let answer = if receipt.is_some() { Answer::Accepted } else { Answer::CaptivePortal };
+    Sent { key, answer, status: status.as_u16(), receipt }
+}
+
+fn classify(status: StatusCode, headers: &HeaderMap) -> Answer {
+    match (status.as_u16(), retry_after(headers)) {
+        (429, wait) => Answer::Throttled { retry_after: wait.unwrap_or(Millis(0)) },
+        (503, Some(retry_after)) => Answer::Throttled { retry_after },
+        (413, _) => Answer::TooLarge,
+        (400 | 422, _) => Answer::Rejected,
+        (401 | 403, _) => Answer::Unauthorised,
+        _ => Answer::Server,
+    }
+}
+
+/// `Retry-After` in seconds or as a date.
+fn retry_after(headers: &HeaderMap) -> Option<Millis> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse::<u64>() {
+        return Some(Millis(seconds.saturating_mul(1_000)));
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    let wait = date.duration_since(SystemTime::now()).unwrap_or(Duration::ZERO);
+    Some(Millis(wait.as_millis() as u64))
+}

@@ -1,0 +1,184 @@
+//! The vocabulary of a lane: its limits, its batches, what can be heard and what must be done.
+
+use crate::time::{Millis, Time};
+
+#[cfg(doc)]
+use super::Delivery;
+
+/// How a body is packed on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encoding {
+    /// `Content-Encoding: gzip`.
+    Gzip,
+    /// No content encoding.
+    Identity,
+}
+
+/// Limits and delays of one lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeliveryConfig {
+    /// A batch closes at this many rows. 100 gzip to about 34 bytes an event, and more rows save little.
+    pub close_rows: u32,
+    /// A batch closes at this many bytes before compression.
+    pub close_bytes: u64,
+    /// A batch closes when its oldest row has waited this long in the foreground.
+    pub close_age: Millis,
+    /// Shortest wait after a failure.
+    pub backoff_base: Millis,
+    /// Longest wait after a failure, unless the server asks for more.
+    pub backoff_cap: Millis,
+    /// Encoding to begin with.
+    pub encoding: Encoding,
+    /// Where the jitter starts; different on every device, or they all come back at once.
+    pub seed: u64,
+}
+
+impl Default for DeliveryConfig {
+    fn default() -> Self {
+        DeliveryConfig {
+            close_rows: 100,
+            close_bytes: 64 * 1024,
+            close_age: Millis(30_000),
+            backoff_base: Millis(1_000),
+            backoff_cap: Millis(15 * 60 * 1_000),
+            encoding: Encoding::Gzip,
+            seed: 0,
+        }
+    }
+}
+
+/// A claimed batch as the machine sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Batch {
+    /// The store's name for it, unique among open batches.
+    pub key: u64,
+    /// Rows in it, at least one.
+    pub rows: u32,
+    /// Bytes in it before compression.
+    pub bytes: u64,
+    /// Attempts that failed so far.
+    pub tries: u32,
+    /// The encoding it fell back to, if it did.
+    pub encoding: Option<Encoding>,
+}
+
+/// What the server, or the way to it, answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// The server has every row.
+    Accepted,
+    /// 429, or 503 with a `Retry-After`.
+    Throttled {
+        /// How long the server asks to wait; zero when it does not say.
+        retry_after: Millis,
+    },
+    /// 413.
+    TooLarge,
+    /// 400 or 422: this body, or a row of it, is refused.
+    Rejected,
+    /// 401 or 403.
+    Unauthorised,
+    /// Nobody is signed in for the owner of this batch; nothing was sent.
+    NoCredential,
+    /// 408, 5xx, and every status that has no rule of its own.
+    Server,
+    /// No answer: connection refused, reset, timed out.
+    Network,
+    /// A 2xx that does not come from our server.
+    CaptivePortal,
+}
+
+/// What the host knows about the world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition {
+    /// There is a network.
+    Online,
+    /// There is none.
+    Offline,
+    /// The app is in front.
+    Foreground,
+    /// The app has gone behind: everything recorded is worth sending now.
+    Background,
+}
+
+/// What the driver must do next. Each is answered by the input named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeliveryEffect {
+    /// Claim the oldest unclaimed rows; answer with [`Delivery::handle_claimed`].
+    Claim {
+        /// At most this many rows.
+        max_rows: u32,
+        /// At most this many bytes, but always at least one row.
+        max_bytes: u64,
+    },
+    /// Send a batch, the same rows under the same id on every attempt; answer with [`Delivery::handle_answer`].
+    Send {
+        /// Which batch.
+        batch: Batch,
+        /// How to pack it.
+        encoding: Encoding,
+    },
+    /// Record the acknowledgement and delete the rows in one transaction; answer with [`Delivery::handle_stored`].
+    Accept {
+        /// Which batch.
+        batch: Batch,
+    },
+    /// Remember a failed attempt; answer with [`Delivery::handle_stored`].
+    Defer {
+        /// Which batch, with its new number of tries and encoding.
+        batch: Batch,
+        /// How long it now waits.
+        wait: Millis,
+    },
+    /// Cut a batch of at least two rows in halves; answer with [`Stored::Split`].
+    Split {
+        /// Which batch.
+        batch: Batch,
+    },
+    /// Move the only row of a batch into quarantine; answer with [`Delivery::handle_stored`].
+    Quarantine {
+        /// Which batch, of one row.
+        batch: Batch,
+        /// Why: [`Answer::TooLarge`] or [`Answer::Rejected`].
+        why: Answer,
+    },
+    /// The server wants a new credential: nothing leaves until [`Delivery::handle_refreshed`]. Needs no answer.
+    Pause,
+}
+
+/// How a write to the store ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stored {
+    /// It is in the store.
+    Done,
+    /// The two halves of a split batch, in order.
+    Split(Batch, Batch),
+    /// The store does not know the batch any more: the file was damaged and replaced.
+    Gone,
+    /// It is not in the store; the machine will ask again later.
+    Failed,
+}
+
+/// Why the machine wants to be woken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeliveryReason {
+    /// The oldest row has waited long enough.
+    BatchAge,
+    /// A back-off with jitter ends.
+    BackOff,
+    /// The time the server asked for ends.
+    RetryAfter,
+    /// A failed write to the store is tried again.
+    StoreRetry,
+}
+
+/// Why nothing is being sent although something is queued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Held {
+    /// There is no network.
+    Offline,
+    /// A new credential is needed.
+    Unauthorised,
+    /// A wait ends at this time.
+    Until(Time, DeliveryReason),
+}
