@@ -1,9 +1,10 @@
 //! What the probe knows of a rendition, and what the planner and the player need to know.
 
+use serde::{Deserialize, Serialize};
 use unspool_engine::Span;
 
 /// Where the bytes that describe the tracks are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Layout {
     /// Progressive MP4 with `moov` before `mdat`.
     MoovFirst,
@@ -14,7 +15,7 @@ pub enum Layout {
 }
 
 /// Coding of a video track.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum VideoCodec {
     /// H.264.
     H264,
@@ -29,7 +30,7 @@ pub enum VideoCodec {
 }
 
 /// Coding of an audio track.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AudioCodec {
     /// AAC.
     Aac,
@@ -40,7 +41,7 @@ pub enum AudioCodec {
 }
 
 /// The probe's answer for one rendition.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MediaInfo {
     /// Exact length in bytes.
     pub size: u64,
