@@ -1,1 +1,10 @@
-//! .
+//! Test tools of Unspool: byte sources that misbehave on request, and the contracts every byte source keeps.
+//!
+//! A contract suite is a function that takes a maker and panics with a sentence when a promise is broken, so that
+//! every implementation runs the very same checks.
+
+mod contract;
+mod file_source;
+
+pub use contract::{byte_source_contract, byte_source_waiting_contract, pattern};
+pub use file_source::FileSource;

@@ -1,0 +1,283 @@
+//! One chunk: ask, judge the answer, file the bytes where they belong.
+//!
+//! Bytes are filed in pieces while they arrive, so a reader that waits at the front of a chunk does not wait for its
+//! end. Nothing is filed before the response head proved which bytes of which version follow.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use unspool_engine::Span;
+
+use super::response::{content_length, content_range, if_range, is_identity, retry_after, validators};
+use super::{Accounts, FetchDone, FetchError, Http, Limits, Purpose, Route, UrlResolver};
+use crate::store::{Entry, StoreError};
+
+/// Arriving bytes are filed when this many are together; one checksum block.
+const PIECE_BYTES: usize = 64 * 1024;
+/// ... or when the oldest of them is this old, so that a slow line feeds its reader steadily.
+const PIECE_AGE: Duration = Duration::from_millis(50);
+/// When a server that cannot send ranges is asked for bytes this near the start, the bytes before them are taken too.
+/// 2 MiB: the head and first seconds of any short clip.
+const SKIP_BYTES: u64 = 2 * 1024 * 1024;
+
+/// What a chunk needs to run.
+pub(super) struct Chunk {
+    pub http: Http,
+    pub limits: Arc<Limits>,
+    pub accounts: Arc<Accounts>,
+    pub resolver: Option<Arc<dyn UrlResolver>>,
+    pub route: Arc<Route>,
+    pub entry: Arc<Entry>,
+    pub span: Span,
+    pub purpose: Purpose,
+}
+
+/// How a chunk went.
+#[derive(Debug)]
+pub(super) struct ChunkEnd {
+    pub result: Result<(), FetchError>,
+    /// Body bytes received, whatever became of them.
+    pub received: u64,
+    /// Bytes that are new in the store.
+    pub stored: u64,
+    pub retry_after: Option<Duration>,
+    pub sample: Option<FetchDone>,
+    pub elapsed: Duration,
+}
+
+impl ChunkEnd {
+    pub(super) fn failed(error: FetchError) -> Self {
+        ChunkEnd {
+            result: Err(error),
+            received: 0,
+            stored: 0,
+            retry_after: None,
+            sample: None,
+            elapsed: Duration::ZERO,
+        }
+    }
+}
+
+/// What the head of an answer leads to.
+enum Verdict {
+    /// The body holds bytes from this offset on.
+    Take { from: u64, until: u64, generation: u64 },
+    /// Something was learnt; ask again.
+    Again,
+}
+
+/// Things that may happen once per chunk.
+#[derive(Default)]
+struct Once {
+    refreshed: bool,
+    relearnt: bool,
+    versions: u32,
+}
+
+impl Chunk {
+    pub(super) async fn run(self) -> ChunkEnd {
+        let mut end = ChunkEnd {
+            result: Ok(()),
+            received: 0,
+            stored: 0,
+            retry_after: None,
+            sample: None,
+            elapsed: Duration::ZERO,
+        };
+        end.result = self.run_into(&mut end).await;
+        end
+    }
+
+    async fn run_into(&self, end: &mut ChunkEnd) -> Result<(), FetchError> {
+        let mut once = Once::default();
+        loop {
+            let known = self.entry.lock().validators().clone();
+            let span = Span::new(self.span.start, self.span.end.min(known.size.unwrap_or(u64::MAX)));
+            if span.is_empty() {
+                return Ok(());
+            }
+            let resolver = self.resolver.as_deref();
+            let (url, number) =
+                self.route.media_url(&self.entry.key, &self.http, resolver, &self.limits).await?;
+            let asked = Instant::now();
+            let mut response = self.http.get(url, span, if_range(&known)).await?;
+            let ttfb = asked.elapsed();
+            match self.judge(&response, span, number, &mut once, end).await? {
+                Verdict::Again => continue,
+                Verdict::Take { from, until, generation } => {
+                    let before = end.received;
+                    let took = self.take(&mut response, from, until, generation, end).await;
+                    end.elapsed = asked.elapsed();
+                    end.sample = Some(FetchDone {
+                        key: self.entry.key.clone(),
+                        bytes: end.received - before,
+                        elapsed_ms: millis(end.elapsed),
+                        ttfb_ms: millis(ttfb),
+                    });
+                    return took;
+                }
+            }
+        }
+    }
+
+    async fn judge(
+        &self,
+        response: &reqwest::Response,
+        span: Span,
+        number: u64,
+        once: &mut Once,
+        end: &mut ChunkEnd,
+    ) -> Result<Verdict, FetchError> {
+        let headers = response.headers();
+        let status = response.status().as_u16();
+        match status {
+            206 => {
+                let range = content_range(headers).ok_or(FetchError::Protocol("no usable Content-Range"))?;
+                let sent = range.span.ok_or(FetchError::Protocol("no usable Content-Range"))?;
+                if sent.start != span.start || sent.end > span.end {
+                    return Err(FetchError::Protocol("another range than asked for"));
+                }
+                if !is_identity(headers) {
+                    return Err(FetchError::Protocol("a content encoding on a range"));
+                }
+                if content_length(headers).is_some_and(|len| len != sent.len()) {
+                    return Err(FetchError::Protocol("length and range disagree"));
+                }
+                // A short range must be short because the file ends there, or the size is simply not told.
+                let size = range.total;
+                let generation = self.observe(headers, size, once)?;
+                Ok(Verdict::Take { from: sent.start, until: sent.end, generation })
+            }
+            200 => {
+                if !is_identity(headers) {
+                    return Err(FetchError::Protocol("a content encoding on a media file"));
+                }
+                let size = content_length(headers);
+                let before = once.versions;
+                let generation = self.observe(headers, size, once)?;
+                if once.versions != before && span.start > 0 {
+                    // The whole new file, sent because our validator no longer holds: ask for the part instead.
+                    return Ok(Verdict::Again);
+                }
+                if span.start > SKIP_BYTES {
+                    return Err(FetchError::NoRanges);
+                }
+                let until = span.end.min(size.unwrap_or(u64::MAX));
+                Ok(Verdict::Take { from: 0, until, generation })
+            }
+            416 => {
+                let total = content_range(headers)
+                    .and_then(|range| range.total)
+                    .ok_or(FetchError::Protocol("range refused without a length"))?;
+                if std::mem::replace(&mut once.relearnt, true) || total > span.start {
+                    return Err(FetchError::Protocol("a range within the file was refused"));
+                }
+                self.observe(headers, Some(total), once)?;
+                Ok(Verdict::Again)
+            }
+            401 | 403 | 404 | 410 => {
+                let denied = Err(FetchError::Denied { status });
+                let Some(resolver) = self.resolver.as_deref() else { return denied };
+                if std::mem::replace(&mut once.refreshed, true) {
+                    return denied;
+                }
+                self.route.refresh(&self.entry.key, number, resolver, &self.limits).await?;
+                Ok(Verdict::Again)
+            }
+            408 | 425 | 429 | 500..=599 => {
+                end.retry_after = retry_after(headers);
+                Err(FetchError::Busy { status })
+            }
+            _ => Err(FetchError::Status { status }),
+        }
+    }
+
+    /// Compares the answer's version with the stored one; the generation that its bytes belong to.
+    fn observe(&self, headers: &http::HeaderMap, size: Option<u64>, once: &mut Once) -> Result<u64, FetchError> {
+        let before = self.entry.lock().generation();
+        let had_bytes = self.entry.observe(&validators(headers, size));
+        let generation = self.entry.lock().generation();
+        if generation != before {
+            once.versions += 1;
+            self.route.version_changed()?;
+        }
+        if had_bytes {
+            self.accounts.version_dropped(&self.entry.key);
+        }
+        Ok(generation)
+    }
+
+    async fn take(
+        &self,
+        response: &mut reqwest::Response,
+        from: u64,
+        until: u64,
+        generation: u64,
+        end: &mut ChunkEnd,
+    ) -> Result<(), FetchError> {
+        let mut at = from;
+        let mut held = BytesMut::new();
+        let mut oldest = Instant::now();
+        let ended = loop {
+            if at + held.len() as u64 >= until {
+                break Ok(());
+            }
+            let piece = match self.http.piece(response).await {
+                Ok(Some(piece)) => piece,
+                Ok(None) => break Err(FetchError::Broken),
+                Err(error) => break Err(error),
+            };
+            end.received += piece.len() as u64;
+            self.accounts.received(self.purpose, piece.len() as u64);
+            if held.is_empty() {
+                oldest = Instant::now();
+            }
+            let room = usize::try_from(until - at - held.len() as u64).unwrap_or(usize::MAX);
+            let useful = piece.len().min(room);
+            self.accounts.dropped((piece.len() - useful) as u64);
+            held.extend_from_slice(&piece[..useful]);
+            if held.len() >= PIECE_BYTES || oldest.elapsed() >= PIECE_AGE {
+                let bytes = held.split().freeze();
+                at += self.file(generation, at, bytes, end).await?;
+            }
+        };
+        if !held.is_empty() {
+            self.file(generation, at, held.freeze(), end).await?;
+        }
+        ended
+    }
+
+    /// Files bytes off the async threads; how many were handed over.
+    async fn file(&self, generation: u64, at: u64, bytes: Bytes, end: &mut ChunkEnd) -> Result<u64, FetchError> {
+        let len = bytes.len() as u64;
+        let entry = self.entry.clone();
+        let accounts = self.accounts.clone();
+        let filed = tokio::task::spawn_blocking(move || {
+            let holes = entry.lock().holes(Span::new(at, at + len));
+            let new = entry.write(generation, at, &bytes)?;
+            if new > 0 {
+                holes.iter().for_each(|hole| accounts.fetched(&entry.key, *hole));
+            }
+            Ok::<u64, StoreError>(new)
+        })
+        .await;
+        match filed {
+            Ok(Ok(new)) => {
+                end.stored += new;
+                self.accounts.dropped(len - new);
+                Ok(len)
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(target: "unspool::media", %error, "fetched bytes could not be stored");
+                self.accounts.dropped(len);
+                Err(FetchError::Store)
+            }
+            Err(_) => Err(FetchError::Closed),
+        }
+    }
+}
+
+fn millis(elapsed: Duration) -> u64 {
+    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,135 @@
+//! The HTTP client: one per media layer, with the rules about where a request may go.
+
+use std::time::Duration;
+
+use http::header::{ACCEPT_ENCODING, IF_RANGE, RANGE};
+use reqwest::redirect::{Attempt, Policy};
+use unspool_engine::Span;
+use url::{Host, Url};
+
+use super::{FetchError, Limits};
+
+/// Idle connections live this long: longer than the pause between two swipes, shorter than servers keep them (60 s).
+const IDLE: Duration = Duration::from_secs(45);
+
+/// A client that follows the rules.
+#[derive(Debug, Clone)]
+pub(crate) struct Http {
+    client: reqwest::Client,
+    allow_plain: bool,
+    stall: Duration,
+}
+
+impl Http {
+    /// Builds the client. TLS uses ring and the platform's certificate roots.
+    pub(crate) fn new(user_agent: &str, allow_plain: bool, limits: &Limits) -> Result<Self, String> {
+        if rustls::crypto::CryptoProvider::get_default().is_none() {
+            // Another crate of the app may have been first; its provider is as good.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+        }
+        let max = limits.max_redirects;
+        let client = reqwest::Client::builder()
+            .user_agent(user_agent)
+            .connect_timeout(limits.stall_timeout)
+            .pool_idle_timeout(IDLE)
+            .no_proxy()
+            .redirect(Policy::custom(move |attempt| follow(attempt, max, allow_plain)))
+            .build()
+            .map_err(|error| error.to_string())?;
+        Ok(Http { client, allow_plain, stall: limits.stall_timeout })
+    }
+
+    /// A URL that may be fetched.
+    pub(crate) fn check(&self, text: &str) -> Result<Url, FetchError> {
+        let url = Url::parse(text).map_err(|_| FetchError::Refused("not an absolute URL"))?;
+        match url.scheme() {
+            "https" => Ok(url),
+            "http" if self.allow_plain || is_loopback(&url) => Ok(url),
+            "http" => Err(FetchError::Refused("plain HTTP to another machine")),
+            _ => Err(FetchError::Refused("neither HTTP nor HTTPS")),
+        }
+    }
+
+    /// Asks for `span` and waits for the response head.
+    pub(crate) async fn get(
+        &self,
+        url: Url,
+        span: Span,
+        if_range: Option<&str>,
+    ) -> Result<reqwest::Response, FetchError> {
+        let last = span.end.saturating_sub(1).max(span.start);
+        let mut request = self
+            .client
+            .get(url)
+            .header(RANGE, format!("bytes={}-{last}", span.start))
+            .header(ACCEPT_ENCODING, "identity");
+        if let Some(validator) = if_range {
+            request = request.header(IF_RANGE, validator);
+        }
+        match tokio::time::timeout(self.stall, request.send()).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => Err(classify(&error)),
+            Err(_) => Err(FetchError::Stalled),
+        }
+    }
+
+    /// The next piece of a body; `None` at its end.
+    pub(crate) async fn piece(&self, response: &mut reqwest::Response) -> Result<Option<bytes::Bytes>, FetchError> {
+        match tokio::time::timeout(self.stall, response.chunk()).await {
+            Ok(Ok(piece)) => Ok(piece),
+            Ok(Err(_)) => Err(FetchError::Broken),
+            Err(_) => Err(FetchError::Stalled),
+        }
+    }
+}
+
+fn follow(attempt: Attempt<'_>, max: usize, allow_plain: bool) -> reqwest::redirect::Action {
+    let came_from_here = attempt.previous().iter().all(is_loopback);
+    let allowed = match attempt.url().scheme() {
+        "https" => true,
+        // A server elsewhere must not send the client to services of this device.
+        "http" => allow_plain || (is_loopback(attempt.url()) && came_from_here),
+        _ => false,
+    };
+    if allowed && attempt.previous().len() <= max { attempt.follow() } else { attempt.error("redirect refused") }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
+}
+
+fn classify(error: &reqwest::Error) -> FetchError {
+    if error.is_redirect() {
+        FetchError::Redirect
+    } else if error.is_builder() {
+        FetchError::Refused("not a usable URL")
+    } else if error.is_timeout() {
+        FetchError::Stalled
+    } else if error.is_connect() {
+        FetchError::Unreachable
+    } else {
+        FetchError::Broken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_http_stays_on_this_machine() {
+        let http = Http::new("test", false, &Limits::default()).unwrap();
+        for good in ["https://cdn.example/a", "http://127.0.0.1:80/a", "http://[::1]/a", "http://localhost/a"] {
+            assert!(http.check(good).is_ok(), "{good}");
+        }
+        for bad in ["http://cdn.example/a", "ftp://cdn.example/a", "file:///etc/passwd", "a/b", ""] {
+            assert!(matches!(http.check(bad), Err(FetchError::Refused(_))), "{bad}");
+        }
+        assert!(Http::new("test", true, &Limits::default()).unwrap().check("http://cdn.example/a").is_ok());
+    }
+}

@@ -1,0 +1,435 @@
+//! The scheduler: who wants which bytes, and which chunk starts next.
+//!
+//! A demand is a set of wanted spans with a priority. Whenever something changes, the pump walks the demands from the
+//! most urgent one and starts the first chunk of each that has a hole nobody is fetching, while slots last. One slot
+//! is out of reach for anything but playback. A demand has one chunk in flight, so cancelling it costs one chunk.
+//! Outcomes are delivered after the lock is released.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, watch};
+use tokio::task::AbortHandle;
+use unspool_engine::{MediaKey, Span};
+
+use super::chunk::{Chunk, ChunkEnd};
+use super::policy::backoff;
+use super::{
+    Accounts, ChunkPolicy, FetchDone, FetchError, FetchSummary, Http, Limits, Priority, Purpose, Route, UrlResolver,
+};
+use crate::store::{Entry, SpanSet};
+
+/// Receives the outcome of a demand; called once, without locks, on any thread.
+pub(crate) type Done = Box<dyn FnOnce(Result<FetchSummary, FetchError>) + Send>;
+
+/// What somebody wants.
+pub(crate) struct Demand {
+    pub entry: Arc<Entry>,
+    pub wants: Vec<Span>,
+    pub priority: Priority,
+    pub purpose: Purpose,
+    /// A player's own window: small, so it may be served from memory while the disk is full.
+    pub reader: bool,
+    pub done: Done,
+}
+
+struct Waiting {
+    demand: Demand,
+    since: Instant,
+    cached: u64,
+    network: u64,
+}
+
+struct Running {
+    demand: u64,
+    key: MediaKey,
+    span: Span,
+    playback: bool,
+    abort: Option<AbortHandle>,
+}
+
+#[derive(Default)]
+struct Pause {
+    attempts: u32,
+    until: Option<Instant>,
+}
+
+#[derive(Default)]
+struct Queue {
+    next_id: u64,
+    demands: BTreeMap<u64, Waiting>,
+    running: BTreeMap<u64, Running>,
+    pauses: HashMap<MediaKey, Pause>,
+    offline: bool,
+    closed: bool,
+}
+
+/// What the pump decided under the lock and does after it.
+#[derive(Default)]
+struct Decided {
+    ended: Vec<(Done, Result<FetchSummary, FetchError>)>,
+    started: Vec<(u64, Chunk)>,
+}
+
+/// Brings bytes into the store. Shared by `Arc`.
+pub(crate) struct Fetcher {
+    handle: Handle,
+    http: Http,
+    limits: Arc<Limits>,
+    accounts: Arc<Accounts>,
+    resolver: Option<Arc<dyn UrlResolver>>,
+    routes: Mutex<HashMap<MediaKey, Arc<Route>>>,
+    queue: Mutex<Queue>,
+    policy: Mutex<ChunkPolicy>,
+    samples: Mutex<Option<mpsc::Sender<FetchDone>>>,
+    active: watch::Sender<usize>,
+}
+
+impl std::fmt::Debug for Fetcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let queue = self.queue();
+        f.debug_struct("Fetcher")
+            .field("demands", &queue.demands.len())
+            .field("running", &queue.running.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Fetcher {
+    pub(crate) fn new(
+        handle: Handle,
+        http: Http,
+        limits: Arc<Limits>,
+        accounts: Arc<Accounts>,
+        resolver: Option<Arc<dyn UrlResolver>>,
+    ) -> Self {
+        let policy = ChunkPolicy::new(&limits);
+        Fetcher {
+            handle,
+            http,
+            limits,
+            accounts,
+            resolver,
+            routes: Mutex::default(),
+            queue: Mutex::default(),
+            policy: Mutex::new(policy),
+            samples: Mutex::default(),
+            active: watch::Sender::new(0),
+        }
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    pub(crate) fn http(&self) -> &Http {
+        &self.http
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(crate) fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    pub(crate) fn resolver(&self) -> Option<&dyn UrlResolver> {
+        self.resolver.as_deref()
+    }
+
+    /// The way to `key`, created unknown when there is none.
+    pub(crate) fn route(&self, key: &MediaKey) -> Arc<Route> {
+        self.routes.lock().unwrap_or_else(PoisonError::into_inner).entry(key.clone()).or_default().clone()
+    }
+
+    /// Sends a sample of every finished request from now on; a full channel loses samples, never time.
+    pub(crate) fn sample_into(&self, sender: mpsc::Sender<FetchDone>) {
+        *self.samples.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
+    }
+
+    /// Takes a demand in; its number.
+    pub(crate) fn demand(self: &Arc<Self>, demand: Demand) -> u64 {
+        let (held, size) = {
+            let state = demand.entry.lock();
+            (state.held(), state.validators().size)
+        };
+        let cached = clamped(&demand.wants, size).flat_map(|want| held.within(want)).map(|span| span.len()).sum();
+        let id = {
+            let mut queue = self.queue();
+            queue.next_id += 1;
+            let id = queue.next_id;
+            queue.demands.insert(id, Waiting { demand, since: Instant::now(), cached, network: 0 });
+            id
+        };
+        self.pump();
+        id
+    }
+
+    /// Raises or lowers a demand.
+    pub(crate) fn promote(self: &Arc<Self>, id: u64, priority: Priority) {
+        if let Some(waiting) = self.queue().demands.get_mut(&id) {
+            waiting.demand.priority = priority;
+        }
+        self.pump();
+    }
+
+    /// Changes what a demand wants; `false` when it has ended.
+    pub(crate) fn set_wants(self: &Arc<Self>, id: u64, wants: Span) -> bool {
+        let found = match self.queue().demands.get_mut(&id) {
+            Some(waiting) => {
+                waiting.demand.wants = vec![wants];
+                true
+            }
+            None => false,
+        };
+        self.pump();
+        found
+    }
+
+    /// Ends a demand. A chunk that runs for it is received and kept.
+    pub(crate) fn cancel(self: &Arc<Self>, id: u64) {
+        let ended = self.queue().demands.remove(&id);
+        if let Some(waiting) = ended {
+            (waiting.demand.done)(Err(FetchError::Cancelled));
+        }
+        self.pump();
+    }
+
+    /// Lets requests leave or not. Going offline fails what waits; running chunks are received.
+    pub(crate) fn set_offline(self: &Arc<Self>, offline: bool) {
+        {
+            let mut queue = self.queue();
+            queue.offline = offline;
+            if !offline {
+                queue.pauses.clear();
+            }
+        }
+        self.pump();
+    }
+
+    pub(crate) fn is_offline(&self) -> bool {
+        self.queue().offline
+    }
+
+    /// Fails everything that waits, lets running chunks finish until `deadline`, then ends them.
+    pub(crate) async fn close(self: &Arc<Self>, deadline: Duration) {
+        self.queue().closed = true;
+        self.pump();
+        let mut active = self.active.subscribe();
+        if tokio::time::timeout(deadline, active.wait_for(|running| *running == 0)).await.is_err() {
+            let running: Vec<AbortHandle> =
+                self.queue().running.values().filter_map(|running| running.abort.clone()).collect();
+            running.iter().for_each(AbortHandle::abort);
+        }
+    }
+
+    /// Starts what may start and ends what has all it wants.
+    pub(crate) fn pump(self: &Arc<Self>) {
+        let mut decided = Decided::default();
+        {
+            let mut queue = self.queue();
+            let mut order: Vec<(std::cmp::Reverse<Priority>, u64)> =
+                queue.demands.iter().map(|(id, w)| (std::cmp::Reverse(w.demand.priority), *id)).collect();
+            order.sort_unstable();
+            for (_, id) in order {
+                self.advance(&mut queue, id, &mut decided);
+            }
+            self.active.send_replace(queue.running.len());
+        }
+        for (number, chunk) in decided.started {
+            let report = Report { fetcher: self.clone(), number, end: None };
+            let task = self.handle.spawn(report.of(chunk));
+            if let Some(running) = self.queue().running.get_mut(&number) {
+                running.abort = Some(task.abort_handle());
+            }
+        }
+        for (done, outcome) in decided.ended {
+            done(outcome);
+        }
+    }
+
+    /// Ends demand `id` if it has all it wants or cannot have it; starts its next chunk if it may.
+    fn advance(&self, queue: &mut Queue, id: u64, decided: &mut Decided) {
+        let Some(waiting) = queue.demands.get(&id) else { return };
+        let demand = &waiting.demand;
+        let (holes, full) = {
+            let state = demand.entry.lock();
+            let size = state.validators().size;
+            let holes: Vec<Span> = clamped(&demand.wants, size).flat_map(|want| state.holes(want)).collect();
+            (holes, demand.entry.is_full(&state))
+        };
+        let failure = if holes.is_empty() {
+            None
+        } else if queue.closed {
+            Some(FetchError::Closed)
+        } else if queue.offline {
+            Some(FetchError::Offline)
+        } else if full && !demand.reader {
+            Some(FetchError::NoSpace)
+        } else {
+            self.start(queue, id, &holes, decided);
+            return;
+        };
+        let in_flight = queue.running.values().any(|running| running.demand == id);
+        if failure.is_none() && in_flight {
+            // Its last chunk still counts what it received; the summary waits for that.
+            return;
+        }
+        if let Some(waiting) = queue.demands.remove(&id) {
+            let summary = FetchSummary {
+                network_bytes: waiting.network,
+                cached_bytes: waiting.cached,
+                elapsed: waiting.since.elapsed(),
+            };
+            decided.ended.push((waiting.demand.done, failure.map_or(Ok(summary), Err)));
+        }
+    }
+
+    fn start(&self, queue: &mut Queue, id: u64, holes: &[Span], decided: &mut Decided) {
+        let Some(waiting) = queue.demands.get(&id) else { return };
+        let demand = &waiting.demand;
+        let key = &demand.entry.key;
+        let playback = demand.priority == Priority::Playback;
+        let others = queue.running.values().filter(|running| !running.playback).count();
+        let room = queue.running.len() < self.limits.max_in_flight
+            && (playback || others + 1 < self.limits.max_in_flight.max(2));
+        let busy = queue.running.values().any(|running| running.demand == id);
+        let paused =
+            queue.pauses.get(key).and_then(|pause| pause.until).is_some_and(|until| until > Instant::now());
+        if !room || busy || paused {
+            return;
+        }
+        let taken = SpanSet::from_spans(queue.running.values().filter(|r| r.key == *key).map(|r| r.span));
+        let Some(free) = holes.iter().flat_map(|hole| taken.holes(*hole)).next() else { return };
+        let span = self.policy.lock().unwrap_or_else(PoisonError::into_inner).first_chunk(free);
+        let chunk = Chunk {
+            http: self.http.clone(),
+            limits: self.limits.clone(),
+            accounts: self.accounts.clone(),
+            resolver: self.resolver.clone(),
+            route: self.route(key),
+            entry: demand.entry.clone(),
+            span,
+            purpose: demand.purpose,
+        };
+        let running = Running { demand: id, key: key.clone(), span, playback, abort: None };
+        queue.next_id += 1;
+        let number = queue.next_id;
+        queue.running.insert(number, running);
+        decided.started.push((number, chunk));
+    }
+
+    fn chunk_ended(self: &Arc<Self>, number: u64, end: ChunkEnd) {
+        let mut decided = Decided::default();
+        {
+            let mut policy = self.policy.lock().unwrap_or_else(PoisonError::into_inner);
+            policy.sample(end.received, end.elapsed);
+        }
+        if let Some(sample) = &end.sample
+            && let Some(sender) = self.samples.lock().unwrap_or_else(PoisonError::into_inner).as_ref()
+        {
+            let _ = sender.try_send(sample.clone());
+        }
+        {
+            let mut queue = self.queue();
+            let Some(running) = queue.running.remove(&number) else { return };
+            if let Some(waiting) = queue.demands.get_mut(&running.demand) {
+                waiting.network += end.received;
+            }
+            let failure = match end.result {
+                Ok(()) if end.stored > 0 || end.received == 0 => {
+                    queue.pauses.remove(&running.key);
+                    None
+                }
+                // An answer without anything new would be asked for again and again.
+                Ok(()) => self.pause(&mut queue, &running.key, FetchError::Unstable, None),
+                Err(error) if error.transient() => {
+                    if end.stored > 0 {
+                        queue.pauses.remove(&running.key);
+                    }
+                    self.pause(&mut queue, &running.key, error, end.retry_after)
+                }
+                Err(error) => Some(error),
+            };
+            if let Some(error) = failure {
+                queue.pauses.remove(&running.key);
+                let failed: Vec<u64> = queue
+                    .demands
+                    .iter()
+                    .filter(|(_, w)| w.demand.entry.key == running.key && touches(&w.demand.wants, running.span))
+                    .map(|(id, _)| *id)
+                    .collect();
+                for id in failed {
+                    if let Some(waiting) = queue.demands.remove(&id) {
+                        decided.ended.push((waiting.demand.done, Err(error.clone())));
+                    }
+                }
+            }
+        }
+        for (done, outcome) in decided.ended {
+            done(outcome);
+        }
+        self.pump();
+    }
+
+    /// Lets a key rest after a failure; gives the failure back when it had its tries.
+    fn pause(
+        self: &Arc<Self>,
+        queue: &mut Queue,
+        key: &MediaKey,
+        error: FetchError,
+        retry_after: Option<Duration>,
+    ) -> Option<FetchError> {
+        let pause = queue.pauses.entry(key.clone()).or_default();
+        pause.attempts += 1;
+        if pause.attempts >= self.limits.attempts {
+            return Some(error);
+        }
+        let wait = backoff(&self.limits, pause.attempts, retry_after);
+        pause.until = Some(Instant::now() + wait);
+        let fetcher = Arc::downgrade(self);
+        self.handle.spawn(async move {
+            tokio::time::sleep(wait).await;
+            if let Some(fetcher) = fetcher.upgrade() {
+                fetcher.pump();
+            }
+        });
+        None
+    }
+}
+
+/// Reports a chunk's end whatever ended it: completion, abort or a panic.
+struct Report {
+    fetcher: Arc<Fetcher>,
+    number: u64,
+    end: Option<ChunkEnd>,
+}
+
+impl Report {
+    async fn of(mut self, chunk: Chunk) {
+        self.end = Some(chunk.run().await);
+    }
+}
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        let end = self.end.take().unwrap_or_else(|| ChunkEnd::failed(FetchError::Closed));
+        self.fetcher.chunk_ended(self.number, end);
+    }
+}
+
+fn clamped(wants: &[Span], size: Option<u64>) -> impl Iterator<Item = Span> {
+    let size = size.unwrap_or(u64::MAX);
+    wants.iter().map(move |want| Span::new(want.start.min(size), want.end.min(size)))
+}
+
+fn touches(wants: &[Span], span: Span) -> bool {
+    wants.iter().any(|want| want.start < span.end && span.start < want.end)
+}

@@ -1,0 +1,172 @@
+//! HLS on demand: a playlist that cuts one fragmented MP4 into byte ranges.
+//!
+//! That form is one file with a table of contents, so everything that works for a fragmented MP4 works for it: spans,
+//! read-ahead, eviction and the player. Playlists over many files or with encryption are refused by name.
+
+use m3u8_rs::{ByteRange, KeyMethod, MediaPlaylist, Playlist};
+use unspool_engine::Span;
+
+use super::mp4::describe_init;
+use super::{ProbeError, malformed};
+use crate::info::{Layout, MediaInfo};
+
+/// Largest playlist: an hour in two-second segments is 200 KiB.
+pub(crate) const PLAYLIST_BYTES: u64 = 256 * 1024;
+/// Largest initialisation range.
+const INIT: u64 = 8 * 1024 * 1024;
+/// Longest segment in seconds that is believed.
+const SEGMENT_SECONDS: f32 = 86_400.0;
+
+/// What a playlist says.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Parsed {
+    /// A list of renditions; the reference of the one to use.
+    Variant(String),
+    /// One file cut into ranges.
+    File(Cuts),
+}
+
+/// A media playlist over one file.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Cuts {
+    /// Reference of the file.
+    pub reference: String,
+    /// The initialisation range.
+    pub init: Span,
+    /// Length of the file as far as the playlist knows it.
+    pub size: u64,
+    pub duration_ms: u64,
+    pub index: Vec<(u64, u64)>,
+}
+
+/// Reads a playlist. Of several renditions the one with the lowest bit rate is named.
+pub(crate) fn parse(bytes: &[u8]) -> Result<Parsed, ProbeError> {
+    if bytes.len() as u64 > PLAYLIST_BYTES {
+        return Err(ProbeError::TooLarge { what: "playlist" });
+    }
+    match m3u8_rs::parse_playlist_res(bytes) {
+        Ok(Playlist::MasterPlaylist(list)) => {
+            let playable = list.variants.iter().filter(|v| !v.is_i_frame && !v.uri.is_empty());
+            let lowest = playable.min_by_key(|v| v.bandwidth).ok_or(malformed("a playlist without renditions"))?;
+            if lowest.audio.as_ref().is_some_and(|group| {
+                list.alternatives.iter().any(|other| other.group_id == *group && other.uri.is_some())
+            }) {
+                return Err(ProbeError::Unsupported { what: "audio in a playlist of its own" });
+            }
+            Ok(Parsed::Variant(lowest.uri.clone()))
+        }
+        Ok(Playlist::MediaPlaylist(list)) => cuts(&list).map(Parsed::File),
+        Err(_) => Err(malformed("not a playlist")),
+    }
+}
+
+fn cuts(list: &MediaPlaylist) -> Result<Cuts, ProbeError> {
+    let first = list.segments.first().ok_or(malformed("a playlist without segments"))?;
+    if list.segments.iter().any(|s| s.key.as_ref().is_some_and(|key| key.method != KeyMethod::None)) {
+        return Err(ProbeError::Unsupported { what: "an encrypted playlist" });
+    }
+    if !list.end_list {
+        return Err(ProbeError::Unsupported { what: "a live playlist" });
+    }
+    let map = first.map.as_ref().ok_or(ProbeError::Unsupported { what: "segments that are not fragmented MP4" })?;
+    let one_file = list.segments.iter().all(|segment| {
+        segment.uri == map.uri
+            && segment.byte_range.is_some()
+            && segment.map.as_ref().is_none_or(|other| other.uri == map.uri && other.byte_range == map.byte_range)
+    });
+    let Some(range) = map.byte_range.as_ref().filter(|_| one_file) else {
+        return Err(ProbeError::Unsupported { what: "a playlist over several files" });
+    };
+    let init = span(range, 0)?;
+    if init.len() > INIT {
+        return Err(ProbeError::TooLarge { what: "initialisation range" });
+    }
+    let mut at = init.end;
+    let mut seconds = 0.0f64;
+    let mut size = init.end;
+    let mut index: Vec<(u64, u64)> = Vec::with_capacity(list.segments.len() + 1);
+    for segment in &list.segments {
+        let Some(range) = &segment.byte_range else { continue };
+        let part = span(range, at)?;
+        if part.start < at {
+            return Err(ProbeError::Unsupported { what: "segments out of order" });
+        }
+        if !(0.0..=SEGMENT_SECONDS).contains(&segment.duration) {
+            return Err(malformed("a segment of impossible length"));
+        }
+        push(&mut index, (seconds * 1000.0) as u64, part.start);
+        seconds += f64::from(segment.duration);
+        at = part.end;
+        size = size.max(part.end);
+    }
+    let duration_ms = (seconds * 1000.0).round() as u64;
+    push(&mut index, duration_ms, size);
+    Ok(Cuts { reference: map.uri.clone(), init, size, duration_ms, index })
+}
+
+fn push(index: &mut Vec<(u64, u64)>, ms: u64, at: u64) {
+    match index.last_mut() {
+        Some(last) if last.0 >= ms => last.1 = last.1.max(at),
+        _ => index.push((ms, at)),
+    }
+}
+
+fn span(range: &ByteRange, follows: u64) -> Result<Span, ProbeError> {
+    let start = range.offset.unwrap_or(follows);
+    let end = start.checked_add(range.length).filter(|_| range.length > 0);
+    Ok(Span::new(start, end.ok_or(malformed("an impossible byte range"))?))
+}
+
+impl Cuts {
+    /// The probe's answer, given the bytes of the initialisation range.
+    pub(crate) fn describe(&self, init: &[u8]) -> Result<MediaInfo, ProbeError> {
+        let movie = describe_init(init)?;
+        Ok(MediaInfo {
+            size: self.size,
+            layout: Layout::Fragmented,
+            duration_ms: self.duration_ms,
+            headers: vec![Span::new(0, self.init.end)],
+            index: self.index.clone(),
+            ..movie
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:2\n#EXT-X-PLAYLIST-TYPE:VOD\n\
+        #EXT-X-MAP:URI=\"a.mp4\",BYTERANGE=\"800@0\"\n\
+        #EXTINF:2.0,\n#EXT-X-BYTERANGE:1000@800\na.mp4\n\
+        #EXTINF:1.5,\n#EXT-X-BYTERANGE:500\na.mp4\n#EXT-X-ENDLIST\n";
+
+    #[test]
+    fn one_file_cut_into_ranges() {
+        let Ok(Parsed::File(cuts)) = parse(FILE.as_bytes()) else { panic!("{:?}", parse(FILE.as_bytes())) };
+        assert_eq!(cuts.reference, "a.mp4");
+        assert_eq!(cuts.init, Span::new(0, 800));
+        assert_eq!((cuts.size, cuts.duration_ms), (2300, 3500));
+        assert_eq!(cuts.index, vec![(0, 800), (2000, 1800), (3500, 2300)]);
+    }
+
+    #[test]
+    fn the_lowest_rendition_is_named() {
+        let list = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=900000\nhigh.m3u8\n\
+            #EXT-X-STREAM-INF:BANDWIDTH=300000\nlow.m3u8\n";
+        assert_eq!(parse(list.as_bytes()), Ok(Parsed::Variant("low.m3u8".to_owned())));
+    }
+
+    #[test]
+    fn what_is_not_one_file_is_refused_by_name() {
+        let many = FILE.replace("#EXT-X-BYTERANGE:500\na.mp4", "#EXT-X-BYTERANGE:500@0\nb.mp4");
+        let locked =
+            FILE.replace("#EXTINF:2.0,", "#EXT-X-KEY:METHOD=AES-128,URI=\"https://k.example/k\"\n#EXTINF:2.0,");
+        let live = FILE.replace("#EXT-X-ENDLIST\n", "");
+        for text in [many, locked, live] {
+            assert!(matches!(parse(text.as_bytes()), Err(ProbeError::Unsupported { .. })), "{text}");
+        }
+        assert!(matches!(parse(b"hello"), Err(ProbeError::Malformed { .. })));
+        assert!(matches!(parse(&vec![b'#'; 300_000]), Err(ProbeError::TooLarge { .. })));
+    }
+}

@@ -1,0 +1,59 @@
+//! The probe: what a rendition is, from as few of its bytes as possible.
+//!
+//! The parsers are sans-IO: [`mp4::Probe`] looks at the bytes that are there and answers either what it needs next or
+//! what the file is. Everything in a file is hostile until checked: sizes, counts and depths are bounded, arithmetic
+//! saturates, and a reader that runs off the end of a box is an error with a name. The library that the tests compare
+//! with indexes tables without checks and panics on damaged files, which is why the headers are read here.
+
+mod boxes;
+mod codec;
+pub(crate) mod hls;
+mod index;
+pub(crate) mod mp4;
+
+use crate::fetch::FetchError;
+
+/// Why a rendition cannot be understood.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProbeError {
+    /// The bytes could not be fetched.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// The file breaks its own format; another rendition may be fine.
+    #[error("malformed file: {what}")]
+    Malformed {
+        /// Which rule is broken.
+        what: &'static str,
+    },
+    /// The file is larger than a short clip's headers may be.
+    #[error("over a limit: {what}")]
+    TooLarge {
+        /// Which limit.
+        what: &'static str,
+    },
+    /// A format that this core does not play.
+    #[error("unsupported: {what}")]
+    Unsupported {
+        /// Which feature.
+        what: &'static str,
+    },
+    /// The cache could not be read.
+    #[error("the cache could not be read")]
+    Store,
+}
+
+impl ProbeError {
+    /// Whether the same probe may succeed later.
+    #[must_use]
+    pub fn retryable(&self) -> bool {
+        match self {
+            ProbeError::Fetch(error) => error.retryable(),
+            ProbeError::Store => true,
+            _ => false,
+        }
+    }
+}
+
+pub(crate) const fn malformed(what: &'static str) -> ProbeError {
+    ProbeError::Malformed { what }
+}

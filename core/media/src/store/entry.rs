@@ -1,0 +1,512 @@
+//! One rendition in the store: its data file, which bytes of it are there, and the readers that wait for more.
+//!
+//! Reads and writes happen under the entry's lock. That makes "these bytes are here" and "copy these bytes" one step,
+//! which eviction and version changes rely on; the price is a copy out of the page cache, tens of microseconds.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use unspool_engine::{MediaKey, Span};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
+
+use super::Shared;
+use super::error::StoreError;
+use super::index::Row;
+use super::spans::SpanSet;
+
+/// Bytes under one checksum. 64 KiB: what a demuxer reads in one go, and 0.01 % of overhead for an 8-byte hash.
+pub(crate) const BLOCK: u64 = 64 * 1024;
+
+/// Bytes kept in memory per entry while the disk is full: enough for the read-ahead of one player (512 KiB by
+/// default) four times over.
+const VOLATILE_BYTES: usize = 2 * 1024 * 1024;
+
+/// Last-use times are rounded to this, so that reading alone does not keep the index writer busy.
+const USE_GRAIN_MS: i64 = 10_000;
+
+/// What tells two versions of a file apart.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Validators {
+    pub size: Option<u64>,
+    pub etag: Option<String>,
+    pub last_modified: Option<String>,
+}
+
+/// One rendition's bytes.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) key: MediaKey,
+    shared: Arc<Shared>,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+/// What the lock of an entry protects.
+#[derive(Debug)]
+pub(crate) struct State {
+    generation: u64,
+    validators: Validators,
+    pinned: bool,
+    last_used_ms: i64,
+    spans: SpanSet,
+    blocks: BTreeMap<u64, u64>,
+    changed_blocks: BTreeSet<u64>,
+    drop_blocks: bool,
+    verified: BTreeSet<u64>,
+    file: Option<Arc<File>>,
+    checked: bool,
+    last_io: Instant,
+    unlink: Vec<PathBuf>,
+    unsynced: bool,
+    dirty: bool,
+    volatile: VecDeque<(u64, Bytes)>,
+    full_since: Option<u64>,
+}
+
+/// What the index writer takes out of an entry.
+pub(super) struct Snapshot {
+    pub row: Row,
+    pub sync: Option<Arc<File>>,
+    pub unlink: Vec<PathBuf>,
+}
+
+impl Entry {
+    pub(super) fn new(key: MediaKey, shared: Arc<Shared>, row: Row) -> Self {
+        let state = State {
+            generation: row.generation,
+            validators: Validators { size: row.size, etag: row.etag, last_modified: row.last_modified },
+            pinned: row.pinned,
+            last_used_ms: row.last_used_ms,
+            spans: SpanSet::from_spans(row.spans),
+            blocks: row.blocks.into_iter().collect(),
+            changed_blocks: BTreeSet::new(),
+            drop_blocks: false,
+            verified: BTreeSet::new(),
+            file: None,
+            checked: false,
+            last_io: Instant::now(),
+            unlink: Vec::new(),
+            unsynced: false,
+            dirty: false,
+            volatile: VecDeque::new(),
+            full_since: None,
+        };
+        Entry { key, shared, state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for any change of the entry, at most `wait`.
+    pub(crate) fn wait<'a>(&self, guard: MutexGuard<'a, State>, wait: std::time::Duration) -> MutexGuard<'a, State> {
+        self.changed.wait_timeout(guard, wait).unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Wakes everyone who waits for the entry. Taking the lock first closes the gap between a check and its wait.
+    pub(crate) fn notify(&self) {
+        drop(self.lock());
+        self.changed.notify_all();
+    }
+
+    /// Whether the last write found no space and none was freed since.
+    pub(crate) fn is_full(&self, state: &State) -> bool {
+        state.full_since == Some(self.shared.space_epoch.load(Ordering::Relaxed))
+    }
+
+    /// Records a use, for eviction by age.
+    pub(crate) fn touch(&self) {
+        let now = now_ms();
+        let mut state = self.lock();
+        if now - state.last_used_ms >= USE_GRAIN_MS {
+            state.last_used_ms = now;
+            self.mark(&mut state);
+        }
+    }
+
+    pub(crate) fn set_pinned(&self, pinned: bool) {
+        let mut state = self.lock();
+        if state.pinned != pinned {
+            state.pinned = pinned;
+            self.mark(&mut state);
+        }
+    }
+
+    fn mark(&self, state: &mut State) {
+        state.dirty = true;
+        self.shared.wake_writer();
+    }
+
+    /// Takes in what a server says about the file; `true` when it is another version and the old bytes were dropped.
+    pub(crate) fn observe(&self, seen: &Validators) -> bool {
+        let mut state = self.lock();
+        let known = &state.validators;
+        let differs = |a: &Option<String>, b: &Option<String>| matches!((a, b), (Some(a), Some(b)) if a != b);
+        let same_tag = known.etag.is_some() && known.etag == seen.etag;
+        let changed = matches!((known.size, seen.size), (Some(a), Some(b)) if a != b)
+            || differs(&known.etag, &seen.etag)
+            || (!same_tag && differs(&known.last_modified, &seen.last_modified));
+        if changed {
+            let had_bytes = !state.spans.is_empty() || !state.volatile.is_empty();
+            let old = self.path(state.generation);
+            state.generation += 1;
+            state.unlink.push(old);
+            state.validators = seen.clone();
+            state.spans.clear();
+            state.blocks.clear();
+            state.changed_blocks.clear();
+            state.drop_blocks = true;
+            state.verified.clear();
+            state.volatile.clear();
+            state.file = None;
+            state.unsynced = false;
+            self.mark(&mut state);
+            drop(state);
+            self.changed.notify_all();
+            return had_bytes;
+        }
+        let merged = Validators {
+            size: seen.size.or(known.size),
+            etag: seen.etag.clone().or_else(|| known.etag.clone()),
+            last_modified: seen.last_modified.clone().or_else(|| known.last_modified.clone()),
+        };
+        if merged != state.validators {
+            state.validators = merged;
+            self.mark(&mut state);
+        }
+        false
+    }
+
+    /// Files `bytes` at `offset` and wakes readers; says how many of them were new.
+    ///
+    /// `generation` is the version the bytes belong to; bytes of a dropped version are refused with `Ok(0)`.
+    pub(crate) fn write(&self, generation: u64, offset: u64, bytes: &Bytes) -> Result<u64, StoreError> {
+        let mut state = self.lock();
+        let end = offset.saturating_add(bytes.len() as u64).min(state.validators.size.unwrap_or(u64::MAX));
+        if state.generation != generation || end <= offset {
+            return Ok(0);
+        }
+        let mut new = 0;
+        for hole in state.holes(Span::new(offset, end)) {
+            let part = bytes.slice(index_of(hole.start - offset)..index_of(hole.end - offset));
+            self.write_hole(&mut state, hole, part)?;
+            new += hole.len();
+        }
+        drop(state);
+        self.changed.notify_all();
+        Ok(new)
+    }
+
+    fn write_hole(&self, state: &mut State, hole: Span, part: Bytes) -> Result<(), StoreError> {
+        let space = self.shared.space_epoch.load(Ordering::Relaxed);
+        if state.full_since != Some(space) {
+            state.full_since = None;
+            let written = self.file(state, true).and_then(|file| match file {
+                Some(file) => Ok(self.shared.faults.write(|| file.write_all_at(&part, hole.start))?),
+                None => Err(StoreError::Io(io::ErrorKind::NotFound.into())),
+            });
+            match written {
+                Ok(()) => {
+                    state.spans.insert(hole);
+                    state.unsynced = true;
+                    self.hash_blocks(state, hole);
+                    self.mark(state);
+                    return Ok(());
+                }
+                Err(StoreError::Full) => {
+                    tracing::warn!(target: "unspool::media", "no space left: reading through without caching");
+                    self.shared.disk_full.fetch_add(1, Ordering::Relaxed);
+                    state.full_since = Some(space);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        state.volatile.push_back((hole.start, part));
+        while state.volatile.iter().map(|(_, b)| b.len()).sum::<usize>() > VOLATILE_BYTES {
+            state.volatile.pop_front();
+        }
+        Ok(())
+    }
+
+    /// Checksums every block that `span` completed.
+    fn hash_blocks(&self, state: &mut State, span: Span) {
+        for number in span.start / BLOCK..=(span.end - 1) / BLOCK {
+            let block = state.block_span(number);
+            if block.is_empty() || !state.spans.covers(block) {
+                continue;
+            }
+            if let Ok(bytes) = self.read_block(state, block) {
+                state.blocks.insert(number, xxh3_64(&bytes));
+                state.changed_blocks.insert(number);
+                state.verified.insert(number);
+            }
+        }
+    }
+
+    fn read_block(&self, state: &mut State, block: Span) -> Result<Vec<u8>, StoreError> {
+        let mut bytes = vec![0; index_of(block.len())];
+        match self.file(state, false)? {
+            Some(file) => file.read_exact_at(&mut bytes, block.start)?,
+            None => return Err(StoreError::Io(io::ErrorKind::NotFound.into())),
+        }
+        Ok(bytes)
+    }
+
+    /// Copies held bytes from `offset`; 0 when the first of them is not held.
+    pub(crate) fn read(&self, state: &mut State, offset: u64, buf: &mut [u8]) -> usize {
+        loop {
+            let run = state.spans.run_from(offset);
+            if run == 0 {
+                return state.read_volatile(offset, buf);
+            }
+            let mut want = buf.len().min(usize::try_from(run).unwrap_or(usize::MAX));
+            if want == 0 {
+                return 0;
+            }
+            if let Some(bad) = self.first_bad_block(state, Span::new(offset, offset + want as u64)) {
+                if bad.start <= offset {
+                    continue;
+                }
+                want = index_of(bad.start - offset);
+            }
+            let read = match self.file(state, false) {
+                Ok(Some(file)) => file.read_exact_at(&mut buf[..want], offset).is_ok(),
+                _ => false,
+            };
+            if read {
+                return want;
+            }
+            // The file is shorter than its index says, or its medium fails: these bytes are gone.
+            self.lose(state, Span::new(offset, offset + want as u64));
+        }
+    }
+
+    /// Verifies the blocks of `span` that nobody verified yet; the first bad one has become a hole.
+    fn first_bad_block(&self, state: &mut State, span: Span) -> Option<Span> {
+        for number in span.start / BLOCK..=(span.end - 1) / BLOCK {
+            let Some(&hash) = state.blocks.get(&number) else { continue };
+            let block = state.block_span(number);
+            if state.verified.contains(&number) || !state.spans.covers(block) {
+                continue;
+            }
+            if self.read_block(state, block).is_ok_and(|bytes| xxh3_64(&bytes) == hash) {
+                state.verified.insert(number);
+                continue;
+            }
+            self.lose(state, block);
+            return Some(block);
+        }
+        None
+    }
+
+    fn lose(&self, state: &mut State, span: Span) {
+        tracing::warn!(target: "unspool::media", bytes = span.len(), "cached bytes are damaged; fetching them again");
+        self.shared.damaged_blocks.fetch_add(1, Ordering::Relaxed);
+        state.spans.remove(span);
+        state.forget_blocks(span);
+        self.mark(state);
+    }
+
+    /// The data file, opened at first use and checked against what the index says of it.
+    fn file(&self, state: &mut State, create: bool) -> Result<Option<Arc<File>>, StoreError> {
+        state.last_io = Instant::now();
+        if let Some(file) = &state.file {
+            return Ok(Some(file.clone()));
+        }
+        let path = self.path(state.generation);
+        let fresh = state.spans.is_empty();
+        if fresh && !create {
+            return Ok(None);
+        }
+        if let Some(folder) = path.parent().filter(|_| create) {
+            fs::create_dir_all(folder)?;
+        }
+        let opened = File::options().read(true).write(true).create(create).truncate(create && fresh).open(&path);
+        let file = match opened {
+            Ok(file) => Arc::new(file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        if !state.checked && !fresh {
+            let len = file.metadata()?.len();
+            let past = Span::new(len, u64::MAX);
+            if !state.spans.within(past).is_empty() {
+                self.lose(state, past);
+            }
+        }
+        state.checked = true;
+        state.file = Some(file.clone());
+        Ok(Some(file))
+    }
+
+    pub(super) fn path(&self, generation: u64) -> PathBuf {
+        let name = format!("{:032x}", xxh3_128(self.key.as_str().as_bytes()));
+        self.shared.data_dir.join(Path::new(&name[..2])).join(format!("{name}.{generation}"))
+    }
+
+    /// What is to be written to the index since the last call.
+    pub(super) fn take_dirty(&self) -> Option<Snapshot> {
+        let mut state = self.lock();
+        if !state.dirty {
+            return None;
+        }
+        state.dirty = false;
+        let sync = if std::mem::take(&mut state.unsynced) { state.file.clone() } else { None };
+        let row = self.row(&mut state);
+        let unlink = std::mem::take(&mut state.unlink);
+        Some(Snapshot { row, sync, unlink })
+    }
+
+    pub(super) fn row(&self, state: &mut State) -> Row {
+        let changed = std::mem::take(&mut state.changed_blocks);
+        Row {
+            key: self.key.as_str().to_owned(),
+            generation: state.generation,
+            size: state.validators.size,
+            etag: state.validators.etag.clone(),
+            last_modified: state.validators.last_modified.clone(),
+            pinned: state.pinned,
+            last_used_ms: state.last_used_ms,
+            spans: state.spans.as_slice().to_vec(),
+            blocks: changed.into_iter().filter_map(|n| Some((n, *state.blocks.get(&n)?))).collect(),
+            drop_blocks: std::mem::take(&mut state.drop_blocks),
+        }
+    }
+
+    /// Puts back what could not be written.
+    pub(super) fn restore_dirty(&self, unlink: Vec<PathBuf>) {
+        let mut state = self.lock();
+        state.dirty = true;
+        state.unsynced = true;
+        state.drop_blocks = true;
+        state.changed_blocks = state.blocks.keys().copied().collect();
+        state.unlink.extend(unlink);
+    }
+
+    /// Closes the file when nobody used it for `idle`.
+    pub(super) fn close_idle(&self, idle: std::time::Duration) {
+        let mut state = self.lock();
+        if !state.unsynced && state.last_io.elapsed() > idle {
+            state.file = None;
+        }
+    }
+}
+
+impl State {
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    pub(crate) fn validators(&self) -> &Validators {
+        &self.validators
+    }
+
+    pub(crate) fn pinned(&self) -> bool {
+        self.pinned
+    }
+
+    pub(crate) fn last_used_ms(&self) -> i64 {
+        self.last_used_ms
+    }
+
+    /// Bytes on the disk.
+    pub(crate) fn stored(&self) -> &SpanSet {
+        &self.spans
+    }
+
+    /// Bytes that can be read, on the disk or in memory.
+    pub(crate) fn held(&self) -> SpanSet {
+        let mut held = self.spans.clone();
+        for (start, bytes) in &self.volatile {
+            held.insert(Span::new(*start, start + bytes.len() as u64));
+        }
+        held
+    }
+
+    /// The parts of `span` that cannot be read.
+    pub(crate) fn holes(&self, span: Span) -> Vec<Span> {
+        if self.volatile.is_empty() { self.spans.holes(span) } else { self.held().holes(span) }
+    }
+
+    /// Bytes that can be read from `offset` without a gap.
+    pub(crate) fn run_from(&self, offset: u64) -> u64 {
+        if self.volatile.is_empty() { self.spans.run_from(offset) } else { self.held().run_from(offset) }
+    }
+
+    fn read_volatile(&self, offset: u64, buf: &mut [u8]) -> usize {
+        for (start, bytes) in &self.volatile {
+            if let Some(skip) = offset.checked_sub(*start).filter(|skip| *skip < bytes.len() as u64) {
+                let from = &bytes[index_of(skip)..];
+                let count = from.len().min(buf.len());
+                buf[..count].copy_from_slice(&from[..count]);
+                return count;
+            }
+        }
+        0
+    }
+
+    fn block_span(&self, number: u64) -> Span {
+        let end = ((number + 1) * BLOCK).min(self.validators.size.unwrap_or(u64::MAX));
+        Span::new(number * BLOCK, end)
+    }
+
+    fn forget_blocks(&mut self, span: Span) {
+        if span.is_empty() {
+            return;
+        }
+        let (first, last) = (span.start / BLOCK, (span.end - 1) / BLOCK);
+        self.blocks.retain(|n, _| *n < first || *n > last);
+        self.verified.retain(|n| *n < first || *n > last);
+    }
+
+    /// Takes bytes out of the books, for eviction; the parts that were there.
+    pub(super) fn take_out(&mut self, span: Span) -> Vec<Span> {
+        let gone = self.spans.within(span);
+        for part in &gone {
+            self.spans.remove(*part);
+            self.forget_blocks(*part);
+        }
+        self.volatile.retain(|(start, bytes)| *start >= span.end || start + bytes.len() as u64 <= span.start);
+        gone
+    }
+
+    /// Undoes [`take_out`](State::take_out).
+    pub(super) fn put_back(&mut self, gone: &[Span]) {
+        gone.iter().for_each(|part| self.spans.insert(*part));
+    }
+
+    pub(super) fn open_file(&self) -> Option<Arc<File>> {
+        self.file.clone()
+    }
+
+    pub(super) fn close(&mut self) {
+        self.file = None;
+        self.unsynced = false;
+    }
+
+    /// Makes the bytes of the open file durable.
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        if std::mem::take(&mut self.unsynced)
+            && let Some(file) = &self.file
+        {
+            file.sync_data()?;
+        }
+        Ok(())
+    }
+}
+
+/// An offset within a buffer that is already in memory.
+fn index_of(offset: u64) -> usize {
+    usize::try_from(offset).unwrap_or(usize::MAX)
+}
+
+fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
+}
