@@ -227,7 +227,7 @@ impl Core {
         tokio::join!(self.uploader.stop(sending), self.sender.stop(sending));
         let left = within.saturating_sub(began.elapsed()).max(Duration::from_millis(200));
         let rooms = async {
-            let media = self.media.shutdown(left).await;
+            let media = self.media.shutdown(left).await.is_ok();
             let spool = self.spool.close().await.is_ok();
             self.saves.send_replace(None);
             let saver = self.saver.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -269,7 +269,8 @@ impl UrlResolver for Resolver {
         Box::pin(async move {
             match self.0.locate(key).await {
                 Ok(located) => Ok(Location { url: located.url, expires_at_ms: located.expires_at_ms }),
-                Err(e) => Err(ResolveError { reason: e.to_string(), retryable: e.retryable() }),
+                Err(e) if e.retryable() => Err(ResolveError::Unavailable),
+                Err(_) => Err(ResolveError::Gone),
             }
         })
     }
@@ -296,6 +297,15 @@ fn outbox_error(error: &OutboxError) -> Error {
         OutboxError::Identifier => Error::Config { reason: error.to_string() },
         OutboxError::Full => Error::Storage { reason: error.to_string() },
         OutboxError::Store(e) => spool_error(e),
+    }
+}
+
+fn media_error(error: &MediaError) -> Error {
+    match error {
+        MediaError::Store(unspool_media::StoreError::InUse) => Error::InUse,
+        MediaError::Store(e) => Error::Storage { reason: e.to_string() },
+        MediaError::Closed => Error::ShutDown,
+        MediaError::Client(_) | MediaError::NotProbed => Error::Internal { reason: error.to_string() },
     }
 }
 

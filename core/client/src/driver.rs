@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
+use unspool_engine::eviction::Holding;
 use unspool_engine::feed::Step;
 use unspool_engine::impression::Write;
 use unspool_engine::planner::{self, FetchEnd};
@@ -17,7 +18,7 @@ use unspool_engine::stage::StageOutput;
 use unspool_engine::{
     DemandId, Item, MediaInfo, MediaKey, Millis, Page, PageFailure, PlayerId, Time, Urgency, eviction,
 };
-use unspool_media::{FetchTicket, Origin, Priority, Purpose};
+use unspool_media::{FetchError, FetchTicket, Origin, Priority, Purpose};
 use unspool_player::{PlayerEvent, PlayerPool};
 
 use crate::backend::BackendError;
@@ -59,7 +60,6 @@ pub(crate) enum Input {
     Page { request: u64, answer: Result<Page, BackendError> },
     Probed { key: MediaKey, answer: Result<Arc<MediaInfo>, Trouble> },
     Fetched { demand: DemandId, key: MediaKey, end: FetchEnd, reason: String },
-    Transfer { bytes: u64, transfer: Millis },
     PoolReady(Result<PlayerPool, String>),
 }
 
@@ -83,7 +83,7 @@ pub(crate) struct Driver {
     inputs: mpsc::UnboundedSender<Input>,
     pool: Option<PlayerPool>,
     stage_backlog: VecDeque<StageOutput>,
-    tickets: BTreeMap<DemandId, FetchTicket>,
+    tickets: BTreeMap<DemandId, Arc<FetchTicket>>,
     prerolled: BTreeSet<PlayerId>,
     waiting: VecDeque<Waiting>,
     page_trouble: Option<BackendError>,
@@ -138,6 +138,7 @@ impl Driver {
         mut players: mpsc::UnboundedReceiver<PlayerEvent>,
     ) {
         self.start().await;
+        let mut transfers = self.core.media.samples();
         let stopped = loop {
             self.turn_end();
             let sleep = self.sleep();
@@ -148,6 +149,10 @@ impl Driver {
                     None => break None,
                 },
                 Some(event) = players.recv() => self.handle_player(event),
+                Some(done) = transfers.recv() => {
+                    let transfer = Millis(done.elapsed_ms.saturating_sub(done.ttfb_ms));
+                    self.engine.handle_transfer(done.bytes, transfer);
+                }
                 () = tokio::time::sleep(sleep) => {
                     let now = self.clock.now();
                     self.engine.handle_timeout(now);
@@ -173,7 +178,8 @@ impl Driver {
             for item in saved.iter().flat_map(|s| &s.items) {
                 for rendition in &item.asset.renditions {
                     let key = MediaKey::new(&item.asset.id, &rendition.id);
-                    if let Some((info, held)) = core.media.recall(&key) {
+                    if let Some(info) = core.media.info(&key) {
+                        let held = core.media.held(&key);
                         stored.insert(key, info.playable_until(0, &held));
                     }
                 }
@@ -263,14 +269,13 @@ impl Driver {
                 self.engine.handle_fetch_end(now, demand, &key, end, held, &reason);
                 self.keep_budget();
             }
-            Input::Transfer { bytes, transfer } => self.engine.handle_transfer(bytes, transfer),
             Input::PoolReady(Ok(pool)) => {
                 self.pool = Some(pool);
                 for output in std::mem::take(&mut self.stage_backlog) {
                     self.run_stage(output);
                 }
             }
-            Input::PoolReady(Err(reason)) => self.events.push(Event::StorageFailed { reason }),
+            Input::PoolReady(Err(reason)) => self.events.push(Event::PlayersFailed { reason }),
             // Taken by the loop before it gets here.
             Input::Stop(reply) => drop(reply),
         }
@@ -313,7 +318,7 @@ impl Driver {
 
     fn handle_player(&mut self, event: PlayerEvent) {
         let now = self.clock.now();
-        let id = PlayerId(event.id().0);
+        let id = event.id();
         let position = self.engine.stage().position(id);
         let item = position.and_then(|p| self.engine.item(p)).map(|i| i.id.clone()).unwrap_or_default();
         let fact = match event {
@@ -322,7 +327,6 @@ impl Driver {
                 return;
             }
             PlayerEvent::FirstFrame { class, latency_ms, width, height, luma, .. } => {
-                let class = records::start_class(class);
                 if let Some(position) = position {
                     let luma = luma.map(|l| l.mean);
                     self.events.push(Event::FirstFrame { position, item, class, latency_ms, width, height, luma });
@@ -424,13 +428,14 @@ impl Driver {
             }
             planner::Output::Fetch { demand, key, spans, urgency } => {
                 let purpose = if urgency == Urgency::Playback { Purpose::Playback } else { Purpose::Prefetch };
-                let ticket = self.core.media.fetch(&key, spans, priority(urgency), purpose);
-                self.tickets.insert(demand, ticket.clone());
+                let ticket = self.core.media.fetch(&key, &spans, priority(urgency), purpose);
+                let ticket = Arc::new(ticket);
+                self.tickets.insert(demand, Arc::clone(&ticket));
                 let inputs = self.inputs.clone();
                 tokio::spawn(async move {
                     let (end, reason) = match ticket.wait().await {
                         Ok(_) => (FetchEnd::Done, String::new()),
-                        Err(e) if e.is_cancelled() => (FetchEnd::Cancelled, String::new()),
+                        Err(FetchError::Cancelled) => (FetchEnd::Cancelled, String::new()),
                         Err(e) => (FetchEnd::Failed { retryable: e.retryable() }, e.to_string()),
                     };
                     let _ = inputs.send(Input::Fetched { demand, key, end, reason });
@@ -473,14 +478,13 @@ impl Driver {
             self.stage_backlog.push_back(output);
             return;
         };
-        let player = |id: PlayerId| unspool_player::PlayerId(id.0);
         let done = match &output {
-            StageOutput::Prepare { player: id, key } => self.prepare(pool, player(*id), key),
-            StageOutput::Play(id) => pool.play(player(*id)).map_err(|e| e.to_string()),
-            StageOutput::Pause(id) => pool.park(player(*id)).map_err(|e| e.to_string()),
+            StageOutput::Prepare { player: id, key } => self.prepare(pool, *id, key),
+            StageOutput::Play(id) => pool.play(*id).map_err(|e| e.to_string()),
+            StageOutput::Pause(id) => pool.park(*id).map_err(|e| e.to_string()),
             StageOutput::Release(id) => {
                 self.prerolled.remove(id);
-                pool.release(player(*id)).map_err(|e| e.to_string())
+                pool.release(*id).map_err(|e| e.to_string())
             }
         };
         if let (Err(reason), StageOutput::Prepare { player: id, .. }) = (done, output) {
@@ -488,8 +492,8 @@ impl Driver {
         }
     }
 
-    fn prepare(&self, pool: &PlayerPool, player: unspool_player::PlayerId, key: &MediaKey) -> Result<(), String> {
-        let (info, _) = self.core.media.recall(key).ok_or("its layout is not known")?;
+    fn prepare(&self, pool: &PlayerPool, player: PlayerId, key: &MediaKey) -> Result<(), String> {
+        let info = self.core.media.info(key).ok_or("its layout is not known")?;
         let source = self.core.media.source(key).map_err(|e| e.to_string())?;
         pool.prepare(player, source, info).map_err(|e| e.to_string())?;
         if self.muted {
@@ -500,11 +504,11 @@ impl Driver {
 
     fn with_current<E: std::fmt::Display>(
         &self,
-        run: impl FnOnce(&PlayerPool, unspool_player::PlayerId) -> Result<(), E>,
+        run: impl FnOnce(&PlayerPool, PlayerId) -> Result<(), E>,
     ) {
         let player = self.engine.current().and_then(|p| self.engine.stage().player(p));
         if let (Some(pool), Some(player)) = (&self.pool, player)
-            && let Err(e) = run(pool, unspool_player::PlayerId(player.0))
+            && let Err(e) = run(pool, player)
         {
             tracing::warn!(%e, "player command refused");
         }
@@ -559,10 +563,16 @@ impl Driver {
         let near: BTreeSet<&MediaKey> = (from.saturating_sub(1)..=from + self.engine.planner().window())
             .filter_map(|p| self.engine.planner().key(p))
             .collect();
-        let mut holdings = media.holdings();
-        for holding in &mut holdings {
-            holding.pinned |= near.contains(&holding.key);
-        }
+        let holdings: Vec<Holding> = media
+            .stored()
+            .into_iter()
+            .map(|s| Holding {
+                pinned: s.pinned || near.contains(&s.key),
+                last_use: u64::try_from(s.last_used_ms).unwrap_or(0),
+                spans: s.spans,
+                key: s.key,
+            })
+            .collect();
         let plan = eviction::evict(&holdings, budget / 100 * EVICT_TO_PERCENT);
         let media = Arc::clone(media);
         tokio::task::spawn_blocking(move || {

@@ -70,6 +70,11 @@ pub enum Event {
         /// Why, without personal data.
         reason: String,
     },
+    /// Players cannot be had on this device; nothing plays in this session.
+    PlayersFailed {
+        /// Why.
+        reason: String,
+    },
     /// Something that must be kept could not be written.
     StorageFailed {
         /// What failed.

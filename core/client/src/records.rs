@@ -1,6 +1,6 @@
 //! How an impression is written down for the collector.
 
-use unspool_engine::{Impression, StartClass};
+use unspool_engine::Impression;
 
 use crate::spool::{Class, Event};
 
@@ -8,14 +8,6 @@ use crate::spool::{Class, Event};
 pub(crate) const SLOT: u32 = 0;
 /// Event name of an impression.
 pub const IMPRESSION: &str = "unspool.impression";
-
-pub(crate) fn start_class(class: unspool_player::StartClass) -> StartClass {
-    match class {
-        unspool_player::StartClass::PreRolled => StartClass::PreRolled,
-        unspool_player::StartClass::Cached => StartClass::Cached,
-        unspool_player::StartClass::Cold => StartClass::Cold,
-    }
-}
 
 pub(crate) fn impression(session: &str, i: &Impression) -> Event {
     let int = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);

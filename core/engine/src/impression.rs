@@ -48,7 +48,7 @@ impl Exit {
 }
 
 /// How the first frame came about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StartClass {
     /// The player stood at its first frame before the swipe.

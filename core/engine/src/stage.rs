@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::model::MediaKey;
 
 /// Names one player from its preparation until it is released.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PlayerId(pub u64);
 
 /// What the driver is to do with players.

@@ -2,20 +2,7 @@
 
 use crate::PlayerError;
 
-/// Names one player; chosen by the caller, free to be used again after its `Released` event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PlayerId(pub u64);
-
-/// How a start came about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StartClass {
-    /// The first picture was decoded before `play` was called.
-    PreRolled,
-    /// It was not, but no byte had to be waited for since `prepare`.
-    Cached,
-    /// Bytes had to be waited for.
-    Cold,
-}
+pub use unspool_engine::{PlayerId, StartClass};
 
 /// What playback waits for during a stall.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,6 +108,24 @@ pub enum PlayerEvent {
         /// False if the pipeline did not stop within its deadline and was abandoned.
         reached_null: bool,
     },
+}
+
+impl PlayerEvent {
+    /// The player it is about.
+    #[must_use]
+    pub fn id(&self) -> PlayerId {
+        match *self {
+            PlayerEvent::PreRolled { id, .. }
+            | PlayerEvent::FirstFrame { id, .. }
+            | PlayerEvent::Position { id, .. }
+            | PlayerEvent::StallBegin { id, .. }
+            | PlayerEvent::StallEnd { id, .. }
+            | PlayerEvent::Looped { id, .. }
+            | PlayerEvent::Ended { id, .. }
+            | PlayerEvent::Error { id, .. }
+            | PlayerEvent::Released { id, .. } => id,
+        }
+    }
 }
 
 /// What a player is doing.
