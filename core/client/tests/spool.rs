@@ -293,6 +293,35 @@ fn a_newer_schema_is_refused_and_left_alone() {
 }
 
 #[test]
+fn what_was_taken_while_closing_is_in_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    for round in 1..=20 {
+        let spool = open(folder.path());
+        let before = spool.level().counters.recorded;
+        let taken: u64 = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..3)
+                .map(|_| {
+                    let spool = spool.clone();
+                    scope.spawn(move || {
+                        (1..).take_while(|n| spool.record(&event(*n, Class::B)).is_ok()).count()
+                    })
+                })
+                .collect();
+            let far = before + round * 10;
+            while spool.level().counters.recorded < far {
+                std::hint::spin_loop();
+            }
+            spool.close().wait().unwrap();
+            threads.into_iter().map(|thread| thread.join().unwrap() as u64).sum()
+        });
+        assert_eq!(spool.close().wait(), Err(SpoolError::Closed));
+        let spool = open(folder.path());
+        assert_eq!(spool.level().counters.recorded, before + taken);
+        spool.close().wait().unwrap();
+    }
+}
+
+#[test]
 fn many_threads_record_without_a_gap() {
     let folder = tempfile::tempdir().unwrap();
     let spool = open(folder.path());

@@ -19,8 +19,8 @@ mod writer;
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context, Poll};
 
 use rusqlite_migration::{M, Migrations};
@@ -119,7 +119,8 @@ impl<T> Future for Pending<T> {
 /// A durable queue of events. Clones share it; it closes when [`close`](Spool::close) is called or the last one goes.
 #[derive(Debug, Clone)]
 pub struct Spool {
-    commands: SyncSender<Command>,
+    /// Gone once closed. Sending holds the read side, so nothing slips in behind the closing command and is lost.
+    commands: Arc<RwLock<Option<SyncSender<Command>>>>,
     level: watch::Receiver<Level>,
     recovered: Arc<[Recovered]>,
 }
@@ -141,6 +142,7 @@ impl Spool {
         let level = writer.level.subscribe();
         let (commands, inbox) = sync_channel(GROUP);
         std::thread::Builder::new().name("unspool-spool".to_owned()).spawn(move || writer.run(&inbox))?;
+        let commands = Arc::new(RwLock::new(Some(commands)));
         Ok(Spool { commands, level, recovered: recovered.into() })
     }
 
@@ -227,7 +229,12 @@ impl Spool {
 
     /// Commits what is queued and closes the file; everything after fails with [`SpoolError::Closed`].
     pub fn close(&self) -> Pending<()> {
-        self.control(Command::Close)
+        let commands = self.commands.write().unwrap_or_else(PoisonError::into_inner).take();
+        let (reply, answer) = oneshot::channel();
+        match commands.map(|commands| commands.send(Command::Close(reply))) {
+            Some(Ok(())) => Pending(Ok(answer)),
+            _ => Pending::failed(SpoolError::Closed),
+        }
     }
 
     /// Rows the collector refused, at most the last 1 000, oldest first.
@@ -276,7 +283,8 @@ impl Spool {
     }
 
     fn send(&self, command: Command) -> Result<(), SpoolError> {
-        self.commands.send(command).map_err(|_| SpoolError::Closed)
+        let commands = self.commands.read().unwrap_or_else(PoisonError::into_inner);
+        commands.as_ref().ok_or(SpoolError::Closed)?.send(command).map_err(|_| SpoolError::Closed)
     }
 
     fn ask<T>(&self, job: impl FnOnce(Reply<T>) -> Box<dyn Job>) -> Pending<T> {
