@@ -265,9 +265,10 @@ async fn keep_saving(store: Arc<SessionStore>, mut saves: watch::Receiver<Option
 struct Resolver(Arc<dyn Backend>);
 
 impl UrlResolver for Resolver {
-    fn resolve<'a>(&'a self, key: &'a MediaKey) -> BoxFuture<'a, Result<Location, ResolveError>> {
+    fn resolve(&self, key: &MediaKey) -> BoxFuture<'_, Result<Location, ResolveError>> {
+        let key = key.clone();
         Box::pin(async move {
-            match self.0.locate(key).await {
+            match self.0.locate(&key).await {
                 Ok(located) => Ok(Location { url: located.url, expires_at_ms: located.expires_at_ms }),
                 Err(e) if e.retryable() => Err(ResolveError::Unavailable),
                 Err(_) => Err(ResolveError::Gone),

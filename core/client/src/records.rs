@@ -11,7 +11,14 @@ pub const IMPRESSION: &str = "unspool.impression";
 
 pub(crate) fn impression(session: &str, i: &Impression) -> Event {
     let int = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-    let mut event = Event::new(IMPRESSION, Class::B, i.started.unix_ms, session)
+    let blank = Event {
+        name: IMPRESSION.to_owned(),
+        wall_ms: i.started.unix_ms,
+        session: session.to_owned(),
+        class: Class::B,
+        attributes: Vec::new(),
+    };
+    let mut event = blank
         .with("impression", format!("{session}/{}", i.ordinal))
         .with("item", i.item.as_str())
         .with("asset", i.asset.as_str())
