@@ -115,6 +115,18 @@ impl Graph {
         self.pipeline.set_state(state).map(drop).map_err(|error| error.to_string())
     }
 
+    /// Pauses as if it had been at `since`, so that what comes late is shown at its pace and not hurried through.
+    pub(crate) fn pause_since(&self, since: std::time::Instant) -> Result<(), String> {
+        let ran = self.pipeline.current_state() == gst::State::Playing;
+        self.set_state(gst::State::Paused)?;
+        if let (true, Some(stands), Ok(late)) =
+            (ran, self.pipeline.start_time(), gst::ClockTime::try_from(since.elapsed()))
+        {
+            self.pipeline.set_start_time(stands.saturating_sub(late));
+        }
+        Ok(())
+    }
+
     /// Whether no state change is under way and the pipeline is at least paused.
     pub(crate) fn settled(&self) -> bool {
         let (result, state, _) = self.pipeline.state(gst::ClockTime::ZERO);
@@ -220,6 +232,21 @@ fn frame_of(buffer: &gst::BufferRef, segment: &gst::Segment) -> Option<Frame> {
     })
 }
 
+/// The segment that a pad is in.
+fn segment_of(pad: &gst::Pad) -> Option<gst::Segment> {
+    pad.sticky_event::<gst::event::Segment<_>>(0).map(|event| event.segment().clone())
+}
+
+/// Media time at which a gap ends.
+fn gap_end(event: &gst::Event, segment: &gst::Segment) -> Option<Duration> {
+    let gst::EventView::Gap(gap) = event.view() else { return None };
+    let (start, duration) = gap.get();
+    let segment = segment.downcast_ref::<gst::ClockTime>()?;
+    let end = start.checked_add(duration?)?;
+    // The end of a gap may be the end of its segment; time runs on linearly for the little that is asked here.
+    segment.to_stream_time(end.min(segment.stop().unwrap_or(end))).map(Duration::from)
+}
+
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
@@ -239,9 +266,9 @@ fn watch_sink(player: &Arc<Player>, sink: &gst::Element, polled: bool) -> Result
         let flow = &player.flow;
         match &info.data {
             Some(gst::PadProbeData::Buffer(buffer)) => {
-                let segment = pad.sticky_event::<gst::event::Segment<_>>(0);
-                if let Some(frame) = segment.and_then(|s| frame_of(buffer, s.segment())) {
+                if let Some(frame) = segment_of(pad).and_then(|segment| frame_of(buffer, &segment)) {
                     flow.arrived.store(nanos(frame.running), Ordering::SeqCst);
+                    flow.arrived_at.store(nanos(frame.at), Ordering::SeqCst);
                     if let Some(arrivals) = &arrivals {
                         let mut arrivals = lock(arrivals);
                         if arrivals.len() < ARRIVALS {
@@ -263,6 +290,16 @@ fn watch_sink(player: &Arc<Player>, sink: &gst::Element, polled: bool) -> Result
                     {
                         player.note(Note::PassWithoutPictures(player.serial));
                     }
+                }
+                // A gap would count as the pre-roll, and there is no picture in it.
+                gst::EventType::Gap => {
+                    let end = segment_of(pad).and_then(|segment| gap_end(event, &segment));
+                    if let Some(end) = end.filter(|_| flow.pictures.load(Ordering::SeqCst) == 0) {
+                        player.command(Command::Begin(end));
+                    }
+                    // Taken out and HANDLED: with DROP the binding would free it and the core complain.
+                    info.data = None;
+                    return gst::PadProbeReturn::Handled;
                 }
                 gst::EventType::FlushStop => {
                     flow.drained.store(false, Ordering::SeqCst);
@@ -340,11 +377,10 @@ fn connect_demuxer(
 fn measure_demuxed(player: &Arc<Player>, pad: &gst::Pad) {
     let player: Weak<Player> = Arc::downgrade(player);
     pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
-        if let (Some(player), Some(gst::PadProbeData::Buffer(buffer))) = (player.upgrade(), &info.data) {
-            let segment = pad.sticky_event::<gst::event::Segment<_>>(0);
-            if let Some(frame) = segment.and_then(|s| frame_of(buffer, s.segment())) {
-                player.flow.demuxed.fetch_max(nanos(frame.at + frame.step), Ordering::SeqCst);
-            }
+        if let (Some(player), Some(gst::PadProbeData::Buffer(buffer))) = (player.upgrade(), &info.data)
+            && let Some(frame) = segment_of(pad).and_then(|segment| frame_of(buffer, &segment))
+        {
+            player.flow.demuxed.fetch_max(nanos(frame.at + frame.step), Ordering::SeqCst);
         }
         gst::PadProbeReturn::Ok
     });
@@ -413,6 +449,13 @@ fn heard(player: &Player, message: &gst::MessageRef) {
         MessageView::Eos(_) => player.note(Note::EndOfStream(player.serial)),
         MessageView::SegmentDone(_) => player.note(Note::SegmentDone(player.serial)),
         MessageView::AsyncDone(_) => player.command(Command::Check),
+        // A start that goes straight on to PLAYING is still under way when the message above comes.
+        MessageView::StateChanged(change)
+            if change.pending() == gst::State::VoidPending
+                && message.src().is_some_and(|s| s.is::<gst::Pipeline>()) =>
+        {
+            player.command(Command::Check);
+        }
         MessageView::Warning(warning) => {
             tracing::debug!(player = player.id.0, text = %warning.error(), "pipeline warning");
         }
