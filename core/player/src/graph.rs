@@ -5,27 +5,24 @@
 //! chain is added only when its pad appears, and never takes part in pre-roll, so a missing or short track cannot keep
 //! the picture from coming.
 
+use crate::bus::connect_bus;
 use crate::codec::{self, VideoChain};
 use crate::lock::lock;
 use crate::meter::Frame;
 use crate::player::{Command, Note, Player, Tap};
-use crate::{AudioOutput, PlayerError, VideoSink, source};
+use crate::tracks::connect_demuxer;
+use crate::{PlayerError, VideoSink, source};
 use gst::prelude::*;
-use gst_video::prelude::*;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use unspool_media::{ReadError, VideoCodec};
 
 /// Media kept between demuxer and decoder.
 ///
 /// One second bridges the jitter of a cache read, and is little enough that a player holds well under a megabyte of it
 /// at the bit rates of short video.
 const VIDEO_QUEUE: Duration = Duration::from_secs(1);
-
-/// As [`VIDEO_QUEUE`] for sound; longer, because it must never fill up before a picture arrives.
-const AUDIO_QUEUE: Duration = Duration::from_secs(3);
 
 /// Most bytes in a queue, against a broken time line.
 const QUEUE_BYTES: u32 = 16 << 20;
@@ -46,20 +43,20 @@ pub(crate) struct Graph {
 
 /// Whether sound is muted, and the element that does it once there is one.
 #[derive(Debug, Default)]
-struct Mute {
-    muted: AtomicBool,
-    element: Mutex<Option<gst::Element>>,
+pub(crate) struct Mute {
+    pub(crate) muted: AtomicBool,
+    pub(crate) element: Mutex<Option<gst::Element>>,
 }
 
-fn element(name: &str) -> Result<gst::Element, PlayerError> {
+pub(crate) fn element(name: &str) -> Result<gst::Element, PlayerError> {
     gst::ElementFactory::make(name).build().map_err(|_| PlayerError::MissingElement { name: name.to_owned() })
 }
 
-fn internal(error: impl std::fmt::Display) -> PlayerError {
+pub(crate) fn internal(error: impl std::fmt::Display) -> PlayerError {
     PlayerError::Internal { reason: error.to_string() }
 }
 
-fn queue(time: Duration) -> Result<gst::Element, PlayerError> {
+pub(crate) fn queue(time: Duration) -> Result<gst::Element, PlayerError> {
     let queue = element("queue")?;
     queue.set_property("max-size-time", u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
     queue.set_property("max-size-bytes", QUEUE_BYTES);
@@ -113,6 +110,18 @@ impl Graph {
 
     pub(crate) fn set_state(&self, state: gst::State) -> Result<(), String> {
         self.pipeline.set_state(state).map(drop).map_err(|error| error.to_string())
+    }
+
+    /// Pauses as if it had been at `since`, so that what comes late is shown at its pace and not hurried through.
+    pub(crate) fn pause_since(&self, since: std::time::Instant) -> Result<(), String> {
+        let ran = self.pipeline.current_state() == gst::State::Playing;
+        self.set_state(gst::State::Paused)?;
+        if let (true, Some(stands), Ok(late)) =
+            (ran, self.pipeline.start_time(), gst::ClockTime::try_from(since.elapsed()))
+        {
+            self.pipeline.set_start_time(stands.saturating_sub(late));
+        }
+        Ok(())
     }
 
     /// Whether no state change is under way and the pipeline is at least paused.
@@ -210,7 +219,7 @@ fn rendered(player: &Player, sample: &gst::Sample) {
     }
 }
 
-fn frame_of(buffer: &gst::BufferRef, segment: &gst::Segment) -> Option<Frame> {
+pub(crate) fn frame_of(buffer: &gst::BufferRef, segment: &gst::Segment) -> Option<Frame> {
     let segment = segment.downcast_ref::<gst::ClockTime>()?;
     let pts = buffer.pts()?;
     Some(Frame {
@@ -220,7 +229,22 @@ fn frame_of(buffer: &gst::BufferRef, segment: &gst::Segment) -> Option<Frame> {
     })
 }
 
-fn nanos(duration: Duration) -> u64 {
+/// The segment that a pad is in.
+pub(crate) fn segment_of(pad: &gst::Pad) -> Option<gst::Segment> {
+    pad.sticky_event::<gst::event::Segment<_>>(0).map(|event| event.segment().clone())
+}
+
+/// Media time at which a gap ends.
+fn gap_end(event: &gst::Event, segment: &gst::Segment) -> Option<Duration> {
+    let gst::EventView::Gap(gap) = event.view() else { return None };
+    let (start, duration) = gap.get();
+    let segment = segment.downcast_ref::<gst::ClockTime>()?;
+    let end = start.checked_add(duration?)?;
+    // The end of a gap may be the end of its segment; time runs on linearly for the little that is asked here.
+    segment.to_stream_time(end.min(segment.stop().unwrap_or(end))).map(Duration::from)
+}
+
+pub(crate) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
@@ -239,9 +263,9 @@ fn watch_sink(player: &Arc<Player>, sink: &gst::Element, polled: bool) -> Result
         let flow = &player.flow;
         match &info.data {
             Some(gst::PadProbeData::Buffer(buffer)) => {
-                let segment = pad.sticky_event::<gst::event::Segment<_>>(0);
-                if let Some(frame) = segment.and_then(|s| frame_of(buffer, s.segment())) {
+                if let Some(frame) = segment_of(pad).and_then(|segment| frame_of(buffer, &segment)) {
                     flow.arrived.store(nanos(frame.running), Ordering::SeqCst);
+                    flow.arrived_at.store(nanos(frame.at), Ordering::SeqCst);
                     if let Some(arrivals) = &arrivals {
                         let mut arrivals = lock(arrivals);
                         if arrivals.len() < ARRIVALS {
@@ -264,6 +288,16 @@ fn watch_sink(player: &Arc<Player>, sink: &gst::Element, polled: bool) -> Result
                         player.note(Note::PassWithoutPictures(player.serial));
                     }
                 }
+                // A gap would count as the pre-roll, and there is no picture in it.
+                gst::EventType::Gap => {
+                    let end = segment_of(pad).and_then(|segment| gap_end(event, &segment));
+                    if let Some(end) = end.filter(|_| flow.pictures.load(Ordering::SeqCst) == 0) {
+                        player.command(Command::Begin(end));
+                    }
+                    // Taken out and HANDLED: with DROP the binding would free it and the core complain.
+                    info.data = None;
+                    return gst::PadProbeReturn::Handled;
+                }
                 gst::EventType::FlushStop => {
                     flow.drained.store(false, Ordering::SeqCst);
                     flow.pictures.store(0, Ordering::SeqCst);
@@ -279,184 +313,4 @@ fn watch_sink(player: &Arc<Player>, sink: &gst::Element, polled: bool) -> Result
         gst::PadProbeReturn::Ok
     });
     Ok(())
-}
-
-fn connect_demuxer(
-    player: &Arc<Player>,
-    pipeline: &gst::Pipeline,
-    demuxer: &gst::Element,
-    video_queue: &gst::Element,
-    wanted: VideoCodec,
-    mute: &Arc<Mute>,
-) {
-    let linked = Arc::new(AtomicBool::new(false));
-    let other: Arc<Mutex<Option<VideoCodec>>> = Arc::default();
-    {
-        let (player, pipeline, queue) =
-            (Arc::downgrade(player), pipeline.downgrade(), video_queue.downgrade());
-        let (linked, other, mute) = (Arc::clone(&linked), Arc::clone(&other), Arc::clone(mute));
-        demuxer.connect_pad_added(move |_, pad| {
-            let (Some(player), Some(pipeline), Some(queue)) =
-                (player.upgrade(), pipeline.upgrade(), queue.upgrade())
-            else {
-                return;
-            };
-            let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
-            let name = caps.structure(0).map(|s| s.name().to_string()).unwrap_or_default();
-            if name.starts_with("video/") {
-                measure_demuxed(&player, pad);
-                let codec = codec::codec_of(&name);
-                if codec != wanted {
-                    *lock(&other) = Some(codec);
-                } else if !linked.swap(true, Ordering::SeqCst) {
-                    let sink = queue.static_pad("sink");
-                    if sink.is_none_or(|sink| pad.link(&sink).is_err()) {
-                        player.fail(internal("the video track cannot be linked"));
-                    }
-                }
-            } else if name.starts_with("audio/") {
-                measure_demuxed(&player, pad);
-                if let Err(error) = add_audio(&player, &pipeline, pad, &caps, &mute) {
-                    // Sound that cannot be played does not keep the picture from playing.
-                    tracing::warn!(player = player.id.0, %error, "the audio track is left out");
-                }
-            }
-        });
-    }
-    let player = Arc::downgrade(player);
-    demuxer.connect_no_more_pads(move |_| {
-        let Some(player) = player.upgrade() else { return };
-        if linked.load(Ordering::SeqCst) {
-            player.command(Command::Arm);
-        } else if let Some(codec) = *lock(&other) {
-            player.fail(PlayerError::UnsupportedCodec { codec });
-        } else {
-            player.fail(PlayerError::NoVideo);
-        }
-    });
-}
-
-/// Remembers how far the samples of a track reach.
-fn measure_demuxed(player: &Arc<Player>, pad: &gst::Pad) {
-    let player: Weak<Player> = Arc::downgrade(player);
-    pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
-        if let (Some(player), Some(gst::PadProbeData::Buffer(buffer))) = (player.upgrade(), &info.data) {
-            let segment = pad.sticky_event::<gst::event::Segment<_>>(0);
-            if let Some(frame) = segment.and_then(|s| frame_of(buffer, s.segment())) {
-                player.flow.demuxed.fetch_max(nanos(frame.at + frame.step), Ordering::SeqCst);
-            }
-        }
-        gst::PadProbeReturn::Ok
-    });
-}
-
-fn add_audio(
-    player: &Player,
-    pipeline: &gst::Pipeline,
-    pad: &gst::Pad,
-    caps: &gst::CapsRef,
-    mute: &Mute,
-) -> Result<(), PlayerError> {
-    if player.config.audio == AudioOutput::None || lock(&mute.element).is_some() {
-        return Ok(());
-    }
-    let Some(names) = codec::audio_chain(caps) else { return Ok(()) };
-    let mut chain = vec![queue(AUDIO_QUEUE)?];
-    for name in names {
-        chain.push(element(name)?);
-    }
-    let sink = if player.config.audio == AudioOutput::Device {
-        for name in ["audioconvert", "audioresample"] {
-            chain.push(element(name)?);
-        }
-        element("autoaudiosink")?
-    } else {
-        let sink = element("fakesink")?;
-        sink.set_property("sync", true);
-        sink.set_property("async", false);
-        sink.set_property("enable-last-sample", false);
-        sink
-    };
-    let volume = element("volume")?;
-    volume.set_property("mute", mute.muted.load(Ordering::SeqCst));
-    if player.config.audio == AudioOutput::Device {
-        chain.push(volume.clone());
-        *lock(&mute.element) = Some(volume);
-    }
-    chain.push(sink);
-    pipeline.add_many(chain.iter()).map_err(internal)?;
-    gst::Element::link_many(chain.iter()).map_err(internal)?;
-    for element in chain.iter().rev() {
-        element.sync_state_with_parent().map_err(internal)?;
-    }
-    let entry = chain.first().and_then(|queue| queue.static_pad("sink"));
-    entry.map_or(Err(internal("no pad")), |entry| pad.link(&entry).map(drop).map_err(internal))
-}
-
-fn connect_bus(player: &Arc<Player>, pipeline: &gst::Pipeline) -> Result<(), PlayerError> {
-    let bus = pipeline.bus().ok_or_else(|| internal("the pipeline has no bus"))?;
-    let player = Arc::downgrade(player);
-    bus.set_sync_handler(move |_, message| {
-        if let Some(player) = player.upgrade() {
-            heard(&player, message);
-        }
-        gst::BusSyncReply::Drop
-    });
-    Ok(())
-}
-
-/// A message of the pipeline, on whatever thread posted it.
-fn heard(player: &Player, message: &gst::MessageRef) {
-    use gst::MessageView;
-    match message.view() {
-        MessageView::Error(error) => player.fail(error_of(player, &error.error())),
-        MessageView::Eos(_) => player.note(Note::EndOfStream(player.serial)),
-        MessageView::SegmentDone(_) => player.note(Note::SegmentDone(player.serial)),
-        MessageView::AsyncDone(_) => player.command(Command::Check),
-        MessageView::Warning(warning) => {
-            tracing::debug!(player = player.id.0, text = %warning.error(), "pipeline warning");
-        }
-        MessageView::Element(_) if gst_video::is_video_overlay_prepare_window_handle_message(message) => {
-            let overlay =
-                message.src().and_then(|s| s.clone().dynamic_cast::<gst_video::VideoOverlay>().ok());
-            if let (Some(overlay), VideoSink::WindowHandle(handle)) = (overlay, player.config.sink) {
-                give_window(&overlay, handle);
-            }
-        }
-        _ => {}
-    }
-}
-
-#[allow(
-    unsafe_code,
-    reason = "the overlay takes the handle as a plain number; the configuration's contract keeps it valid"
-)]
-fn give_window(overlay: &gst_video::VideoOverlay, handle: u64) {
-    if let Ok(handle) = usize::try_from(handle) {
-        // SAFETY: the caller of the pool promises that the window outlives its players.
-        unsafe { overlay.set_window_handle(handle) };
-    }
-}
-
-/// Says a GStreamer error in our words.
-fn error_of(player: &Player, error: &gst::glib::Error) -> PlayerError {
-    match player.feed.failure() {
-        Some(ReadError::Failed { reason, retryable }) => return PlayerError::Source { reason, retryable },
-        Some(other) => return PlayerError::Source { reason: other.to_string(), retryable: true },
-        None => {}
-    }
-    let reason = error.message().to_owned();
-    if let Some(kind) = error.kind::<gst::StreamError>() {
-        return match kind {
-            gst::StreamError::Decode => PlayerError::Decode { reason },
-            gst::StreamError::CodecNotFound => {
-                PlayerError::UnsupportedCodec { codec: player.info.video.unwrap_or(VideoCodec::Other) }
-            }
-            _ => PlayerError::Container { reason },
-        };
-    }
-    if error.is::<gst::ResourceError>() {
-        return PlayerError::Source { reason, retryable: true };
-    }
-    internal(reason)
 }

@@ -21,10 +21,12 @@
 //! # }
 //! ```
 //!
-//! Rooms: `pool` is the front, `worker` owns a pipeline and does what may block, `graph` builds it, `source` feeds it,
+//! Rooms: `pool` is the front, `worker` owns a pipeline and does what may block, `graph` and
+//! `tracks` build it, `bus` hears it, `source` feeds it,
 //! `monitor` watches all of them, `meter` counts what was shown. The pipelines are built by hand from an allow-list of
 //! codings (`codec`).
 
+mod bus;
 mod codec;
 mod config;
 mod error;
@@ -38,6 +40,7 @@ mod monitor;
 mod player;
 mod pool;
 mod source;
+mod tracks;
 mod warm;
 mod worker;
 

@@ -309,9 +309,7 @@ impl Monitor {
     fn look_at_gate(&self, player: &Player) {
         let enough = player.buffered_ms().is_none_or(|ms| ms >= player.config.buffer.start_ms);
         let mut control = lock(&player.control);
-        if !enough {
-            control.was_gated = true;
-        } else if std::mem::take(&mut control.gated) {
+        if enough && std::mem::take(&mut control.gated) {
             player.command(Command::Play);
         }
     }
@@ -345,7 +343,7 @@ impl Monitor {
                 }
             } else if waiting && now.saturating_duration_since(stall.let_go) >= player.config.stall_after {
                 stall.held = true;
-                player.command(Command::Hold);
+                player.command(Command::Hold(stall.let_go));
             } else if !waiting
                 && now.saturating_duration_since(stall.let_go) >= player.config.first_frame_deadline
             {
@@ -376,7 +374,7 @@ impl Monitor {
         let waiting = player.feed.waiting();
         let reason = if waiting { StallReason::WaitingForBytes } else { StallReason::Decoder };
         if waiting {
-            player.command(Command::Hold);
+            player.command(Command::Hold(due));
         }
         watched.stall = Some(Stall { due, reason, held: waiting, let_go: now });
         {

@@ -23,10 +23,12 @@ pub(crate) enum Command {
     Arm,
     /// A state change finished: see whether the first picture is there.
     Check,
+    /// The pictures begin here, in media time.
+    Begin(Duration),
     Play,
     Pause,
-    /// Stop the clock while bytes are missing.
-    Hold,
+    /// Stop the clock while bytes are missing, as from the moment when the missing picture was due.
+    Hold(Instant),
     Unhold,
     Seek(Duration),
     Rate(f64),
@@ -107,6 +109,8 @@ pub(crate) struct Flow {
     pub(crate) drained: AtomicBool,
     /// Running time of the newest picture at the sink, in nanoseconds.
     pub(crate) arrived: AtomicU64,
+    /// Its media time, in nanoseconds.
+    pub(crate) arrived_at: AtomicU64,
     /// Pictures of this pass that reached the sink.
     pub(crate) pictures: AtomicU64,
     /// A pass is to begin as soon as this one proves to have pictures.
@@ -162,6 +166,8 @@ impl Player {
 
     /// Asks to play; the moment of the call is the intent that the first picture is measured from.
     pub(crate) fn play(&self, now: Instant) {
+        let start_ms = self.config.buffer.start_ms;
+        let short = start_ms > 0 && self.buffered_ms().is_some_and(|ms| ms < start_ms);
         let mut control = lock(&self.control);
         if control.failed || control.intent == Intent::Play && !control.ended {
             return;
@@ -170,8 +176,8 @@ impl Player {
         if std::mem::take(&mut control.rearm) {
             control.asked_at = Some(now);
             control.asked_prerolled = control.prerolled;
-            control.gated = self.config.buffer.start_ms > 0;
-            control.was_gated = false;
+            control.gated = short;
+            control.was_gated = short;
             lock(&self.meter).expect_start();
         }
         control.intent = Intent::Play;

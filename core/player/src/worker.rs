@@ -12,6 +12,13 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+/// Longest time that sound may play before the first picture.
+///
+/// Cameras and encoders shift tracks by up to a few hundred milliseconds, and that is kept. An edit list may also push
+/// the pictures seconds back; a card that shows nothing for so long looks broken, so playback then begins at the first
+/// picture.
+const LATE_PICTURE: Duration = Duration::from_secs(1);
+
 struct Worker {
     player: Arc<Player>,
     graph: Graph,
@@ -22,6 +29,8 @@ struct Worker {
     want: bool,
     held: bool,
     jump: Option<Duration>,
+    /// Where playback begins: 0, or the first picture of a file whose pictures begin late.
+    origin: Duration,
     rate: f64,
 }
 
@@ -37,6 +46,7 @@ pub(crate) fn run(player: &Arc<Player>, commands: &mpsc::Receiver<Command>) {
                 want: false,
                 held: false,
                 jump: None,
+                origin: Duration::ZERO,
                 rate: 1.0,
             };
             worker.set(gst::State::Paused);
@@ -65,6 +75,11 @@ impl Worker {
         match command {
             Command::Arm => self.arm(),
             Command::Check => self.check(),
+            Command::Begin(at) => {
+                if at >= LATE_PICTURE {
+                    self.begin_at(at);
+                }
+            }
             Command::Play => {
                 self.want = true;
                 self.held = false;
@@ -74,9 +89,11 @@ impl Worker {
                 self.want = false;
                 self.apply();
             }
-            Command::Hold => {
+            Command::Hold(since) => {
                 self.held = true;
-                self.apply();
+                if let Err(reason) = self.graph.pause_since(since) {
+                    self.player.fail(PlayerError::Internal { reason });
+                }
             }
             Command::Unhold => {
                 self.held = false;
@@ -111,7 +128,7 @@ impl Worker {
             self.seamless = true;
             self.seamless = self
                 .send_seek(gst::SeekFlags::FLUSH | gst::SeekFlags::KEY_UNIT, jump.unwrap_or(Duration::ZERO));
-        } else if jump.is_some() || (self.rate - 1.0).abs() > f64::EPSILON {
+        } else if jump.is_some() || !self.origin.is_zero() || (self.rate - 1.0).abs() > f64::EPSILON {
             self.send_seek(gst::SeekFlags::FLUSH | gst::SeekFlags::KEY_UNIT, jump.unwrap_or(Duration::ZERO));
         }
         self.ready = true;
@@ -132,6 +149,9 @@ impl Worker {
             }
             return;
         }
+        if self.begin_at_picture() {
+            return;
+        }
         let mut control = lock(&self.player.control);
         if std::mem::replace(&mut control.prerolled, true) {
             return;
@@ -141,6 +161,24 @@ impl Worker {
         if waits {
             self.player.note(Note::PreRolled(self.player.serial, self.player.prepared_at.elapsed()));
         }
+    }
+
+    /// Jumps to the first picture if it lies far behind the beginning; says whether it did.
+    fn begin_at_picture(&mut self) -> bool {
+        let running = Duration::from_nanos(self.player.flow.arrived.load(Ordering::SeqCst));
+        let at = Duration::from_nanos(self.player.flow.arrived_at.load(Ordering::SeqCst));
+        running.mul_f64(self.rate) >= LATE_PICTURE && self.begin_at(at)
+    }
+
+    /// Makes this the beginning, unless there is one already or pictures were shown; says whether it did.
+    fn begin_at(&mut self, at: Duration) -> bool {
+        let shown = lock(&self.player.control).prerolled || lock(&self.player.meter).frames() > 0;
+        if shown || !self.origin.is_zero() {
+            return false;
+        }
+        self.origin = at;
+        // Before the tracks are complete the seek that follows them goes there.
+        self.ready && self.send_seek(gst::SeekFlags::FLUSH | gst::SeekFlags::KEY_UNIT, at)
     }
 
     fn apply(&self) {
@@ -165,7 +203,7 @@ impl Worker {
     fn again(&mut self, flush: bool) {
         let flags =
             if flush { gst::SeekFlags::FLUSH | gst::SeekFlags::KEY_UNIT } else { gst::SeekFlags::empty() };
-        if !self.send_seek(flags, Duration::ZERO) {
+        if !self.send_seek(flags, self.origin) {
             self.player.fail(PlayerError::Internal { reason: "the media cannot start over".to_owned() });
         }
     }
@@ -176,6 +214,6 @@ impl Worker {
         } else {
             flags
         };
-        self.graph.seek(self.rate, flags, to)
+        self.graph.seek(self.rate, flags, to.max(self.origin))
     }
 }

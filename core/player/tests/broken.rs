@@ -1,4 +1,5 @@
 //! Broken input: every file plays or says why not, within its limit.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic, in its helpers too")]
 
 mod support;
 
@@ -31,7 +32,9 @@ fn attempt(stage: &mut Stage, source: Arc<Script>, info: Arc<MediaInfo>) -> Resu
 
 fn error_of(stage: &mut Stage, id: PlayerId) -> (PlayerError, bool) {
     stage.wait(LONG, |event| match event {
-        PlayerEvent::Error { id: who, error, recoverable } if *who == id => Some((error.clone(), *recoverable)),
+        PlayerEvent::Error { id: who, error, recoverable } if *who == id => {
+            Some((error.clone(), *recoverable))
+        }
         _ => None,
     })
 }
@@ -167,10 +170,8 @@ fn a_source_that_fails_says_why() {
 #[test]
 fn every_cut_and_many_flips_end_in_a_picture_or_a_reason() {
     let clip = clip("testsrc=size=64x48:rate=25", 0.4, false);
-    let mut stage = Stage::open(PlayerConfig {
-        first_frame_deadline: Duration::from_secs(3),
-        ..PlayerConfig::default()
-    });
+    let mut stage =
+        Stage::open(PlayerConfig { first_frame_deadline: Duration::from_secs(3), ..PlayerConfig::default() });
     let len = clip.bytes.len();
     let mut inputs: Vec<Vec<u8>> = (1..12).map(|n| clip.bytes[..len * n / 12].to_vec()).collect();
     let mut random = 0x2545_f491_4f6c_dd1d_u64;

@@ -1,4 +1,5 @@
 //! Leaving: releases at any moment, pipelines that will not stop, and nothing left behind.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic, in its helpers too")]
 
 mod support;
 
@@ -91,7 +92,7 @@ fn the_pool_is_bounded_and_its_ids_are_its_own() {
 fn dropping_the_pool_releases_everything() {
     let _alone = alone();
     let clip = clip(MOVING, 1.0, true);
-    let mut stage = Stage::open(PlayerConfig::default());
+    let stage = Stage::open(PlayerConfig::default());
     for id in 1..=3 {
         stage.pool.prepare(PlayerId(id), Script::new(clip.bytes.clone()), Arc::clone(&clip.info)).unwrap();
         stage.pool.play(PlayerId(id)).unwrap();

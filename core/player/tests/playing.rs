@@ -1,4 +1,5 @@
 //! Playing: loops, pauses, seeks, stalls and what counts as watched.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic, in its helpers too")]
 
 mod support;
 
@@ -162,7 +163,7 @@ fn a_parked_player_starts_again_as_a_new_start() {
 
 #[test]
 fn a_stall_for_bytes_is_told_ends_and_is_not_watch_time() {
-    let clip = clip(MOVING, 5.0, true);
+    let clip = clip(MOVING, 3.0, true);
     let size = clip.bytes.len() as u64;
     let mut stage = Stage::open(PlayerConfig { loop_playback: false, ..PlayerConfig::default() });
     let source = Script::new(clip.bytes.clone());
@@ -191,12 +192,13 @@ fn a_stall_for_bytes_is_told_ends_and_is_not_watch_time() {
     assert!(told >= wall && told < wall + 400, "told {told}, seen {wall}");
     let after = stage.pool.snapshot(A).unwrap();
     assert_eq!((after.stalls, after.stall_ms), (1, told));
-    assert!(after.active_ms < before.active_ms + 200, "{before:?} {after:?}");
+    // Pictures shown between the resumption and this look count; the 600 ms of standing still must not.
+    assert!(after.active_ms < before.active_ms + 400, "{before:?} {after:?}");
     let active = stage.wait(LONG, |event| match event {
         PlayerEvent::Ended { active_ms, .. } => Some(*active_ms),
         _ => None,
     });
-    assert!((4900..=5040).contains(&active), "{active}");
+    assert!((2900..=3040).contains(&active), "{active}");
     no_errors(&mut stage);
     assert_eq!(stage.pool.snapshot(A).unwrap().stalls, 1, "{:?}", stage.seen);
     assert!(stage.pool.shutdown(LONG));
@@ -204,7 +206,7 @@ fn a_stall_for_bytes_is_told_ends_and_is_not_watch_time() {
 
 #[test]
 fn a_pause_ends_a_stall() {
-    let clip = clip(MOVING, 4.0, false);
+    let clip = clip(MOVING, 2.0, false);
     let mut stage = Stage::open(PlayerConfig::default());
     let source = Script::new(clip.bytes.clone());
     source.limit(clip.bytes.len() as u64 / 2);

@@ -1,4 +1,5 @@
 //! Starting: classes of starts, their latencies, and that the picture is the right one.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic, in its helpers too")]
 
 mod support;
 
