@@ -272,8 +272,7 @@ async fn interactions(
             ApiError::bad("idempotency_key_required", "send Idempotency-Key, 1 to 128 characters")
         })?
         .to_owned();
-    let request: InteractionsRequest =
-        serde_json::from_slice(&body).map_err(|error| ApiError::bad("bad_json", error.to_string()))?;
+    let request: InteractionsRequest = object(&body)?;
     if request.interactions.len() > MAX_INTERACTIONS {
         let detail = format!("at most {MAX_INTERACTIONS} interactions a call");
         return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many", detail));
@@ -317,6 +316,16 @@ async fn fresh_url(
     let expires_at_ms = now_ms().saturating_add(app.url_ttl_ms);
     let url = app.address(&headers, &actor, &asset.id, &rendition.file, expires_at_ms);
     Ok(Json(FreshUrl { url, expires_at_ms }))
+}
+
+/// Reads a JSON object. serde would also take an array for a struct, field by field; nobody should rely on that.
+pub(crate) fn object<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    let bad = |detail: String| ApiError::bad("bad_json", detail);
+    let value: serde_json::Value = serde_json::from_slice(bytes).map_err(|error| bad(error.to_string()))?;
+    if !value.is_object() {
+        return Err(bad("send a JSON object".to_owned()));
+    }
+    serde_json::from_value(value).map_err(|error| bad(error.to_string()))
 }
 
 /// Runs database work off the reactor.

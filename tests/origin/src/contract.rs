@@ -212,6 +212,11 @@ pub struct FreshUrl {
     pub expires_at_ms: i64,
 }
 
+/// Bytes that are not JSON.
+#[derive(Debug, Clone, ToSchema)]
+#[schema(value_type = String, format = Binary)]
+pub struct Binary(pub Vec<u8>);
+
 /// Answer of `GET /healthz`.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Health {

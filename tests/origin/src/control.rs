@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::access::{AccessLog, Totals};
-use crate::api::{App, blocking};
+use crate::api::{App, blocking, object};
 use crate::error::ApiError;
 use crate::faults::{Fault, Faults};
 use crate::gate::{method_not_allowed, not_found};
@@ -97,8 +97,7 @@ pub fn router(control: Control) -> Router {
 }
 
 async fn json<T: serde::de::DeserializeOwned>(body: Body) -> Result<T, ApiError> {
-    let bytes = read(body, MAX_JSON).await?;
-    serde_json::from_slice(&bytes).map_err(|error| ApiError::bad("bad_json", error.to_string()))
+    object(&read(body, MAX_JSON).await?)
 }
 
 async fn set_network(State(control): State<Control>, body: Body) -> Result<Json<NetworkSettings>, ApiError> {

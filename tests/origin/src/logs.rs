@@ -38,14 +38,14 @@ const MAX_DEPTH: usize = 8;
 
 /// Takes a batch of telemetry.
 #[utoipa::path(
-    post, path = "/v1/logs", tag = "telemetry",
+    post, path = "/v1/logs", tag = "telemetry", operation_id = "logs",
     params(("Content-Encoding" = Option<String>, Header, description = "`identity` or `gzip`")),
     request_body(
-        content = Vec<u8>, content_type = "application/x-protobuf",
+        content = inline(crate::contract::Binary), content_type = "application/x-protobuf",
         description = "ExportLogsServiceRequest; at most 4 MiB on the wire and 16 MiB decompressed"
     ),
     responses(
-        (status = 200, description = "ExportLogsServiceResponse; every accepted record is durable", content_type = "application/x-protobuf", body = Vec<u8>),
+        (status = 200, description = "ExportLogsServiceResponse; every accepted record is durable", content_type = "application/x-protobuf", body = inline(crate::contract::Binary)),
         (status = 400, description = "`bad_protobuf` or `bad_gzip`", body = crate::contract::ErrorBody),
         (status = 413, description = "`too_large`", body = crate::contract::ErrorBody),
         (status = 415, description = "`unsupported_media_type` or `unsupported_encoding`", body = crate::contract::ErrorBody),

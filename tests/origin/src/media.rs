@@ -64,7 +64,7 @@ pub fn type_of(file: &str) -> &'static str {
 
 /// The bytes of a file of an asset.
 #[utoipa::path(
-    get, path = "/media/{asset}/{file}", tag = "media",
+    get, path = "/media/{asset}/{file}", tag = "media", operation_id = "media",
     params(
         ("asset" = String, Path, description = "Asset identifier"),
         ("file" = String, Path, description = "File of the asset; may hold slashes"),
@@ -76,8 +76,8 @@ pub fn type_of(file: &str) -> &'static str {
         ("If-None-Match" = Option<String>, Header, description = "Entity tags the client has"),
     ),
     responses(
-        (status = 200, description = "The whole file, or a signed playlist", content_type = "video/mp4"),
-        (status = 206, description = "The range asked for", content_type = "video/mp4"),
+        (status = 200, description = "The whole file, or a signed playlist", content_type = "video/mp4", body = inline(crate::contract::Binary)),
+        (status = 206, description = "The range asked for", content_type = "video/mp4", body = inline(crate::contract::Binary)),
         (status = 304, description = "The client has it"),
         (status = 403, description = "`bad_signature` or `expired`", body = crate::contract::ErrorBody),
         (status = 404, description = "`unknown_file`", body = crate::contract::ErrorBody),

@@ -58,8 +58,8 @@ async fn a_client_that_hangs_up_is_charged_what_it_was_sent() {
     let origin = Origin::start().await;
     let url = origin.url("ann", "clip-00", "720").await;
     // Slow enough that the client keeps up, so that nothing lies in buffers when it leaves.
-    origin.network(json!({"rate_kbps": 4000})).await;
-    let (socket, body) = read_some(&url, 100_000).await;
+    origin.network(json!({"rate_kbps": 1000})).await;
+    let (socket, body) = read_some(&url, 40_000).await;
     drop(socket);
     let line = origin.media_line().await;
     assert!(line.aborted && line.status == 200);
@@ -74,11 +74,10 @@ async fn a_client_that_hangs_up_is_charged_what_it_was_sent() {
 #[tokio::test]
 async fn a_client_that_stops_reading_is_charged_no_more_than_buffers_hold() {
     let origin = Origin::start().await;
-    let url = origin.url("ann", "clip-01", "720").await.replace(".m3u8", ".m4s");
     let playlist = origin.url("ann", "clip-01", "720").await;
     let text = origin.client.get(&playlist).send().await.unwrap().text().await.unwrap();
-    let signed = text.lines().find(|line| line.starts_with("720.m4s?")).unwrap();
-    let url = format!("{}/{signed}", url.rsplit_once('/').unwrap().0);
+    let media = text.lines().find(|line| line.starts_with("720.m4s?")).unwrap();
+    let url = reqwest::Url::parse(&playlist).unwrap().join(media).unwrap().to_string();
     let (socket, body) = read_some(&url, 1000).await;
     drop(socket);
     let lines = origin.lines(1, |line| line.path.ends_with(".m4s")).await;

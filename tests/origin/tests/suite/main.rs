@@ -1,4 +1,5 @@
 //! The server from outside, over real sockets, with real clips.
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap like tests do")]
 
 mod contract;
 mod faults;
