@@ -1,16 +1,25 @@
 //! The bytes of Unspool: a sparse span store, a range fetcher and a container probe.
-#![allow(dead_code)]
+//!
+//! [`Media`] is the front door. Below it the store keeps bytes and says which are there, the fetcher brings the missing
+//! ones in bounded chunks, and the probe finds out what a rendition is from its headers. Players read through
+//! [`ByteSource`] and see one file whose bytes may still be arriving.
 
 mod fetch;
 mod info;
+mod media;
 mod probe;
+mod prober;
+mod reader;
 mod source;
 mod store;
+mod ticket;
 
 pub use fetch::{
     ByteCounts, FetchDone, FetchError, FetchSummary, Limits, Location, Priority, Purpose, ResolveError, UrlResolver,
 };
 pub use info::{AudioCodec, Layout, MediaInfo, VideoCodec};
+pub use media::{Media, MediaConfig, MediaError, Origin};
 pub use probe::ProbeError;
 pub use source::{ByteSource, ReadError};
 pub use store::{StoreError, StoreHealth, StoredMedia};
+pub use ticket::FetchTicket;

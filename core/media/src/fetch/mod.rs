@@ -13,6 +13,7 @@ mod policy;
 mod response;
 mod route;
 mod scheduler;
+mod small;
 
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ pub use account::ByteCounts;
 pub use error::{FetchError, ResolveError};
 pub(crate) use http::Http;
 pub(crate) use policy::ChunkPolicy;
-pub(crate) use route::{Route, wall_ms};
+pub(crate) use route::Route;
 pub(crate) use scheduler::{Demand, Fetcher};
 
 /// How urgent bytes are; a higher one always starts first.

@@ -27,6 +27,7 @@ struct State {
     /// Counts addresses, so that a refusal is blamed on the address it met.
     number: u64,
     references: Vec<String>,
+    needs_references: bool,
     versions: u32,
 }
 
@@ -56,6 +57,11 @@ impl Route {
         if state.versions >= VERSIONS { Err(FetchError::Unstable) } else { Ok(()) }
     }
 
+    /// Whether the address is a playlist, so that the file is only known once it was read.
+    pub(crate) fn need_references(&self, needed: bool) {
+        self.state().needs_references = needed;
+    }
+
     /// The media file's address and its number, refreshed first when it is about to expire.
     pub(crate) async fn media_url(
         &self,
@@ -64,27 +70,24 @@ impl Route {
         resolver: Option<&dyn UrlResolver>,
         limits: &Limits,
     ) -> Result<(Url, u64), FetchError> {
-        self.url(key, http, resolver, limits, true).await
+        let references = {
+            let state = self.state();
+            if state.needs_references && state.references.is_empty() {
+                return Err(FetchError::Refused("a playlist that was not probed yet"));
+            }
+            state.references.clone()
+        };
+        self.url_along(key, &references, http, resolver, limits).await
     }
 
-    /// The registered address itself and its number: the playlist of an HLS rendition.
-    pub(crate) async fn origin_url(
+    /// The address that `references` lead to from the registered one, and the number of that one.
+    pub(crate) async fn url_along(
         &self,
         key: &MediaKey,
+        references: &[String],
         http: &Http,
         resolver: Option<&dyn UrlResolver>,
         limits: &Limits,
-    ) -> Result<(Url, u64), FetchError> {
-        self.url(key, http, resolver, limits, false).await
-    }
-
-    async fn url(
-        &self,
-        key: &MediaKey,
-        http: &Http,
-        resolver: Option<&dyn UrlResolver>,
-        limits: &Limits,
-        media: bool,
     ) -> Result<(Url, u64), FetchError> {
         let mut state = self.state().clone();
         let margin = i64::try_from(limits.expiry_margin.as_millis()).unwrap_or(i64::MAX);
@@ -98,11 +101,9 @@ impl Route {
         }
         let Some(location) = &state.location else { return Err(FetchError::Unknown) };
         let mut url = http.check(&location.url)?;
-        if media {
-            for reference in &state.references {
-                let next = url.join(reference).map_err(|_| FetchError::Refused("not a usable reference"))?;
-                url = http.check(next.as_str())?;
-            }
+        for reference in references {
+            let next = url.join(reference).map_err(|_| FetchError::Refused("not a usable reference"))?;
+            url = http.check(next.as_str())?;
         }
         Ok((url, state.number))
     }
@@ -133,6 +134,6 @@ impl Route {
 }
 
 /// Milliseconds since 1970.
-pub(crate) fn wall_ms() -> i64 {
+fn wall_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
 }

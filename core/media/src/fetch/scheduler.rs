@@ -218,6 +218,16 @@ impl Fetcher {
         self.queue().offline
     }
 
+    /// Whether a request may leave.
+    pub(crate) fn may_send(&self) -> Result<(), FetchError> {
+        let queue = self.queue();
+        match (queue.closed, queue.offline) {
+            (true, _) => Err(FetchError::Closed),
+            (_, true) => Err(FetchError::Offline),
+            _ => Ok(()),
+        }
+    }
+
     /// Fails everything that waits, lets running chunks finish until `deadline`, then ends them.
     pub(crate) async fn close(self: &Arc<Self>, deadline: Duration) {
         self.queue().closed = true;

@@ -1,0 +1,91 @@
+//! Small files that are needed whole: playlists.
+//!
+//! They go past the scheduler, because they are one short request each, and past the span store, because they are kept
+//! as blobs. The rules about addresses, refusals, retries and the books are the same.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use unspool_engine::{MediaKey, Span};
+
+use super::policy::backoff;
+use super::response::{content_range, is_identity, retry_after};
+use super::{FetchError, Fetcher, Purpose};
+
+impl Fetcher {
+    /// The file that `references` lead to from the address of `key`; refused when longer than `limit` bytes.
+    pub(crate) async fn small(
+        self: &Arc<Self>,
+        key: &MediaKey,
+        references: &[String],
+        limit: u64,
+        purpose: Purpose,
+    ) -> Result<Vec<u8>, FetchError> {
+        let mut attempt = 0;
+        let mut refreshed = false;
+        loop {
+            self.may_send()?;
+            let (url, number) = self
+                .route(key)
+                .url_along(key, references, self.http(), self.resolver(), self.limits())
+                .await?;
+            let mut asked = None;
+            let error = match self.try_small(url, limit, purpose, &mut asked).await {
+                Ok(bytes) => return Ok(bytes),
+                Err(error) => error,
+            };
+            match (&error, self.resolver()) {
+                (FetchError::Denied { .. }, Some(resolver)) if !refreshed => {
+                    refreshed = true;
+                    self.route(key).refresh(key, number, resolver, self.limits()).await?;
+                }
+                _ if error.transient() && attempt + 1 < self.limits().attempts => {
+                    attempt += 1;
+                    tokio::time::sleep(backoff(self.limits(), attempt, asked)).await;
+                }
+                _ => return Err(error),
+            }
+        }
+    }
+
+    async fn try_small(
+        &self,
+        url: url::Url,
+        limit: u64,
+        purpose: Purpose,
+        asked: &mut Option<Duration>,
+    ) -> Result<Vec<u8>, FetchError> {
+        let mut response = self.http().get(url, Span::new(0, limit), None).await?;
+        let status = response.status().as_u16();
+        match status {
+            206 => {
+                let range = content_range(response.headers()).ok_or(FetchError::Protocol("no usable Content-Range"))?;
+                if range.span.is_none_or(|span| span.start != 0) {
+                    return Err(FetchError::Protocol("another range than asked for"));
+                }
+                if range.total.is_some_and(|total| total > limit) {
+                    return Err(FetchError::Protocol("a playlist over its limit"));
+                }
+            }
+            200 => {}
+            401 | 403 | 404 | 410 => return Err(FetchError::Denied { status }),
+            408 | 425 | 429 | 500..=599 => {
+                *asked = retry_after(response.headers());
+                return Err(FetchError::Busy { status });
+            }
+            _ => return Err(FetchError::Status { status }),
+        }
+        if !is_identity(response.headers()) {
+            return Err(FetchError::Protocol("a content encoding on a playlist"));
+        }
+        let mut bytes = Vec::new();
+        while let Some(piece) = self.http().piece(&mut response).await? {
+            self.accounts().received(purpose, piece.len() as u64);
+            bytes.extend_from_slice(&piece);
+            if bytes.len() as u64 > limit {
+                return Err(FetchError::Protocol("a playlist over its limit"));
+            }
+        }
+        Ok(bytes)
+    }
+}

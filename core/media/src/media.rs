@@ -1,0 +1,325 @@
+//! The facade: everything the session and the player do with bytes goes through [`Media`].
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use unspool_engine::{Container, MediaKey, Span};
+
+use crate::fetch::{
+    Accounts, ByteCounts, Demand, FetchDone, FetchError, Fetcher, Http, Limits, Location, Priority, Purpose,
+    UrlResolver,
+};
+use crate::info::MediaInfo;
+use crate::probe::ProbeError;
+use crate::prober::Prober;
+use crate::reader::StoreSource;
+use crate::source::ByteSource;
+use crate::store::{Store, StoreError, StoreHealth, StoredMedia};
+use crate::ticket::FetchTicket;
+
+/// Samples of the line that wait for the planner; more would be history.
+const SAMPLES: usize = 256;
+
+/// How to open the media layer.
+#[derive(Clone)]
+pub struct MediaConfig {
+    /// Directory of the cache; one owner at a time.
+    pub dir: PathBuf,
+    /// Where fresh addresses come from; without one a refused address stays refused.
+    pub resolver: Option<Arc<dyn UrlResolver>>,
+    /// What requests say they come from.
+    pub user_agent: String,
+    /// Whether plain HTTP may leave this machine; to the machine itself it always may.
+    pub allow_plain_http: bool,
+    /// Bounds and time-outs.
+    pub limits: Limits,
+}
+
+impl MediaConfig {
+    /// The usual configuration over `dir`.
+    #[must_use]
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        MediaConfig {
+            dir: dir.into(),
+            resolver: None,
+            user_agent: concat!("unspool/", env!("CARGO_PKG_VERSION")).to_owned(),
+            allow_plain_http: false,
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl fmt::Debug for MediaConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MediaConfig")
+            .field("dir", &self.dir)
+            .field("resolver", &self.resolver.is_some())
+            .field("user_agent", &self.user_agent)
+            .field("allow_plain_http", &self.allow_plain_http)
+            .field("limits", &self.limits)
+            .finish()
+    }
+}
+
+/// Where a rendition comes from, as the backend declares it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// Address of the file, or of the playlist for HLS.
+    pub url: String,
+    /// Wall-clock milliseconds since 1970 after which `url` no longer answers.
+    pub expires_at_ms: Option<i64>,
+    /// Size in bytes where the backend knows it; a hint, the server has the last word.
+    pub bytes: Option<u64>,
+    /// Declared packing; HLS is told apart by it, the rest is the probe's business.
+    pub container: Container,
+}
+
+/// Why the media layer cannot do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum MediaError {
+    /// The cache cannot be opened or changed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The HTTP client cannot be built: the platform's certificates cannot be read.
+    #[error("no HTTP client: {0}")]
+    Client(String),
+    /// The rendition was not probed yet; probe it first.
+    #[error("the rendition was not probed yet")]
+    NotProbed,
+    /// The media layer is shut down.
+    #[error("the media layer is shut down")]
+    Closed,
+}
+
+/// The bytes of all renditions: what is here, what is coming, and readers over both.
+///
+/// Shape: shared by `Arc`, every method takes `&self` and may be called from any thread; no method of it waits for the
+/// network except the futures it returns. Cancellation: dropping such a future stops nothing, tickets have `cancel`.
+pub struct Media {
+    store: Arc<Store>,
+    fetcher: Arc<Fetcher>,
+    prober: Arc<Prober>,
+    origins: Mutex<HashMap<MediaKey, Origin>>,
+}
+
+impl fmt::Debug for Media {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Media").field("fetcher", &self.fetcher).finish_non_exhaustive()
+    }
+}
+
+impl Media {
+    /// Opens the cache in `config.dir`; requests run on `handle`.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] when another session owns the directory, other store errors when it cannot be used.
+    pub fn open(config: MediaConfig, handle: Handle) -> Result<Arc<Media>, MediaError> {
+        let store = Arc::new(Store::open(&config.dir)?);
+        let http =
+            Http::new(&config.user_agent, config.allow_plain_http, &config.limits).map_err(MediaError::Client)?;
+        let accounts = Arc::new(Accounts::default());
+        let fetcher =
+            Arc::new(Fetcher::new(handle, http, Arc::new(config.limits), accounts, config.resolver.clone()));
+        let prober = Arc::new(Prober::new(store.clone(), fetcher.clone()));
+        Ok(Arc::new(Media { store, fetcher, prober, origins: Mutex::default() }))
+    }
+
+    fn origins(&self) -> MutexGuard<'_, HashMap<MediaKey, Origin>> {
+        self.origins.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes an address known. Calling it again replaces the address; bytes already here stay.
+    pub fn register(&self, key: &MediaKey, origin: Origin) {
+        self.fetcher
+            .route(key)
+            .set(Location { url: origin.url.clone(), expires_at_ms: origin.expires_at_ms });
+        self.prober.declare(key, origin.container);
+        self.origins().insert(key.clone(), origin);
+    }
+
+    /// The newest registered origin of `key`.
+    #[must_use]
+    pub fn origin(&self, key: &MediaKey) -> Option<Origin> {
+        self.origins().get(key).cloned()
+    }
+
+    /// Finds out what a rendition is: from memory, from the cache, or from as few requests as possible.
+    ///
+    /// Everyone who asks for the same key while a probe runs shares it, at the highest priority asked for.
+    ///
+    /// # Errors
+    /// [`ProbeError`]; `retryable()` says whether to ask again.
+    pub async fn probe(&self, key: &MediaKey, priority: Priority) -> Result<Arc<MediaInfo>, ProbeError> {
+        self.prober.probe(key, priority).await
+    }
+
+    /// What an earlier probe found, in this session or before; never asks the network.
+    #[must_use]
+    pub fn info(&self, key: &MediaKey) -> Option<Arc<MediaInfo>> {
+        self.prober.known(key)
+    }
+
+    /// Brings `spans` into the cache. Spans past the end of the file are cut there.
+    pub fn fetch(&self, key: &MediaKey, spans: &[Span], priority: Priority, purpose: Purpose) -> FetchTicket {
+        let entry = self.store.entry(key);
+        entry.touch();
+        FetchTicket::start(&self.fetcher, |done| Demand {
+            entry,
+            wants: spans.to_vec(),
+            priority,
+            purpose,
+            reader: false,
+            done,
+        })
+    }
+
+    /// A reader over the rendition's bytes, here or still to come. For HLS these are the bytes of its media file.
+    ///
+    /// # Errors
+    /// [`MediaError::NotProbed`] when the rendition's length is not known yet.
+    pub fn source(&self, key: &MediaKey) -> Result<Arc<dyn ByteSource>, MediaError> {
+        let info = self.prober.known(key).ok_or(MediaError::NotProbed)?;
+        let entry = self.store.entry(key);
+        entry.touch();
+        Ok(Arc::new(StoreSource::new(entry, self.fetcher.clone(), info.size)))
+    }
+
+    /// The bytes of `key` that can be read without the network, ascending.
+    #[must_use]
+    pub fn held(&self, key: &MediaKey) -> Vec<Span> {
+        self.store.find(key).map(|entry| entry.lock().held().as_slice().to_vec()).unwrap_or_default()
+    }
+
+    /// The parts of `span` that are not here.
+    #[must_use]
+    pub fn holes(&self, key: &MediaKey, span: Span) -> Vec<Span> {
+        self.store.find(key).map_or_else(|| vec![span], |entry| entry.lock().holes(span))
+    }
+
+    /// Whether `key` plays to its end without the network: it was probed and every byte is here.
+    #[must_use]
+    pub fn is_complete(&self, key: &MediaKey) -> bool {
+        let Some(info) = self.prober.known(key) else { return false };
+        self.store.find(key).is_some_and(|entry| entry.lock().holes(Span::new(0, info.size)).is_empty())
+    }
+
+    /// Bytes on the disk over all renditions.
+    #[must_use]
+    pub fn usage(&self) -> u64 {
+        self.store.usage_bytes()
+    }
+
+    /// What occupies the disk, least recently used first.
+    #[must_use]
+    pub fn stored(&self) -> Vec<StoredMedia> {
+        self.store.list()
+    }
+
+    /// Keeps `key` from eviction, across restarts too.
+    pub fn pin(&self, key: &MediaKey) {
+        self.store.entry(key).set_pinned(true);
+    }
+
+    /// Lets eviction have `key` again.
+    pub fn unpin(&self, key: &MediaKey) {
+        self.store.entry(key).set_pinned(false);
+    }
+
+    /// Frees the given bytes, whoever decided on them; pinned renditions keep theirs. Answers the bytes freed.
+    ///
+    /// Blocks for a disk write per rendition; not for the async threads.
+    ///
+    /// # Errors
+    /// The first store error; what was freed before it stays freed.
+    pub fn evict(&self, plan: &[(MediaKey, Span)]) -> Result<u64, MediaError> {
+        let mut freed = 0;
+        for (key, span) in plan {
+            freed += self.store.remove(key, *span)?;
+        }
+        Ok(freed)
+    }
+
+    /// Takes everything about `key` off the disk, pinned or not: bytes, probe answer, playlist. Answers the bytes
+    /// freed. Blocks like [`evict`](Media::evict).
+    ///
+    /// # Errors
+    /// A store error; nothing or only a part is gone then, and asking again is safe.
+    pub fn forget(&self, key: &MediaKey) -> Result<u64, MediaError> {
+        self.prober.forget(key)?;
+        Ok(self.store.forget(key)?)
+    }
+
+    /// Stops requests from leaving, or lets them again. Offline, what is not here fails at once and retryably.
+    pub fn set_offline(&self, offline: bool) {
+        self.fetcher.set_offline(offline);
+    }
+
+    /// Whether requests are kept from leaving.
+    #[must_use]
+    pub fn is_offline(&self) -> bool {
+        self.fetcher.is_offline()
+    }
+
+    /// The byte books of this session.
+    #[must_use]
+    pub fn counts(&self) -> ByteCounts {
+        self.fetcher.accounts().counts()
+    }
+
+    /// Health of the cache since it was opened.
+    #[must_use]
+    pub fn health(&self) -> StoreHealth {
+        self.store.health()
+    }
+
+    /// Samples of the line, one per finished request. The newest caller gets them; a slow one loses some.
+    #[must_use]
+    pub fn samples(&self) -> mpsc::Receiver<FetchDone> {
+        let (sender, receiver) = mpsc::channel(SAMPLES);
+        self.fetcher.sample_into(sender);
+        receiver
+    }
+
+    /// Makes everything fetched so far durable. Blocks for the disk.
+    ///
+    /// # Errors
+    /// A store error; the bytes stay readable and the index is written later.
+    pub fn flush(&self) -> Result<(), MediaError> {
+        Ok(self.store.flush()?)
+    }
+
+    /// Ends the layer: nothing new starts, running chunks are received until `deadline`, the index is written.
+    /// Idempotent. Readers that wait get an error.
+    ///
+    /// # Errors
+    /// A store error of the last index write.
+    pub async fn shutdown(&self, deadline: Duration) -> Result<(), MediaError> {
+        self.fetcher.close(deadline).await;
+        let store = self.store.clone();
+        let closed = tokio::task::spawn_blocking(move || {
+            let flushed = store.flush();
+            store.close();
+            flushed
+        });
+        match closed.await {
+            Ok(flushed) => Ok(flushed?),
+            Err(_) => Err(MediaError::Closed),
+        }
+    }
+
+    /// Makes the cache behave as if the disk were full, or normal again: a switch for tests of what follows from it.
+    #[doc(hidden)]
+    pub fn simulate_full_disk(&self, full: bool) {
+        self.store.simulate_full(full);
+    }
+}
+
+/// Readers and tickets report failures of the fetcher in these words.
+pub(crate) fn read_error(error: &FetchError) -> crate::source::ReadError {
+    crate::source::ReadError::Failed { reason: error.to_string(), retryable: error.retryable() }
+}

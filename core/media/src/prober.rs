@@ -1,0 +1,352 @@
+//! Runs probes: feeds the sans-IO parsers from the store, fetches what they ask for, remembers what they found.
+//!
+//! One probe per key runs at a time, on a task of its own, so that a caller who goes away stops nobody. The answer is
+//! kept as a blob beside the bytes, with the validators of the version it describes; offline after a restart the blob
+//! is the answer. An answer about another version of the file counts as none.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+use unspool_engine::{Container, MediaKey, Span};
+
+use crate::fetch::{Demand, FetchError, Fetcher, Priority, Purpose};
+use crate::info::MediaInfo;
+use crate::probe::hls::{self, Parsed};
+use crate::probe::mp4::{Bytes, Probe, Step};
+use crate::probe::{ProbeError, malformed};
+use crate::store::{Entry, Store, StoreError, Validators};
+use crate::ticket::FetchTicket;
+
+/// Requests of one probe at most. A moov-last file needs two or three; a file that keeps asking is hostile.
+const STEPS: u32 = 64;
+/// Versions looked at before the file is called unstable.
+const VERSIONS: u32 = 3;
+
+type Outcome = Result<Arc<MediaInfo>, ProbeError>;
+
+/// The probes of a media layer.
+#[derive(Debug)]
+pub(crate) struct Prober {
+    store: Arc<Store>,
+    fetcher: Arc<Fetcher>,
+    books: Mutex<Books>,
+}
+
+#[derive(Debug, Default)]
+struct Books {
+    containers: HashMap<MediaKey, Container>,
+    /// `None` for keys whose blob was looked for in vain.
+    known: HashMap<MediaKey, Option<Known>>,
+    running: HashMap<MediaKey, Running>,
+}
+
+#[derive(Debug, Clone)]
+struct Known {
+    generation: u64,
+    info: Arc<MediaInfo>,
+}
+
+#[derive(Debug, Clone)]
+struct Running {
+    priority: Arc<watch::Sender<Priority>>,
+    outcome: watch::Receiver<Option<Outcome>>,
+}
+
+/// What is kept of a probe.
+#[derive(Debug, Serialize, Deserialize)]
+struct Saved {
+    info: MediaInfo,
+    file_size: Option<u64>,
+    etag: Option<String>,
+    last_modified: Option<String>,
+    references: Vec<String>,
+}
+
+impl Prober {
+    pub(crate) fn new(store: Arc<Store>, fetcher: Arc<Fetcher>) -> Self {
+        Prober { store, fetcher, books: Mutex::default() }
+    }
+
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes in the declared packing.
+    pub(crate) fn declare(&self, key: &MediaKey, container: Container) {
+        self.fetcher.route(key).need_references(container == Container::Hls);
+        self.books().containers.insert(key.clone(), container);
+    }
+
+    /// What is known of `key` without the network. The first call for a key reads a blob.
+    pub(crate) fn known(&self, key: &MediaKey) -> Option<Arc<MediaInfo>> {
+        let found = self.books().known.get(key).cloned();
+        let known = match found {
+            Some(known) => known?,
+            None => {
+                let loaded = self.load(key);
+                self.books().known.insert(key.clone(), loaded.clone());
+                loaded?
+            }
+        };
+        let current = self.store.find(key).is_none_or(|entry| entry.lock().generation() == known.generation);
+        current.then_some(known.info)
+    }
+
+    fn load(&self, key: &MediaKey) -> Option<Known> {
+        let bytes = self.store.get_blob(&blob_key("probe", key)).ok()??;
+        let saved: Saved = serde_json::from_slice(&bytes).ok()?;
+        let entry = self.store.entry(key);
+        let state = entry.lock();
+        let described =
+            Validators { size: saved.file_size, etag: saved.etag, last_modified: saved.last_modified };
+        let stored = state.validators();
+        if *stored != Validators::default() && *stored != described {
+            return None;
+        }
+        let generation = state.generation();
+        drop(state);
+        if !saved.references.is_empty() {
+            self.fetcher.route(key).set_references(saved.references);
+        }
+        Some(Known { generation, info: Arc::new(saved.info) })
+    }
+
+    pub(crate) fn forget(&self, key: &MediaKey) -> Result<(), StoreError> {
+        self.books().known.remove(key);
+        for kind in ["probe", "playlist0", "playlist1"] {
+            self.store.delete_blob(&blob_key(kind, key))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn probe(self: &Arc<Self>, key: &MediaKey, priority: Priority) -> Outcome {
+        let this = self.clone();
+        let asked = key.clone();
+        // The blob is read off the async threads.
+        match tokio::task::spawn_blocking(move || this.known(&asked)).await {
+            Ok(Some(info)) => return Ok(info),
+            Ok(None) => {}
+            Err(_) => return Err(FetchError::Closed.into()),
+        }
+        let mut outcome = self.join(key, priority).outcome;
+        match outcome.wait_for(Option::is_some).await {
+            Ok(found) => found.clone().unwrap_or(Err(FetchError::Closed.into())),
+            Err(_) => Err(FetchError::Closed.into()),
+        }
+    }
+
+    /// The running probe of `key`, raised to `priority`; started when there is none.
+    fn join(self: &Arc<Self>, key: &MediaKey, priority: Priority) -> Running {
+        let mut books = self.books();
+        if let Some(running) = books.running.get(key) {
+            running.priority.send_if_modified(|now| {
+                let raised = priority > *now;
+                *now = (*now).max(priority);
+                raised
+            });
+            return running.clone();
+        }
+        let (sender, outcome) = watch::channel(None);
+        let (priority, urgency) = watch::channel(priority);
+        let running = Running { priority: Arc::new(priority), outcome };
+        books.running.insert(key.clone(), running.clone());
+        drop(books);
+        let end = ProbeEnd { prober: self.clone(), key: key.clone(), sender, outcome: None };
+        self.fetcher.handle().spawn(end.of(urgency));
+        running
+    }
+
+    async fn run(&self, key: &MediaKey, urgency: watch::Receiver<Priority>) -> Outcome {
+        let entry = self.store.entry(key);
+        let is_hls = self.books().containers.get(key) == Some(&Container::Hls);
+        for _ in 0..VERSIONS {
+            let generation = entry.lock().generation();
+            let (info, references) = if is_hls {
+                self.hls(key, &entry, urgency.clone()).await?
+            } else {
+                (self.mp4(&entry, urgency.clone()).await?, Vec::new())
+            };
+            let validators = {
+                let state = entry.lock();
+                if state.generation() != generation {
+                    continue;
+                }
+                state.validators().clone()
+            };
+            let info = Arc::new(info);
+            let known = Known { generation, info: info.clone() };
+            self.books().known.insert(key.clone(), Some(known));
+            self.save(key, &info, validators, references).await;
+            return Ok(info);
+        }
+        Err(FetchError::Unstable.into())
+    }
+
+    /// Keeps the answer; a full disk only means asking again after a restart.
+    async fn save(&self, key: &MediaKey, info: &MediaInfo, file: Validators, references: Vec<String>) {
+        let saved = Saved {
+            info: info.clone(),
+            file_size: file.size,
+            etag: file.etag,
+            last_modified: file.last_modified,
+            references,
+        };
+        if let Ok(bytes) = serde_json::to_vec(&saved) {
+            self.keep(blob_key("probe", key), bytes).await;
+        }
+    }
+
+    async fn keep(&self, name: String, bytes: Vec<u8>) {
+        let store = self.store.clone();
+        let kept = tokio::task::spawn_blocking(move || store.put_blob(&name, &bytes)).await;
+        if let Ok(Err(error)) = kept {
+            tracing::warn!(target: "unspool::media", %error, "a probe answer could not be kept");
+        }
+    }
+
+    async fn mp4(
+        &self,
+        entry: &Arc<Entry>,
+        urgency: watch::Receiver<Priority>,
+    ) -> Result<MediaInfo, ProbeError> {
+        let mut probe = Probe::new();
+        let mut last = None;
+        for _ in 0..STEPS {
+            let view = View(entry.clone());
+            // Reading and parsing up to 8 MiB does not belong on the async threads.
+            let (after, step) = tokio::task::spawn_blocking(move || {
+                let step = probe.step(&view);
+                (probe, step)
+            })
+            .await
+            .map_err(|_| FetchError::Closed)?;
+            probe = after;
+            match step? {
+                Step::Done(info) => return Ok(*info),
+                Step::Need(span) if last == Some(span) => return Err(ProbeError::Store),
+                Step::Need(span) => {
+                    self.bring(entry, span, urgency.clone()).await?;
+                    last = Some(span);
+                }
+            }
+        }
+        Err(ProbeError::TooLarge { what: "requests of a probe" })
+    }
+
+    async fn hls(
+        &self,
+        key: &MediaKey,
+        entry: &Arc<Entry>,
+        urgency: watch::Receiver<Priority>,
+    ) -> Result<(MediaInfo, Vec<String>), ProbeError> {
+        let mut references: Vec<String> = Vec::new();
+        let cuts = loop {
+            let purpose = purpose_of(*urgency.borrow());
+            let bytes = self.fetcher.small(key, &references, hls::PLAYLIST_BYTES, purpose).await?;
+            let parsed = hls::parse(&bytes)?;
+            self.keep(blob_key(&format!("playlist{}", references.len()), key), bytes).await;
+            match parsed {
+                Parsed::File(cuts) => break cuts,
+                Parsed::Variant(reference) if references.is_empty() => references.push(reference),
+                Parsed::Variant(_) => return Err(malformed("a list of renditions within another")),
+            }
+        };
+        references.push(cuts.reference.clone());
+        self.fetcher.route(key).set_references(references.clone());
+        self.bring(entry, cuts.init, urgency).await?;
+        let view = View(entry.clone());
+        let info = tokio::task::spawn_blocking(move || {
+            if view.size().is_some_and(|size| size < cuts.size) {
+                return Err(malformed("a playlist that goes past its file"));
+            }
+            cuts.describe(&view.read(cuts.init).ok_or(ProbeError::Store)?)
+        })
+        .await
+        .map_err(|_| FetchError::Closed)??;
+        Ok((info, references))
+    }
+
+    /// Fetches `span`, following the urgency while it runs.
+    async fn bring(
+        &self,
+        entry: &Arc<Entry>,
+        span: Span,
+        mut urgency: watch::Receiver<Priority>,
+    ) -> Result<(), ProbeError> {
+        let priority = *urgency.borrow_and_update();
+        let ticket = FetchTicket::start(&self.fetcher, |done| Demand {
+            entry: entry.clone(),
+            wants: vec![span],
+            priority,
+            purpose: purpose_of(priority),
+            // A probe's few spans are as small as a window and as needed when the disk is full.
+            reader: true,
+            done,
+        });
+        loop {
+            tokio::select! {
+                outcome = ticket.wait() => return outcome.map(|_| ()).map_err(ProbeError::from),
+                Ok(()) = urgency.changed() => ticket.promote(*urgency.borrow_and_update()),
+            }
+        }
+    }
+}
+
+/// Tells everyone who waits, whatever ended the probe.
+struct ProbeEnd {
+    prober: Arc<Prober>,
+    key: MediaKey,
+    sender: watch::Sender<Option<Outcome>>,
+    outcome: Option<Outcome>,
+}
+
+impl ProbeEnd {
+    async fn of(mut self, urgency: watch::Receiver<Priority>) {
+        self.outcome = Some(self.prober.run(&self.key, urgency).await);
+    }
+}
+
+impl Drop for ProbeEnd {
+    fn drop(&mut self) {
+        self.prober.books().running.remove(&self.key);
+        self.sender.send_replace(Some(self.outcome.take().unwrap_or(Err(FetchError::Closed.into()))));
+    }
+}
+
+/// The store as the parsers see it.
+struct View(Arc<Entry>);
+
+impl Bytes for View {
+    fn size(&self) -> Option<u64> {
+        self.0.lock().validators().size
+    }
+
+    fn read(&self, span: Span) -> Option<Vec<u8>> {
+        let mut state = self.0.lock();
+        let room = usize::try_from(span.len()).ok().filter(|_| state.run_from(span.start) >= span.len())?;
+        let mut bytes = vec![0; room];
+        let mut got = 0;
+        while got < room {
+            match self.0.read(&mut state, span.start + got as u64, &mut bytes[got..]) {
+                0 => return None,
+                n => got += n,
+            }
+        }
+        Some(bytes)
+    }
+}
+
+fn purpose_of(priority: Priority) -> Purpose {
+    match priority {
+        Priority::Playback => Purpose::Playback,
+        Priority::Next | Priority::Prefetch => Purpose::Prefetch,
+        Priority::Offline => Purpose::Offline,
+    }
+}
+
+/// The unit separator keeps kinds and keys apart, as it does within keys.
+fn blob_key(kind: &str, key: &MediaKey) -> String {
+    format!("{kind}\u{1f}{}", key.as_str())
+}

@@ -1,0 +1,264 @@
+//! A player's view of one rendition: blocking reads over the store, with a window of demand rolling ahead of them.
+//!
+//! A read of bytes that are there copies them and, once in a while, moves the window. A read of a hole puts the window
+//! there and waits on the entry, which every filed piece wakes. A demuxer of a file that is not interleaved reads at
+//! two places in turn, so a source keeps a few windows and drops the one used least recently.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use unspool_engine::Span;
+
+use crate::fetch::{Demand, FetchError, Fetcher, Priority, Purpose};
+use crate::media::read_error;
+use crate::source::{ByteSource, ReadError};
+use crate::store::Entry;
+
+/// Windows per source: one per track of a usual clip and one for headers.
+const WINDOWS: usize = 3;
+/// Longest wait of one read, whatever its deadline: far beyond any player's patience, within what a clock can add.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+/// Times a read places its demand again when the bytes it got are gone before it could read them (evicted, damaged).
+const PLACINGS: u32 = 4;
+
+/// The store-backed byte source.
+#[derive(Debug)]
+pub(crate) struct StoreSource {
+    entry: Arc<Entry>,
+    fetcher: Arc<Fetcher>,
+    size: u64,
+    /// The version this source reads; bytes of another one are never mixed in.
+    generation: u64,
+    shared: Arc<Mutex<Shared>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    interrupted: bool,
+    /// Most recently used last.
+    windows: Vec<Window>,
+    next: u64,
+}
+
+#[derive(Debug)]
+struct Window {
+    serial: u64,
+    /// The fetcher's number; `None` until it gave one.
+    demand: Option<u64>,
+    span: Span,
+    /// Set when the demand ended.
+    ended: Option<Result<(), FetchError>>,
+}
+
+impl StoreSource {
+    pub(crate) fn new(entry: Arc<Entry>, fetcher: Arc<Fetcher>, size: u64) -> Self {
+        let generation = entry.lock().generation();
+        StoreSource { entry, fetcher, size, generation, shared: Arc::default() }
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ahead(&self, offset: u64) -> Span {
+        Span::new(offset, offset.saturating_add(self.fetcher.limits().read_ahead.max(1)).min(self.size))
+    }
+
+    /// Puts a window at `offset`: moves the one whose reader this is, or opens a new one.
+    fn want(&self, offset: u64) {
+        let want = self.ahead(offset);
+        let (mut cancel, mut moved, mut opened) = (None, None, None);
+        {
+            let mut shared = self.shared();
+            shared.windows.retain(|window| window.ended.is_none());
+            let own = shared.windows.iter().position(|window| {
+                window.span.start <= offset && offset <= window.span.end
+            });
+            if let Some(own) = own {
+                let mut window = shared.windows.remove(own);
+                if window.span != want {
+                    window.span = want;
+                    moved = window.demand;
+                }
+                shared.windows.push(window);
+            } else {
+                if shared.windows.len() >= WINDOWS {
+                    cancel = shared.windows.remove(0).demand;
+                }
+                shared.next += 1;
+                let serial = shared.next;
+                shared.windows.push(Window { serial, demand: None, span: want, ended: None });
+                opened = Some(serial);
+            }
+        }
+        if let Some(id) = cancel {
+            self.fetcher.cancel(id);
+        }
+        if let Some(id) = moved {
+            self.fetcher.set_wants(id, want);
+        }
+        if let Some(serial) = opened {
+            self.open_window(serial, want);
+        }
+    }
+
+    fn open_window(&self, serial: u64, want: Span) {
+        let (shared, entry) = (Arc::downgrade(&self.shared), self.entry.clone());
+        let id = self.fetcher.demand(Demand {
+            entry: self.entry.clone(),
+            wants: vec![want],
+            priority: Priority::Playback,
+            purpose: Purpose::Playback,
+            reader: true,
+            done: Box::new(move |result| {
+                if let Some(shared) = shared.upgrade() {
+                    let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                    if let Some(window) = shared.windows.iter_mut().find(|window| window.serial == serial) {
+                        window.ended = Some(result.map(|_| ()));
+                    }
+                }
+                entry.notify();
+            }),
+        });
+        let mut shared = self.shared();
+        match shared.windows.iter_mut().find(|window| window.serial == serial) {
+            Some(window) => window.demand = Some(id),
+            // The window was dropped while its demand was being placed.
+            None => {
+                drop(shared);
+                self.fetcher.cancel(id);
+            }
+        }
+    }
+
+    /// Whether a demand for `offset` runs, ended, or has to be placed.
+    fn demand_at(&self, offset: u64) -> Demanded {
+        let mut shared = self.shared();
+        let Some(at) =
+            shared.windows.iter().rposition(|window| window.span.start <= offset && offset < window.span.end)
+        else {
+            return Demanded::Absent;
+        };
+        match &shared.windows[at].ended {
+            None => Demanded::Running,
+            Some(_) => match shared.windows.remove(at).ended {
+                Some(Err(error)) => Demanded::Failed(error),
+                _ => Demanded::Absent,
+            },
+        }
+    }
+
+    /// Whether a running demand is all there is to wait for.
+    fn must_wait(&self, offset: u64) -> bool {
+        let shared = self.shared();
+        !shared.interrupted
+            && shared.windows.iter().any(|window| {
+                window.ended.is_none() && window.span.start <= offset && offset < window.span.end
+            })
+    }
+
+    /// Moves the window after a read that left less than half of it in front of the reader.
+    fn roll(&self, offset: u64) {
+        let want = self.ahead(offset);
+        let enough = offset.saturating_add(self.fetcher.limits().read_ahead / 2).min(self.size);
+        let held = offset + self.entry.lock().run_from(offset);
+        let coming = self.shared().windows.iter().any(|window| {
+            window.ended.is_none() && window.span.start <= offset && window.span.end >= enough
+        });
+        if held < enough && !coming && !want.is_empty() {
+            self.want(offset);
+        }
+    }
+}
+
+fn gone(reason: &str, retryable: bool) -> ReadError {
+    ReadError::Failed { reason: reason.to_owned(), retryable }
+}
+
+enum Demanded {
+    Absent,
+    Running,
+    Failed(FetchError),
+}
+
+impl ByteSource for StoreSource {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8], deadline: Duration) -> Result<usize, ReadError> {
+        let until = Instant::now() + deadline.min(LONGEST_WAIT);
+        let room = usize::try_from(self.size.saturating_sub(offset)).unwrap_or(usize::MAX).min(buf.len());
+        let buf = &mut buf[..room];
+        let mut waited = false;
+        let mut concerned = false;
+        let mut placings = 0;
+        loop {
+            if self.shared().interrupted {
+                return Err(ReadError::Interrupted);
+            }
+            if buf.is_empty() {
+                return Ok(0);
+            }
+            let got = {
+                let mut state = self.entry.lock();
+                if state.generation() != self.generation {
+                    return Err(gone("the file changed on the server", true));
+                }
+                self.entry.read(&mut state, offset, buf)
+            };
+            if got > 0 {
+                let end = offset + got as u64;
+                self.fetcher.accounts().read(&self.entry.key, Span::new(offset, end), waited);
+                self.roll(end);
+                return Ok(got);
+            }
+            waited = true;
+            match self.demand_at(offset) {
+                // Only a failure that this read lived through is its own; an older one may be over.
+                Demanded::Failed(error) if concerned => return Err(read_error(&error)),
+                Demanded::Failed(_) | Demanded::Absent => {
+                    placings += 1;
+                    if placings > PLACINGS {
+                        return Err(gone("the server has fewer bytes than it said", false));
+                    }
+                    self.want(offset);
+                    concerned = true;
+                    continue;
+                }
+                Demanded::Running => concerned = true,
+            }
+            let state = self.entry.lock();
+            if state.run_from(offset) > 0 || state.generation() != self.generation || !self.must_wait(offset) {
+                continue;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(ReadError::TimedOut);
+            }
+            drop(self.entry.wait(state, left));
+        }
+    }
+
+    fn available_from(&self, offset: u64) -> u64 {
+        self.entry.lock().run_from(offset).min(self.size.saturating_sub(offset))
+    }
+
+    fn interrupt(&self) {
+        self.shared().interrupted = true;
+        self.entry.notify();
+    }
+
+    fn resume(&self) {
+        self.shared().interrupted = false;
+    }
+}
+
+impl Drop for StoreSource {
+    fn drop(&mut self) {
+        let demands: Vec<u64> = self.shared().windows.drain(..).filter_map(|window| window.demand).collect();
+        for id in demands {
+            self.fetcher.cancel(id);
+        }
+    }
+}
