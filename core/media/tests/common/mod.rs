@@ -1,0 +1,392 @@
+//! A real HTTP server in the test's own process: ranges, validators, scripted faults and a log that is the truth.
+#![allow(dead_code, reason = "every test file uses its own part")]
+
+use std::collections::{HashMap, VecDeque};
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
+use futures_util::{StreamExt, stream};
+use tempfile::TempDir;
+use tokio::runtime::{Handle, Runtime};
+use tokio::sync::watch;
+use unspool_engine::{Container, MediaKey, Span};
+use unspool_media::{Limits, Media, MediaConfig, Origin, Priority, Purpose};
+
+/// Longest any test waits for anything.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What the next request for a path meets.
+#[derive(Debug, Clone)]
+pub enum Fault {
+    /// This status, with these headers and no use.
+    Status(u16, Vec<(&'static str, String)>),
+    /// The right head, this many bytes, then silence.
+    Stall(u64),
+    /// The right head, this many bytes, then a broken connection.
+    Short(u64),
+    /// The whole file with status 200, whatever was asked.
+    Whole,
+    /// 206 with another range than asked for.
+    WrongRange,
+    /// A content encoding.
+    Encoded,
+    /// Nothing until the gate opens, then the right answer.
+    Gate,
+    /// The right answer, in pieces of 4 KiB with a pause between.
+    Slow(Duration),
+    /// Status 302 to another path.
+    Redirect(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Logged {
+    pub path: String,
+    pub span: Option<Span>,
+    pub if_range: Option<String>,
+    pub status: u16,
+    /// Bytes that were put into the body.
+    pub sent: Span,
+}
+
+#[derive(Debug, Clone)]
+pub struct Served {
+    pub bytes: Bytes,
+    pub etag: Option<String>,
+    pub ranges: bool,
+    pub if_range: bool,
+}
+
+#[derive(Default)]
+struct Shared {
+    files: HashMap<String, Served>,
+    faults: HashMap<String, VecDeque<Fault>>,
+    always: HashMap<String, Fault>,
+    log: Vec<Logged>,
+}
+
+pub struct Server {
+    pub address: SocketAddr,
+    shared: Arc<Mutex<Shared>>,
+    logged: Arc<Condvar>,
+    gate: watch::Sender<bool>,
+}
+
+#[derive(Clone)]
+struct App {
+    shared: Arc<Mutex<Shared>>,
+    logged: Arc<Condvar>,
+    gate: watch::Receiver<bool>,
+}
+
+impl Server {
+    pub fn start(handle: &Handle) -> Server {
+        let (gate, opened) = watch::channel(false);
+        let app =
+            App { shared: Arc::default(), logged: Arc::default(), gate: opened };
+        let router = Router::new().fallback(serve).with_state(app.clone());
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        handle.spawn(async move {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            axum::serve(listener, router).await.unwrap();
+        });
+        Server { address, shared: app.shared, logged: app.logged, gate }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}/{path}", self.address)
+    }
+
+    pub fn put(&self, path: &str, bytes: Vec<u8>, etag: &str) {
+        let etag = (!etag.is_empty()).then(|| etag.to_owned());
+        let served = Served { bytes: bytes.into(), etag, ranges: true, if_range: true };
+        self.shared.lock().unwrap().files.insert(format!("/{path}"), served);
+    }
+
+    pub fn edit(&self, path: &str, edit: impl FnOnce(&mut Served)) {
+        edit(self.shared.lock().unwrap().files.get_mut(&format!("/{path}")).unwrap());
+    }
+
+    pub fn fault(&self, path: &str, fault: Fault) {
+        self.shared.lock().unwrap().faults.entry(format!("/{path}")).or_default().push_back(fault);
+    }
+
+    pub fn always(&self, path: &str, fault: Option<Fault>) {
+        let mut shared = self.shared.lock().unwrap();
+        match fault {
+            Some(fault) => shared.always.insert(format!("/{path}"), fault),
+            None => shared.always.remove(&format!("/{path}")),
+        };
+    }
+
+    pub fn open_gate(&self) {
+        self.gate.send_replace(true);
+    }
+
+    pub fn close_gate(&self) {
+        self.gate.send_replace(false);
+    }
+
+    pub fn log(&self) -> Vec<Logged> {
+        self.shared.lock().unwrap().log.clone()
+    }
+
+    pub fn requests(&self) -> usize {
+        self.shared.lock().unwrap().log.len()
+    }
+
+    /// Waits until the log satisfies a condition.
+    pub fn wait_log(&self, what: &str, ready: impl Fn(&[Logged]) -> bool) {
+        let until = Instant::now() + PATIENCE;
+        let mut shared = self.shared.lock().unwrap();
+        while !ready(&shared.log) {
+            let left = until.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "never saw {what}: {:?}", shared.log);
+            shared = self.logged.wait_timeout(shared, left).unwrap().0;
+        }
+    }
+
+    /// Panics when a byte of `path` was sent twice.
+    pub fn assert_no_byte_twice(&self, path: &str) {
+        let mut spans: Vec<Span> =
+            self.log().iter().filter(|l| l.path == format!("/{path}")).map(|l| l.sent).collect();
+        spans.retain(|s| !s.is_empty());
+        spans.sort();
+        for pair in spans.windows(2) {
+            assert!(pair[0].end <= pair[1].start, "{path}: sent twice: {:?} and {:?}", pair[0], pair[1]);
+        }
+    }
+}
+
+async fn serve(State(app): State<App>, request: Request) -> Response {
+    let path = request.uri().path().to_owned();
+    let (served, fault) = {
+        let mut shared = app.shared.lock().unwrap();
+        let fault = shared.faults.get_mut(&path).and_then(VecDeque::pop_front);
+        (shared.files.get(&path).cloned(), fault.or_else(|| shared.always.get(&path).cloned()))
+    };
+    let asked = range_of(request.headers());
+    let if_range = request.headers().get(header::IF_RANGE).map(|v| v.to_str().unwrap().to_owned());
+    let log = |status: u16, sent: Span| {
+        let entry = Logged { path: path.clone(), span: asked, if_range: if_range.clone(), status, sent };
+        app.shared.lock().unwrap().log.push(entry);
+        app.logged.notify_all();
+    };
+    let none = Span::new(0, 0);
+    let Some(served) = served else {
+        log(404, none);
+        return Response::builder().status(404).body(Body::empty()).unwrap();
+    };
+    match &fault {
+        Some(Fault::Status(status, headers)) => {
+            log(*status, none);
+            let mut response = Response::builder().status(*status);
+            for (name, value) in headers {
+                response = response.header(*name, value);
+            }
+            return response.body(Body::empty()).unwrap();
+        }
+        Some(Fault::Redirect(to)) => {
+            log(302, none);
+            return Response::builder().status(302).header(header::LOCATION, to).body(Body::empty()).unwrap();
+        }
+        Some(Fault::Gate) => {
+            log(0, none);
+            let mut gate = app.gate.clone();
+            gate.wait_for(|open| *open).await.unwrap();
+        }
+        _ => {}
+    }
+    let total = served.bytes.len() as u64;
+    let stale = served.if_range && if_range.is_some() && if_range != served.etag;
+    let whole = asked.is_none() || !served.ranges || stale || matches!(fault, Some(Fault::Whole));
+    let (status, span) = match asked {
+        Some(span) if !whole => {
+            if span.start >= total {
+                log(416, none);
+                return Response::builder()
+                    .status(416)
+                    .header(header::CONTENT_RANGE, format!("bytes */{total}"))
+                    .body(Body::empty())
+                    .unwrap();
+            }
+            (StatusCode::PARTIAL_CONTENT, Span::new(span.start, span.end.min(total)))
+        }
+        _ => (StatusCode::OK, Span::new(0, total)),
+    };
+    let mut response = Response::builder().status(status).header(header::CONTENT_LENGTH, span.len());
+    if let Some(etag) = &served.etag {
+        response = response.header(header::ETAG, etag);
+    }
+    if status == StatusCode::PARTIAL_CONTENT {
+        let shift = u64::from(matches!(fault, Some(Fault::WrongRange)));
+        let (first, last) = (span.start + shift, span.end - 1);
+        response = response.header(header::CONTENT_RANGE, format!("bytes {first}-{last}/{total}"));
+    }
+    if matches!(fault, Some(Fault::Encoded)) {
+        response = response.header(header::CONTENT_ENCODING, "gzip");
+    }
+    let body = served.bytes.slice(span.start as usize..span.end as usize);
+    let sent = |count: u64| Span::new(span.start, span.start + count.min(span.len()));
+    match fault {
+        Some(Fault::Stall(count)) => {
+            log(status.as_u16(), sent(count));
+            let part = body.slice(..(count as usize).min(body.len()));
+            let first = stream::once(async move { Ok::<_, Infallible>(part) });
+            response.body(Body::from_stream(first.chain(stream::pending()))).unwrap()
+        }
+        Some(Fault::Short(count)) => {
+            log(status.as_u16(), sent(count));
+            let part = body.slice(..(count as usize).min(body.len()));
+            let broken = stream::once(async {
+                // The connection drops what it has not written yet, so the bytes get a head start.
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                Err(io::Error::from(io::ErrorKind::ConnectionReset))
+            });
+            response.body(Body::from_stream(stream::once(async move { Ok(part) }).chain(broken))).unwrap()
+        }
+        Some(Fault::Slow(pause)) => {
+            log(status.as_u16(), sent(u64::MAX));
+            let pieces = (0..body.len()).step_by(4096).map(move |at| body.slice(at..(at + 4096).min(body.len())));
+            let pieces = stream::iter(pieces).then(move |piece| async move {
+                tokio::time::sleep(pause).await;
+                Ok::<_, Infallible>(piece)
+            });
+            response.body(Body::from_stream(pieces)).unwrap()
+        }
+        _ => {
+            log(status.as_u16(), sent(u64::MAX));
+            response.body(Body::from(body)).unwrap()
+        }
+    }
+}
+
+fn range_of(headers: &HeaderMap) -> Option<Span> {
+    let text = headers.get(header::RANGE)?.to_str().ok()?.strip_prefix("bytes=")?;
+    let (first, last) = text.split_once('-')?;
+    Some(Span::new(first.parse().ok()?, last.parse::<u64>().ok()? + 1))
+}
+
+/// A server and a directory, and media layers over them one after the other.
+pub struct World {
+    pub runtime: Runtime,
+    pub server: Server,
+    pub dir: TempDir,
+}
+
+impl World {
+    pub fn new() -> World {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let server = Server::start(runtime.handle());
+        World { runtime, server, dir: tempfile::tempdir().unwrap() }
+    }
+
+    pub fn config(&self) -> MediaConfig {
+        MediaConfig { limits: quick(), ..MediaConfig::new(self.dir.path()) }
+    }
+
+    pub fn open(&self) -> Arc<Media> {
+        self.open_with(self.config())
+    }
+
+    pub fn open_with(&self, config: MediaConfig) -> Arc<Media> {
+        Media::open(config, self.runtime.handle().clone()).unwrap()
+    }
+
+    pub fn close(&self, media: Arc<Media>) {
+        self.run(media.shutdown(PATIENCE)).unwrap();
+        drop(media);
+    }
+
+    pub fn register(&self, media: &Media, path: &str, container: Container) -> MediaKey {
+        let key = MediaKey::new(path, "r");
+        media.register(&key, self.origin(path, container));
+        key
+    }
+
+    pub fn origin(&self, path: &str, container: Container) -> Origin {
+        Origin { url: self.server.url(path), expires_at_ms: None, bytes: None, container }
+    }
+
+    pub fn run<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(async { tokio::time::timeout(PATIENCE, future).await.expect("took too long") })
+    }
+
+    pub fn fetch(&self, media: &Media, key: &MediaKey, span: Span) {
+        self.run(media.fetch(key, &[span], Priority::Prefetch, Purpose::Prefetch).wait()).unwrap();
+    }
+}
+
+/// Limits under which failures show in milliseconds.
+pub fn quick() -> Limits {
+    Limits {
+        stall_timeout: Duration::from_millis(800),
+        backoff_base: Duration::from_millis(5),
+        backoff_cap: Duration::from_millis(40),
+        ..Limits::default()
+    }
+}
+
+/// Waits for a condition that something else brings about.
+pub fn eventually(what: &str, ready: impl Fn() -> bool) {
+    let until = Instant::now() + PATIENCE;
+    while !ready() {
+        assert!(Instant::now() < until, "never: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Wraps bytes into a progressive MP4 that a probe accepts, with one video track whose single chunk holds them.
+pub fn mp4_of(samples: &[u8], sample_len: u32, moov_last: bool) -> Vec<u8> {
+    let ftyp = boxed(b"ftyp", &[b"isom\0\0\0\0isom".as_slice()]);
+    let moov_len = moov(samples.len() as u64, sample_len, 0).len() as u64;
+    let at = if moov_last { ftyp.len() as u64 + 8 } else { ftyp.len() as u64 + moov_len + 8 };
+    let moov = moov(samples.len() as u64, sample_len, at);
+    let mdat = boxed(b"mdat", &[samples]);
+    if moov_last { [ftyp, mdat, moov].concat() } else { [ftyp, moov, mdat].concat() }
+}
+
+pub fn boxed(name: &[u8; 4], parts: &[&[u8]]) -> Vec<u8> {
+    let len = 8 + parts.iter().map(|p| p.len()).sum::<usize>();
+    let mut out = (len as u32).to_be_bytes().to_vec();
+    out.extend(name);
+    parts.iter().for_each(|p| out.extend(*p));
+    out
+}
+
+fn words(values: &[u32]) -> Vec<u8> {
+    values.iter().flat_map(|v| v.to_be_bytes()).collect()
+}
+
+/// A movie box: H.264, 320x180, one sample every 100 ms, one chunk.
+fn moov(bytes: u64, sample_len: u32, at: u64) -> Vec<u8> {
+    let count = bytes.div_ceil(sample_len.into()) as u32;
+    let duration = count * 100;
+    let mvhd = boxed(b"mvhd", &[&words(&[0, 0, 0, 1000, duration]), &[0; 80]]);
+    let matrix = [0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x4000_0000];
+    let tkhd = boxed(b"tkhd", &[&words(&[7, 0, 0, 1, 0, duration, 0, 0, 0, 0]), &words(&matrix), &words(&[320 << 16, 180 << 16])]);
+    let mdhd = boxed(b"mdhd", &[&words(&[0, 0, 0, 1000, duration, 0])]);
+    let hdlr = boxed(b"hdlr", &[&words(&[0, 0]), b"vide", &[0; 13]]);
+    let mut entry = vec![0; 78];
+    entry[24..28].copy_from_slice(&[320u16.to_be_bytes(), 180u16.to_be_bytes()].concat());
+    let stsd = boxed(b"stsd", &[&words(&[0, 1]), &boxed(b"avc1", &[&entry])]);
+    let stts = boxed(b"stts", &[&words(&[0, 1, count, 100])]);
+    let stsc = boxed(b"stsc", &[&words(&[0, 1, 1, count, 1])]);
+    let sizes: Vec<u32> =
+        (0..count).map(|n| (bytes - u64::from(n) * u64::from(sample_len)).min(sample_len.into()) as u32).collect();
+    let stsz = boxed(b"stsz", &[&words(&[0, 0, count]), &words(&sizes)]);
+    let stco = boxed(b"stco", &[&words(&[0, 1, at as u32])]);
+    let stbl = boxed(b"stbl", &[&stsd, &stts, &stsc, &stsz, &stco]);
+    let mdia = boxed(b"mdia", &[&mdhd, &hdlr, &boxed(b"minf", &[&stbl])]);
+    boxed(b"moov", &[&mvhd, &boxed(b"trak", &[&tkhd, &mdia])])
+}
