@@ -30,7 +30,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the reference server alone.
-    Origin(unspool_origin::OriginArgs),
+    Origin(unspool_origin::cli::OriginArgs),
 }
 
 /// How to run the demo.
@@ -83,7 +83,7 @@ fn main() -> ExitCode {
     };
     let done = runtime.block_on(async move {
         match cli.command {
-            Some(Command::Origin(args)) => unspool_origin::run(args).await.map_err(Into::into),
+            Some(Command::Origin(args)) => unspool_origin::cli::run(args).await.map_err(Into::into),
             None if cli.demo.headless || !std::io::stdout().is_terminal() => headless::run(cli.demo).await,
             None => view::run(cli.demo).await,
         }

@@ -5,10 +5,10 @@ use clap::Parser;
 #[derive(Parser)]
 struct Cli {
     #[command(flatten)]
-    origin: unspool_origin::OriginArgs,
+    origin: unspool_origin::cli::OriginArgs,
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    Ok(unspool_origin::run(Cli::parse().origin).await?)
+    Ok(unspool_origin::cli::run(Cli::parse().origin).await?)
 }
