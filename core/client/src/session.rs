@@ -91,7 +91,14 @@ impl Unspool {
             .map_err(|e| Error::Internal { reason: format!("threads: {e}") })?;
         let handle = runtime.handle().clone();
         let conditions = config.conditions;
-        let core = Core::open(config, &handle)?;
+        let core = match Core::open(config, &handle) {
+            Ok(core) => core,
+            Err(e) => {
+                // The caller may be a task of another runtime, where dropping one would block.
+                runtime.shutdown_background();
+                return Err(e);
+            }
+        };
         Ok(Unspool(Arc::new(Inner {
             core,
             handle,

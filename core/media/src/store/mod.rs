@@ -117,8 +117,8 @@ struct Core {
     index: Mutex<Index>,
     entries: Mutex<HashMap<MediaKey, Arc<Entry>>>,
     index_failures: AtomicU64,
-    /// Held until the last user is gone; the lock is released with it.
-    _owner: File,
+    /// Holds the lock on the directory until the store is closed or its last user is gone.
+    owner: Mutex<Option<File>>,
 }
 
 impl Store {
@@ -160,7 +160,7 @@ impl Store {
             index: Mutex::new(index),
             entries: Mutex::new(entries),
             index_failures: AtomicU64::new(0),
-            _owner: owner,
+            owner: Mutex::new(Some(owner)),
         });
         let lost = recovered.then(|| dir.join(format!("lost-spans-{}", std::process::id())));
         let writer = core.clone();
@@ -292,13 +292,14 @@ impl Store {
         self.core.shared.space_epoch.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Ends the writer thread after a last commit.
+    /// Ends the writer thread after a last commit and gives the directory free.
     pub(crate) fn close(&self) {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
             self.signal_stop();
             let _ = thread.join();
         }
+        drop(self.core.owner.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
     fn signal_stop(&self) {
