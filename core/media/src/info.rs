@@ -74,11 +74,16 @@ impl MediaInfo {
             0 => self.index.first().map_or(0, |&(_, at)| at),
             n => self.index[n - 1].1,
         };
-        let end = self.index.get(self.index.partition_point(|&(ms, _)| ms < to_ms)).map_or(self.size, |&(_, at)| at);
+        let end = self
+            .index
+            .get(self.index.partition_point(|&(ms, _)| ms < to_ms))
+            .map_or(self.size, |&(_, at)| at);
         let mut spans = self.headers.clone();
         // A moov-last file keeps its samples before the headers, so the end of the samples is the start of the moov.
         let end = match self.layout {
-            Layout::MoovLast => end.min(self.headers.iter().map(|s| s.start).filter(|&s| s > start).min().unwrap_or(end)),
+            Layout::MoovLast => {
+                end.min(self.headers.iter().map(|s| s.start).filter(|&s| s > start).min().unwrap_or(end))
+            }
             _ => end,
         };
         spans.push(Span::new(start, end));
@@ -97,4 +102,54 @@ fn merge(mut spans: Vec<Span>) -> Vec<Span> {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info(layout: Layout, headers: &[(u64, u64)], index: &[(u64, u64)]) -> MediaInfo {
+        MediaInfo {
+            size: 10_000,
+            layout,
+            duration_ms: 3_000,
+            video: Some(VideoCodec::H264),
+            width: 1,
+            height: 1,
+            rotation: 0,
+            audio: None,
+            headers: headers.iter().map(|&(a, b)| Span::new(a, b)).collect(),
+            index: index.to_vec(),
+        }
+    }
+
+    fn spans(list: &[(u64, u64)]) -> Vec<Span> {
+        list.iter().map(|&(a, b)| Span::new(a, b)).collect()
+    }
+
+    #[test]
+    fn headers_and_samples_join_when_the_headers_are_first() {
+        let info =
+            info(Layout::MoovFirst, &[(0, 500)], &[(0, 500), (1000, 4000), (2000, 7000), (3000, 10_000)]);
+        assert_eq!(info.ranges(0, 1000), spans(&[(0, 4000)]));
+        assert_eq!(info.ranges(0, 1001), spans(&[(0, 7000)]));
+        assert_eq!(info.ranges(0, 60_000), spans(&[(0, 10_000)]));
+        assert_eq!(info.ranges(1500, 2000), spans(&[(0, 500), (4000, 7000)]));
+        assert_eq!(info.ranges(9000, 9500), spans(&[(0, 500)]));
+        assert_eq!(info.ranges(0, 0), spans(&[(0, 500)]));
+    }
+
+    #[test]
+    fn samples_end_where_late_headers_begin() {
+        let info = info(Layout::MoovLast, &[(0, 40), (9000, 10_000)], &[(0, 40), (1000, 4000), (3000, 9000)]);
+        assert_eq!(info.ranges(0, 1000), spans(&[(0, 4000), (9000, 10_000)]));
+        assert_eq!(info.ranges(0, 5000), spans(&[(0, 10_000)]));
+        assert_eq!(info.ranges(1000, 3000), spans(&[(0, 40), (4000, 10_000)]));
+    }
+
+    #[test]
+    fn an_index_without_entries_means_the_whole_file() {
+        let info = info(Layout::Fragmented, &[(0, 300)], &[]);
+        assert_eq!(info.ranges(500, 600), spans(&[(0, 10_000)]));
+    }
 }

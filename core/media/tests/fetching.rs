@@ -10,8 +10,8 @@ use common::{Fault, World, eventually, mp4_of, quick};
 use futures_util::future::BoxFuture;
 use unspool_engine::{Container, MediaKey, Span};
 use unspool_media::{
-    FetchError, Limits, Location, Media, MediaConfig, MediaError, Origin, Priority, Purpose, ReadError, ResolveError,
-    StoreError, UrlResolver,
+    FetchError, Limits, Location, Media, MediaConfig, MediaError, Origin, Priority, Purpose, ReadError,
+    ResolveError, StoreError, UrlResolver,
 };
 use unspool_testkit::pattern;
 
@@ -211,7 +211,10 @@ fn versions_are_never_mixed() {
         world.server.put("a", new.clone(), "\"2\"");
         world.server.edit("a", |served| served.if_range = server_checks);
         world.fetch(&media, &key, Span::new(0, 400_000));
-        assert!(matches!(before.read_at(300_000, &mut [0; 10], LONG), Err(ReadError::Failed { retryable: true, .. })));
+        assert!(matches!(
+            before.read_at(300_000, &mut [0; 10], LONG),
+            Err(ReadError::Failed { retryable: true, .. })
+        ));
         assert!(media.info(&key).is_none(), "what was known of the old version is forgotten");
         world.run(media.probe(&key, Priority::Next)).unwrap();
         assert!(read(&media, &key, Span::new(0, new.len() as u64)).unwrap() == new);
@@ -265,7 +268,11 @@ fn broken_silent_and_busy_servers_are_tried_again_without_losing_bytes() {
     assert!(read(&media, &key, Span::new(0, bytes.len() as u64)).unwrap() == bytes);
     let log = world.server.log();
     let stalled = log.iter().position(|l| l.sent.len() == 30_000).unwrap();
-    assert_eq!(log[stalled + 1].span.unwrap().start, log[stalled].sent.end, "what came before the silence was kept");
+    assert_eq!(
+        log[stalled + 1].span.unwrap().start,
+        log[stalled].sent.end,
+        "what came before the silence was kept"
+    );
 }
 
 #[test]
@@ -296,7 +303,9 @@ fn failures_are_bounded_and_typed() {
     let media = world.open();
     let outcome = |path: &str| {
         let key = world.register(&media, path, Container::Mp4);
-        world.run(media.fetch(&key, &[Span::new(0, 100)], Priority::Next, Purpose::Prefetch).wait()).unwrap_err()
+        world
+            .run(media.fetch(&key, &[Span::new(0, 100)], Priority::Next, Purpose::Prefetch).wait())
+            .unwrap_err()
     };
     assert_eq!(outcome("busy"), FetchError::Busy { status: 500 });
     assert_eq!(world.server.log().iter().filter(|l| l.path == "/busy").count(), 5);
@@ -475,6 +484,7 @@ fn a_reader_that_leaves_ends_its_demand() {
         media.held(&key).iter().any(|s| s.start == 2_000_000 && s.len() >= 64 * KIB)
     });
     world.run(media.shutdown(LONG)).unwrap();
-    let read_ahead = world.server.log().iter().filter(|l| l.span.is_some_and(|s| s.start >= 2_000_000)).count();
+    let read_ahead =
+        world.server.log().iter().filter(|l| l.span.is_some_and(|s| s.start >= 2_000_000)).count();
     assert_eq!(read_ahead, 2, "one request, logged at the gate and at the answer");
 }

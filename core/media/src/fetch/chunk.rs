@@ -194,7 +194,12 @@ impl Chunk {
     }
 
     /// Compares the answer's version with the stored one; the generation that its bytes belong to.
-    fn observe(&self, headers: &http::HeaderMap, size: Option<u64>, once: &mut Once) -> Result<u64, FetchError> {
+    fn observe(
+        &self,
+        headers: &http::HeaderMap,
+        size: Option<u64>,
+        once: &mut Once,
+    ) -> Result<u64, FetchError> {
         let before = self.entry.lock().generation();
         let had_bytes = self.entry.observe(&validators(headers, size));
         let generation = self.entry.lock().generation();
@@ -249,7 +254,13 @@ impl Chunk {
     }
 
     /// Files bytes off the async threads; how many were handed over.
-    async fn file(&self, generation: u64, at: u64, bytes: Bytes, end: &mut ChunkEnd) -> Result<u64, FetchError> {
+    async fn file(
+        &self,
+        generation: u64,
+        at: u64,
+        bytes: Bytes,
+        end: &mut ChunkEnd,
+    ) -> Result<u64, FetchError> {
         let len = bytes.len() as u64;
         let entry = self.entry.clone();
         let accounts = self.accounts.clone();

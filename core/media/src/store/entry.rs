@@ -106,7 +106,11 @@ impl Entry {
     }
 
     /// Waits for any change of the entry, at most `wait`.
-    pub(crate) fn wait<'a>(&self, guard: MutexGuard<'a, State>, wait: std::time::Duration) -> MutexGuard<'a, State> {
+    pub(crate) fn wait<'a>(
+        &self,
+        guard: MutexGuard<'a, State>,
+        wait: std::time::Duration,
+    ) -> MutexGuard<'a, State> {
         self.changed.wait_timeout(guard, wait).unwrap_or_else(PoisonError::into_inner).0
     }
 
@@ -328,7 +332,8 @@ impl Entry {
         if let Some(folder) = path.parent().filter(|_| create) {
             fs::create_dir_all(folder)?;
         }
-        let opened = File::options().read(true).write(true).create(create).truncate(create && fresh).open(&path);
+        let opened =
+            File::options().read(true).write(true).create(create).truncate(create && fresh).open(&path);
         let file = match opened {
             Ok(file) => Arc::new(file),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -508,5 +513,7 @@ fn index_of(offset: u64) -> usize {
 }
 
 fn now_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
 }

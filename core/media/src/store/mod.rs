@@ -125,8 +125,12 @@ impl Store {
     /// Opens or creates the store in `dir`.
     pub(crate) fn open(dir: &Path) -> Result<Self, StoreError> {
         fs::create_dir_all(dir)?;
-        let owner =
-            File::options().create(true).truncate(false).read(true).write(true).open(dir.join("owner.lock"))?;
+        let owner = File::options()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(dir.join("owner.lock"))?;
         match fs4::FileExt::try_lock(&owner) {
             Ok(()) => {}
             Err(fs4::TryLockError::WouldBlock) => return Err(StoreError::InUse),
