@@ -1,12 +1,15 @@
 //! What goes over the wire: one request per missing byte, whatever the server does.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use common::{Fault, World, eventually, mp4_of, quick};
+use common::fixture::mp4_of;
+use common::{Fault, World, eventually, quick};
 use futures_util::future::BoxFuture;
 use unspool_engine::{Container, MediaKey, Span};
 use unspool_media::{
@@ -232,6 +235,13 @@ fn a_server_without_ranges_is_read_from_the_front() {
     world.run(media.probe(&key, Priority::Next)).unwrap();
     assert!(read(&media, &key, Span::new(0, bytes.len() as u64)).unwrap() == bytes);
     assert!(read(&media, &key, Span::new(250_000, 260_000)).unwrap() == bytes[250_000..260_000]);
+    let unsized_key = world.register(&media, "unsized", Container::Mp4);
+    world.server.put("unsized", bytes.clone(), "\"1\"");
+    world.server.edit("unsized", |served| (served.ranges, served.sized) = (false, false));
+    world.run(media.probe(&unsized_key, Priority::Next)).unwrap_err();
+    world.fetch(&media, &unsized_key, Span::new(0, 5_000_000));
+    assert_eq!(media.held(&unsized_key), vec![Span::new(0, bytes.len() as u64)]);
+    assert!(world.run(media.probe(&unsized_key, Priority::Next)).unwrap().size == bytes.len() as u64);
     let far = world.register(&media, "far", Container::Mp4);
     world.server.put("far", clip(4_000_000), "\"1\"");
     world.server.edit("far", |served| served.ranges = false);

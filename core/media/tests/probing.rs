@@ -1,10 +1,13 @@
 //! Probes over the wire: what they cost, and that HLS over one file reads like a file.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::time::Duration;
 
-use common::{Fault, World, fragmented, mp4_of};
+use common::fixture::{fragmented, mp4_of};
+use common::{Fault, World};
 use unspool_engine::{Container, Span};
 use unspool_media::{FetchError, Layout, Priority, ProbeError};
 use unspool_testkit::pattern;

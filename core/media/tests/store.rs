@@ -1,5 +1,7 @@
 //! What the store promises: right bytes whatever happens in between, and holes instead of wrong bytes.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::fs;
@@ -10,7 +12,8 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::{Fault, World, mp4_of};
+use common::fixture::mp4_of;
+use common::{Fault, World};
 use unspool_engine::{Container, MediaKey, Span};
 use unspool_media::{ByteSource, Media, MediaConfig, Origin, Priority, Purpose};
 use unspool_testkit::{byte_source_contract, byte_source_waiting_contract, pattern};

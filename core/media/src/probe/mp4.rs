@@ -131,6 +131,10 @@ impl Probe {
 
     fn finish(&self, size: u64) -> Result<Step, ProbeError> {
         let Some((span, moov)) = &self.moov else { return Err(malformed("no movie box")) };
+        if size == u64::MAX {
+            // Players need the exact length, and no server that takes ranges keeps it to itself.
+            return Err(ProbeError::Unsupported { what: "a file of unknown length" });
+        }
         let movie = Movie::read(moov)?;
         let (layout, headers, index, duration_ms);
         if movie.fragmented {

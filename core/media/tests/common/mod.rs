@@ -1,7 +1,7 @@
 //! A real HTTP server in the test's own process: ranges, validators, scripted faults and a log that is the truth.
 #![allow(dead_code, reason = "every test file uses its own part")]
 
-mod fixture;
+pub mod fixture;
 
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
@@ -21,8 +21,6 @@ use tokio::runtime::{Handle, Runtime};
 use tokio::sync::watch;
 use unspool_engine::{Container, MediaKey, Span};
 use unspool_media::{Limits, Media, MediaConfig, Origin, Priority, Purpose};
-
-pub use fixture::{fragmented, mp4_of};
 
 /// Longest any test waits for anything.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -66,6 +64,8 @@ pub struct Served {
     pub etag: Option<String>,
     pub ranges: bool,
     pub if_range: bool,
+    /// Whether the head of a whole file tells its length.
+    pub sized: bool,
 }
 
 #[derive(Default)]
@@ -111,7 +111,7 @@ impl Server {
 
     pub fn put(&self, path: &str, bytes: Vec<u8>, etag: &str) {
         let etag = (!etag.is_empty()).then(|| etag.to_owned());
-        let served = Served { bytes: bytes.into(), etag, ranges: true, if_range: true };
+        let served = Served { bytes: bytes.into(), etag, ranges: true, if_range: true, sized: true };
         self.shared.lock().unwrap().files.insert(format!("/{path}"), served);
     }
 
@@ -226,7 +226,10 @@ async fn serve(State(app): State<App>, request: Request) -> Response {
         }
         _ => (StatusCode::OK, Span::new(0, total)),
     };
-    let mut response = Response::builder().status(status).header(header::CONTENT_LENGTH, span.len());
+    let mut response = Response::builder().status(status);
+    if served.sized || status != StatusCode::OK {
+        response = response.header(header::CONTENT_LENGTH, span.len());
+    }
     if let Some(etag) = &served.etag {
         response = response.header(header::ETAG, etag);
     }
@@ -269,7 +272,12 @@ async fn serve(State(app): State<App>, request: Request) -> Response {
         }
         _ => {
             log(status.as_u16(), sent(u64::MAX));
-            response.body(Body::from(body)).unwrap()
+            let body = if served.sized || status != StatusCode::OK {
+                Body::from(body)
+            } else {
+                Body::from_stream(stream::once(async move { Ok::<_, Infallible>(body) }))
+            };
+            response.body(body).unwrap()
         }
     }
 }
