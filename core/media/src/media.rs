@@ -302,20 +302,15 @@ impl Media {
     }
 
     /// Ends the layer: nothing new starts, running chunks are received until `deadline`, the index is written.
-    /// Idempotent. Readers that wait get an error.
+    /// The directory is free for the next owner when this returns. Idempotent. Readers that wait get an error.
     ///
     /// # Errors
     /// A store error of the last index write.
     pub async fn shutdown(&self, deadline: Duration) -> Result<(), MediaError> {
         self.fetcher.close(deadline).await;
         let store = self.store.clone();
-        let closed = tokio::task::spawn_blocking(move || {
-            let flushed = store.flush();
-            store.close();
-            flushed
-        });
-        match closed.await {
-            Ok(flushed) => Ok(flushed?),
+        match tokio::task::spawn_blocking(move || store.close()).await {
+            Ok(closed) => Ok(closed?),
             Err(_) => Err(MediaError::Closed),
         }
     }

@@ -197,6 +197,9 @@ impl Entry {
         if state.generation != generation || end <= offset {
             return Ok(0);
         }
+        if self.shared.closed.load(Ordering::SeqCst) {
+            return Err(StoreError::Closed);
+        }
         let mut new = 0;
         for hole in state.holes(Span::new(offset, end)) {
             let part = bytes.slice(index_of(hole.start - offset)..index_of(hole.end - offset));
