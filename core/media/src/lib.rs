@@ -15,7 +15,8 @@ mod store;
 mod ticket;
 
 pub use fetch::{
-    ByteCounts, FetchDone, FetchError, FetchSummary, Limits, Location, Priority, Purpose, ResolveError, UrlResolver,
+    ByteCounts, FetchDone, FetchError, FetchSummary, Limits, Location, Priority, Purpose, ResolveError,
+    UrlResolver,
 };
 pub use info::{AudioCodec, Layout, MediaInfo, VideoCodec};
 pub use media::{Media, MediaConfig, MediaError, Origin};

@@ -120,8 +120,8 @@ impl Media {
     /// [`StoreError::InUse`] when another session owns the directory, other store errors when it cannot be used.
     pub fn open(config: MediaConfig, handle: Handle) -> Result<Arc<Media>, MediaError> {
         let store = Arc::new(Store::open(&config.dir)?);
-        let http =
-            Http::new(&config.user_agent, config.allow_plain_http, &config.limits).map_err(MediaError::Client)?;
+        let http = Http::new(&config.user_agent, config.allow_plain_http, &config.limits)
+            .map_err(MediaError::Client)?;
         let accounts = Arc::new(Accounts::default());
         let fetcher =
             Arc::new(Fetcher::new(handle, http, Arc::new(config.limits), accounts, config.resolver.clone()));
@@ -184,9 +184,17 @@ impl Media {
     /// [`MediaError::NotProbed`] when the rendition's length is not known yet.
     pub fn source(&self, key: &MediaKey) -> Result<Arc<dyn ByteSource>, MediaError> {
         let info = self.prober.known(key).ok_or(MediaError::NotProbed)?;
+        Ok(self.source_of(key, info.size))
+    }
+
+    /// A reader over the first `size` bytes of a rendition, for callers who know the length without a probe.
+    ///
+    /// Reads past what the server has fail.
+    #[must_use]
+    pub fn source_of(&self, key: &MediaKey, size: u64) -> Arc<dyn ByteSource> {
         let entry = self.store.entry(key);
         entry.touch();
-        Ok(Arc::new(StoreSource::new(entry, self.fetcher.clone(), info.size)))
+        Arc::new(StoreSource::new(entry, self.fetcher.clone(), size))
     }
 
     /// The bytes of `key` that can be read without the network, ascending.
@@ -294,20 +302,15 @@ impl Media {
     }
 
     /// Ends the layer: nothing new starts, running chunks are received until `deadline`, the index is written.
-    /// Idempotent. Readers that wait get an error.
+    /// The directory is free for the next owner when this returns. Idempotent. Readers that wait get an error.
     ///
     /// # Errors
     /// A store error of the last index write.
     pub async fn shutdown(&self, deadline: Duration) -> Result<(), MediaError> {
         self.fetcher.close(deadline).await;
         let store = self.store.clone();
-        let closed = tokio::task::spawn_blocking(move || {
-            let flushed = store.flush();
-            store.close();
-            flushed
-        });
-        match closed.await {
-            Ok(flushed) => Ok(flushed?),
+        match tokio::task::spawn_blocking(move || store.close()).await {
+            Ok(closed) => Ok(closed?),
             Err(_) => Err(MediaError::Closed),
         }
     }

@@ -71,9 +71,10 @@ impl StoreSource {
         {
             let mut shared = self.shared();
             shared.windows.retain(|window| window.ended.is_none());
-            let own = shared.windows.iter().position(|window| {
-                window.span.start <= offset && offset <= window.span.end
-            });
+            let own = shared
+                .windows
+                .iter()
+                .position(|window| window.span.start <= offset && offset <= window.span.end);
             if let Some(own) = own {
                 let mut window = shared.windows.remove(own);
                 if window.span != want {
@@ -162,9 +163,10 @@ impl StoreSource {
         let want = self.ahead(offset);
         let enough = offset.saturating_add(self.fetcher.limits().read_ahead / 2).min(self.size);
         let held = offset + self.entry.lock().run_from(offset);
-        let coming = self.shared().windows.iter().any(|window| {
-            window.ended.is_none() && window.span.start <= offset && window.span.end >= enough
-        });
+        let coming =
+            self.shared().windows.iter().any(|window| {
+                window.ended.is_none() && window.span.start <= offset && window.span.end >= enough
+            });
         if held < enough && !coming && !want.is_empty() {
             self.want(offset);
         }
@@ -229,7 +231,8 @@ impl ByteSource for StoreSource {
                 Demanded::Running => concerned = true,
             }
             let state = self.entry.lock();
-            if state.run_from(offset) > 0 || state.generation() != self.generation || !self.must_wait(offset) {
+            if state.run_from(offset) > 0 || state.generation() != self.generation || !self.must_wait(offset)
+            {
                 continue;
             }
             let left = until.saturating_duration_since(Instant::now());

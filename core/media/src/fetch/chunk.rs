@@ -11,7 +11,7 @@ use unspool_engine::Span;
 
 use super::response::{content_length, content_range, if_range, is_identity, retry_after, validators};
 use super::{Accounts, FetchDone, FetchError, Http, Limits, Purpose, Route, UrlResolver};
-use crate::store::{Entry, StoreError};
+use crate::store::{Entry, StoreError, Validators};
 
 /// Arriving bytes are filed when this many are together; one checksum block.
 const PIECE_BYTES: usize = 64 * 1024;
@@ -62,9 +62,19 @@ impl ChunkEnd {
 /// What the head of an answer leads to.
 enum Verdict {
     /// The body holds bytes from this offset on.
-    Take { from: u64, until: u64, generation: u64 },
+    Take(Body),
     /// Something was learnt; ask again.
     Again,
+}
+
+/// Which bytes a body holds.
+#[derive(Clone, Copy)]
+struct Body {
+    from: u64,
+    until: u64,
+    generation: u64,
+    /// Whether the end of the body is the end of the file, because the head did not tell its length.
+    tells_size: bool,
 }
 
 /// Things that may happen once per chunk.
@@ -105,9 +115,9 @@ impl Chunk {
             let ttfb = asked.elapsed();
             match self.judge(&response, span, number, &mut once, end).await? {
                 Verdict::Again => continue,
-                Verdict::Take { from, until, generation } => {
+                Verdict::Take(body) => {
                     let before = end.received;
-                    let took = self.take(&mut response, from, until, generation, end).await;
+                    let took = self.take(&mut response, body, end).await;
                     end.elapsed = asked.elapsed();
                     end.sample = Some(FetchDone {
                         key: self.entry.key.clone(),
@@ -147,7 +157,7 @@ impl Chunk {
                 // A short range must be short because the file ends there, or the size is simply not told.
                 let size = range.total;
                 let generation = self.observe(headers, size, once)?;
-                Ok(Verdict::Take { from: sent.start, until: sent.end, generation })
+                Ok(Verdict::Take(Body { from: sent.start, until: sent.end, generation, tells_size: false }))
             }
             200 => {
                 if !is_identity(headers) {
@@ -164,7 +174,7 @@ impl Chunk {
                     return Err(FetchError::NoRanges);
                 }
                 let until = span.end.min(size.unwrap_or(u64::MAX));
-                Ok(Verdict::Take { from: 0, until, generation })
+                Ok(Verdict::Take(Body { from: 0, until, generation, tells_size: size.is_none() }))
             }
             416 => {
                 let total = content_range(headers)
@@ -194,7 +204,12 @@ impl Chunk {
     }
 
     /// Compares the answer's version with the stored one; the generation that its bytes belong to.
-    fn observe(&self, headers: &http::HeaderMap, size: Option<u64>, once: &mut Once) -> Result<u64, FetchError> {
+    fn observe(
+        &self,
+        headers: &http::HeaderMap,
+        size: Option<u64>,
+        once: &mut Once,
+    ) -> Result<u64, FetchError> {
         let before = self.entry.lock().generation();
         let had_bytes = self.entry.observe(&validators(headers, size));
         let generation = self.entry.lock().generation();
@@ -211,11 +226,10 @@ impl Chunk {
     async fn take(
         &self,
         response: &mut reqwest::Response,
-        from: u64,
-        until: u64,
-        generation: u64,
+        body: Body,
         end: &mut ChunkEnd,
     ) -> Result<(), FetchError> {
+        let Body { from, until, generation, tells_size } = body;
         let mut at = from;
         let mut held = BytesMut::new();
         let mut oldest = Instant::now();
@@ -225,6 +239,11 @@ impl Chunk {
             }
             let piece = match self.http.piece(response).await {
                 Ok(Some(piece)) => piece,
+                Ok(None) if tells_size => {
+                    let size = Some(at + held.len() as u64);
+                    self.entry.observe(&Validators { size, ..Validators::default() });
+                    break Ok(());
+                }
                 Ok(None) => break Err(FetchError::Broken),
                 Err(error) => break Err(error),
             };
@@ -249,7 +268,13 @@ impl Chunk {
     }
 
     /// Files bytes off the async threads; how many were handed over.
-    async fn file(&self, generation: u64, at: u64, bytes: Bytes, end: &mut ChunkEnd) -> Result<u64, FetchError> {
+    async fn file(
+        &self,
+        generation: u64,
+        at: u64,
+        bytes: Bytes,
+        end: &mut ChunkEnd,
+    ) -> Result<u64, FetchError> {
         let len = bytes.len() as u64;
         let entry = self.entry.clone();
         let accounts = self.accounts.clone();

@@ -74,7 +74,10 @@ impl Http {
     }
 
     /// The next piece of a body; `None` at its end.
-    pub(crate) async fn piece(&self, response: &mut reqwest::Response) -> Result<Option<bytes::Bytes>, FetchError> {
+    pub(crate) async fn piece(
+        &self,
+        response: &mut reqwest::Response,
+    ) -> Result<Option<bytes::Bytes>, FetchError> {
         match tokio::time::timeout(self.stall, response.chunk()).await {
             Ok(Ok(piece)) => Ok(piece),
             Ok(Err(_)) => Err(FetchError::Broken),
@@ -91,7 +94,11 @@ fn follow(attempt: Attempt<'_>, max: usize, allow_plain: bool) -> reqwest::redir
         "http" => allow_plain || (is_loopback(attempt.url()) && came_from_here),
         _ => false,
     };
-    if allowed && attempt.previous().len() <= max { attempt.follow() } else { attempt.error("redirect refused") }
+    if allowed && attempt.previous().len() <= max {
+        attempt.follow()
+    } else {
+        attempt.error("redirect refused")
+    }
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -124,7 +131,8 @@ mod tests {
     #[test]
     fn plain_http_stays_on_this_machine() {
         let http = Http::new("test", false, &Limits::default()).unwrap();
-        for good in ["https://cdn.example/a", "http://127.0.0.1:80/a", "http://[::1]/a", "http://localhost/a"] {
+        for good in ["https://cdn.example/a", "http://127.0.0.1:80/a", "http://[::1]/a", "http://localhost/a"]
+        {
             assert!(http.check(good).is_ok(), "{good}");
         }
         for bad in ["http://cdn.example/a", "ftp://cdn.example/a", "file:///etc/passwd", "a/b", ""] {

@@ -25,7 +25,12 @@ pub(crate) struct ChunkPolicy {
 impl ChunkPolicy {
     pub(crate) fn new(limits: &Limits) -> Self {
         let min = limits.chunk_min.max(1);
-        ChunkPolicy { min, initial: limits.chunk_initial, max: limits.chunk_max.max(min), bytes_per_second: None }
+        ChunkPolicy {
+            min,
+            initial: limits.chunk_initial,
+            max: limits.chunk_max.max(min),
+            bytes_per_second: None,
+        }
     }
 
     /// Takes in a finished request.
@@ -62,7 +67,8 @@ pub(crate) fn backoff(limits: &Limits, attempt: u32, retry_after: Option<Duratio
     if let Some(asked) = retry_after {
         return asked.min(limits.backoff_cap);
     }
-    let ceiling = limits.backoff_base.saturating_mul(1 << attempt.saturating_sub(1).min(16)).min(limits.backoff_cap);
+    let ceiling =
+        limits.backoff_base.saturating_mul(1 << attempt.saturating_sub(1).min(16)).min(limits.backoff_cap);
     // The standard library's hasher seeds are random; that is all the randomness a jitter needs.
     let random = RandomState::new().build_hasher().finish();
     ceiling.mul_f64((random >> 11) as f64 / (1u64 << 53) as f64)

@@ -32,7 +32,8 @@ pub(super) fn content_range(headers: &HeaderMap) -> Option<ContentRange> {
         range => {
             let (first, last) = range.split_once('-')?;
             let (first, last): (u64, u64) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
-            let end = last.checked_add(1).filter(|end| *end > first && total.is_none_or(|total| *end <= total))?;
+            let end =
+                last.checked_add(1).filter(|end| *end > first && total.is_none_or(|total| *end <= total))?;
             Some(Span::new(first, end))
         }
     };

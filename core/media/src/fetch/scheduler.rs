@@ -17,7 +17,8 @@ use unspool_engine::{MediaKey, Span};
 use super::chunk::{Chunk, ChunkEnd};
 use super::policy::backoff;
 use super::{
-    Accounts, ChunkPolicy, FetchDone, FetchError, FetchSummary, Http, Limits, Priority, Purpose, Route, UrlResolver,
+    Accounts, ChunkPolicy, FetchDone, FetchError, FetchSummary, Http, Limits, Priority, Purpose, Route,
+    UrlResolver,
 };
 use crate::store::{Entry, SpanSet};
 
@@ -160,7 +161,8 @@ impl Fetcher {
             let state = demand.entry.lock();
             (state.held(), state.validators().size)
         };
-        let cached = clamped(&demand.wants, size).flat_map(|want| held.within(want)).map(|span| span.len()).sum();
+        let cached =
+            clamped(&demand.wants, size).flat_map(|want| held.within(want)).map(|span| span.len()).sum();
         let id = {
             let mut queue = self.queue();
             queue.next_id += 1;
@@ -373,7 +375,9 @@ impl Fetcher {
                 let failed: Vec<u64> = queue
                     .demands
                     .iter()
-                    .filter(|(_, w)| w.demand.entry.key == running.key && touches(&w.demand.wants, running.span))
+                    .filter(|(_, w)| {
+                        w.demand.entry.key == running.key && touches(&w.demand.wants, running.span)
+                    })
                     .map(|(id, _)| *id)
                     .collect();
                 for id in failed {

@@ -59,7 +59,8 @@ impl Fetcher {
         let status = response.status().as_u16();
         match status {
             206 => {
-                let range = content_range(response.headers()).ok_or(FetchError::Protocol("no usable Content-Range"))?;
+                let range = content_range(response.headers())
+                    .ok_or(FetchError::Protocol("no usable Content-Range"))?;
                 if range.span.is_none_or(|span| span.start != 0) {
                     return Err(FetchError::Protocol("another range than asked for"));
                 }

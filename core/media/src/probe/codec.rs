@@ -41,7 +41,8 @@ fn video(name: [u8; 4], body: &[u8]) -> Result<Coding, ProbeError> {
         b"encv" => return Err(ProbeError::Unsupported { what: "encrypted video" }),
         _ => VideoCodec::Other,
     };
-    let mut fields = Reader::new(body.get(..VISUAL_FIELDS).ok_or(malformed("a sample description ends early"))?);
+    let mut fields =
+        Reader::new(body.get(..VISUAL_FIELDS).ok_or(malformed("a sample description ends early"))?);
     fields.skip(24)?;
     let (width, height) = (fields.u16()?.into(), fields.u16()?.into());
     Ok(Coding::Video { codec, width, height })

@@ -47,7 +47,8 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Parsed, ProbeError> {
     match m3u8_rs::parse_playlist_res(bytes) {
         Ok(Playlist::MasterPlaylist(list)) => {
             let playable = list.variants.iter().filter(|v| !v.is_i_frame && !v.uri.is_empty());
-            let lowest = playable.min_by_key(|v| v.bandwidth).ok_or(malformed("a playlist without renditions"))?;
+            let lowest =
+                playable.min_by_key(|v| v.bandwidth).ok_or(malformed("a playlist without renditions"))?;
             if lowest.audio.as_ref().is_some_and(|group| {
                 list.alternatives.iter().any(|other| other.group_id == *group && other.uri.is_some())
             }) {
@@ -68,11 +69,15 @@ fn cuts(list: &MediaPlaylist) -> Result<Cuts, ProbeError> {
     if !list.end_list {
         return Err(ProbeError::Unsupported { what: "a live playlist" });
     }
-    let map = first.map.as_ref().ok_or(ProbeError::Unsupported { what: "segments that are not fragmented MP4" })?;
+    let map =
+        first.map.as_ref().ok_or(ProbeError::Unsupported { what: "segments that are not fragmented MP4" })?;
     let one_file = list.segments.iter().all(|segment| {
         segment.uri == map.uri
             && segment.byte_range.is_some()
-            && segment.map.as_ref().is_none_or(|other| other.uri == map.uri && other.byte_range == map.byte_range)
+            && segment
+                .map
+                .as_ref()
+                .is_none_or(|other| other.uri == map.uri && other.byte_range == map.byte_range)
     });
     let Some(range) = map.byte_range.as_ref().filter(|_| one_file) else {
         return Err(ProbeError::Unsupported { what: "a playlist over several files" });
@@ -160,8 +165,8 @@ mod tests {
     #[test]
     fn what_is_not_one_file_is_refused_by_name() {
         let many = FILE.replace("#EXT-X-BYTERANGE:500\na.mp4", "#EXT-X-BYTERANGE:500@0\nb.mp4");
-        let locked =
-            FILE.replace("#EXTINF:2.0,", "#EXT-X-KEY:METHOD=AES-128,URI=\"https://k.example/k\"\n#EXTINF:2.0,");
+        let locked = FILE
+            .replace("#EXTINF:2.0,", "#EXT-X-KEY:METHOD=AES-128,URI=\"https://k.example/k\"\n#EXTINF:2.0,");
         let live = FILE.replace("#EXT-X-ENDLIST\n", "");
         for text in [many, locked, live] {
             assert!(matches!(parse(text.as_bytes()), Err(ProbeError::Unsupported { .. })), "{text}");

@@ -18,15 +18,20 @@ const SAMPLES: u64 = 2_000_000;
 #[derive(Debug)]
 pub(super) struct Track<'a> {
     pub timescale: u32,
-    /// Media time that is shown at zero, in units of the time scale; negative for a track that starts later.
-    pub shift: i64,
+    /// Media time that is shown first, in units of the time scale.
+    pub start: u64,
     pub stbl: &'a [u8],
 }
 
 /// Builds the index. `duration_ms` bounds the grid, `size` the offsets.
-pub(super) fn build(tracks: &[Track<'_>], duration_ms: u64, size: u64) -> Result<Vec<(u64, u64)>, ProbeError> {
+pub(super) fn build(
+    tracks: &[Track<'_>],
+    duration_ms: u64,
+    size: u64,
+) -> Result<Vec<(u64, u64)>, ProbeError> {
     let step = GRID_MS.max(duration_ms.div_ceil(ENTRIES));
-    let slots = usize::try_from(duration_ms / step + 2).map_err(|_| ProbeError::TooLarge { what: "duration" })?;
+    let slots =
+        usize::try_from(duration_ms / step + 2).map_err(|_| ProbeError::TooLarge { what: "duration" })?;
     let mut ends = vec![0u64; slots];
     let mut first = u64::MAX;
     for track in tracks {
@@ -75,8 +80,8 @@ fn walk(track: &Track<'_>, mut visit: impl FnMut(u64, u64, u64)) -> Result<(), P
             fixed => fixed.into(),
         };
         let media = times.next()?;
-        let shown = i128::from(media) - i128::from(track.shift);
-        let ms = u64::try_from(shown.max(0) * 1000 / i128::from(track.timescale.max(1))).unwrap_or(u64::MAX);
+        let shown = u128::from(media.saturating_sub(track.start));
+        let ms = u64::try_from(shown * 1000 / u128::from(track.timescale.max(1))).unwrap_or(u64::MAX);
         let end = at.saturating_add(size);
         visit(ms, at, end);
         at = end;

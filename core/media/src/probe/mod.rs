@@ -10,6 +10,8 @@ mod codec;
 pub(crate) mod hls;
 mod index;
 pub(crate) mod mp4;
+#[cfg(test)]
+mod tests;
 
 use crate::fetch::FetchError;
 

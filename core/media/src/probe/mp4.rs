@@ -24,6 +24,8 @@ const SIDX: u64 = 1024 * 1024;
 const BOXES: u32 = 10_000;
 /// Segment indexes kept: one per track and a few to spare.
 const SIDX_COUNT: usize = 16;
+/// Entries of an edit list looked at for the first that shows something.
+const EDITS: u32 = 16;
 
 /// The bytes of a file that are there.
 pub(crate) trait Bytes {
@@ -129,6 +131,10 @@ impl Probe {
 
     fn finish(&self, size: u64) -> Result<Step, ProbeError> {
         let Some((span, moov)) = &self.moov else { return Err(malformed("no movie box")) };
+        if size == u64::MAX {
+            // Players need the exact length, and no server that takes ranges keeps it to itself.
+            return Err(ProbeError::Unsupported { what: "a file of unknown length" });
+        }
         let movie = Movie::read(moov)?;
         let (layout, headers, index, duration_ms);
         if movie.fragmented {
@@ -241,7 +247,7 @@ impl<'a> Movie<'a> {
         for found in children(moov) {
             let (name, body) = found?;
             if name == *b"trak" {
-                longest = longest.max(movie.track(body, timescale)?);
+                longest = longest.max(movie.track(body)?);
             }
         }
         if movie.video.is_none() && movie.audio.is_none() {
@@ -254,7 +260,7 @@ impl<'a> Movie<'a> {
     }
 
     /// Reads one `trak`; its length in milliseconds.
-    fn track(&mut self, trak: &'a [u8], movie_scale: u32) -> Result<u64, ProbeError> {
+    fn track(&mut self, trak: &'a [u8]) -> Result<u64, ProbeError> {
         let mdia = need(trak, b"mdia", "a track without media")?;
         let mut hdlr = Reader::new(need(mdia, b"hdlr", "a track without a handler")?);
         hdlr.version()?;
@@ -266,7 +272,8 @@ impl<'a> Movie<'a> {
         let minf = need(mdia, b"minf", "a track without media information")?;
         let stbl = need(minf, b"stbl", "a track without sample tables")?;
         let stsd = need(stbl, b"stsd", "a track without a sample description")?;
-        let (timescale, duration) = times(&mut Reader::new(need(mdia, b"mdhd", "a track without a media header")?))?;
+        let (timescale, duration) =
+            times(&mut Reader::new(need(mdia, b"mdhd", "a track without a media header")?))?;
         if timescale == 0 {
             return Err(malformed("a track without a time scale"));
         }
@@ -281,10 +288,13 @@ impl<'a> Movie<'a> {
             _ => return Ok(0),
         }
         if !self.fragmented {
-            let shift = edit_shift(trak, timescale, movie_scale)?;
-            self.tables.push(Track { timescale, shift, stbl });
+            self.tables.push(Track { timescale, start: edit_start(trak)?, stbl });
         }
-        Ok(if duration == u64::MAX || duration == u64::from(u32::MAX) { 0 } else { millis(duration, timescale.into()) })
+        Ok(if duration == u64::MAX || duration == u64::from(u32::MAX) {
+            0
+        } else {
+            millis(duration, timescale.into())
+        })
     }
 }
 
@@ -319,21 +329,21 @@ fn track_header(tkhd: &[u8]) -> Result<(u32, u16), ProbeError> {
     Ok((number, rotation))
 }
 
-/// Media time shown at zero according to the edit list: the first real edit's start, less the empty edits before it.
-fn edit_shift(trak: &[u8], timescale: u32, movie_scale: u32) -> Result<i64, ProbeError> {
+/// Media time at which a track starts according to its edit list.
+///
+/// Empty edits, which delay a track, are passed over: a delayed track is fetched a little early, never late.
+fn edit_start(trak: &[u8]) -> Result<u64, ProbeError> {
     let Some(edts) = child(trak, b"edts")? else { return Ok(0) };
     let Some(elst) = child(edts, b"elst")? else { return Ok(0) };
     let mut reader = Reader::new(elst);
     let version = reader.version()?;
-    let mut delay = 0i128;
-    for _ in 0..reader.u32()?.min(16) {
-        let length = reader.sized(version)?;
+    for _ in 0..reader.u32()?.min(EDITS) {
+        reader.sized(version)?;
         let start = if version == 1 { reader.u64()?.cast_signed() } else { reader.i32()?.into() };
         reader.skip(4)?;
-        if start >= 0 {
-            return Ok(i64::try_from(i128::from(start) - delay).unwrap_or(0));
+        if let Ok(start) = u64::try_from(start) {
+            return Ok(start);
         }
-        delay += i128::from(length) * i128::from(timescale) / i128::from(movie_scale.max(1));
     }
     Ok(0)
 }

@@ -106,7 +106,11 @@ impl Entry {
     }
 
     /// Waits for any change of the entry, at most `wait`.
-    pub(crate) fn wait<'a>(&self, guard: MutexGuard<'a, State>, wait: std::time::Duration) -> MutexGuard<'a, State> {
+    pub(crate) fn wait<'a>(
+        &self,
+        guard: MutexGuard<'a, State>,
+        wait: std::time::Duration,
+    ) -> MutexGuard<'a, State> {
         self.changed.wait_timeout(guard, wait).unwrap_or_else(PoisonError::into_inner).0
     }
 
@@ -192,6 +196,9 @@ impl Entry {
         let end = offset.saturating_add(bytes.len() as u64).min(state.validators.size.unwrap_or(u64::MAX));
         if state.generation != generation || end <= offset {
             return Ok(0);
+        }
+        if self.shared.closed.load(Ordering::SeqCst) {
+            return Err(StoreError::Closed);
         }
         let mut new = 0;
         for hole in state.holes(Span::new(offset, end)) {
@@ -328,7 +335,8 @@ impl Entry {
         if let Some(folder) = path.parent().filter(|_| create) {
             fs::create_dir_all(folder)?;
         }
-        let opened = File::options().read(true).write(true).create(create).truncate(create && fresh).open(&path);
+        let opened =
+            File::options().read(true).write(true).create(create).truncate(create && fresh).open(&path);
         let file = match opened {
             Ok(file) => Arc::new(file),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -508,5 +516,7 @@ fn index_of(offset: u64) -> usize {
 }
 
 fn now_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
 }

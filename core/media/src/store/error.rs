@@ -8,6 +8,9 @@ pub enum StoreError {
     /// Another process or session owns the directory; close it or use another directory.
     #[error("the cache directory is in use by another session")]
     InUse,
+    /// The cache was closed by a shutdown; open it again.
+    #[error("the cache is closed")]
+    Closed,
     /// The device has no room; free space. Playback goes on without caching.
     #[error("no space left for the cache")]
     Full,

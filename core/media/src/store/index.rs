@@ -102,9 +102,9 @@ impl Index {
     }
 
     fn load(&self) -> Result<Vec<Row>, StoreError> {
-        let mut entries = self
-            .db
-            .prepare("SELECT id, key, generation, size, etag, last_modified, pinned, last_used_ms FROM entry")?;
+        let mut entries = self.db.prepare(
+            "SELECT id, key, generation, size, etag, last_modified, pinned, last_used_ms FROM entry",
+        )?;
         let mut spans = self.db.prepare("SELECT first, past FROM span WHERE entry = ?1 ORDER BY first")?;
         let mut blocks = self.db.prepare("SELECT number, hash FROM block WHERE entry = ?1")?;
         let rows = entries.query_map([], |row| {
@@ -119,7 +119,10 @@ impl Index {
                 last_used_ms: row.get(7)?,
                 spans: spans
                     .query_map([id], |row| {
-                        Ok(Span::new(row.get::<_, i64>(0)?.cast_unsigned(), row.get::<_, i64>(1)?.cast_unsigned()))
+                        Ok(Span::new(
+                            row.get::<_, i64>(0)?.cast_unsigned(),
+                            row.get::<_, i64>(1)?.cast_unsigned(),
+                        ))
                     })?
                     .collect::<Result<_, _>>()?,
                 blocks: blocks
@@ -161,7 +164,8 @@ impl Index {
             if row.drop_blocks {
                 tx.prepare_cached("DELETE FROM block WHERE entry = ?1")?.execute([id])?;
             }
-            let mut insert = tx.prepare_cached("INSERT INTO span (entry, first, past) VALUES (?1, ?2, ?3)")?;
+            let mut insert =
+                tx.prepare_cached("INSERT INTO span (entry, first, past) VALUES (?1, ?2, ?3)")?;
             for span in &row.spans {
                 insert.execute(params![id, span.start.cast_signed(), span.end.cast_signed()])?;
             }

@@ -71,6 +71,8 @@ pub(crate) struct Shared {
     disk_full: AtomicU64,
     damaged_blocks: AtomicU64,
     faults: Faults,
+    /// Set by `close`; nothing is written any more, because the directory may have another owner by then.
+    closed: AtomicBool,
     writer: Mutex<Writer>,
     writer_wake: Condvar,
 }
@@ -117,7 +119,7 @@ struct Core {
     index: Mutex<Index>,
     entries: Mutex<HashMap<MediaKey, Arc<Entry>>>,
     index_failures: AtomicU64,
-    /// Holds the lock on the directory until the store is closed or its last user is gone.
+    /// The lock on the directory; released by `close`, or when the last user is gone.
     owner: Mutex<Option<File>>,
 }
 
@@ -125,8 +127,12 @@ impl Store {
     /// Opens or creates the store in `dir`.
     pub(crate) fn open(dir: &Path) -> Result<Self, StoreError> {
         fs::create_dir_all(dir)?;
-        let owner =
-            File::options().create(true).truncate(false).read(true).write(true).open(dir.join("owner.lock"))?;
+        let owner = File::options()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(dir.join("owner.lock"))?;
         match fs4::FileExt::try_lock(&owner) {
             Ok(()) => {}
             Err(fs4::TryLockError::WouldBlock) => return Err(StoreError::InUse),
@@ -145,6 +151,7 @@ impl Store {
             disk_full: AtomicU64::new(0),
             damaged_blocks: AtomicU64::new(0),
             faults: Faults::default(),
+            closed: AtomicBool::new(false),
             writer: Mutex::default(),
             writer_wake: Condvar::new(),
         });
@@ -216,7 +223,7 @@ impl Store {
     /// Gives the bytes of `span` back to the file system; how many there were. Pinned entries keep theirs.
     pub(crate) fn remove(&self, key: &MediaKey, span: Span) -> Result<u64, StoreError> {
         let Some(entry) = self.find(key) else { return Ok(0) };
-        let mut index = self.core.index();
+        let mut index = self.core.index()?;
         let mut state = entry.lock();
         if state.pinned() {
             return Ok(0);
@@ -255,26 +262,26 @@ impl Store {
         let Some(entry) = self.find(key) else { return Ok(0) };
         entry.set_pinned(false);
         let freed = self.remove(key, Span::new(0, u64::MAX))?;
-        self.core.index().delete_through(key.as_str())?;
+        self.core.index()?.delete_through(key.as_str())?;
         Ok(freed)
     }
 
     pub(crate) fn put_blob(&self, key: &str, bytes: &[u8]) -> Result<(), StoreError> {
-        self.core.index().put_blob(key, bytes)
+        self.core.index()?.put_blob(key, bytes)
     }
 
     pub(crate) fn get_blob(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        self.core.index().get_blob(key)
+        self.core.index()?.get_blob(key)
     }
 
     pub(crate) fn delete_blob(&self, key: &str) -> Result<(), StoreError> {
-        self.core.index().delete_blob(key)
+        self.core.index()?.delete_blob(key)
     }
 
     /// Makes everything written so far durable.
     pub(crate) fn flush(&self) -> Result<(), StoreError> {
         self.core.commit()?;
-        self.core.index().checkpoint()
+        self.core.index()?.checkpoint()
     }
 
     pub(crate) fn health(&self) -> StoreHealth {
@@ -292,19 +299,34 @@ impl Store {
         self.core.shared.space_epoch.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Ends the writer thread after a last commit and gives the directory free.
-    pub(crate) fn close(&self) {
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
-            self.signal_stop();
+    /// Writes the index a last time, ends the writer thread and gives the directory up, whoever still holds the
+    /// store. Idempotent.
+    pub(crate) fn close(&self) -> Result<(), StoreError> {
+        if self.core.shared.closed.swap(true, Ordering::SeqCst) {
+            return Ok(());
+        }
+        // A write that passed the flag before it was set ends before its entry's lock can be had.
+        let entries: Vec<Arc<Entry>> = self.core.entries().values().cloned().collect();
+        entries.iter().for_each(|entry| drop(entry.lock()));
+        self.signal_stop();
+        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
             let _ = thread.join();
         }
-        drop(self.core.owner.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let mut index = self.core.locked_index();
+        let written = self.core.commit_into(&mut index).and_then(|()| index.checkpoint());
+        self.core.give_up();
+        written
     }
 
     fn signal_stop(&self) {
         self.core.shared.writer.lock().unwrap_or_else(PoisonError::into_inner).stop = true;
         self.core.shared.writer_wake.notify_all();
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.give_up();
     }
 }
 
@@ -315,8 +337,22 @@ impl Drop for Store {
 }
 
 impl Core {
-    fn index(&self) -> MutexGuard<'_, Index> {
+    /// Releases the directory. Unlocking says so outright; merely closing the file would leave the lock with a child
+    /// process that is being started at this moment and still has a copy of the descriptor.
+    fn give_up(&self) {
+        if let Some(owner) = self.owner.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let _ = fs4::FileExt::unlock(&owner);
+        }
+    }
+
+    fn locked_index(&self) -> MutexGuard<'_, Index> {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The index, as long as the directory is ours.
+    fn index(&self) -> Result<MutexGuard<'_, Index>, StoreError> {
+        let index = self.locked_index();
+        if self.shared.closed.load(Ordering::SeqCst) { Err(StoreError::Closed) } else { Ok(index) }
     }
 
     fn entries(&self) -> MutexGuard<'_, HashMap<MediaKey, Arc<Entry>>> {
@@ -361,7 +397,10 @@ impl Core {
     }
 
     fn commit(&self) -> Result<(), StoreError> {
-        let mut index = self.index();
+        self.commit_into(&mut self.locked_index())
+    }
+
+    fn commit_into(&self, index: &mut Index) -> Result<(), StoreError> {
         let entries: Vec<Arc<Entry>> = self.entries().values().cloned().collect();
         let mut dirty = Vec::new();
         let mut failed = None;

@@ -46,7 +46,9 @@ impl SpanSet {
         let to = self.0.partition_point(|s| s.start < span.end);
         let rest: Vec<Span> = self.0[from..to]
             .iter()
-            .flat_map(|s| [Span::new(s.start, span.start.min(s.end)), Span::new(span.end.max(s.start), s.end)])
+            .flat_map(|s| {
+                [Span::new(s.start, span.start.min(s.end)), Span::new(span.end.max(s.start), s.end)]
+            })
             .filter(|s| !s.is_empty())
             .collect();
         self.0.splice(from..to, rest);

@@ -1,6 +1,8 @@
 //! A real HTTP server in the test's own process: ranges, validators, scripted faults and a log that is the truth.
 #![allow(dead_code, reason = "every test file uses its own part")]
 
+pub mod fixture;
+
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
 use std::io;
@@ -62,6 +64,8 @@ pub struct Served {
     pub etag: Option<String>,
     pub ranges: bool,
     pub if_range: bool,
+    /// Whether the head of a whole file tells its length.
+    pub sized: bool,
 }
 
 #[derive(Default)]
@@ -89,8 +93,7 @@ struct App {
 impl Server {
     pub fn start(handle: &Handle) -> Server {
         let (gate, opened) = watch::channel(false);
-        let app =
-            App { shared: Arc::default(), logged: Arc::default(), gate: opened };
+        let app = App { shared: Arc::default(), logged: Arc::default(), gate: opened };
         let router = Router::new().fallback(serve).with_state(app.clone());
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
@@ -108,7 +111,7 @@ impl Server {
 
     pub fn put(&self, path: &str, bytes: Vec<u8>, etag: &str) {
         let etag = (!etag.is_empty()).then(|| etag.to_owned());
-        let served = Served { bytes: bytes.into(), etag, ranges: true, if_range: true };
+        let served = Served { bytes: bytes.into(), etag, ranges: true, if_range: true, sized: true };
         self.shared.lock().unwrap().files.insert(format!("/{path}"), served);
     }
 
@@ -223,7 +226,10 @@ async fn serve(State(app): State<App>, request: Request) -> Response {
         }
         _ => (StatusCode::OK, Span::new(0, total)),
     };
-    let mut response = Response::builder().status(status).header(header::CONTENT_LENGTH, span.len());
+    let mut response = Response::builder().status(status);
+    if served.sized || status != StatusCode::OK {
+        response = response.header(header::CONTENT_LENGTH, span.len());
+    }
     if let Some(etag) = &served.etag {
         response = response.header(header::ETAG, etag);
     }
@@ -256,7 +262,8 @@ async fn serve(State(app): State<App>, request: Request) -> Response {
         }
         Some(Fault::Slow(pause)) => {
             log(status.as_u16(), sent(u64::MAX));
-            let pieces = (0..body.len()).step_by(4096).map(move |at| body.slice(at..(at + 4096).min(body.len())));
+            let pieces =
+                (0..body.len()).step_by(4096).map(move |at| body.slice(at..(at + 4096).min(body.len())));
             let pieces = stream::iter(pieces).then(move |piece| async move {
                 tokio::time::sleep(pause).await;
                 Ok::<_, Infallible>(piece)
@@ -265,7 +272,12 @@ async fn serve(State(app): State<App>, request: Request) -> Response {
         }
         _ => {
             log(status.as_u16(), sent(u64::MAX));
-            response.body(Body::from(body)).unwrap()
+            let body = if served.sized || status != StatusCode::OK {
+                Body::from(body)
+            } else {
+                Body::from_stream(stream::once(async move { Ok::<_, Infallible>(body) }))
+            };
+            response.body(body).unwrap()
         }
     }
 }
@@ -344,49 +356,4 @@ pub fn eventually(what: &str, ready: impl Fn() -> bool) {
         assert!(Instant::now() < until, "never: {what}");
         std::thread::sleep(Duration::from_millis(1));
     }
-}
-
-/// Wraps bytes into a progressive MP4 that a probe accepts, with one video track whose single chunk holds them.
-pub fn mp4_of(samples: &[u8], sample_len: u32, moov_last: bool) -> Vec<u8> {
-    let ftyp = boxed(b"ftyp", &[b"isom\0\0\0\0isom".as_slice()]);
-    let moov_len = moov(samples.len() as u64, sample_len, 0).len() as u64;
-    let at = if moov_last { ftyp.len() as u64 + 8 } else { ftyp.len() as u64 + moov_len + 8 };
-    let moov = moov(samples.len() as u64, sample_len, at);
-    let mdat = boxed(b"mdat", &[samples]);
-    if moov_last { [ftyp, mdat, moov].concat() } else { [ftyp, moov, mdat].concat() }
-}
-
-pub fn boxed(name: &[u8; 4], parts: &[&[u8]]) -> Vec<u8> {
-    let len = 8 + parts.iter().map(|p| p.len()).sum::<usize>();
-    let mut out = (len as u32).to_be_bytes().to_vec();
-    out.extend(name);
-    parts.iter().for_each(|p| out.extend(*p));
-    out
-}
-
-fn words(values: &[u32]) -> Vec<u8> {
-    values.iter().flat_map(|v| v.to_be_bytes()).collect()
-}
-
-/// A movie box: H.264, 320x180, one sample every 100 ms, one chunk.
-fn moov(bytes: u64, sample_len: u32, at: u64) -> Vec<u8> {
-    let count = bytes.div_ceil(sample_len.into()) as u32;
-    let duration = count * 100;
-    let mvhd = boxed(b"mvhd", &[&words(&[0, 0, 0, 1000, duration]), &[0; 80]]);
-    let matrix = [0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x4000_0000];
-    let tkhd = boxed(b"tkhd", &[&words(&[7, 0, 0, 1, 0, duration, 0, 0, 0, 0]), &words(&matrix), &words(&[320 << 16, 180 << 16])]);
-    let mdhd = boxed(b"mdhd", &[&words(&[0, 0, 0, 1000, duration, 0])]);
-    let hdlr = boxed(b"hdlr", &[&words(&[0, 0]), b"vide", &[0; 13]]);
-    let mut entry = vec![0; 78];
-    entry[24..28].copy_from_slice(&[320u16.to_be_bytes(), 180u16.to_be_bytes()].concat());
-    let stsd = boxed(b"stsd", &[&words(&[0, 1]), &boxed(b"avc1", &[&entry])]);
-    let stts = boxed(b"stts", &[&words(&[0, 1, count, 100])]);
-    let stsc = boxed(b"stsc", &[&words(&[0, 1, 1, count, 1])]);
-    let sizes: Vec<u32> =
-        (0..count).map(|n| (bytes - u64::from(n) * u64::from(sample_len)).min(sample_len.into()) as u32).collect();
-    let stsz = boxed(b"stsz", &[&words(&[0, 0, count]), &words(&sizes)]);
-    let stco = boxed(b"stco", &[&words(&[0, 1, at as u32])]);
-    let stbl = boxed(b"stbl", &[&stsd, &stts, &stsc, &stsz, &stco]);
-    let mdia = boxed(b"mdia", &[&mdhd, &hdlr, &boxed(b"minf", &[&stbl])]);
-    boxed(b"moov", &[&mvhd, &boxed(b"trak", &[&tkhd, &mdia])])
 }

@@ -1,0 +1,366 @@
+//! What the store promises: right bytes whatever happens in between, and holes instead of wrong bytes.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use common::fixture::mp4_of;
+use common::{Fault, World};
+use unspool_engine::{Container, MediaKey, Span};
+use unspool_media::{ByteSource, Media, MediaConfig, Origin, Priority, Purpose};
+use unspool_testkit::{byte_source_contract, byte_source_waiting_contract, pattern};
+
+const LONG: Duration = Duration::from_secs(15);
+
+/// Media layers stay open as long as their sources are in use.
+struct Sources {
+    world: World,
+    media: Arc<Media>,
+    count: Mutex<u32>,
+}
+
+impl Sources {
+    fn new() -> Self {
+        let world = World::new();
+        let media = world.open();
+        Sources { world, media, count: Mutex::new(0) }
+    }
+
+    fn make(&self, bytes: Vec<u8>, stall: Option<u64>) -> Arc<dyn ByteSource> {
+        let path = {
+            let mut count = self.count.lock().unwrap();
+            *count += 1;
+            format!("f{count}")
+        };
+        let size = bytes.len() as u64;
+        self.world.server.put(&path, bytes, "\"1\"");
+        let key = self.world.register(&self.media, &path, Container::Mp4);
+        if let Some(stall) = stall {
+            self.world.fetch(&self.media, &key, Span::new(0, stall));
+            self.world.server.always(&path, Some(Fault::Gate));
+        }
+        self.media.source_of(&key, size)
+    }
+}
+
+#[test]
+fn store_backed_sources_keep_the_contract() {
+    let sources = Sources::new();
+    byte_source_contract(|bytes| sources.make(bytes, None));
+}
+
+#[test]
+fn store_backed_sources_keep_the_waiting_contract() {
+    let sources = Sources::new();
+    byte_source_waiting_contract(|bytes, stall| sources.make(bytes, Some(stall)));
+}
+
+/// A small generator, so that a failing run can be repeated by its seed.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, below: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % below
+    }
+
+    fn span(&mut self, size: u64) -> Span {
+        let start = self.roll(size);
+        Span::new(start, (start + 1 + self.roll(150_000)).min(size))
+    }
+}
+
+#[test]
+fn random_fetches_reads_evictions_and_restarts_never_give_a_wrong_byte() {
+    let world = World::new();
+    let mut files = Vec::new();
+    for n in 0..3u8 {
+        let bytes = mp4_of(&pattern(400_000 + usize::from(n) * 77_777), 3_000, n == 1);
+        world.server.put(&format!("m{n}"), bytes.clone(), "\"1\"");
+        files.push(bytes);
+    }
+    let mut dice = Dice(20_261_122);
+    let mut media = world.open();
+    let register = |media: &Media| -> Vec<MediaKey> {
+        (0..3).map(|n| world.register(media, &format!("m{n}"), Container::Mp4)).collect()
+    };
+    let mut keys = register(&media);
+    let mut open: Vec<Option<Arc<dyn ByteSource>>> = vec![None, None, None];
+    let mut buf = vec![0; 40_000];
+    for step in 0..4_000 {
+        let n = dice.roll(3) as usize;
+        let (key, bytes) = (&keys[n], &files[n]);
+        let size = bytes.len() as u64;
+        match dice.roll(100) {
+            0..70 => {
+                if open[n].is_none() {
+                    world.run(media.probe(key, Priority::Playback)).unwrap();
+                    open[n] = Some(media.source(key).unwrap());
+                }
+                let Some(source) = &open[n] else { continue };
+                let at = dice.roll(size);
+                let want = 1 + dice.roll(buf.len() as u64 - 1) as usize;
+                let got = source.read_at(at, &mut buf[..want], LONG).unwrap();
+                assert!(
+                    got > 0 && buf[..got] == bytes[at as usize..at as usize + got],
+                    "step {step}: read at {at}"
+                );
+            }
+            70..80 => {
+                let span = dice.span(size);
+                let ticket = media.fetch(key, &[span], Priority::Prefetch, Purpose::Prefetch);
+                match dice.roll(3) {
+                    0 => world.run(ticket.wait()).map(drop).unwrap(),
+                    1 => ticket.cancel(),
+                    _ => ticket.promote(Priority::Playback),
+                }
+            }
+            80..94 => {
+                let span = dice.span(size);
+                media.evict(&[(key.clone(), span)]).unwrap();
+            }
+            94..96 => {
+                media.forget(key).unwrap();
+                open[n] = None;
+            }
+            96..99 => {
+                let held: u64 = media.held(key).iter().map(Span::len).sum();
+                assert!(held <= size, "step {step}: held {held} of {size}");
+            }
+            _ => {
+                open = vec![None, None, None];
+                world.close(media);
+                media = world.open();
+                keys = register(&media);
+            }
+        }
+    }
+    let health = media.health();
+    assert_eq!((health.damaged_blocks, health.index_failures), (0, 0));
+}
+
+#[test]
+fn eviction_frees_space_and_respects_pins() {
+    let world = World::new();
+    let bytes = mp4_of(&pattern(1_000_000), 4_000, false);
+    let size = bytes.len() as u64;
+    world.server.put("a", bytes, "\"1\"");
+    let media = world.open();
+    let key = world.register(&media, "a", Container::Mp4);
+    world.fetch(&media, &key, Span::new(0, size));
+    media.flush().unwrap();
+    let occupied = || fs_bytes(&world.dir.path().join("spans"));
+    let before = occupied();
+    media.pin(&key);
+    assert_eq!(media.evict(&[(key.clone(), Span::new(0, size))]).unwrap(), 0);
+    media.unpin(&key);
+    assert_eq!(media.evict(&[(key.clone(), Span::new(100_000, 900_000))]).unwrap(), 800_000);
+    assert_eq!(media.held(&key), vec![Span::new(0, 100_000), Span::new(900_000, size)]);
+    assert_eq!(media.usage(), size - 800_000);
+    assert!(occupied() + 700_000 < before, "the file system got the bytes back");
+    assert_eq!(media.stored()[0].spans.len(), 2);
+    media.pin(&key);
+    world.close(media);
+    let media = world.open();
+    assert!(media.stored()[0].pinned, "pins survive a restart");
+    assert_eq!(media.forget(&key).unwrap(), size - 800_000);
+    assert!(media.stored().is_empty());
+    assert_eq!(occupied(), 0);
+}
+
+/// Bytes the files under `dir` occupy on the disk.
+fn fs_bytes(dir: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    files_under(dir).iter().map(|path| fs::metadata(path).unwrap().blocks() * 512).sum()
+}
+
+fn files_under(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(files_under(&path)) } else { found.push(path) }
+    }
+    found
+}
+
+#[test]
+fn a_flipped_bit_becomes_a_hole_and_is_fetched_again() {
+    let world = World::new();
+    let bytes = mp4_of(&pattern(500_000), 4_000, false);
+    let all = Span::new(0, bytes.len() as u64);
+    world.server.put("a", bytes.clone(), "\"1\"");
+    let media = world.open();
+    let key = world.register(&media, "a", Container::Mp4);
+    world.run(media.probe(&key, Priority::Next)).unwrap();
+    world.fetch(&media, &key, all);
+    world.close(media);
+    for path in files_under(&world.dir.path().join("spans")) {
+        let file = fs::File::options().read(true).write(true).open(path).unwrap();
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, 200_000).unwrap();
+        file.write_all_at(&[byte[0] ^ 1], 200_000).unwrap();
+    }
+    let media = world.open();
+    let key = world.register(&media, "a", Container::Mp4);
+    let requests = world.server.requests();
+    world.run(media.probe(&key, Priority::Next)).unwrap();
+    let source = media.source(&key).unwrap();
+    let mut out = vec![0; bytes.len()];
+    let mut got = 0;
+    while got < out.len() {
+        got += source.read_at(got as u64, &mut out[got..], LONG).unwrap();
+    }
+    assert!(out == bytes);
+    assert_eq!(media.health().damaged_blocks, 1);
+    assert_eq!(world.server.requests(), requests + 1, "only the bad block was fetched again");
+}
+
+#[test]
+fn lost_and_shortened_files_become_holes() {
+    for shorten in [Some(100_000), None] {
+        let world = World::new();
+        let bytes = mp4_of(&pattern(300_000), 4_000, false);
+        world.server.put("a", bytes.clone(), "\"1\"");
+        let media = world.open();
+        let key = world.register(&media, "a", Container::Mp4);
+        world.run(media.probe(&key, Priority::Next)).unwrap();
+        world.fetch(&media, &key, Span::new(0, bytes.len() as u64));
+        world.close(media);
+        for path in files_under(&world.dir.path().join("spans")) {
+            match shorten {
+                Some(len) => fs::File::options().write(true).open(path).unwrap().set_len(len).unwrap(),
+                None => fs::remove_file(path).unwrap(),
+            }
+        }
+        let media = world.open();
+        let key = world.register(&media, "a", Container::Mp4);
+        world.run(media.probe(&key, Priority::Next)).unwrap();
+        let source = media.source(&key).unwrap();
+        let mut out = vec![0; 1000];
+        for at in [50_000, 150_000, 299_000] {
+            let got = source.read_at(at, &mut out, LONG).unwrap();
+            assert!(got > 0 && out[..got] == bytes[at as usize..at as usize + got]);
+        }
+    }
+}
+
+#[test]
+fn a_corrupt_index_is_moved_aside() {
+    let world = World::new();
+    world.server.put("a", mp4_of(&pattern(300_000), 4_000, false), "\"1\"");
+    let media = world.open();
+    let key = world.register(&media, "a", Container::Mp4);
+    world.fetch(&media, &key, Span::new(0, 200_000));
+    world.close(media);
+    fs::write(world.dir.path().join("index.db"), b"this was a database once, and now it is not any more")
+        .unwrap();
+    let media = world.open();
+    assert!(media.health().index_recovered);
+    assert_eq!(media.usage(), 0);
+    assert!(world.dir.path().join("corrupt-index.db").exists());
+    let key = world.register(&media, "a", Container::Mp4);
+    world.fetch(&media, &key, Span::new(0, 200_000));
+    assert_eq!(media.usage(), 200_000);
+    world.close(media);
+    let media = world.open();
+    assert!(!media.health().index_recovered);
+    assert_eq!(media.usage(), 200_000);
+}
+
+const CHILD_DIR: &str = "UNSPOOL_TEST_STORE_DIR";
+const CHILD_URL: &str = "UNSPOOL_TEST_STORE_URL";
+
+/// Not a test of its own: the process that gets killed. Fetches, evicts and flushes for ever.
+#[test]
+fn child_that_gets_killed() {
+    let (Ok(dir), Ok(url)) = (std::env::var(CHILD_DIR), std::env::var(CHILD_URL)) else { return };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let media = Media::open(MediaConfig::new(dir), runtime.handle().clone()).unwrap();
+    let mut dice = Dice(u64::from(std::process::id()));
+    let keys: Vec<MediaKey> = (0..2).map(|n| MediaKey::new(&format!("k{n}"), "r")).collect();
+    for (n, key) in keys.iter().enumerate() {
+        let url = format!("{url}k{n}");
+        media.register(key, Origin { url, expires_at_ms: None, bytes: None, container: Container::Mp4 });
+    }
+    // The parent aims its kill at the work, not at the start of the process.
+    eprintln!("ready");
+    loop {
+        let key = &keys[dice.roll(2) as usize];
+        let span = dice.span(600_000);
+        match dice.roll(10) {
+            0..7 => {
+                let ticket = media.fetch(key, &[span], Priority::Prefetch, Purpose::Prefetch);
+                runtime.block_on(ticket.wait()).map(drop).unwrap();
+            }
+            7..9 => {
+                media.evict(&[(key.clone(), span)]).unwrap();
+            }
+            _ => media.flush().unwrap(),
+        }
+    }
+}
+
+#[test]
+fn killed_at_any_moment_the_store_holds_no_wrong_byte() {
+    let world = World::new();
+    let files: Vec<Vec<u8>> = (0..2).map(|n| mp4_of(&pattern(600_000 - n * 1_000), 4_000, false)).collect();
+    for (n, bytes) in files.iter().enumerate() {
+        world.server.put(&format!("k{n}"), bytes.clone(), "\"1\"");
+    }
+    let mut dice = Dice(7);
+    let (mut checked, mut survived) = (0u64, 0);
+    for round in 0..32 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "child_that_gets_killed", "--nocapture", "--test-threads=1"])
+            .env(CHILD_DIR, world.dir.path())
+            .env(CHILD_URL, world.server.url(""))
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        assert!(lines.any(|line| line.is_ok_and(|line| line.contains("ready"))), "the child came up");
+        // The moment of the kill is the random thing under test, not a wait for something.
+        std::thread::sleep(Duration::from_millis(5 + dice.roll(150)));
+        child.kill().unwrap();
+        child.wait().unwrap();
+
+        let media = world.open();
+        media.set_offline(true);
+        for (n, bytes) in files.iter().enumerate() {
+            let key = MediaKey::new(&format!("k{n}"), "r");
+            for span in media.held(&key) {
+                survived += 1;
+                checked += check_span(&media, &key, span, bytes, round);
+            }
+        }
+        assert_eq!(media.health().damaged_blocks, 0, "round {round}: claimed bytes that were not there");
+        assert!(!media.health().index_recovered);
+        media.set_offline(false);
+        world.close(media);
+    }
+    assert!(survived > 0 && checked > 1_000_000, "the test saw bytes survive: {checked} in {survived} spans");
+}
+
+/// Compares a held span with the truth through a source; the bytes compared.
+fn check_span(media: &Media, key: &MediaKey, span: Span, truth: &[u8], round: u32) -> u64 {
+    let mut at = span.start;
+    let mut buf = vec![0; 65_536];
+    let source = media.source_of(key, truth.len() as u64);
+    while at < span.end {
+        let want = buf.len().min((span.end - at) as usize);
+        let got = source.read_at(at, &mut buf[..want], LONG).unwrap_or_default();
+        assert!(got > 0, "round {round}: {key} claims {at} and does not have it");
+        assert!(buf[..got] == truth[at as usize..at as usize + got], "round {round}: wrong byte after {at}");
+        at += got as u64;
+    }
+    span.len()
+}
