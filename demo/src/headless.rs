@@ -64,7 +64,11 @@ pub async fn run(args: DemoArgs) -> Done<()> {
         Some(_) => None,
         None => Some(tempfile::Builder::new().prefix("unspool-demo-").tempdir()?),
     };
-    let state = args.state.clone().or_else(|| kept.as_ref().map(|k| k.path().to_owned())).ok_or("no state directory")?;
+    let state = args
+        .state
+        .clone()
+        .or_else(|| kept.as_ref().map(|k| k.path().to_owned()))
+        .ok_or("no state directory")?;
     std::fs::create_dir_all(&state)?;
     let mut report = Report {
         engine: "gstreamer",
@@ -75,14 +79,18 @@ pub async fn run(args: DemoArgs) -> Done<()> {
     let mut told = Told::default();
     if args.offline {
         let session = open(&args, &state, "http://127.0.0.1:9", &report.client, false)?;
-        report.offline = swipe_offline(&session, &mut told, OFFLINE_SWIPES.max(args.swipes.unwrap_or(0))).await?;
+        report.offline =
+            swipe_offline(&session, &mut told, OFFLINE_SWIPES.max(args.swipes.unwrap_or(0))).await?;
         finish(&session, &mut report).await;
     } else {
         online(&args, &state, &mut report, &mut told).await?;
     }
     let [prerolled, cached, cold] = told.frames;
-    report.first_frame_ms =
-        FirstFrames { prerolled: Latency::of(prerolled), cached: Latency::of(cached), cold: Latency::of(cold) };
+    report.first_frame_ms = FirstFrames {
+        prerolled: Latency::of(prerolled),
+        cached: Latency::of(cached),
+        cold: Latency::of(cold),
+    };
     report.played = told.played;
     report.skipped = told.skipped;
     report.rebuffer_ms = told.stall_ms;

@@ -75,8 +75,7 @@ struct DemoArgs {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     unspool::install_tls();
-    let level = if matches!(cli.command, Some(Command::Origin(_))) { "info" } else { "warn" };
-    let filter = tracing_subscriber::EnvFilter::try_from_env("UNSPOOL_LOG").unwrap_or_else(|_| level.into());
+    let filter = tracing_subscriber::EnvFilter::try_from_env("UNSPOOL_LOG").unwrap_or_else(|_| "warn".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,

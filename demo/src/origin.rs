@@ -73,14 +73,20 @@ impl Origin {
     /// Distinct events of one installation and kind in the server's database.
     pub async fn distinct(&self, installation: &str, name: &str) -> Result<u64, Box<dyn Error>> {
         let events = self.get(&format!("/control/events?installation={installation}")).await?;
-        let list = events.get("events").unwrap_or(&events).as_array().ok_or("the server listed no events")?.clone();
+        let list =
+            events.get("events").unwrap_or(&events).as_array().ok_or("the server listed no events")?.clone();
         Ok(list.iter().filter(|e| e["event_name"] == name).count() as u64)
     }
 
     /// Likes the server holds for a person.
     pub async fn likes(&self, actor: &str) -> Result<u64, Box<dyn Error>> {
         let states = self.get(&format!("/control/interactions?actor={actor}")).await?;
-        let list = states.get("interactions").unwrap_or(&states).as_array().ok_or("the server listed no likes")?.clone();
+        let list = states
+            .get("interactions")
+            .unwrap_or(&states)
+            .as_array()
+            .ok_or("the server listed no likes")?
+            .clone();
         Ok(list.iter().filter(|e| e["verb"] == "like" && e["state"] == true).count() as u64)
     }
 

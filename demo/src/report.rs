@@ -107,7 +107,7 @@ pub struct Report {
     pub engine: &'static str,
     /// Its version.
     pub engine_version: String,
-    /// From the order to play to the first rendered frame.
+    /// From the swipe to the first rendered frame.
     pub first_frame_ms: FirstFrames,
     /// Milliseconds of stalls after first frames.
     pub rebuffer_ms: u64,
@@ -138,7 +138,9 @@ pub struct Report {
 /// Most resident memory of this process so far, in MiB.
 pub fn peak_rss_mb() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let kib = status.lines().find_map(|l| l.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok());
+    let kib = status
+        .lines()
+        .find_map(|l| l.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok());
     (kib.unwrap_or(0.0) / 1024.0 * 10.0).round() / 10.0
 }
 

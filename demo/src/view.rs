@@ -71,7 +71,10 @@ pub async fn run(args: DemoArgs) -> Result<(), Box<dyn Error>> {
     let out = ended.outgoing;
     eprintln!("{} impressions recorded, {} delivered, {} waiting", out.recorded, out.delivered, out.queued);
     if args.state.is_some() {
-        eprintln!("Everything is in {}; run again with --offline to play it without a server.", state.display());
+        eprintln!(
+            "Everything is in {}; run again with --offline to play it without a server.",
+            state.display()
+        );
     }
     shown
 }
@@ -105,7 +108,12 @@ async fn show(
 
 impl View {
     /// Acts on a key; `false` quits.
-    async fn press(&mut self, key: KeyEvent, now: &Snapshot, origin: Option<&Origin>) -> Result<bool, Box<dyn Error>> {
+    async fn press(
+        &mut self,
+        key: KeyEvent,
+        now: &Snapshot,
+        origin: Option<&Origin>,
+    ) -> Result<bool, Box<dyn Error>> {
         match key.code {
             KeyCode::Char('q') | KeyCode::Esc => return Ok(false),
             KeyCode::Char('c') if key.modifiers.contains(event::KeyModifiers::CONTROL) => return Ok(false),
@@ -120,7 +128,11 @@ impl View {
                 if let Some(card) = now.window.first() {
                     self.liked = !self.liked;
                     match self.session.set_liked(&card.item.id, self.liked).await {
-                        Ok(()) => self.say(if self.liked { "liked, on disk".into() } else { "like taken back".into() }),
+                        Ok(()) => self.say(if self.liked {
+                            "liked, on disk".into()
+                        } else {
+                            "like taken back".into()
+                        }),
                         Err(e) => self.say(format!("like: {e}")),
                     }
                 }
@@ -130,7 +142,11 @@ impl View {
                     self.online = !self.online;
                     origin.set_down(!self.online).await?;
                     self.session.set_conditions(Conditions { online: self.online, ..Conditions::default() });
-                    self.say(if self.online { "the network is back".into() } else { "the network is gone".into() });
+                    self.say(if self.online {
+                        "the network is back".into()
+                    } else {
+                        "the network is gone".into()
+                    });
                 }
             }
             _ => {}
@@ -153,7 +169,10 @@ impl View {
             let line = match event {
                 Event::FirstFrame { position, class, latency_ms, width, height, .. } => {
                     self.frames.push((class, latency_ms));
-                    format!("card {position}: first frame {width}x{height} after {latency_ms:.1} ms, {}", class.name())
+                    format!(
+                        "card {position}: first frame {width}x{height} after {latency_ms:.1} ms, {}",
+                        class.name()
+                    )
                 }
                 Event::Stalled { position, ms } => format!("card {position}: stood still for {ms} ms"),
                 Event::Looped { position } => format!("card {position}: started over, no request"),
@@ -194,10 +213,17 @@ impl View {
         frame.render_widget(head, title);
         self.draw_window(frame, window, now);
         let [bytes, starts, sent] =
-            Layout::horizontal([Constraint::Ratio(1, 3), Constraint::Ratio(1, 3), Constraint::Ratio(1, 3)]).areas(middle);
+            Layout::horizontal([Constraint::Ratio(1, 3), Constraint::Ratio(1, 3), Constraint::Ratio(1, 3)])
+                .areas(middle);
         frame.render_widget(Paragraph::new(byte_lines(now)).block(Block::bordered().title(" bytes ")), bytes);
-        frame.render_widget(Paragraph::new(self.start_lines()).block(Block::bordered().title(" first frames ")), starts);
-        frame.render_widget(Paragraph::new(self.sent_lines()).block(Block::bordered().title(" recorded ")), sent);
+        frame.render_widget(
+            Paragraph::new(self.start_lines()).block(Block::bordered().title(" first frames ")),
+            starts,
+        );
+        frame.render_widget(
+            Paragraph::new(self.sent_lines()).block(Block::bordered().title(" recorded ")),
+            sent,
+        );
         let lines: Vec<Line<'_>> = self.told.iter().map(|l| Line::from(l.as_str())).collect();
         let list = Paragraph::new(lines).wrap(Wrap { trim: true }).block(Block::bordered().title(" events "));
         frame.render_widget(list, events);
@@ -213,12 +239,21 @@ impl View {
         for (card, row) in now.window.iter().zip(rows.iter()) {
             let [text, bar] = Layout::vertical([Constraint::Length(1), Constraint::Length(1)]).areas(*row);
             let current = now.current == Some(card.position);
-            let mark = if current && now.paused { "‖" } else if current { "▶" } else { " " };
+            let mark = if current && now.paused {
+                "‖"
+            } else if current {
+                "▶"
+            } else {
+                " "
+            };
             let heart = if current && self.liked { " ♥" } else { "" };
             let style = if current { Style::new().bold() } else { Style::new() };
             let line = Line::from(vec![
                 Span::styled(format!("{mark} {:>3} ", card.position), style),
-                Span::styled(format!("{:<12}", stage_name(card.stage)), Style::new().fg(stage_colour(card.stage))),
+                Span::styled(
+                    format!("{:<12}", stage_name(card.stage)),
+                    Style::new().fg(stage_colour(card.stage)),
+                ),
                 Span::styled(format!("@{} ", card.item.creator.handle), Style::new().fg(Color::Cyan)),
                 Span::styled(card.item.caption.as_str(), style),
                 heart.red(),
@@ -232,7 +267,8 @@ impl View {
         [StartClass::PreRolled, StartClass::Cached, StartClass::Cold]
             .into_iter()
             .map(|class| {
-                let mut ms: Vec<f64> = self.frames.iter().filter(|(c, _)| *c == class).map(|(_, ms)| *ms).collect();
+                let mut ms: Vec<f64> =
+                    self.frames.iter().filter(|(c, _)| *c == class).map(|(_, ms)| *ms).collect();
                 ms.sort_by(f64::total_cmp);
                 let median = ms.get(ms.len() / 2).map_or("–".into(), |v| format!("{v:.1} ms"));
                 Line::from(format!("{:<10} {:>3}  median {median}", class.name(), ms.len()))
@@ -262,7 +298,12 @@ fn byte_lines(now: &Snapshot) -> Vec<Line<'static>> {
     ]
 }
 
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a bar on a screen")]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a bar on a screen"
+)]
 fn gauge(card: &CardView, current: bool, playhead_ms: u64) -> Gauge<'static> {
     let at = if current { playhead_ms } else { 0 };
     let length = card.item.asset.duration_ms.max(1);

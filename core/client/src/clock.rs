@@ -38,5 +38,6 @@ impl Clock {
 
 fn ticks() -> u64 {
     let t = clock_gettime(CLOCK);
-    u64::try_from(t.tv_sec).unwrap_or(0).saturating_mul(1_000) + u64::try_from(t.tv_nsec).unwrap_or(0) / 1_000_000
+    u64::try_from(t.tv_sec).unwrap_or(0).saturating_mul(1_000)
+        + u64::try_from(t.tv_nsec).unwrap_or(0) / 1_000_000
 }

@@ -55,7 +55,13 @@ pub struct PlayerOptions {
 
 impl Default for PlayerOptions {
     fn default() -> Self {
-        PlayerOptions { window: None, sound: false, players: 3, loop_playback: true, describe_first_frame: false }
+        PlayerOptions {
+            window: None,
+            sound: false,
+            players: 3,
+            loop_playback: true,
+            describe_first_frame: false,
+        }
     }
 }
 

@@ -83,7 +83,8 @@ impl Core {
         let media = Media::open(media_config, handle.clone()).map_err(|e| media_error(&e))?;
         media.set_offline(!config.conditions.online);
         let store = SessionStore::open(&dir.join("session.db")).map_err(|e| store_error(&e))?;
-        let spool = Spool::open(dir.join("events.db"), SpoolLimits::default()).map_err(|e| spool_error(&e))?;
+        let spool =
+            Spool::open(dir.join("events.db"), SpoolLimits::default()).map_err(|e| spool_error(&e))?;
         let outbox = Outbox::open(dir.join("outbox.db")).map_err(|e| outbox_error(&e))?;
 
         let delivery = DeliveryConfig {
@@ -150,7 +151,12 @@ impl Core {
         self.watched_ms.load(Ordering::Relaxed)
     }
 
-    pub(crate) async fn intend(self: Arc<Self>, verb: Verb, target: String, state: bool) -> Result<(), Error> {
+    pub(crate) async fn intend(
+        self: Arc<Self>,
+        verb: Verb,
+        target: String,
+        state: bool,
+    ) -> Result<(), Error> {
         blocking(move || {
             let done = self.outbox.set(verb, &target, state, &self.config.token, Clock::wall().unix_ms);
             self.sender.nudge();
@@ -160,7 +166,8 @@ impl Core {
     }
 
     pub(crate) async fn wish(self: Arc<Self>, verb: Verb, target: String) -> Result<Option<bool>, Error> {
-        blocking(move || self.outbox.state(verb, &target, &self.config.token).map_err(|e| outbox_error(&e))).await
+        blocking(move || self.outbox.state(verb, &target, &self.config.token).map_err(|e| outbox_error(&e)))
+            .await
     }
 
     pub(crate) fn set_online(&self, online: bool) {
@@ -277,7 +284,9 @@ impl UrlResolver for Resolver {
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
         Err(e) => Err(Error::Internal { reason: e.to_string() }),

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 use unspool_engine::eviction::Holding;
@@ -16,7 +16,8 @@ use unspool_engine::planner::{self, FetchEnd};
 use unspool_engine::session::{Conditions, Effect, Engine, EngineConfig, Notice, PlayerFact};
 use unspool_engine::stage::StageOutput;
 use unspool_engine::{
-    DemandId, Item, MediaInfo, MediaKey, Millis, Page, PageFailure, PlayerId, Time, Urgency, eviction,
+    DemandId, Item, MediaInfo, MediaKey, Millis, Page, PageFailure, PlayerId, StartClass, Time, Urgency,
+    eviction,
 };
 use unspool_media::{FetchError, FetchTicket, Origin, Priority, Purpose};
 use unspool_player::{PlayerEvent, PlayerPool};
@@ -27,8 +28,8 @@ use crate::core::Core;
 use crate::error::Error;
 use crate::events::{Event, EventLog};
 use crate::records;
-use crate::spool::Pending;
 use crate::snapshot::{CardView, Snapshot, Stage};
+use crate::spool::Pending;
 
 /// Cards looked at when a snapshot is made.
 const SHOWN_AHEAD: u64 = 4;
@@ -48,8 +49,8 @@ pub(crate) type Reply<T> = oneshot::Sender<Result<T, Error>>;
 
 /// What reaches the driver.
 pub(crate) enum Input {
-    Next(Reply<Card>),
-    Previous(Reply<Card>),
+    Next(Instant, Reply<Card>),
+    Previous(Instant, Reply<Card>),
     Peek(usize, oneshot::Sender<Vec<Item>>),
     Pause(bool),
     Retry,
@@ -69,9 +70,18 @@ pub(crate) struct Trouble {
     pub(crate) reason: String,
 }
 
+/// A swipe until its first frame: what the person waits for begins here, not when a player is told to play.
+struct Intent {
+    position: u64,
+    at: Instant,
+    expected: StartClass,
+    played_at: Option<Instant>,
+}
+
 struct Waiting {
     forward: bool,
     until: Time,
+    asked: Instant,
     reply: Reply<Card>,
 }
 
@@ -86,6 +96,7 @@ pub(crate) struct Driver {
     tickets: BTreeMap<DemandId, Arc<FetchTicket>>,
     prerolled: BTreeSet<PlayerId>,
     waiting: VecDeque<Waiting>,
+    intent: Option<Intent>,
     page_trouble: Option<BackendError>,
     events: Arc<EventLog>,
     snapshot: watch::Sender<Snapshot>,
@@ -121,6 +132,7 @@ impl Driver {
             tickets: BTreeMap::new(),
             prerolled: BTreeSet::new(),
             waiting: VecDeque::new(),
+            intent: None,
             page_trouble: None,
             events,
             snapshot,
@@ -218,8 +230,8 @@ impl Driver {
     fn handle(&mut self, input: Input) {
         let now = self.clock.now();
         match input {
-            Input::Next(reply) => self.step(now, true, reply),
-            Input::Previous(reply) => self.step(now, false, reply),
+            Input::Next(asked, reply) => self.step(now, true, asked, reply),
+            Input::Previous(asked, reply) => self.step(now, false, asked, reply),
             Input::Peek(n, reply) => {
                 let _ = reply.send(self.engine.peek(n).into_iter().cloned().collect());
             }
@@ -246,7 +258,8 @@ impl Driver {
                     };
                     let failure = PageFailure {
                         retryable: e.retryable(),
-                        retry_after: retry_after.map(|d| Millis(u64::try_from(d.as_millis()).unwrap_or(u64::MAX))),
+                        retry_after: retry_after
+                            .map(|d| Millis(u64::try_from(d.as_millis()).unwrap_or(u64::MAX))),
                     };
                     self.page_trouble = Some(e);
                     failure
@@ -261,7 +274,9 @@ impl Driver {
                     let held = self.core.media.held(&key);
                     self.engine.handle_probed(now, &key, &info, held);
                 }
-                Err(trouble) => self.engine.handle_probe_failed(now, &key, trouble.retryable, &trouble.reason),
+                Err(trouble) => {
+                    self.engine.handle_probe_failed(now, &key, trouble.retryable, &trouble.reason)
+                }
             },
             Input::Fetched { demand, key, end, reason } => {
                 self.tickets.remove(&demand);
@@ -281,14 +296,22 @@ impl Driver {
         }
     }
 
-    fn step(&mut self, now: Time, forward: bool, reply: Reply<Card>) {
+    fn step(&mut self, now: Time, forward: bool, asked: Instant, reply: Reply<Card>) {
         if reply.is_closed() {
             return;
         }
         let wall = Clock::wall();
-        let step = if forward { self.engine.handle_next(now, wall) } else { self.engine.handle_previous(now, wall) };
+        let step =
+            if forward { self.engine.handle_next(now, wall) } else { self.engine.handle_previous(now, wall) };
         match step {
             Step::Moved(position) => {
+                let ready = self.engine.stage().player(position).is_some_and(|p| self.prerolled.contains(&p));
+                let expected = match self.engine.playable_ms(position) {
+                    _ if ready => StartClass::PreRolled,
+                    0 => StartClass::Cold,
+                    _ => StartClass::Cached,
+                };
+                self.intent = Some(Intent { position, at: asked, expected, played_at: None });
                 self.playhead_ms = 0;
                 self.paused = false;
                 if let Some(item) = self.engine.item(position).cloned() {
@@ -301,8 +324,9 @@ impl Driver {
                     let _ = reply.send(Err(public(&trouble)));
                 }
                 None => {
-                    let wait = u64::try_from(self.core.config.request_timeout.as_millis()).unwrap_or(u64::MAX);
-                    self.waiting.push_back(Waiting { forward, until: now + Millis(wait), reply });
+                    let wait =
+                        u64::try_from(self.core.config.request_timeout.as_millis()).unwrap_or(u64::MAX);
+                    self.waiting.push_back(Waiting { forward, until: now + Millis(wait), asked, reply });
                 }
             },
             Step::AtEnd => {
@@ -327,9 +351,19 @@ impl Driver {
                 return;
             }
             PlayerEvent::FirstFrame { class, latency_ms, width, height, luma, .. } => {
+                self.prerolled.insert(id);
+                let (class, latency_ms) = self.from_intent(position, class, latency_ms);
                 if let Some(position) = position {
                     let luma = luma.map(|l| l.mean);
-                    self.events.push(Event::FirstFrame { position, item, class, latency_ms, width, height, luma });
+                    self.events.push(Event::FirstFrame {
+                        position,
+                        item,
+                        class,
+                        latency_ms,
+                        width,
+                        height,
+                        luma,
+                    });
                 }
                 PlayerFact::FirstFrame { class, latency_ms }
             }
@@ -368,6 +402,22 @@ impl Driver {
         self.engine.handle_player(now, id, fact);
     }
 
+    /// Counts a first frame from the swipe that asked for it. A frame that no swipe asked for keeps the player's count.
+    fn from_intent(
+        &mut self,
+        position: Option<u64>,
+        class: StartClass,
+        latency_ms: f64,
+    ) -> (StartClass, f64) {
+        match self.intent.take_if(|i| Some(i.position) == position) {
+            Some(Intent { at, expected, played_at: Some(played_at), .. }) => {
+                let before = played_at.saturating_duration_since(at).as_secs_f64() * 1_000.0;
+                (class.max(expected), latency_ms + before)
+            }
+            _ => (class, latency_ms),
+        }
+    }
+
     /// Drains the engine, answers waits that can be answered, and publishes what changed.
     fn turn_end(&mut self) {
         self.drain();
@@ -382,7 +432,7 @@ impl Driver {
                 // A step that still waits goes back into the queue with the time it had left.
                 let until = waiting.until;
                 let before = self.waiting.len();
-                self.step(now, waiting.forward, waiting.reply);
+                self.step(now, waiting.forward, waiting.asked, waiting.reply);
                 if self.waiting.len() > before
                     && let Some(again) = self.waiting.back_mut()
                 {
@@ -422,12 +472,14 @@ impl Driver {
                 let (media, inputs) = (Arc::clone(&self.core.media), self.inputs.clone());
                 tokio::spawn(async move {
                     let answer = media.probe(&key, priority(urgency)).await;
-                    let answer = answer.map_err(|e| Trouble { retryable: e.retryable(), reason: e.to_string() });
+                    let answer =
+                        answer.map_err(|e| Trouble { retryable: e.retryable(), reason: e.to_string() });
                     let _ = inputs.send(Input::Probed { key, answer });
                 });
             }
             planner::Output::Fetch { demand, key, spans, urgency } => {
-                let purpose = if urgency == Urgency::Playback { Purpose::Playback } else { Purpose::Prefetch };
+                let purpose =
+                    if urgency == Urgency::Playback { Purpose::Playback } else { Purpose::Prefetch };
                 let ticket = self.core.media.fetch(&key, &spans, priority(urgency), purpose);
                 let ticket = Arc::new(ticket);
                 self.tickets.insert(demand, Arc::clone(&ticket));
@@ -480,7 +532,14 @@ impl Driver {
         };
         let done = match &output {
             StageOutput::Prepare { player: id, key } => self.prepare(pool, *id, key),
-            StageOutput::Play(id) => pool.play(*id).map_err(|e| e.to_string()),
+            StageOutput::Play(id) => {
+                if let Some(intent) = &mut self.intent
+                    && self.engine.stage().player(intent.position) == Some(*id)
+                {
+                    intent.played_at.get_or_insert_with(Instant::now);
+                }
+                pool.play(*id).map_err(|e| e.to_string())
+            }
             StageOutput::Pause(id) => pool.park(*id).map_err(|e| e.to_string()),
             StageOutput::Release(id) => {
                 self.prerolled.remove(id);
@@ -488,7 +547,11 @@ impl Driver {
             }
         };
         if let (Err(reason), StageOutput::Prepare { player: id, .. }) = (done, output) {
-            self.engine.handle_player(self.clock.now(), id, PlayerFact::Failed { reason, recoverable: false });
+            self.engine.handle_player(
+                self.clock.now(),
+                id,
+                PlayerFact::Failed { reason, recoverable: false },
+            );
         }
     }
 
@@ -502,10 +565,7 @@ impl Driver {
         Ok(())
     }
 
-    fn with_current<E: std::fmt::Display>(
-        &self,
-        run: impl FnOnce(&PlayerPool, PlayerId) -> Result<(), E>,
-    ) {
+    fn with_current<E: std::fmt::Display>(&self, run: impl FnOnce(&PlayerPool, PlayerId) -> Result<(), E>) {
         let player = self.engine.current().and_then(|p| self.engine.stage().player(p));
         if let (Some(pool), Some(player)) = (&self.pool, player)
             && let Err(e) = run(pool, player)
@@ -518,12 +578,14 @@ impl Driver {
         let session = &self.core.session;
         match write {
             Write::Ahead(impression) => {
-                let done = self.core.spool.write_ahead(records::SLOT, &records::impression(session, &impression));
+                let done =
+                    self.core.spool.write_ahead(records::SLOT, &records::impression(session, &impression));
                 self.report_failed(done);
             }
             Write::Close(impression) => {
                 self.core.add_watched(impression.active_ms);
-                let done = self.core.spool.close_ahead(records::SLOT, &records::impression(session, &impression));
+                let done =
+                    self.core.spool.close_ahead(records::SLOT, &records::impression(session, &impression));
                 self.report_failed(done);
             }
         }

@@ -31,7 +31,7 @@ pub enum Event {
         item: String,
         /// How it came about.
         class: StartClass,
-        /// Milliseconds from the order to play to the rendered frame.
+        /// Milliseconds from the swipe to the rendered frame.
         latency_ms: f64,
         /// Width of the decoded picture in pixels.
         width: u32,

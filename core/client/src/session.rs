@@ -4,7 +4,7 @@ use std::future::Future;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -353,7 +353,8 @@ impl FeedSession {
     /// [`Error::EndOfFeed`], [`Error::Offline`], [`Error::SignIn`], [`Error::Backend`], [`Error::TimedOut`],
     /// [`Error::ShutDown`]. The feed stays where it was.
     pub async fn next(&self) -> Result<Card, Error> {
-        self.ask(Input::Next).await
+        let asked = Instant::now();
+        self.ask(|reply| Input::Next(asked, reply)).await
     }
 
     /// Moves back to the card before.
@@ -361,7 +362,8 @@ impl FeedSession {
     /// # Errors
     /// As [`next`](FeedSession::next).
     pub async fn previous(&self) -> Result<Card, Error> {
-        self.ask(Input::Previous).await
+        let asked = Instant::now();
+        self.ask(|reply| Input::Previous(asked, reply)).await
     }
 
     /// Up to `n` cards after the current one, without moving.

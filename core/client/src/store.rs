@@ -58,7 +58,9 @@ impl SessionStore {
         let db = db.as_ref().ok_or(StoreError::Suspended)?;
         let json: Option<String> =
             db.query_row("SELECT saved FROM feed WHERE name = ?1", [name], |r| r.get(0)).optional()?;
-        Ok(json.and_then(|j| serde_json::from_str(&j).inspect_err(|e| tracing::warn!(%e, "saved feed dropped")).ok()))
+        Ok(json.and_then(|j| {
+            serde_json::from_str(&j).inspect_err(|e| tracing::warn!(%e, "saved feed dropped")).ok()
+        }))
     }
 
     /// Writes everything to the main file and closes it, so that no lock is held while the app is suspended.

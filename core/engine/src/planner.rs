@@ -85,6 +85,11 @@ pub enum FetchEnd {
 pub struct Policy {
     /// Milliseconds of media to hold ahead of the playhead of the current card.
     pub current_ahead_ms: u64,
+    /// The same on a link that is [`fast_ratio`](Policy::fast_ratio) times faster than the rendition: what was not
+    /// watched was paid for in vain, and such a link makes up for less.
+    pub current_ahead_fast_ms: u64,
+    /// How many times faster than the rendition a link must be to count as fast.
+    pub fast_ratio: u64,
     /// Milliseconds of media to hold of the cards after it, nearest first; the length is the window.
     pub ahead_ms: Vec<u64>,
     /// Prefetch waits until the current card holds this much ahead, or all that is left of it.
@@ -103,6 +108,8 @@ impl Default for Policy {
     fn default() -> Self {
         Policy {
             current_ahead_ms: 8_000,
+            current_ahead_fast_ms: 4_000,
+            fast_ratio: 4,
             ahead_ms: vec![3_000, 2_000, 1_000, 0],
             comfort_ms: 3_000,
             danger_ms: 800,
@@ -382,8 +389,18 @@ impl Planner {
 
     fn target(&self, distance: u64) -> u64 {
         match usize::try_from(distance).ok().and_then(|d| d.checked_sub(1)) {
-            None => self.playhead_ms + self.policy.current_ahead_ms,
+            None => self.playhead_ms + self.current_ahead_ms(),
             Some(i) => self.policy.ahead_ms.get(i).copied().unwrap_or(0),
+        }
+    }
+
+    fn current_ahead_ms(&self) -> u64 {
+        let rate =
+            self.current.and_then(|c| self.info(c)).map_or(0, |i| i.size * 8_000 / i.duration_ms.max(1));
+        if rate > 0 && self.throughput.conservative_bps() / rate >= self.policy.fast_ratio {
+            self.policy.current_ahead_fast_ms
+        } else {
+            self.policy.current_ahead_ms
         }
     }
 

@@ -65,7 +65,7 @@ pub enum PlayerFact {
     FirstFrame {
         /// How it came about.
         class: StartClass,
-        /// Milliseconds from the order to play.
+        /// Milliseconds from the swipe to the rendered frame.
         latency_ms: f64,
     },
     /// Its counters.
@@ -382,7 +382,13 @@ impl Engine {
         &self.stage
     }
 
-    /// Why a card cannot be played, as far as it was tried.
+    /// Milliseconds the card at a position could play from its start with what the store holds.
+    #[must_use]
+    pub fn playable_ms(&self, position: u64) -> u64 {
+        self.planner.key(position).and_then(|key| self.stored.get(key)).copied().unwrap_or(0)
+    }
+
+    /// Whether a card was tried and cannot be played.
     #[must_use]
     pub fn has_failed(&self, position: u64) -> bool {
         self.failed.contains(&position)

@@ -67,7 +67,14 @@ impl Origin {
 
     /// Asks the control listener.
     pub async fn get(&self, path: &str) -> Done<Value> {
-        Ok(self.client.get(format!("{}{path}", self.control)).send().await?.error_for_status()?.json().await?)
+        Ok(self
+            .client
+            .get(format!("{}{path}", self.control))
+            .send()
+            .await?
+            .error_for_status()?
+            .json()
+            .await?)
     }
 
     /// Shapes the network.
@@ -153,7 +160,11 @@ pub async fn first_frame(feed: &FeedSession, seen: &mut u64, position: u64) -> D
 }
 
 /// Waits until the snapshot of a feed is as wanted.
-pub async fn until(feed: &FeedSession, what: &str, wanted: impl Fn(&unspool::Snapshot) -> bool) -> Done<unspool::Snapshot> {
+pub async fn until(
+    feed: &FeedSession,
+    what: &str,
+    wanted: impl Fn(&unspool::Snapshot) -> bool,
+) -> Done<unspool::Snapshot> {
     let deadline = Instant::now() + PATIENCE;
     let mut snapshot = feed.snapshot();
     while !wanted(&snapshot) {

@@ -44,7 +44,10 @@ async fn expired_addresses_are_renewed_in_the_middle() -> Done<()> {
     }
     session.shutdown(PATIENCE).await;
     let log = origin.log()?;
-    assert!(log.iter().any(|l| l["path"].as_str().is_some_and(|p| p.starts_with("/v1/assets/"))), "addresses were renewed");
+    assert!(
+        log.iter().any(|l| l["path"].as_str().is_some_and(|p| p.starts_with("/v1/assets/"))),
+        "addresses were renewed"
+    );
     assert_eq!(session.bytes().network, origin.bytes_to("ada")?);
     Ok(())
 }
@@ -84,7 +87,8 @@ async fn a_drop_of_the_network_is_ridden_out() -> Done<()> {
     let mut seen = 0;
     let card = feed.next().await?;
     first_frame(&feed, &mut seen, card.position).await?;
-    until(&feed, "the next card has its start", |s| s.window.get(1).is_some_and(|c| c.ahead_ms >= 1_000)).await?;
+    until(&feed, "the next card has its start", |s| s.window.get(1).is_some_and(|c| c.ahead_ms >= 1_000))
+        .await?;
     origin.network(json!({"down": true})).await?;
     session.set_conditions(Conditions { online: false, ..Conditions::default() });
     let lines = origin.log()?.len();
@@ -103,7 +107,9 @@ async fn a_drop_of_the_network_is_ridden_out() -> Done<()> {
 async fn a_refused_sign_in_is_named() -> Done<()> {
     let dir = tempfile::tempdir()?;
     let origin = Origin::start(PROGRAM, &dir.path().join("origin"), &[])?;
-    origin.fault(json!({"path_prefix": "/v1/feed", "times": 5, "action": {"kind": "status", "status": 401}})).await?;
+    origin
+        .fault(json!({"path_prefix": "/v1/feed", "times": 5, "action": {"kind": "status", "status": 401}}))
+        .await?;
     let session = open(&dir.path().join("core"), &origin.url, "ada", true)?;
     let feed = session.feed(FeedKind::ForYou)?;
     assert_eq!(feed.next().await.err(), Some(Error::SignIn));

@@ -42,7 +42,10 @@ async fn the_next_card_is_prerolled_and_starts_at_once() -> Done<()> {
     let first = feed.next().await?;
     first_frame(&feed, &mut seen, first.position).await?;
     for n in 1..=CARDS {
-        until(&feed, "the next card is pre-rolled", |s| s.window.get(1).is_some_and(|c| c.stage == Stage::PreRolled)).await?;
+        until(&feed, "the next card is pre-rolled", |s| {
+            s.window.get(1).is_some_and(|c| c.stage == Stage::PreRolled)
+        })
+        .await?;
         let card = feed.next().await?;
         let frame = first_frame(&feed, &mut seen, card.position).await?;
         assert_eq!(frame.class, StartClass::PreRolled, "card {n}: {frame:?}");
@@ -69,7 +72,10 @@ async fn with_the_network_gone_it_opens_plays_and_keeps_a_like() -> Done<()> {
     for _ in 0..3 {
         let card = feed.next().await?;
         first_frame(&feed, &mut seen, card.position).await?;
-        until(&feed, "enough for offline", |s| s.window.first().is_some_and(|c| c.ahead_ms + s.playhead_ms >= 3_000)).await?;
+        until(&feed, "enough for offline", |s| {
+            s.window.first().is_some_and(|c| c.ahead_ms + s.playhead_ms >= 3_000)
+        })
+        .await?;
         cards.push(card.item.id);
     }
     assert!(session.shutdown(PATIENCE).await.clean);

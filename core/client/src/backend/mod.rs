@@ -72,7 +72,12 @@ impl BackendError {
 /// What answers feed and address calls. Every call has a time-out of the adapter's own and ends when dropped.
 pub trait Backend: Send + Sync + std::fmt::Debug {
     /// One page of a feed.
-    fn page<'a>(&'a self, feed: &'a str, cursor: Option<&'a str>, limit: u32) -> BoxFuture<'a, Result<Page, BackendError>>;
+    fn page<'a>(
+        &'a self,
+        feed: &'a str,
+        cursor: Option<&'a str>,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Page, BackendError>>;
 
     /// The topics there are.
     fn topics(&self) -> BoxFuture<'_, Result<Vec<Topic>, BackendError>>;

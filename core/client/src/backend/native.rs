@@ -43,9 +43,17 @@ impl Native {
         Native { client, base, token, timeout, meter }
     }
 
-    async fn get<T: DeserializeOwned>(&self, path: &[&str], query: &[(&str, &str)]) -> Result<T, BackendError> {
+    async fn get<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> Result<T, BackendError> {
         let mut url = self.base.clone();
-        url.path_segments_mut().map_err(|()| BackendError::Refused { status: 0 })?.pop_if_empty().push("v1").extend(path);
+        url.path_segments_mut()
+            .map_err(|()| BackendError::Refused { status: 0 })?
+            .pop_if_empty()
+            .push("v1")
+            .extend(path);
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
@@ -70,7 +78,12 @@ impl Native {
 }
 
 impl Backend for Native {
-    fn page<'a>(&'a self, feed: &'a str, cursor: Option<&'a str>, limit: u32) -> BoxFuture<'a, Result<Page, BackendError>> {
+    fn page<'a>(
+        &'a self,
+        feed: &'a str,
+        cursor: Option<&'a str>,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Page, BackendError>> {
         Box::pin(async move {
             let limit = limit.clamp(1, 50).to_string();
             let mut query = vec![("feed", feed), ("limit", &limit)];
@@ -122,7 +135,8 @@ fn network(error: &reqwest::Error) -> BackendError {
 }
 
 fn refusal(status: StatusCode, headers: &header::HeaderMap) -> BackendError {
-    let seconds = headers.get(header::RETRY_AFTER).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
+    let seconds =
+        headers.get(header::RETRY_AFTER).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
     match status {
         StatusCode::UNAUTHORIZED => BackendError::SignIn,
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
@@ -204,7 +218,9 @@ impl WireItem {
     fn checked(self) -> Option<Item> {
         let ids = [&self.id, &self.asset.id, &self.creator.id];
         let texts = [&self.caption, &self.alt_text, &self.creator.name, &self.creator.handle];
-        let lists_fit = [&self.topics, &self.labels].iter().all(|l| l.len() <= LIST_ENTRIES && l.iter().all(|t| id_fits(t)));
+        let lists_fit = [&self.topics, &self.labels]
+            .iter()
+            .all(|l| l.len() <= LIST_ENTRIES && l.iter().all(|t| id_fits(t)));
         let curve = &self.retention;
         let curve_fits = curve.len() <= 1_000
             && curve.iter().all(|&(ms, share)| ms <= DURATION_MS && (0.0..=1.0).contains(&share))
@@ -241,8 +257,10 @@ impl WireItem {
 
 impl WireRendition {
     fn checked(self) -> Option<Rendition> {
-        let size_fits = self.width <= 16_384 && self.height <= 16_384 && self.bytes.is_none_or(|b| b <= 1 << 40);
-        let url_fits = self.url.len() <= URL_BYTES && Url::parse(&self.url).is_ok_and(|u| matches!(u.scheme(), "http" | "https"));
+        let size_fits =
+            self.width <= 16_384 && self.height <= 16_384 && self.bytes.is_none_or(|b| b <= 1 << 40);
+        let url_fits = self.url.len() <= URL_BYTES
+            && Url::parse(&self.url).is_ok_and(|u| matches!(u.scheme(), "http" | "https"));
         (id_fits(&self.id) && size_fits && url_fits).then_some(Rendition {
             id: self.id,
             width: self.width,

@@ -58,7 +58,14 @@ impl OutboxSenderConfig {
             encoding: Encoding::Identity,
             ..DeliveryConfig::default()
         };
-        OutboxSenderConfig { base, tokens, delivery, request_timeout: Duration::from_secs(15), online: true, meter: Meter::default() }
+        OutboxSenderConfig {
+            base,
+            tokens,
+            delivery,
+            request_timeout: Duration::from_secs(15),
+            online: true,
+            meter: Meter::default(),
+        }
     }
 }
 
@@ -86,7 +93,12 @@ impl OutboxSender {
         // A server that reads JSON need not read gzip, and a few intents do not need it.
         delivery.encoding = Encoding::Identity;
         let lane = OutboxLane { outbox, tokens };
-        courier::spawn(lane, CourierConfig { base, delivery, request_timeout, online, meter }, client, runtime)
+        courier::spawn(
+            lane,
+            CourierConfig { base, delivery, request_timeout, online, meter },
+            client,
+            runtime,
+        )
     }
 }
 

@@ -252,13 +252,8 @@ impl<L: Lane> Courier<L> {
         let unsent = |answer| Sent { key, answer, status: 0, receipt: None };
         let sent = match self.lane.prepare(key, encoding).await {
             Ok(Prepared::Send(outgoing)) => {
-                let request = post(
-                    self.lane.clone(),
-                    self.client.clone(),
-                    self.config.clone(),
-                    key,
-                    outgoing,
-                );
+                let request =
+                    post(self.lane.clone(), self.client.clone(), self.config.clone(), key, outgoing);
                 self.in_flight = Some(Box::pin(request));
                 return;
             }

@@ -77,9 +77,15 @@ impl Uploader {
         client: Client,
         runtime: &tokio::runtime::Handle,
     ) -> UploaderHandle {
-        let UploaderConfig { base, token, service_version, delivery, request_timeout, online, meter } = config;
+        let UploaderConfig { base, token, service_version, delivery, request_timeout, online, meter } =
+            config;
         let lane = SpoolLane { spool, token, service_version };
-        courier::spawn(lane, CourierConfig { base, delivery, request_timeout, online, meter }, client, runtime)
+        courier::spawn(
+            lane,
+            CourierConfig { base, delivery, request_timeout, online, meter },
+            client,
+            runtime,
+        )
     }
 }
 
