@@ -175,6 +175,7 @@ impl View {
                     )
                 }
                 Event::Stalled { position, ms } => format!("card {position}: stood still for {ms} ms"),
+                Event::Resumed { position } => format!("card {position}: plays again"),
                 Event::Looped { position } => format!("card {position}: started over, no request"),
                 Event::CardFailed { item, reason, .. } => format!("{item}: {reason}"),
                 Event::PageFailed { reason, retryable } => {

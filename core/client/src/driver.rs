@@ -352,19 +352,17 @@ impl Driver {
             }
             PlayerEvent::FirstFrame { class, latency_ms, width, height, luma, .. } => {
                 self.prerolled.insert(id);
-                let (class, latency_ms) = self.from_intent(position, class, latency_ms);
+                let asked = self.from_intent(position, class, latency_ms);
                 if let Some(position) = position {
                     let luma = luma.map(|l| l.mean);
-                    self.events.push(Event::FirstFrame {
-                        position,
-                        item,
-                        class,
-                        latency_ms,
-                        width,
-                        height,
-                        luma,
+                    self.events.push(match asked {
+                        Some((class, latency_ms)) => {
+                            Event::FirstFrame { position, item, class, latency_ms, width, height, luma }
+                        }
+                        None => Event::Resumed { position },
                     });
                 }
+                let (class, latency_ms) = asked.unwrap_or((class, latency_ms));
                 PlayerFact::FirstFrame { class, latency_ms }
             }
             PlayerEvent::Position { position_ms, active_ms, .. } => {
@@ -402,20 +400,16 @@ impl Driver {
         self.engine.handle_player(now, id, fact);
     }
 
-    /// Counts a first frame from the swipe that asked for it. A frame that no swipe asked for keeps the player's count.
+    /// Counts a first frame from the swipe that asked for it; `None` when no swipe did.
     fn from_intent(
         &mut self,
         position: Option<u64>,
         class: StartClass,
         latency_ms: f64,
-    ) -> (StartClass, f64) {
-        match self.intent.take_if(|i| Some(i.position) == position) {
-            Some(Intent { at, expected, played_at: Some(played_at), .. }) => {
-                let before = played_at.saturating_duration_since(at).as_secs_f64() * 1_000.0;
-                (class.max(expected), latency_ms + before)
-            }
-            _ => (class, latency_ms),
-        }
+    ) -> Option<(StartClass, f64)> {
+        let Intent { at, expected, played_at, .. } = self.intent.take_if(|i| Some(i.position) == position)?;
+        let before = played_at.unwrap_or(at).saturating_duration_since(at).as_secs_f64() * 1_000.0;
+        Some((class.max(expected), latency_ms + before))
     }
 
     /// Drains the engine, answers waits that can be answered, and publishes what changed.

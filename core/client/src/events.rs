@@ -40,6 +40,11 @@ pub enum Event {
         /// Mean brightness of the picture, 0 to 255, where the session describes first frames.
         luma: Option<f64>,
     },
+    /// A card shows pictures again without a swipe: its player was replaced, or the app came back.
+    Resumed {
+        /// Its position.
+        position: u64,
+    },
     /// Playback of a card stood still and goes on.
     Stalled {
         /// Its position.

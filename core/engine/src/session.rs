@@ -21,8 +21,10 @@ pub const PREROLL_MS: u64 = 1_000;
 /// Milliseconds of media a card needs in the store to be shown with no network: below three seconds most of what a
 /// person sees is a stall.
 pub const OFFLINE_MS: u64 = 3_000;
-/// New players a card gets after recoverable failures.
+/// New players a card gets after recoverable failures in a row.
 pub const REBUILDS: u32 = 2;
+/// Milliseconds a player must have rendered for its failure to begin a new row.
+pub const REBUILD_PROGRESS_MS: u64 = 1_000;
 /// Cards kept for the next launch.
 pub const SAVED_ITEMS: usize = 60;
 
@@ -276,7 +278,10 @@ impl Engine {
             PlayerFact::Looped if current => self.recorder.handle_looped(),
             PlayerFact::Failed { reason, recoverable } => {
                 let tries = self.rebuilt.entry(position).or_default();
-                *tries += 1;
+                // A player that got somewhere before it ran dry may begin again: without a network a card that is held
+                // in part repeats that part.
+                let went_on = self.rendered.get(&player).is_some_and(|&active| active >= REBUILD_PROGRESS_MS);
+                *tries = if went_on { 1 } else { *tries + 1 };
                 let again = recoverable && *tries <= REBUILDS;
                 self.stage.handle_failed(player, again);
                 if !again {
@@ -500,8 +505,13 @@ impl Engine {
             .filter_map(|p| self.feed.item(p).map(|i| (p, &i.asset)))
             .collect();
         if !cards.is_empty() {
-            let stored = &self.stored;
-            self.planner.handle_window(now, from, &cards, &|key| stored.get(key).copied().unwrap_or(0));
+            let (stored, stage) = (&self.stored, &self.stage);
+            // A rendition that has a player already is worth more than any that is only held.
+            let worth = |key: &MediaKey| match stage.has(key) {
+                true => u64::MAX,
+                false => stored.get(key).copied().unwrap_or(0),
+            };
+            self.planner.handle_window(now, from, &cards, &worth);
         }
         if let Some(current) = current {
             let near: Vec<Near> = (current.saturating_sub(1)..=current + 1)

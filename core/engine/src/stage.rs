@@ -153,6 +153,12 @@ impl Stage {
         self.actors.values().find(|a| a.player == player).map(|a| &a.key)
     }
 
+    /// Whether any card has a player for this rendition.
+    #[must_use]
+    pub fn has(&self, key: &MediaKey) -> bool {
+        self.actors.values().any(|a| a.key == *key && !a.failed)
+    }
+
     /// The player of a card, unless it failed.
     #[must_use]
     pub fn player(&self, position: u64) -> Option<PlayerId> {

@@ -47,7 +47,6 @@ impl Origin {
         BufReader::new(stdout).read_line(&mut line)?;
         let ready: Value = serde_json::from_str(&line)?;
         let text = |name: &str| ready[name].as_str().map(str::to_owned).ok_or("no address");
-        // Ignored on purpose: another test of this process may have installed it.
         let (url, control) = (text("listening")?, text("control")?);
         let client = http()?;
         Ok(Origin { url, control, state: state.to_owned(), child, client })
@@ -88,6 +87,18 @@ impl Origin {
     pub async fn fault(&self, fault: Value) -> Done<()> {
         let request = self.client.post(format!("{}/control/faults", self.control)).json(&fault);
         request.send().await?.error_for_status()?;
+        Ok(())
+    }
+
+    /// Waits until no request is being answered, so that the log is complete.
+    pub async fn quiet(&self) -> Done<()> {
+        let deadline = Instant::now() + PATIENCE;
+        while self.get("/control/stats").await?["in_flight"] != 0 {
+            if Instant::now() > deadline {
+                return Err("requests do not end".into());
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         Ok(())
     }
 

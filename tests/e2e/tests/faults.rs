@@ -48,6 +48,7 @@ async fn expired_addresses_are_renewed_in_the_middle() -> Done<()> {
         log.iter().any(|l| l["path"].as_str().is_some_and(|p| p.starts_with("/v1/assets/"))),
         "addresses were renewed"
     );
+    origin.quiet().await?;
     assert_eq!(session.bytes().network, origin.bytes_to("ada")?);
     Ok(())
 }
@@ -89,10 +90,12 @@ async fn a_drop_of_the_network_is_ridden_out() -> Done<()> {
     first_frame(&feed, &mut seen, card.position).await?;
     until(&feed, "the next card has its start", |s| s.window.get(1).is_some_and(|c| c.ahead_ms >= 1_000))
         .await?;
-    origin.network(json!({"down": true})).await?;
     session.set_conditions(Conditions { online: false, ..Conditions::default() });
+    origin.network(json!({"down": true})).await?;
+    origin.quiet().await?;
     let lines = origin.log()?.len();
     until(&feed, "playback goes on from the device", |s| s.playhead_ms >= 500).await?;
+    origin.quiet().await?;
     assert_eq!(origin.log()?.len(), lines);
     origin.network(json!({})).await?;
     session.set_conditions(Conditions::default());

@@ -28,6 +28,7 @@ async fn one_clip_from_the_origin_to_a_frame_to_an_impression() -> Done<()> {
     assert_eq!(attributes["item"], json!(card.item.id));
     assert_eq!(attributes["exit"], json!("shutdown"));
     assert_eq!(attributes["start_class"], json!("cold"));
+    origin.quiet().await?;
     assert_eq!(session.bytes().network, origin.bytes_to("ada")?, "both sides count the same bytes");
     Ok(())
 }
@@ -56,6 +57,7 @@ async fn the_next_card_is_prerolled_and_starts_at_once() -> Done<()> {
     session.shutdown(PATIENCE).await;
     assert_eq!(session.outgoing().recorded, CARDS + 2);
     assert_eq!(origin.impressions(&session.installation()).await?.len() as u64, CARDS + 2);
+    origin.quiet().await?;
     assert_eq!(session.bytes().network, origin.bytes_to("ada")?);
     Ok(())
 }
