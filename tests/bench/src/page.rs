@@ -102,24 +102,28 @@ fn row(row: &Row) -> String {
         notes.push(format!("aim {} <span class=\"{class}\">{verdict}</span>", escape(aim)));
     }
     notes.push(format!("n = {}", row.n));
-    let bar = |who: &str, class: &str, value: Option<f64>| {
+    // A figure that nothing stands beside has no scale, and a bar of it would say nothing.
+    let compared = row.peer.is_some() || aim.is_some();
+    let bar = |who: &str, class: &str, value: Option<f64>, aim: Option<f64>| {
         let fill = value
+            .filter(|value| compared && *value > 0.0)
             .map(|value| format!("<div class=\"fill {class}\" style=\"width:{:.2}%\"></div>", share(value)))
             .unwrap_or_default();
         let mark = aim
             .map(|at| format!("<div class=\"at\" style=\"left:{:.2}%\"></div>", share(at)))
             .unwrap_or_default();
+        let track = if compared { "track" } else { "blank" };
         let value = value.map_or_else(|| "–".to_owned(), |value| format!("{} {}", figure(value), row.unit));
         format!(
-            "<div class=\"bar\"><span class=\"who\">{}</span><div class=\"track\">{fill}{mark}</div>\
+            "<div class=\"bar\"><span class=\"who\">{}</span><div class=\"{track}\">{fill}{mark}</div>\
              <span class=\"value\">{}</span></div>\n",
             escape(who),
             escape(&value)
         )
     };
-    let mut bars = bar("ours", "ours", row.ours);
+    let mut bars = bar("ours", "ours", row.ours, aim);
     if let Some(name) = &row.peer_name {
-        bars += &bar(name, "peer", row.peer);
+        bars += &bar(name, "peer", row.peer, None);
     }
     format!(
         "<article>\n<header><h3>{}</h3><span class=\"note\">{}</span></header>\n{bars}</article>\n",

@@ -1,4 +1,5 @@
 //! The real program prints the one schema.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
 use std::process::Command;
 

@@ -46,21 +46,22 @@ pub(crate) fn rows(effort: Effort) -> Result<Vec<Row>, BenchError> {
     let runtime = Runtime::new()?;
     let address = runtime.block_on(files::serve(bytes))?;
     let url = format!("http://{address}/clip.mp4");
-    let bench = Bench { runtime, url, folder: folder.path(), plain: &plain };
-    let mut rows = bench.reading(effort)?;
-    rows.append(&mut bench.fetching(effort)?);
-    rows.push(bench.opening(effort)?);
+    let setup = Setup { runtime, url, folder: folder.path(), plain: &plain };
+    let mut rows = setup.reading(effort)?;
+    rows.append(&mut setup.fetching(effort)?);
+    rows.push(setup.opening(effort)?);
     Ok(rows)
 }
 
-struct Bench<'a> {
+/// The server, the plain file, and a folder for stores.
+struct Setup<'a> {
     runtime: Runtime,
     url: String,
     folder: &'a Path,
     plain: &'a Path,
 }
 
-impl Bench<'_> {
+impl Setup<'_> {
     fn open(&self, name: &str) -> Result<Arc<Media>, BenchError> {
         open(&self.folder.join(name), self.runtime.handle())
     }
@@ -119,24 +120,30 @@ impl Bench<'_> {
         for round in 0..=effort.rounds(10, 2) {
             let key = MediaKey::new(&format!("fetching-{round}"), "720p");
             media.register(&key, self.origin());
-            let begun = Instant::now();
-            let ticket = media.fetch(&key, &[Span::new(0, FILE)], Priority::Playback, Purpose::Offline);
-            wait(&ticket, self.runtime.handle())?;
-            let got = speed(begun);
+            let mut file = File::create(&copy)?;
+            let mut got = [0.0; 3];
+            // Who goes first changes from round to round.
+            for turn in 0..got.len() {
+                let who = (turn + round) % got.len();
+                let begun = Instant::now();
+                match who {
+                    0 => {
+                        let whole = [Span::new(0, FILE)];
+                        let ticket = media.fetch(&key, &whole, Priority::Playback, Purpose::Offline);
+                        wait(&ticket, self.runtime.handle())?;
+                    }
+                    1 => self.runtime.block_on(get(&client, &self.url, None))?,
+                    _ => self.runtime.block_on(get(&client, &self.url, Some(&mut file)))?,
+                }
+                got[who] = speed(begun);
+            }
             if media.usage() < FILE {
                 return Err(BenchError::step("fetching")("the fetch ended before the file was here"));
             }
-            let begun = Instant::now();
-            self.runtime.block_on(get(&client, &self.url, None))?;
-            let got_memory = speed(begun);
-            let mut file = File::create(&copy)?;
-            let begun = Instant::now();
-            self.runtime.block_on(get(&client, &self.url, Some(&mut file)))?;
-            let got_disk = speed(begun);
             if round > 0 {
-                ours.push(got);
-                memory.push(got_memory);
-                disk.push(got_disk);
+                ours.push(got[0]);
+                memory.push(got[1]);
+                disk.push(got[2]);
             }
             media.forget(&key).map_err(BenchError::step("emptying the store"))?;
         }
@@ -210,23 +217,30 @@ impl Passes {
         let speed = |begun: Instant| {
             places.len() as f64 * size as f64 / f64::from(1 << 20) / begun.elapsed().as_secs_f64()
         };
-        let begun = Instant::now();
-        for &place in places {
-            let mut got = 0;
-            while got < size {
-                let read = source.read_at(place + got as u64, &mut ours[got..], LONG);
-                match read.map_err(BenchError::step("reading from the store"))? {
-                    0 => return Err(BenchError::step("reading from the store")("the file ends early")),
-                    some => got += some,
-                }
+        let mut read_ours = |took: &mut Vec<f64>| {
+            let begun = Instant::now();
+            for &place in places {
+                fill(source, place, &mut ours)?;
             }
+            took.push(speed(begun));
+            Ok::<(), BenchError>(())
+        };
+        let mut read_theirs = |took: &mut Vec<f64>| {
+            let begun = Instant::now();
+            for &place in places {
+                plain.read_exact_at(&mut theirs, place)?;
+            }
+            took.push(speed(begun));
+            Ok::<(), BenchError>(())
+        };
+        // Who goes first changes from pass to pass.
+        if self.ours.len().is_multiple_of(2) {
+            read_ours(&mut self.ours)?;
+            read_theirs(&mut self.theirs)?;
+        } else {
+            read_theirs(&mut self.theirs)?;
+            read_ours(&mut self.ours)?;
         }
-        self.ours.push(speed(begun));
-        let begun = Instant::now();
-        for &place in places {
-            plain.read_exact_at(&mut theirs, place)?;
-        }
-        self.theirs.push(speed(begun));
         match ours == theirs {
             true => Ok(()),
             false => Err(BenchError::step("reading from the store")("its bytes differ from the file's")),
@@ -236,6 +250,19 @@ impl Passes {
     fn row(&self, name: &str, peer: &str) -> Row {
         Row::new(name, "MiB/s", self.ours.len(), median(&self.ours)).against(peer, median(&self.theirs))
     }
+}
+
+/// Reads until `buffer` is full.
+fn fill(source: &dyn ByteSource, place: u64, buffer: &mut [u8]) -> Result<(), BenchError> {
+    let mut got = 0;
+    while got < buffer.len() {
+        let read = source.read_at(place + got as u64, &mut buffer[got..], LONG);
+        match read.map_err(BenchError::step("reading from the store"))? {
+            0 => return Err(BenchError::step("reading from the store")("the file ends early")),
+            some => got += some,
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn open(folder: &Path, handle: &Handle) -> Result<Arc<Media>, BenchError> {

@@ -63,18 +63,26 @@ fn bursts(folder: &Path, burst: usize, rounds: usize) -> Result<Vec<Row>, BenchE
     let bodies = bodies(folder, &events)?;
     let peer = Peer::open(&folder.join(format!("peer-{burst}.db")))?;
     let (mut ours, mut theirs) = (Cost::default(), Cost::default());
-    for _ in 0..rounds {
-        ours.round(|| {
-            for burst in events.chunks(burst) {
-                let mut pending: Vec<_> = burst.iter().map(|event| spool.record_durable(event)).collect();
-                // The last one first: when it is committed so are the others, and the caller wakes up once.
-                while let Some(pending) = pending.pop() {
-                    pending.wait().map_err(failed)?;
-                }
+    let record = || {
+        for burst in events.chunks(burst) {
+            let mut pending: Vec<_> = burst.iter().map(|event| spool.record_durable(event)).collect();
+            // The last one first: when it is committed so are the others, and the caller wakes up once.
+            while let Some(pending) = pending.pop() {
+                pending.wait().map_err(failed)?;
             }
-            Ok(())
-        })?;
-        theirs.round(|| events.iter().zip(&bodies).try_for_each(|(event, body)| peer.insert(event, body)))?;
+        }
+        Ok(())
+    };
+    let insert = || events.iter().zip(&bodies).try_for_each(|(event, body)| peer.insert(event, body));
+    for round in 0..rounds {
+        // Who goes first changes from round to round.
+        if round.is_multiple_of(2) {
+            ours.round(record)?;
+            theirs.round(insert)?;
+        } else {
+            theirs.round(insert)?;
+            ours.round(record)?;
+        }
     }
     spool.close().wait().map_err(failed)?;
     let row = |what: &str, unit, ours: &[f64], theirs: &[f64]| {
