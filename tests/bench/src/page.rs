@@ -44,7 +44,7 @@ h3{font-size:.98rem;font-weight:600;margin:0}
 .ours{background:var(--ours)}.peer{background:var(--peer)}
 .at{position:absolute;top:-3px;bottom:-3px;width:2px;background:var(--mark)}
 .failed{color:var(--bad);font-weight:600}
-@media (max-width:40rem){.bar{grid-template-columns:1fr auto}.bar .track{grid-column:1/-1;grid-row:2}}
+@media (max-width:40rem){.bar{grid-template-columns:1fr auto}.bar .track{grid-column:1/-1;grid-row:2}.blank{display:none}}
 ";
 
 /// The whole page.
