@@ -30,7 +30,8 @@ const SAMPLES: usize = 256;
 pub struct MediaConfig {
     /// Directory of the cache; one owner at a time.
     pub dir: PathBuf,
-    /// Where fresh addresses come from; without one a refused address stays refused.
+    /// Where fresh addresses come from; without one a refused or dead address stays so, and only what a playlist names
+    /// can be renewed.
     pub resolver: Option<Arc<dyn UrlResolver>>,
     /// What requests say they come from.
     pub user_agent: String,

@@ -13,7 +13,7 @@ use unspool_engine::{Container, MediaKey, Span};
 
 use crate::fetch::{Demand, FetchError, Fetcher, Priority, Purpose};
 use crate::info::MediaInfo;
-use crate::probe::hls::{self, Parsed};
+use crate::probe::hls::Shape;
 use crate::probe::mp4::{Bytes, Probe, Step};
 use crate::probe::{ProbeError, malformed};
 use crate::store::{Entry, Store, StoreError, Validators};
@@ -66,6 +66,12 @@ struct Saved {
 
 impl Prober {
     pub(crate) fn new(store: Arc<Store>, fetcher: Arc<Fetcher>) -> Self {
+        let keeper = store.clone();
+        fetcher.on_renewed(Arc::new(move |key, references| {
+            if let Err(error) = keep_references(&keeper, key, references) {
+                tracing::warn!(target: "unspool::media", %error, "renewed references could not be kept");
+            }
+        }));
         Prober { store, fetcher, books: Mutex::default() }
     }
 
@@ -108,7 +114,7 @@ impl Prober {
         let generation = state.generation();
         drop(state);
         if !saved.references.is_empty() {
-            self.fetcher.route(key).set_references(saved.references);
+            self.fetcher.route(key).set_references(saved.references, Shape::of(&saved.info));
         }
         Some(Known { generation, info: Arc::new(saved.info) })
     }
@@ -163,10 +169,10 @@ impl Prober {
         let is_hls = self.books().containers.get(key) == Some(&Container::Hls);
         for _ in 0..VERSIONS {
             let generation = entry.lock().generation();
-            let (info, references) = if is_hls {
+            let info = if is_hls {
                 self.hls(key, &entry, urgency.clone()).await?
             } else {
-                (self.mp4(&entry, urgency.clone()).await?, Vec::new())
+                self.mp4(&entry, urgency.clone()).await?
             };
             let validators = {
                 let state = entry.lock();
@@ -178,20 +184,20 @@ impl Prober {
             let info = Arc::new(info);
             let known = Known { generation, info: info.clone() };
             self.books().known.insert(key.clone(), Some(known));
-            self.save(key, &info, validators, references).await;
+            self.save(key, &info, validators).await;
             return Ok(info);
         }
         Err(FetchError::Unstable.into())
     }
 
     /// Keeps the answer; a full disk only means asking again after a restart.
-    async fn save(&self, key: &MediaKey, info: &MediaInfo, file: Validators, references: Vec<String>) {
+    async fn save(&self, key: &MediaKey, info: &MediaInfo, file: Validators) {
         let saved = Saved {
             info: info.clone(),
             file_size: file.size,
             etag: file.etag,
             last_modified: file.last_modified,
-            references,
+            references: self.fetcher.route(key).references(),
         };
         if let Ok(bytes) = serde_json::to_vec(&saved) {
             self.keep(blob_key("probe", key), bytes).await;
@@ -240,21 +246,13 @@ impl Prober {
         key: &MediaKey,
         entry: &Arc<Entry>,
         urgency: watch::Receiver<Priority>,
-    ) -> Result<(MediaInfo, Vec<String>), ProbeError> {
-        let mut references: Vec<String> = Vec::new();
-        let cuts = loop {
-            let purpose = purpose_of(*urgency.borrow());
-            let bytes = self.fetcher.small(key, &references, hls::PLAYLIST_BYTES, purpose).await?;
-            let parsed = hls::parse(&bytes)?;
-            self.keep(blob_key(&format!("playlist{}", references.len()), key), bytes).await;
-            match parsed {
-                Parsed::File(cuts) => break cuts,
-                Parsed::Variant(reference) if references.is_empty() => references.push(reference),
-                Parsed::Variant(_) => return Err(malformed("a list of renditions within another")),
-            }
-        };
-        references.push(cuts.reference.clone());
-        self.fetcher.route(key).set_references(references.clone());
+    ) -> Result<MediaInfo, ProbeError> {
+        let chain = self.fetcher.playlists(key, || purpose_of(*urgency.borrow()), None).await?;
+        for (number, text) in chain.texts.into_iter().enumerate() {
+            self.keep(blob_key(&format!("playlist{number}"), key), text).await;
+        }
+        let cuts = chain.cuts;
+        self.fetcher.route(key).set_references(chain.references, cuts.shape());
         self.bring(entry, cuts.init, urgency).await?;
         let view = View(entry.clone());
         let info = tokio::task::spawn_blocking(move || {
@@ -265,7 +263,7 @@ impl Prober {
         })
         .await
         .map_err(|_| FetchError::Closed)??;
-        Ok((info, references))
+        Ok(info)
     }
 
     /// Fetches `span`, following the urgency while it runs.
@@ -335,6 +333,18 @@ impl Bytes for View {
             }
         }
         Some(bytes)
+    }
+}
+
+/// Puts renewed references into the kept answer, or drops an answer about another version.
+fn keep_references(store: &Store, key: &MediaKey, references: Option<&[String]>) -> Result<(), StoreError> {
+    let name = blob_key("probe", key);
+    let Some(references) = references else { return store.delete_blob(&name) };
+    let Some(bytes) = store.get_blob(&name)? else { return Ok(()) };
+    let Ok(saved) = serde_json::from_slice::<Saved>(&bytes) else { return Ok(()) };
+    match serde_json::to_vec(&Saved { references: references.to_vec(), ..saved }) {
+        Ok(bytes) => store.put_blob(&name, &bytes),
+        Err(_) => Ok(()),
     }
 }
 

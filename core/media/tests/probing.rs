@@ -7,24 +7,12 @@ mod common;
 use std::time::Duration;
 
 use common::fixture::{fragmented, mp4_of};
-use common::{Fault, World};
+use common::{Fault, World, playlist};
 use unspool_engine::{Container, Span};
 use unspool_media::{FetchError, Layout, Priority, ProbeError};
 use unspool_testkit::pattern;
 
 const LONG: Duration = Duration::from_secs(15);
-
-fn playlist(file: &str, headers: usize, parts: &[usize]) -> String {
-    let mut at = headers;
-    let mut text = format!(
-        "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:1\n#EXT-X-MAP:URI=\"{file}\",BYTERANGE=\"{headers}@0\"\n"
-    );
-    for part in parts {
-        text += &format!("#EXTINF:1.0,\n#EXT-X-BYTERANGE:{part}@{at}\n{file}\n");
-        at += part;
-    }
-    text + "#EXT-X-ENDLIST\n"
-}
 
 #[test]
 fn hls_over_one_file_is_probed_played_and_kept() {

@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use unspool_engine::Span;
 
 use super::response::{content_length, content_range, if_range, is_identity, retry_after, validators};
-use super::{Accounts, FetchDone, FetchError, Http, Limits, Purpose, Route, UrlResolver};
+use super::{FetchDone, FetchError, Fetcher, Place, Purpose, Route};
 use crate::store::{Entry, StoreError, Validators};
 
 /// Arriving bytes are filed when this many are together; one checksum block.
@@ -21,12 +21,13 @@ const PIECE_AGE: Duration = Duration::from_millis(50);
 /// 2 MiB: the head and first seconds of any short clip.
 const SKIP_BYTES: u64 = 2 * 1024 * 1024;
 
+/// Refusals that a chunk answers with a fresh address, as long as each refused one had run out of time by itself: a
+/// slow line can outlive a very short-lived address more than once, but not for ever.
+const REFUSALS: u32 = 3;
+
 /// What a chunk needs to run.
 pub(super) struct Chunk {
-    pub http: Http,
-    pub limits: Arc<Limits>,
-    pub accounts: Arc<Accounts>,
-    pub resolver: Option<Arc<dyn UrlResolver>>,
+    pub fetcher: Arc<Fetcher>,
     pub route: Arc<Route>,
     pub entry: Arc<Entry>,
     pub span: Span,
@@ -77,10 +78,11 @@ struct Body {
     tells_size: bool,
 }
 
-/// Things that may happen once per chunk.
+/// Things that may happen once, or a few times, per chunk.
 #[derive(Default)]
 struct Once {
-    refreshed: bool,
+    refusals: u32,
+    relocated: bool,
     relearnt: bool,
     versions: u32,
 }
@@ -107,13 +109,21 @@ impl Chunk {
             if span.is_empty() {
                 return Ok(());
             }
-            let resolver = self.resolver.as_deref();
-            let (url, number) =
-                self.route.media_url(&self.entry.key, &self.http, resolver, &self.limits).await?;
+            let place = self.route.media_place(&self.entry.key, &self.fetcher).await?;
             let asked = Instant::now();
-            let mut response = self.http.get(url, span, if_range(&known)).await?;
+            let got = self.fetcher.http().get(place.url.clone(), span, if_range(&known)).await;
+            let mut response = match got {
+                Ok(response) => response,
+                Err(FetchError::Unreachable)
+                    if !std::mem::replace(&mut once.relocated, true)
+                        && self.fetcher.relocate_media(&self.entry, &place, self.purpose).await =>
+                {
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             let ttfb = asked.elapsed();
-            match self.judge(&response, span, number, &mut once, end).await? {
+            match self.judge(&response, span, &place, &mut once, end).await? {
                 Verdict::Again => continue,
                 Verdict::Take(body) => {
                     let before = end.received;
@@ -135,7 +145,7 @@ impl Chunk {
         &self,
         response: &reqwest::Response,
         span: Span,
-        number: u64,
+        place: &Place,
         once: &mut Once,
         end: &mut ChunkEnd,
     ) -> Result<Verdict, FetchError> {
@@ -187,12 +197,11 @@ impl Chunk {
                 Ok(Verdict::Again)
             }
             401 | 403 | 404 | 410 => {
-                let denied = Err(FetchError::Denied { status });
-                let Some(resolver) = self.resolver.as_deref() else { return denied };
-                if std::mem::replace(&mut once.refreshed, true) {
-                    return denied;
+                if once.refusals > 0 && (once.refusals >= REFUSALS || !place.expired()) {
+                    return Err(FetchError::Denied { status });
                 }
-                self.route.refresh(&self.entry.key, number, resolver, &self.limits).await?;
+                once.refusals += 1;
+                self.fetcher.renew(&self.entry, place, status, self.purpose).await?;
                 Ok(Verdict::Again)
             }
             408 | 425 | 429 | 500..=599 => {
@@ -218,7 +227,7 @@ impl Chunk {
             self.route.version_changed()?;
         }
         if had_bytes {
-            self.accounts.version_dropped(&self.entry.key);
+            self.fetcher.accounts().version_dropped(&self.entry.key);
         }
         Ok(generation)
     }
@@ -237,7 +246,7 @@ impl Chunk {
             if at + held.len() as u64 >= until {
                 break Ok(());
             }
-            let piece = match self.http.piece(response).await {
+            let piece = match self.fetcher.http().piece(response).await {
                 Ok(Some(piece)) => piece,
                 Ok(None) if tells_size => {
                     let size = Some(at + held.len() as u64);
@@ -248,13 +257,13 @@ impl Chunk {
                 Err(error) => break Err(error),
             };
             end.received += piece.len() as u64;
-            self.accounts.received(self.purpose, piece.len() as u64);
+            self.fetcher.accounts().received(self.purpose, piece.len() as u64);
             if held.is_empty() {
                 oldest = Instant::now();
             }
             let room = usize::try_from(until - at - held.len() as u64).unwrap_or(usize::MAX);
             let useful = piece.len().min(room);
-            self.accounts.dropped((piece.len() - useful) as u64);
+            self.fetcher.accounts().dropped((piece.len() - useful) as u64);
             held.extend_from_slice(&piece[..useful]);
             if held.len() >= PIECE_BYTES || oldest.elapsed() >= PIECE_AGE {
                 let bytes = held.split().freeze();
@@ -277,7 +286,7 @@ impl Chunk {
     ) -> Result<u64, FetchError> {
         let len = bytes.len() as u64;
         let entry = self.entry.clone();
-        let accounts = self.accounts.clone();
+        let accounts = self.fetcher.accounts().clone();
         let filed = tokio::task::spawn_blocking(move || {
             let holes = entry.lock().holes(Span::new(at, at + len));
             let new = entry.write(generation, at, &bytes)?;
@@ -290,12 +299,12 @@ impl Chunk {
         match filed {
             Ok(Ok(new)) => {
                 end.stored += new;
-                self.accounts.dropped(len - new);
+                self.fetcher.accounts().dropped(len - new);
                 Ok(len)
             }
             Ok(Err(error)) => {
                 tracing::warn!(target: "unspool::media", %error, "fetched bytes could not be stored");
-                self.accounts.dropped(len);
+                self.fetcher.accounts().dropped(len);
                 Err(FetchError::Store)
             }
             Err(_) => Err(FetchError::Closed),

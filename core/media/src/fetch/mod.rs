@@ -10,6 +10,7 @@ mod chunk;
 mod error;
 mod http;
 mod policy;
+mod renew;
 mod response;
 mod route;
 mod scheduler;
@@ -25,7 +26,7 @@ pub use account::ByteCounts;
 pub use error::{FetchError, ResolveError};
 pub(crate) use http::Http;
 pub(crate) use policy::ChunkPolicy;
-pub(crate) use route::Route;
+pub(crate) use route::{Place, Relocated, Route, Turn};
 pub(crate) use scheduler::{Demand, Fetcher};
 
 /// How urgent bytes are; a higher one always starts first.
@@ -85,7 +86,7 @@ pub struct Location {
     pub expires_at_ms: Option<i64>,
 }
 
-/// Gives a fresh address for a rendition whose old one was refused or is about to expire.
+/// Gives a fresh address for a rendition whose old one was refused, is about to expire or leads to no server.
 ///
 /// Called from a tokio task, at most once at a time per key, and given up after `Limits::resolve_timeout`.
 pub trait UrlResolver: Send + Sync {

@@ -1,18 +1,26 @@
 //! Where a rendition's bytes are: its address, how long that is good, and how a fresh one is had.
 //!
 //! An HLS rendition is one media file named by a playlist; its route is the playlist's address and the references
-//! from there to the file, so a fresh playlist address leads to a fresh file address.
+//! from there to the file. Both may carry signatures of their own and run out of time apart from each other, so each
+//! has a number, and a refusal is blamed on the numbers it met.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use unspool_engine::MediaKey;
 use url::Url;
 
-use super::{FetchError, Http, Limits, Location, ResolveError, UrlResolver};
+use super::{FetchError, Fetcher, Http, Limits, Location, ResolveError, UrlResolver};
+use crate::probe::hls::Shape;
 
 /// Versions of a file seen in one session before it is called unstable.
 const VERSIONS: u32 = 4;
+/// A resolver is asked where a dead host went at most this often per route. 10 s: longer than the back-off of one
+/// demand, so a line that is down costs one question, and short enough that a move is noticed within a swipe or two.
+const ASK_AGAIN: Duration = Duration::from_secs(10);
+
+/// The right to change a route's address or references over the network; one holder at a time.
+pub(crate) type Turn<'a> = tokio::sync::MutexGuard<'a, ()>;
 
 /// The way to one rendition.
 #[derive(Debug, Default)]
@@ -24,11 +32,63 @@ pub(crate) struct Route {
 #[derive(Debug, Default, Clone)]
 struct State {
     location: Option<Location>,
-    /// Counts addresses, so that a refusal is blamed on the address it met.
+    /// Counts addresses.
     number: u64,
     references: Vec<String>,
+    /// Counts readings of the references.
+    reading: u64,
+    /// What the playlist cut when the references were read.
+    shape: Option<Shape>,
     needs_references: bool,
     versions: u32,
+    /// When the resolver was last asked where a dead host went.
+    asked: Option<Instant>,
+}
+
+/// An address to send a request to, and what it was made from.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub url: Url,
+    /// Number of the registered address.
+    pub location: u64,
+    /// Number of the references.
+    pub references: u64,
+    expires_at_ms: Option<i64>,
+}
+
+impl Place {
+    /// Whether its own time is over by now.
+    pub(crate) fn expired(&self) -> bool {
+        self.expires_at_ms.is_some_and(|at| at <= wall_ms())
+    }
+}
+
+impl State {
+    fn place(&self, references: &[String], http: &Http) -> Result<Place, FetchError> {
+        let Some(location) = &self.location else { return Err(FetchError::Unknown) };
+        let mut url = http.check(&location.url)?;
+        for reference in references {
+            let next = url.join(reference).map_err(|_| FetchError::Refused("not a usable reference"))?;
+            url = http.check(next.as_str())?;
+        }
+        Ok(Place {
+            url,
+            location: self.number,
+            references: self.reading,
+            expires_at_ms: location.expires_at_ms,
+        })
+    }
+}
+
+/// What came of asking where a dead host went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Relocated {
+    /// The address is another one now.
+    Elsewhere,
+    /// The answer is the old address, or there is no answer.
+    Same,
+    /// Nobody may be asked now.
+    NotAsked,
 }
 
 impl Route {
@@ -45,9 +105,28 @@ impl Route {
         }
     }
 
-    /// The references from the address to the media file; empty when the address is the file.
-    pub(crate) fn set_references(&self, references: Vec<String>) {
-        self.state().references = references;
+    /// The references from the address to the media file, just read, and what the playlist cuts it into.
+    pub(crate) fn set_references(&self, references: Vec<String>, shape: Shape) {
+        let mut state = self.state();
+        state.references = references;
+        state.shape = Some(shape);
+        state.reading += 1;
+    }
+
+    /// Empty when the address is the file, or was not read yet.
+    pub(crate) fn references(&self) -> Vec<String> {
+        self.state().references.clone()
+    }
+
+    /// What the playlist cut when the references were read.
+    pub(crate) fn shape(&self) -> Option<Shape> {
+        self.state().shape.clone()
+    }
+
+    /// The numbers of the address and of the references.
+    pub(crate) fn numbers(&self) -> (u64, u64) {
+        let state = self.state();
+        (state.number, state.reading)
     }
 
     /// Counts a version change; an error when there were too many.
@@ -62,50 +141,84 @@ impl Route {
         self.state().needs_references = needed;
     }
 
-    /// The media file's address and its number, refreshed first when it is about to expire.
-    pub(crate) async fn media_url(
-        &self,
-        key: &MediaKey,
-        http: &Http,
-        resolver: Option<&dyn UrlResolver>,
-        limits: &Limits,
-    ) -> Result<(Url, u64), FetchError> {
-        let references = {
-            let state = self.state();
-            if state.needs_references && state.references.is_empty() {
-                return Err(FetchError::Refused("a playlist that was not probed yet"));
-            }
-            state.references.clone()
-        };
-        self.url_along(key, &references, http, resolver, limits).await
+    /// Waits for the turn.
+    pub(crate) async fn turn(&self) -> Turn<'_> {
+        self.resolving.lock().await
     }
 
-    /// The address that `references` lead to from the registered one, and the number of that one.
-    pub(crate) async fn url_along(
+    /// Waits for the turn unless the caller has it.
+    pub(crate) async fn own_turn(&self, held: Option<&Turn<'_>>) -> Option<Turn<'_>> {
+        match held {
+            Some(_) => None,
+            None => Some(self.turn().await),
+        }
+    }
+
+    /// Where the media file is; the address is refreshed first when it is about to expire.
+    pub(crate) async fn media_place(&self, key: &MediaKey, fetcher: &Fetcher) -> Result<Place, FetchError> {
+        if self.lacks_references() {
+            return Err(FetchError::Refused("a playlist that was not probed yet"));
+        }
+        self.freshen(key, fetcher, None).await?;
+        let state = self.state();
+        state.place(&state.references, fetcher.http())
+    }
+
+    fn lacks_references(&self) -> bool {
+        let state = self.state();
+        state.needs_references && state.references.is_empty()
+    }
+
+    /// Where `references` lead to from the registered address, which is refreshed first when it is about to expire.
+    pub(crate) async fn place_along(
         &self,
         key: &MediaKey,
         references: &[String],
-        http: &Http,
-        resolver: Option<&dyn UrlResolver>,
-        limits: &Limits,
-    ) -> Result<(Url, u64), FetchError> {
-        let mut state = self.state().clone();
-        let margin = i64::try_from(limits.expiry_margin.as_millis()).unwrap_or(i64::MAX);
-        let stale = match &state.location {
-            None => true,
-            Some(location) => location.expires_at_ms.is_some_and(|at| at.saturating_sub(margin) <= wall_ms()),
+        fetcher: &Fetcher,
+        turn: Option<&Turn<'_>>,
+    ) -> Result<Place, FetchError> {
+        self.freshen(key, fetcher, turn).await?;
+        self.here(references, fetcher.http())
+    }
+
+    /// Refreshes an address that is unknown or about to expire.
+    async fn freshen(
+        &self,
+        key: &MediaKey,
+        fetcher: &Fetcher,
+        turn: Option<&Turn<'_>>,
+    ) -> Result<(), FetchError> {
+        let limits = fetcher.limits();
+        let (stale, number) = {
+            let state = self.state();
+            let margin = i64::try_from(limits.expiry_margin.as_millis()).unwrap_or(i64::MAX);
+            let stale = match &state.location {
+                None => true,
+                Some(location) => {
+                    location.expires_at_ms.is_some_and(|at| at.saturating_sub(margin) <= wall_ms())
+                }
+            };
+            (stale, state.number)
         };
-        if stale && let Some(resolver) = resolver {
-            self.refresh(key, state.number, resolver, limits).await?;
-            state = self.state().clone();
+        match fetcher.resolver() {
+            Some(resolver) if stale => self.refresh(key, number, resolver, limits, turn).await,
+            _ => Ok(()),
         }
-        let Some(location) = &state.location else { return Err(FetchError::Unknown) };
-        let mut url = http.check(&location.url)?;
-        for reference in references {
-            let next = url.join(reference).map_err(|_| FetchError::Refused("not a usable reference"))?;
-            url = http.check(next.as_str())?;
+    }
+
+    /// Where `references` lead to from the address as it is.
+    pub(crate) fn here(&self, references: &[String], http: &Http) -> Result<Place, FetchError> {
+        self.state().place(references, http)
+    }
+
+    /// Whether the resolver may be asked now where a dead host went; a yes counts as asking.
+    pub(crate) fn may_ask(&self) -> bool {
+        let mut state = self.state();
+        let may = state.asked.is_none_or(|at| at.elapsed() >= ASK_AGAIN);
+        if may {
+            state.asked = Some(Instant::now());
         }
-        Ok((url, state.number))
+        may
     }
 
     /// Gets a fresh address after number `refused` was refused. Those who were refused together ask once.
@@ -115,11 +228,22 @@ impl Route {
         refused: u64,
         resolver: &dyn UrlResolver,
         limits: &Limits,
+        turn: Option<&Turn<'_>>,
     ) -> Result<(), FetchError> {
-        let _turn = self.resolving.lock().await;
+        let _turn = self.own_turn(turn).await;
         if self.state().number != refused {
             return Ok(());
         }
+        self.resolve(key, resolver, limits).await
+    }
+
+    /// Gets a fresh address; the caller has the turn.
+    pub(crate) async fn resolve(
+        &self,
+        key: &MediaKey,
+        resolver: &dyn UrlResolver,
+        limits: &Limits,
+    ) -> Result<(), FetchError> {
         match tokio::time::timeout(limits.resolve_timeout, resolver.resolve(key)).await {
             Ok(Ok(location)) => {
                 let mut state = self.state();

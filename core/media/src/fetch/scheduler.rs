@@ -6,7 +6,7 @@
 //! Outcomes are delivered after the lock is released.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
@@ -24,6 +24,10 @@ use crate::store::{Entry, SpanSet};
 
 /// Receives the outcome of a demand; called once, without locks, on any thread.
 pub(crate) type Done = Box<dyn FnOnce(Result<FetchSummary, FetchError>) + Send>;
+
+/// Takes in that the references of a key's route were renewed, or with `None` that its playlist describes another
+/// version now. Called off the async threads; may block for the disk.
+pub(crate) type Renewed = Arc<dyn Fn(&MediaKey, Option<&[String]>) + Send + Sync>;
 
 /// What somebody wants.
 pub(crate) struct Demand {
@@ -81,6 +85,7 @@ pub(crate) struct Fetcher {
     limits: Arc<Limits>,
     accounts: Arc<Accounts>,
     resolver: Option<Arc<dyn UrlResolver>>,
+    renewed: OnceLock<Renewed>,
     routes: Mutex<HashMap<MediaKey, Arc<Route>>>,
     queue: Mutex<Queue>,
     policy: Mutex<ChunkPolicy>,
@@ -113,6 +118,7 @@ impl Fetcher {
             limits,
             accounts,
             resolver,
+            renewed: OnceLock::new(),
             routes: Mutex::default(),
             queue: Mutex::default(),
             policy: Mutex::new(policy),
@@ -137,12 +143,21 @@ impl Fetcher {
         &self.limits
     }
 
-    pub(crate) fn accounts(&self) -> &Accounts {
+    pub(crate) fn accounts(&self) -> &Arc<Accounts> {
         &self.accounts
     }
 
     pub(crate) fn resolver(&self) -> Option<&dyn UrlResolver> {
         self.resolver.as_deref()
+    }
+
+    /// Who keeps renewed references; set once, when the layer is put together.
+    pub(crate) fn on_renewed(&self, renewed: Renewed) {
+        let _ = self.renewed.set(renewed);
+    }
+
+    pub(super) fn renewed(&self) -> Option<Renewed> {
+        self.renewed.get().cloned()
     }
 
     /// The way to `key`, created unknown when there is none.
@@ -268,7 +283,7 @@ impl Fetcher {
     }
 
     /// Ends demand `id` if it has all it wants or cannot have it; starts its next chunk if it may.
-    fn advance(&self, queue: &mut Queue, id: u64, decided: &mut Decided) {
+    fn advance(self: &Arc<Self>, queue: &mut Queue, id: u64, decided: &mut Decided) {
         let Some(waiting) = queue.demands.get(&id) else { return };
         let demand = &waiting.demand;
         let (holes, full) = {
@@ -304,7 +319,7 @@ impl Fetcher {
         }
     }
 
-    fn start(&self, queue: &mut Queue, id: u64, holes: &[Span], decided: &mut Decided) {
+    fn start(self: &Arc<Self>, queue: &mut Queue, id: u64, holes: &[Span], decided: &mut Decided) {
         let Some(waiting) = queue.demands.get(&id) else { return };
         let demand = &waiting.demand;
         let key = &demand.entry.key;
@@ -322,10 +337,7 @@ impl Fetcher {
         let Some(free) = holes.iter().flat_map(|hole| taken.holes(*hole)).next() else { return };
         let span = self.policy.lock().unwrap_or_else(PoisonError::into_inner).first_chunk(free);
         let chunk = Chunk {
-            http: self.http.clone(),
-            limits: self.limits.clone(),
-            accounts: self.accounts.clone(),
-            resolver: self.resolver.clone(),
+            fetcher: self.clone(),
             route: self.route(key),
             entry: demand.entry.clone(),
             span,

@@ -3,41 +3,48 @@
 //! They go past the scheduler, because they are one short request each, and past the span store, because they are kept
 //! as blobs. The rules about addresses, refusals, retries and the books are the same.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use unspool_engine::{MediaKey, Span};
 
 use super::policy::backoff;
 use super::response::{content_range, is_identity, retry_after};
-use super::{FetchError, Fetcher, Purpose};
+use super::{FetchError, Fetcher, Purpose, Relocated, Turn};
 
 impl Fetcher {
     /// The file that `references` lead to from the address of `key`; refused when longer than `limit` bytes.
-    pub(crate) async fn small(
-        self: &Arc<Self>,
+    ///
+    /// `turn` is given by who holds the route's turn already.
+    pub(super) async fn small(
+        &self,
         key: &MediaKey,
         references: &[String],
         limit: u64,
         purpose: Purpose,
+        turn: Option<&Turn<'_>>,
     ) -> Result<Vec<u8>, FetchError> {
         let mut attempt = 0;
         let mut refreshed = false;
+        let mut relocated = false;
         loop {
             self.may_send()?;
-            let (url, number) = self
-                .route(key)
-                .url_along(key, references, self.http(), self.resolver(), self.limits())
-                .await?;
+            let route = self.route(key);
+            let place = route.place_along(key, references, self, turn).await?;
             let mut asked = None;
-            let error = match self.try_small(url, limit, purpose, &mut asked).await {
+            let error = match self.try_small(place.url.clone(), limit, purpose, &mut asked).await {
                 Ok(bytes) => return Ok(bytes),
                 Err(error) => error,
             };
             match (&error, self.resolver()) {
                 (FetchError::Denied { .. }, Some(resolver)) if !refreshed => {
                     refreshed = true;
-                    self.route(key).refresh(key, number, resolver, self.limits()).await?;
+                    route.refresh(key, place.location, resolver, self.limits(), turn).await?;
+                }
+                (FetchError::Unreachable, _)
+                    if !relocated
+                        && self.relocate(key, references, &place, turn).await == Relocated::Elsewhere =>
+                {
+                    relocated = true;
                 }
                 _ if error.transient() && attempt + 1 < self.limits().attempts => {
                     attempt += 1;

@@ -39,6 +39,27 @@ pub(crate) struct Cuts {
     pub index: Vec<(u64, u64)>,
 }
 
+/// What stays the same between two readings of a playlist while the bytes it cuts stay the same.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Shape {
+    headers_end: u64,
+    size: u64,
+    duration_ms: u64,
+    index: Vec<(u64, u64)>,
+}
+
+impl Shape {
+    /// The shape that a probe's answer was made from.
+    pub(crate) fn of(info: &MediaInfo) -> Self {
+        Shape {
+            headers_end: info.headers.first().map_or(0, |span| span.end),
+            size: info.size,
+            duration_ms: info.duration_ms,
+            index: info.index.clone(),
+        }
+    }
+}
+
 /// Reads a playlist. Of several renditions the one with the lowest bit rate is named.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Parsed, ProbeError> {
     if bytes.len() as u64 > PLAYLIST_BYTES {
@@ -123,6 +144,16 @@ fn span(range: &ByteRange, follows: u64) -> Result<Span, ProbeError> {
 }
 
 impl Cuts {
+    /// What another reading must agree with.
+    pub(crate) fn shape(&self) -> Shape {
+        Shape {
+            headers_end: self.init.end,
+            size: self.size,
+            duration_ms: self.duration_ms,
+            index: self.index.clone(),
+        }
+    }
+
     /// The probe's answer, given the bytes of the initialisation range.
     pub(crate) fn describe(&self, init: &[u8]) -> Result<MediaInfo, ProbeError> {
         let movie = describe_init(init)?;

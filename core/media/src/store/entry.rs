@@ -158,23 +158,7 @@ impl Entry {
             || differs(&known.etag, &seen.etag)
             || (!same_tag && differs(&known.last_modified, &seen.last_modified));
         if changed {
-            let had_bytes = !state.spans.is_empty() || !state.volatile.is_empty();
-            let old = self.path(state.generation);
-            state.generation += 1;
-            state.unlink.push(old);
-            state.validators = seen.clone();
-            state.spans.clear();
-            state.blocks.clear();
-            state.changed_blocks.clear();
-            state.drop_blocks = true;
-            state.verified.clear();
-            state.volatile.clear();
-            state.file = None;
-            state.unsynced = false;
-            self.mark(&mut state);
-            drop(state);
-            self.changed.notify_all();
-            return had_bytes;
+            return self.begin_version(state, seen.clone());
         }
         let merged = Validators {
             size: seen.size.or(known.size),
@@ -186,6 +170,31 @@ impl Entry {
             self.mark(&mut state);
         }
         false
+    }
+
+    /// Drops the stored version because another one is known to have taken its place; whether it had bytes.
+    pub(crate) fn supersede(&self) -> bool {
+        self.begin_version(self.lock(), Validators::default())
+    }
+
+    fn begin_version(&self, mut state: MutexGuard<'_, State>, validators: Validators) -> bool {
+        let had_bytes = !state.spans.is_empty() || !state.volatile.is_empty();
+        let old = self.path(state.generation);
+        state.generation += 1;
+        state.unlink.push(old);
+        state.validators = validators;
+        state.spans.clear();
+        state.blocks.clear();
+        state.changed_blocks.clear();
+        state.drop_blocks = true;
+        state.verified.clear();
+        state.volatile.clear();
+        state.file = None;
+        state.unsynced = false;
+        self.mark(&mut state);
+        drop(state);
+        self.changed.notify_all();
+        had_bytes
     }
 
     /// Files `bytes` at `offset` and wakes readers; says how many of them were new.

@@ -73,6 +73,7 @@ struct Shared {
     files: HashMap<String, Served>,
     faults: HashMap<String, VecDeque<Fault>>,
     always: HashMap<String, Fault>,
+    queries: HashMap<String, String>,
     log: Vec<Logged>,
 }
 
@@ -131,6 +132,16 @@ impl Server {
         };
     }
 
+    /// From now on `path` answers 403 unless it is asked for with this query.
+    pub fn require(&self, path: &str, query: &str) {
+        self.shared.lock().unwrap().queries.insert(format!("/{path}"), query.to_owned());
+    }
+
+    /// Requests for `path` so far.
+    pub fn asked(&self, path: &str) -> usize {
+        self.log().iter().filter(|l| l.path == format!("/{path}")).count()
+    }
+
     pub fn open_gate(&self) {
         self.gate.send_replace(true);
     }
@@ -175,7 +186,10 @@ async fn serve(State(app): State<App>, request: Request) -> Response {
     let (served, fault) = {
         let mut shared = app.shared.lock().unwrap();
         let fault = shared.faults.get_mut(&path).and_then(VecDeque::pop_front);
-        (shared.files.get(&path).cloned(), fault.or_else(|| shared.always.get(&path).cloned()))
+        let fault = fault.or_else(|| shared.always.get(&path).cloned());
+        let wrong = shared.queries.get(&path).is_some_and(|query| request.uri().query() != Some(query));
+        let fault = if wrong { Some(Fault::Status(403, vec![])) } else { fault };
+        (shared.files.get(&path).cloned(), fault)
     };
     let asked = range_of(request.headers());
     let if_range = request.headers().get(header::IF_RANGE).map(|v| v.to_str().unwrap().to_owned());
@@ -337,6 +351,19 @@ impl World {
     pub fn fetch(&self, media: &Media, key: &MediaKey, span: Span) {
         self.run(media.fetch(key, &[span], Priority::Prefetch, Purpose::Prefetch).wait()).unwrap();
     }
+}
+
+/// A playlist over `file`: its headers, then one-second parts of these lengths.
+pub fn playlist(file: &str, headers: usize, parts: &[usize]) -> String {
+    let mut at = headers;
+    let mut text = format!(
+        "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:1\n#EXT-X-MAP:URI=\"{file}\",BYTERANGE=\"{headers}@0\"\n"
+    );
+    for part in parts {
+        text += &format!("#EXTINF:1.0,\n#EXT-X-BYTERANGE:{part}@{at}\n{file}\n");
+        at += part;
+    }
+    text + "#EXT-X-ENDLIST\n"
 }
 
 /// Limits under which failures show in milliseconds.
