@@ -1,5 +1,11 @@
 //! What the demo promises of itself, checked from the other side: the server's log, its database and the core's files.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking and reports missing data"
+)]
+
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

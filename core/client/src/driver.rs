@@ -352,7 +352,7 @@ impl Driver {
             }
             PlayerEvent::FirstFrame { class, latency_ms, width, height, luma, .. } => {
                 self.prerolled.insert(id);
-                let asked = self.from_intent(position, class, latency_ms);
+                let asked = self.take_intent(position, class, latency_ms);
                 if let Some(position) = position {
                     let luma = luma.map(|l| l.mean);
                     self.events.push(match asked {
@@ -401,7 +401,7 @@ impl Driver {
     }
 
     /// Counts a first frame from the swipe that asked for it; `None` when no swipe did.
-    fn from_intent(
+    fn take_intent(
         &mut self,
         position: Option<u64>,
         class: StartClass,
