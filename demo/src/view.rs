@@ -299,12 +299,7 @@ fn byte_lines(now: &Snapshot) -> Vec<Line<'static>> {
     ]
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a bar on a screen"
-)]
+#[expect(clippy::cast_precision_loss, reason = "a bar on a screen")]
 fn gauge(card: &CardView, current: bool, playhead_ms: u64) -> Gauge<'static> {
     let at = if current { playhead_ms } else { 0 };
     let length = card.item.asset.duration_ms.max(1);

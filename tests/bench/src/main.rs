@@ -2,7 +2,7 @@
 //!
 //! `unspool-bench NAME` measures one room against a peer that does the same work in the plain way, ours and the peer in
 //! turn within the same run, so that whatever else the machine does falls on both. Every figure is measured in the run
-//! that prints it. `--json` prints the [`Report`](report::Report); without it there is a table, and `--html` writes a
+//! that prints it. `--json` prints the [`Report`]; without it there is a table, and `--html` writes a
 //! page that needs nothing else.
 //!
 //! A missed aim is a result and not an error: the program ends well and the row says so. It ends badly only when
