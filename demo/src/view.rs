@@ -181,6 +181,7 @@ impl View {
                 Event::PageFailed { reason, retryable } => {
                     format!("no page: {reason}{}", if retryable { "; will ask again" } else { "" })
                 }
+                Event::CoreFailed { reason } | Event::PlayersFailed { reason } => reason,
                 Event::StorageFailed { reason } => format!("disk: {reason}"),
                 _ => continue,
             };
@@ -260,7 +261,11 @@ impl View {
                 heart.red(),
             ]);
             frame.render_widget(line, text);
-            frame.render_widget(gauge(card, current, now.playhead_ms), bar);
+            let [bar, told] =
+                Layout::horizontal([Constraint::Percentage(45), Constraint::Min(20)]).areas(bar);
+            let (gauge, label) = gauge(card, current, now.playhead_ms);
+            frame.render_widget(gauge, bar);
+            frame.render_widget(Line::from(label).dim(), told);
         }
     }
 
@@ -300,19 +305,20 @@ fn byte_lines(now: &Snapshot) -> Vec<Line<'static>> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a bar on a screen")]
-fn gauge(card: &CardView, current: bool, playhead_ms: u64) -> Gauge<'static> {
+fn gauge(card: &CardView, current: bool, playhead_ms: u64) -> (Gauge<'static>, String) {
     let at = if current { playhead_ms } else { 0 };
     let length = card.item.asset.duration_ms.max(1);
     let held = (at + card.ahead_ms).min(length);
     let label = format!(
-        "{}{:.1} s on the device of {:.1} s  {}",
+        " {}{:.1} s on the device of {:.1} s  {}",
         if current { format!("at {:.1} s, ", at as f64 / 1e3) } else { String::new() },
         held as f64 / 1e3,
         length as f64 / 1e3,
         card.rendition.as_deref().unwrap_or("")
     );
     let style = Style::new().fg(stage_colour(card.stage)).bg(Color::DarkGray);
-    Gauge::default().ratio((held as f64 / length as f64).clamp(0.0, 1.0)).label(label).gauge_style(style)
+    let ratio = (held as f64 / length as f64).clamp(0.0, 1.0);
+    (Gauge::default().ratio(ratio).label("").gauge_style(style), label)
 }
 
 fn stage_name(stage: Stage) -> &'static str {

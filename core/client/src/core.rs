@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use unspool_engine::{DeliveryConfig, MediaKey, Millis, SavedFeed};
+use unspool_engine::{Conditions, DeliveryConfig, MediaKey, Millis, SavedFeed};
 use unspool_media::{Location, Media, MediaConfig, MediaError, ResolveError, UrlResolver};
 
 use crate::backend::{Backend, Native};
@@ -170,9 +170,11 @@ impl Core {
             .await
     }
 
-    pub(crate) fn set_online(&self, online: bool) {
-        self.uploader.set_online(online);
-        self.sender.set_online(online);
+    pub(crate) fn set_conditions(&self, conditions: Conditions) {
+        for lane in [&self.uploader, &self.sender] {
+            lane.set_online(conditions.online);
+            lane.set_foreground(conditions.foreground);
+        }
     }
 
     pub(crate) fn bytes(&self) -> Bytes {

@@ -80,6 +80,11 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// A fault of the core ended this feed; report it and open the feed again.
+    CoreFailed {
+        /// What happened, without personal data.
+        reason: String,
+    },
     /// Something that must be kept could not be written.
     StorageFailed {
         /// What failed.

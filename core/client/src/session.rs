@@ -16,7 +16,7 @@ use crate::config::{Config, FeedKind};
 use crate::core::Core;
 use crate::driver::{Card, Driver, Input, Reply, public};
 use crate::error::Error;
-use crate::events::{EventBatch, EventLog};
+use crate::events::{Event, EventBatch, EventLog};
 use crate::outbox::Verb;
 use crate::players;
 use crate::snapshot::{Bytes, Outgoing, Snapshot};
@@ -134,6 +134,7 @@ impl Unspool {
         );
         players::open(&inner.handle, &inner.core.config.player, players, inputs.clone());
         let before = lock(&inner.feed).replace(inputs.clone());
+        let told = Arc::clone(&events);
         inner.handle.spawn(async move {
             // The earlier feed closes its viewing before this one opens one: one impression is open at a time.
             if let Some(before) = before {
@@ -142,7 +143,10 @@ impl Unspool {
                     let _ = done.await;
                 }
             }
-            driver.run(received, player_events).await;
+            // A fault of the core ends the feed and is told; the session and what it wrote down stay.
+            if let Err(e) = tokio::spawn(driver.run(received, player_events)).await {
+                told.push(Event::CoreFailed { reason: e.to_string() });
+            }
         });
         Ok(FeedSession { session: self.clone(), kind, inputs, events, snapshot: seen })
     }
@@ -179,7 +183,7 @@ impl Unspool {
         let inner = &self.0;
         *lock(&inner.conditions) = conditions;
         inner.core.media.set_offline(!conditions.online);
-        inner.core.set_online(conditions.online);
+        inner.core.set_conditions(conditions);
         self.tell(Input::Conditions(conditions));
     }
 
@@ -262,13 +266,15 @@ impl Unspool {
         let feed = lock(&self.0.feed).take();
         let core = Arc::clone(&self.0.core);
         let task = self.0.handle.spawn(async move {
+            let began = Instant::now();
             if let Some(feed) = feed {
                 let (reply, done) = oneshot::channel();
                 if feed.send(Input::Stop(reply)).is_ok() {
-                    let _ = done.await;
+                    // A feed that does not end in time is left to the end of the runtime.
+                    let _ = tokio::time::timeout(within, done).await;
                 }
             }
-            core.close(within).await
+            core.close(within.saturating_sub(began.elapsed())).await
         });
         let clean = task.await.unwrap_or(false);
         let done = ShutdownReport { clean, outgoing: self.0.core.outgoing() };

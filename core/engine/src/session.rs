@@ -154,6 +154,7 @@ pub struct Engine {
     failed: BTreeSet<u64>,
     rebuilt: BTreeMap<u64, u32>,
     saved_at: Option<u64>,
+    ended: bool,
     out: VecDeque<Effect>,
 }
 
@@ -173,6 +174,7 @@ impl Engine {
             failed: BTreeSet::new(),
             rebuilt: BTreeMap::new(),
             saved_at: None,
+            ended: false,
             out: VecDeque::new(),
         }
     }
@@ -333,6 +335,7 @@ impl Engine {
         self.saved_at = None;
         self.save();
         self.collect();
+        self.ended = true;
     }
 
     /// The deadline named by [`poll_timeout`](Engine::poll_timeout) came.
@@ -497,6 +500,9 @@ impl Engine {
 
     /// Brings every machine in line with the others and gathers what they want done.
     fn settle(&mut self, now: Time) {
+        if self.ended {
+            return;
+        }
         let positions = self.feed.positions();
         let current = self.feed.current();
         // Before the first swipe the first card is prepared as if it were the next one.
