@@ -123,6 +123,9 @@ impl Chunk {
                 Err(error) => return Err(error),
             };
             let ttfb = asked.elapsed();
+            if !response.status().is_success() {
+                self.fetcher.discard(&mut response, self.purpose).await;
+            }
             match self.judge(&response, span, &place, &mut once, end).await? {
                 Verdict::Again => continue,
                 Verdict::Take(body) => {

@@ -11,6 +11,9 @@ use super::policy::backoff;
 use super::response::{content_range, is_identity, retry_after};
 use super::{FetchError, Fetcher, Purpose, Relocated, Turn};
 
+/// Most that is received of a refusal: an error page of any common server.
+const REFUSAL_BYTES: u64 = 64 * 1024;
+
 impl Fetcher {
     /// The file that `references` lead to from the address of `key`; refused when longer than `limit` bytes.
     ///
@@ -55,6 +58,21 @@ impl Fetcher {
         }
     }
 
+    /// Receives the body of a refusal, so that the connection can be used again and the books are exact. A long one is
+    /// hung up on.
+    pub(super) async fn discard(&self, response: &mut reqwest::Response, purpose: Purpose) {
+        let mut left = REFUSAL_BYTES;
+        while let Ok(Some(piece)) = self.http().piece(response).await {
+            let bytes = piece.len() as u64;
+            self.accounts().received(purpose, bytes);
+            self.accounts().dropped(bytes);
+            left = left.saturating_sub(bytes);
+            if left == 0 {
+                return;
+            }
+        }
+    }
+
     async fn try_small(
         &self,
         url: url::Url,
@@ -64,6 +82,9 @@ impl Fetcher {
     ) -> Result<Vec<u8>, FetchError> {
         let mut response = self.http().get(url, Span::new(0, limit), None).await?;
         let status = response.status().as_u16();
+        if !response.status().is_success() {
+            self.discard(&mut response, purpose).await;
+        }
         match status {
             206 => {
                 let range = content_range(response.headers())
