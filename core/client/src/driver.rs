@@ -534,7 +534,11 @@ impl Driver {
                 }
                 pool.play(*id).map_err(|e| e.to_string())
             }
-            StageOutput::Pause(id) => pool.park(*id).map_err(|e| e.to_string()),
+            StageOutput::Pause(id) => {
+                let current = self.engine.current().and_then(|c| self.engine.stage().player(c));
+                let done = if current == Some(*id) { pool.pause(*id) } else { pool.park(*id) };
+                done.map_err(|e| e.to_string())
+            }
             StageOutput::Release(id) => {
                 self.prerolled.remove(id);
                 pool.release(*id).map_err(|e| e.to_string())

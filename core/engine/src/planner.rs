@@ -200,10 +200,14 @@ impl Planner {
             }
         }
         for (position, asset) in wanted {
-            if self.cards.contains_key(&position) {
+            let key = self.choose(asset, held);
+            if let Some(card) = self.cards.get_mut(&position) {
+                // Nothing was asked for yet: the newest estimate decides, not the one of when the card came into sight.
+                if matches!(card.probe, Probe::Unasked) {
+                    card.key = key;
+                }
                 continue;
             }
-            let key = self.choose(asset, held);
             self.cards.insert(
                 position,
                 Card {
@@ -452,13 +456,16 @@ impl Planner {
     }
 
     fn probe_window(&mut self, now: Time, current: u64) {
-        let comfortable = self.comfort(current) == Comfort::Comfortable;
+        let comfort = self.comfort(current);
         for (&position, card) in &mut self.cards {
             let urgency = urgency(position - current);
+            let allowed = match urgency {
+                Urgency::Playback => true,
+                Urgency::Next => comfort != Comfort::Danger,
+                Urgency::Prefetch => comfort == Comfort::Comfortable,
+            };
             let due = match card.probe {
-                Probe::Unasked => {
-                    card.retry_at.is_none_or(|at| now >= at) && (urgency > Urgency::Prefetch || comfortable)
-                }
+                Probe::Unasked => card.retry_at.is_none_or(|at| now >= at) && allowed,
                 Probe::Running => card.urgency_probed < urgency,
                 Probe::Known(_) | Probe::Refused => false,
             };

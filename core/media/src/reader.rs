@@ -16,6 +16,8 @@ use crate::store::Entry;
 
 /// Windows per source: one per track of a usual clip and one for headers.
 const WINDOWS: usize = 3;
+/// Bytes a source that nobody watches asks for at once: one checksum block.
+const UNWATCHED_AHEAD: u64 = 64 * 1024;
 /// Longest wait of one read, whatever its deadline: far beyond any player's patience, within what a clock can add.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 /// Times a read places its demand again when the bytes it got are gone before it could read them (evicted, damaged).
@@ -35,6 +37,8 @@ pub(crate) struct StoreSource {
 #[derive(Debug, Default)]
 struct Shared {
     interrupted: bool,
+    /// Whether nobody watches.
+    unwatched: bool,
     /// Most recently used last.
     windows: Vec<Window>,
     next: u64,
@@ -61,7 +65,9 @@ impl StoreSource {
     }
 
     fn ahead(&self, offset: u64) -> Span {
-        Span::new(offset, offset.saturating_add(self.fetcher.limits().read_ahead.max(1)).min(self.size))
+        let ahead =
+            if self.shared().unwatched { UNWATCHED_AHEAD } else { self.fetcher.limits().read_ahead.max(1) };
+        Span::new(offset, offset.saturating_add(ahead).min(self.size))
     }
 
     /// Puts a window at `offset`: moves the one whose reader this is, or opens a new one.
@@ -105,11 +111,15 @@ impl StoreSource {
 
     fn open_window(&self, serial: u64, want: Span) {
         let (shared, entry) = (Arc::downgrade(&self.shared), self.entry.clone());
+        let (priority, purpose) = match self.shared().unwatched {
+            true => (Priority::Next, Purpose::Prefetch),
+            false => (Priority::Playback, Purpose::Playback),
+        };
         let id = self.fetcher.demand(Demand {
             entry: self.entry.clone(),
             wants: vec![want],
-            priority: Priority::Playback,
-            purpose: Purpose::Playback,
+            priority,
+            purpose,
             reader: true,
             done: Box::new(move |result| {
                 if let Some(shared) = shared.upgrade() {
@@ -160,6 +170,9 @@ impl StoreSource {
 
     /// Moves the window after a read that left less than half of it in front of the reader.
     fn roll(&self, offset: u64) {
+        if self.shared().unwatched {
+            return;
+        }
         let want = self.ahead(offset);
         let enough = offset.saturating_add(self.fetcher.limits().read_ahead / 2).min(self.size);
         let held = offset + self.entry.lock().run_from(offset);
@@ -254,6 +267,28 @@ impl ByteSource for StoreSource {
 
     fn resume(&self) {
         self.shared().interrupted = false;
+    }
+
+    fn set_watched(&self, watched: bool) {
+        let demands: Vec<u64> = {
+            let mut shared = self.shared();
+            if shared.unwatched != watched {
+                return;
+            }
+            shared.unwatched = !watched;
+            match watched {
+                true => shared.windows.iter().filter_map(|window| window.demand).collect(),
+                // What a reader still needs it asks for again.
+                false => shared.windows.drain(..).filter_map(|window| window.demand).collect(),
+            }
+        };
+        for id in demands {
+            match watched {
+                true => self.fetcher.promote(id, Priority::Playback),
+                false => self.fetcher.cancel(id),
+            }
+        }
+        self.entry.notify();
     }
 }
 

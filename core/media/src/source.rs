@@ -27,6 +27,12 @@ pub trait ByteSource: Send + Sync + std::fmt::Debug {
 
     /// Lets reads wait again.
     fn resume(&self);
+
+    /// Says whether somebody watches. While nobody does (the card is pre-rolled or parked), reads bring only what they
+    /// need and outrank nobody. A source begins watched; one that fetches nothing need not care.
+    fn set_watched(&self, watched: bool) {
+        let _ = watched;
+    }
 }
 
 /// Why a read gave no bytes.

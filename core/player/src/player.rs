@@ -166,6 +166,7 @@ impl Player {
 
     /// Asks to play; the moment of the call is the intent that the first picture is measured from.
     pub(crate) fn play(&self, now: Instant) {
+        self.feed.set_watched(true);
         let start_ms = self.config.buffer.start_ms;
         let short = start_ms > 0 && self.buffered_ms().is_some_and(|ms| ms < start_ms);
         let mut control = lock(&self.control);
@@ -195,6 +196,9 @@ impl Player {
 
     /// Asks to stand still.
     pub(crate) fn stand(&self, intent: Intent) {
+        if intent == Intent::Park {
+            self.feed.set_watched(false);
+        }
         let mut control = lock(&self.control);
         // A start that never showed a picture starts anew; so does a parked player.
         if intent == Intent::Park || control.asked_at.is_some() {

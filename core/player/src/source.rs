@@ -55,6 +55,7 @@ impl Feed {
     /// Wraps a source and makes it known under its URI for as long as the feed lives.
     pub(crate) fn new(source: Arc<dyn ByteSource>) -> Arc<Self> {
         let key = NEXT_KEY.fetch_add(1, Ordering::Relaxed);
+        source.set_watched(false);
         let feed = Arc::new(Self {
             key,
             source,
@@ -72,6 +73,11 @@ impl Feed {
     /// The URI under which the element finds this feed.
     pub(crate) fn uri(&self) -> String {
         format!("{SCHEME}://{}", self.key)
+    }
+
+    /// Says whether somebody watches, so that the source fetches ahead or holds back.
+    pub(crate) fn set_watched(&self, watched: bool) {
+        self.source.set_watched(watched);
     }
 
     /// Ends every wait for good.
