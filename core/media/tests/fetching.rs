@@ -499,3 +499,27 @@ fn a_reader_that_leaves_ends_its_demand() {
         world.server.log().iter().filter(|l| l.span.is_some_and(|s| s.start >= 2_000_000)).count();
     assert_eq!(read_ahead, 2, "one request, logged at the gate and at the answer");
 }
+
+#[test]
+fn a_source_that_nobody_watches_brings_only_what_is_read() {
+    let world = World::new();
+    world.server.put("a", clip(4_000_000), "\"1\"");
+    let media = world.open();
+    let key = world.register(&media, "a", Container::Mp4);
+    world.run(media.probe(&key, Priority::Next)).unwrap();
+    let source = media.source(&key).unwrap();
+    let ahead = |from: u64| {
+        media.held(&key).iter().find(|s| s.start <= from && from < s.end).map_or(0, |s| s.end - from)
+    };
+
+    source.set_watched(false);
+    assert!(source.read_at(2_000_000, &mut [0; 10], LONG).unwrap() > 0);
+    eventually("the block it needs", || ahead(2_000_000) >= 64 * KIB);
+    source.set_watched(true);
+    assert!(source.read_at(2_000_010, &mut [0; 10], LONG).unwrap() > 0);
+    eventually("the bytes ahead of a reader that is watched", || ahead(2_000_000) >= 512 * KIB);
+    let before = world.server.log().iter().filter(|l| l.span.is_some_and(|s| s.start == 2_000_000)).count();
+    assert_eq!(before, 1, "the first request was for the block alone, and nothing was asked for twice");
+    world.server.assert_no_byte_twice("a");
+    world.close(media);
+}
