@@ -13,6 +13,7 @@ pub mod impression;
 pub mod info;
 mod model;
 pub mod planner;
+mod port;
 pub mod session;
 pub mod stage;
 #[cfg(test)]

@@ -1,0 +1,211 @@
+//! Runs what the engine wants done: each effect that is started comes back as an input.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use unspool_engine::eviction::{self, Holding};
+use unspool_engine::impression::Write;
+use unspool_engine::planner::{self, FetchEnd};
+use unspool_engine::stage::StageOutput;
+use unspool_engine::{MediaKey, PageRequest, PlayerFact, PlayerId, Urgency};
+use unspool_media::{FetchError, Origin, Priority, Purpose};
+use unspool_player::PlayerPool;
+
+use super::{Driver, Input, Trouble};
+use crate::events::Event;
+use crate::records;
+use crate::spool::Pending;
+
+/// Share of the cache budget that is left after an eviction, in percent, so that not every chunk evicts.
+const EVICT_TO_PERCENT: u64 = 90;
+
+impl Driver {
+    pub(super) fn fetch_page(&self, request: PageRequest) {
+        let (core, inputs, feed) = (Arc::clone(&self.core), self.inputs.clone(), self.feed.clone());
+        tokio::spawn(async move {
+            let answer = core.backend.page(&feed, request.cursor.as_deref(), request.limit).await;
+            let _ = inputs.send(Input::Page { request: request.id, answer });
+        });
+    }
+
+    pub(super) fn run_media(&mut self, output: planner::Output) {
+        match output {
+            planner::Output::Probe { key, urgency } => {
+                self.register(&key);
+                let (media, inputs) = (Arc::clone(&self.core.media), self.inputs.clone());
+                tokio::spawn(async move {
+                    let answer = media.probe(&key, priority(urgency)).await;
+                    let answer =
+                        answer.map_err(|e| Trouble { retryable: e.retryable(), reason: e.to_string() });
+                    let _ = inputs.send(Input::Probed { key, answer });
+                });
+            }
+            planner::Output::Fetch { demand, key, spans, urgency } => {
+                let purpose =
+                    if urgency == Urgency::Playback { Purpose::Playback } else { Purpose::Prefetch };
+                let ticket = self.core.media.fetch(&key, &spans, priority(urgency), purpose);
+                let ticket = Arc::new(ticket);
+                self.tickets.insert(demand, Arc::clone(&ticket));
+                let inputs = self.inputs.clone();
+                tokio::spawn(async move {
+                    let (end, reason) = match ticket.wait().await {
+                        Ok(_) => (FetchEnd::Done, String::new()),
+                        Err(FetchError::Cancelled) => (FetchEnd::Cancelled, String::new()),
+                        Err(e) => (FetchEnd::Failed { retryable: e.retryable() }, e.to_string()),
+                    };
+                    let _ = inputs.send(Input::Fetched { demand, key, end, reason });
+                });
+            }
+            planner::Output::Promote { demand, urgency } => {
+                if let Some(ticket) = self.tickets.get(&demand) {
+                    ticket.promote(priority(urgency));
+                }
+            }
+            planner::Output::Cancel { demand } => {
+                if let Some(ticket) = self.tickets.get(&demand) {
+                    ticket.cancel();
+                }
+            }
+        }
+    }
+
+    /// Tells the media room where a rendition is, from the card that shows it.
+    pub(super) fn register(&self, key: &MediaKey) {
+        let from = self.engine.current().unwrap_or(0);
+        let (asset, rendition) = key.parts();
+        let found = (from..=from + self.engine.planner().window())
+            .filter_map(|p| self.engine.item(p))
+            .find(|i| i.asset.id == asset)
+            .and_then(|i| i.asset.renditions.iter().find(|r| r.id == rendition));
+        if let Some(r) = found {
+            let origin = Origin {
+                url: r.url.clone(),
+                expires_at_ms: r.expires_at_ms,
+                bytes: r.bytes,
+                container: r.container,
+            };
+            self.core.media.register(key, origin);
+        }
+    }
+
+    pub(super) fn run_stage(&mut self, output: StageOutput) {
+        let Some(pool) = &self.pool else {
+            self.stage_backlog.push_back(output);
+            return;
+        };
+        let done = match &output {
+            StageOutput::Prepare { player: id, key } => self.prepare(pool, *id, key),
+            StageOutput::Play(id) => {
+                if let Some(intent) = &mut self.intent
+                    && self.engine.stage().player(intent.position) == Some(*id)
+                {
+                    intent.played_at.get_or_insert_with(Instant::now);
+                }
+                pool.play(*id).map_err(|e| e.to_string())
+            }
+            StageOutput::Pause(id) => {
+                let current = self.engine.current().and_then(|c| self.engine.stage().player(c));
+                let done = if current == Some(*id) { pool.pause(*id) } else { pool.park(*id) };
+                done.map_err(|e| e.to_string())
+            }
+            StageOutput::Release(id) => {
+                self.prerolled.remove(id);
+                pool.release(*id).map_err(|e| e.to_string())
+            }
+        };
+        if let (Err(reason), StageOutput::Prepare { player: id, .. }) = (done, output) {
+            self.engine.handle_player(
+                self.clock.now(),
+                id,
+                PlayerFact::Failed { reason, recoverable: false },
+            );
+        }
+    }
+
+    pub(super) fn prepare(&self, pool: &PlayerPool, player: PlayerId, key: &MediaKey) -> Result<(), String> {
+        let info = self.core.media.info(key).ok_or("its layout is not known")?;
+        let source = self.core.media.source(key).map_err(|e| e.to_string())?;
+        pool.prepare(player, source, info).map_err(|e| e.to_string())?;
+        if self.muted {
+            pool.set_muted(player, true).map_err(|e| e.to_string())?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn with_current<E: std::fmt::Display>(
+        &self,
+        run: impl FnOnce(&PlayerPool, PlayerId) -> Result<(), E>,
+    ) {
+        let player = self.engine.current().and_then(|p| self.engine.stage().player(p));
+        if let (Some(pool), Some(player)) = (&self.pool, player)
+            && let Err(e) = run(pool, player)
+        {
+            tracing::warn!(%e, "player command refused");
+        }
+    }
+
+    pub(super) fn write(&self, write: Write) {
+        let session = &self.core.session;
+        match write {
+            Write::Ahead(impression) => {
+                let done =
+                    self.core.spool.write_ahead(records::SLOT, &records::impression(session, &impression));
+                self.report_failed(done);
+            }
+            Write::Close(impression) => {
+                self.core.add_watched(impression.active_ms);
+                let done =
+                    self.core.spool.close_ahead(records::SLOT, &records::impression(session, &impression));
+                self.report_failed(done);
+            }
+        }
+    }
+
+    /// A record that could not be written is told to the app; the wait runs beside the driver.
+    pub(super) fn report_failed<T: Send + 'static>(&self, done: Pending<T>) {
+        let events = Arc::clone(&self.events);
+        tokio::spawn(async move {
+            if let Err(e) = done.await {
+                events.push(Event::StorageFailed { reason: e.to_string() });
+            }
+        });
+    }
+
+    pub(super) fn keep_budget(&self) {
+        let budget = self.core.config.cache_bytes;
+        let media = &self.core.media;
+        if media.usage() <= budget {
+            return;
+        }
+        let from = self.engine.current().unwrap_or(0);
+        let near: BTreeSet<&MediaKey> = (from.saturating_sub(1)..=from + self.engine.planner().window())
+            .filter_map(|p| self.engine.planner().key(p))
+            .collect();
+        let holdings: Vec<Holding> = media
+            .stored()
+            .into_iter()
+            .map(|s| Holding {
+                pinned: s.pinned || near.contains(&s.key),
+                last_use: u64::try_from(s.last_used_ms).unwrap_or(0),
+                spans: s.spans,
+                key: s.key,
+            })
+            .collect();
+        let plan = eviction::evict(&holdings, budget / 100 * EVICT_TO_PERCENT);
+        let media = Arc::clone(media);
+        tokio::task::spawn_blocking(move || {
+            if let Err(e) = media.evict(&plan) {
+                tracing::warn!(%e, "eviction failed");
+            }
+        });
+    }
+}
+
+fn priority(urgency: Urgency) -> Priority {
+    match urgency {
+        Urgency::Playback => Priority::Playback,
+        Urgency::Next => Priority::Next,
+        Urgency::Prefetch => Priority::Prefetch,
+    }
+}

@@ -1,0 +1,51 @@
+//! Makes the snapshot of a turn and publishes it if anything changed.
+
+use super::Driver;
+use crate::snapshot::{CardView, Snapshot, Stage};
+
+/// Cards looked at when a snapshot is made, after the current one.
+const SHOWN_AHEAD: u64 = 4;
+
+impl Driver {
+    pub(super) fn publish(&self) {
+        let planner = self.engine.planner();
+        let current = self.engine.current();
+        let from = current.unwrap_or(0);
+        let window = (from..=from + SHOWN_AHEAD)
+            .filter_map(|position| {
+                let item = self.engine.item(position)?.clone();
+                let at = if current == Some(position) { self.playhead_ms } else { 0 };
+                let ahead_ms = planner.ahead_ms(position, at);
+                let player = self.engine.stage().player(position);
+                let stage = match player {
+                    _ if self.engine.has_failed(position) => Stage::Failed,
+                    Some(_) if current == Some(position) => Stage::Playing,
+                    Some(p) if self.prerolled.contains(&p) => Stage::PreRolled,
+                    _ if planner.startable(position, 1) => Stage::RangeCached(ahead_ms),
+                    _ if planner.info(position).is_some() => Stage::HeadCached,
+                    _ => Stage::None,
+                };
+                let rendition = planner.key(position).map(|k| k.parts().1.to_owned());
+                Some(CardView { position, item, rendition, stage, ahead_ms })
+            })
+            .collect();
+        let next = Snapshot {
+            revision: 0,
+            current,
+            window,
+            playhead_ms: self.playhead_ms,
+            paused: self.paused,
+            online: self.conditions.online,
+            throughput_bps: planner.throughput_bps(),
+            bytes: self.core.bytes(),
+        };
+        self.snapshot.send_if_modified(|held| {
+            let same = Snapshot { revision: 0, ..held.clone() } == next;
+            if !same {
+                let revision = held.revision + 1;
+                *held = Snapshot { revision, ..next };
+            }
+            !same
+        });
+    }
+}

@@ -1,0 +1,118 @@
+//! What crosses between an engine and its driver: facts in, effects out.
+
+use crate::feed::{PageRequest, SavedFeed};
+use crate::impression::{StartClass, Write};
+use crate::planner::{self, Policy};
+use crate::stage::StageOutput;
+
+/// What does not change while the session runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EngineConfig {
+    /// Seed of every jitter.
+    pub seed: u64,
+    /// Name of the feed, recorded as the reason an item was shown.
+    pub feed: String,
+    /// How far ahead to fetch.
+    pub policy: Policy,
+    /// Most players at once.
+    pub players: usize,
+}
+
+/// What the host knows of the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conditions {
+    /// Whether there is a network.
+    pub online: bool,
+    /// Whether the network is paid by the byte.
+    pub metered: bool,
+    /// Whether the person asked to save data.
+    pub data_saver: bool,
+    /// Whether the app is on screen.
+    pub foreground: bool,
+}
+
+impl Default for Conditions {
+    fn default() -> Self {
+        Conditions { online: true, metered: false, data_saver: false, foreground: true }
+    }
+}
+
+/// What a player reports.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PlayerFact {
+    /// It rendered its first frame after it was told to play.
+    FirstFrame {
+        /// How it came about.
+        class: StartClass,
+        /// Milliseconds from the swipe to the rendered frame.
+        latency_ms: f64,
+    },
+    /// Its counters.
+    Progress {
+        /// Playhead in milliseconds.
+        playhead_ms: u64,
+        /// Milliseconds rendered since it was built.
+        active_ms: u64,
+    },
+    /// A stall of this length ended.
+    Stalled {
+        /// Milliseconds.
+        ms: u64,
+    },
+    /// It started over.
+    Looped,
+    /// It gave up.
+    Failed {
+        /// Why, without personal data.
+        reason: String,
+        /// Whether a new player may do better.
+        recoverable: bool,
+    },
+}
+
+/// What the driver is to do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Ask the backend for a page.
+    Page(PageRequest),
+    /// Move bytes.
+    Media(planner::Output),
+    /// Move players.
+    Stage(StageOutput),
+    /// Write a viewing down.
+    Write(Write),
+    /// Keep the feed for the next launch.
+    Save(SavedFeed),
+    /// Tell the app.
+    Notice(Notice),
+}
+
+/// What the app is told.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Notice {
+    /// Cards were added to the feed.
+    Grew,
+    /// A page could not be had.
+    PageFailed {
+        /// Whether it will be asked for again.
+        retryable: bool,
+    },
+    /// A card cannot be played.
+    CardFailed {
+        /// Its position.
+        position: u64,
+        /// Why, without personal data.
+        reason: String,
+    },
+}
+
+/// Why the engine wants to be woken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Wake {
+    /// A failed page is due again.
+    Page,
+    /// A failed fetch is due again.
+    Fetch,
+    /// The open viewing is to be written ahead.
+    WriteAhead,
+}
