@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use unspool::{Conditions, Config, Event, FeedKind, FeedSession, StartClass, Unspool};
 
@@ -147,10 +147,12 @@ async fn online(args: &DemoArgs, state: &Path, report: &mut Report, told: &mut T
     clean &= finish(&session, report).await;
     report.clean_shutdown = clean;
 
-    report.bytes.origin_log = Some(access::read(&log, before, &report.client)?.bytes);
+    if origin.is_own() {
+        report.bytes.origin_log = Some(access::read(&log, before, &report.client)?.bytes);
+    }
     report.impressions.distinct_at_origin =
-        Some(origin.distinct(&session.installation(), unspool::IMPRESSION).await?);
-    report.outbox.at_origin = Some(origin.likes(&report.client).await?);
+        origin.distinct(&session.installation(), unspool::IMPRESSION).await?;
+    report.outbox.at_origin = origin.likes(&report.client).await?;
     origin.stop().await;
     Ok(())
 }
@@ -248,7 +250,8 @@ pub fn client_name(state: &Path) -> Done<String> {
     if let Ok(name) = std::fs::read_to_string(&file) {
         return Ok(name.trim().to_owned());
     }
-    let name = format!("demo-{:08x}", std::process::id());
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
+    let name = format!("demo-{now:x}-{:x}", std::process::id());
     std::fs::write(file, &name)?;
     Ok(name)
 }

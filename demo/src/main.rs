@@ -58,10 +58,11 @@ struct DemoArgs {
     /// Write the measured figures here; standard output by default.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Use a running server instead of starting one. Its control address goes with --control.
-    #[arg(long, value_name = "URL", requires = "control")]
+    /// Use a running server instead of starting one.
+    #[arg(long, value_name = "URL")]
     origin: Option<String>,
-    /// Control address of the running server.
+    /// Control address of the running server; without it the network is not taken away for real and nothing is read
+    /// back from the server.
     #[arg(long, value_name = "URL", requires = "origin")]
     control: Option<String>,
     /// Seed of the scripted watch times.

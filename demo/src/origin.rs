@@ -20,7 +20,7 @@ const CONTROL_WITHIN: Duration = Duration::from_secs(10);
 pub struct Origin {
     /// Where the contract is spoken.
     pub url: String,
-    control: String,
+    control: Option<String>,
     client: reqwest::Client,
     child: Option<Child>,
 }
@@ -35,8 +35,8 @@ impl Origin {
     /// Starts this binary again as the server, or takes the running one that was named.
     pub async fn start(args: &DemoArgs, state: &Path) -> Result<Self, Box<dyn Error>> {
         let client = reqwest::Client::builder().timeout(CONTROL_WITHIN).build()?;
-        if let (Some(url), Some(control)) = (&args.origin, &args.control) {
-            return Ok(Origin { url: url.clone(), control: control.clone(), client, child: None });
+        if let Some(url) = &args.origin {
+            return Ok(Origin { url: url.clone(), control: args.control.clone(), client, child: None });
         }
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("origin").args(["--listen", &preferred_address(state)]).arg("--state").arg(state);
@@ -55,45 +55,44 @@ impl Origin {
         let line = line.ok_or("the server ended before it was ready; its reason stands above")?;
         let ready: Ready = serde_json::from_str(&line)?;
         std::fs::write(state.join("address"), ready.listening.trim_start_matches("http://"))?;
-        Ok(Origin { url: ready.listening, control: ready.control, client, child: Some(child) })
+        Ok(Origin { url: ready.listening, control: Some(ready.control), client, child: Some(child) })
+    }
+
+    /// Whether this demo started the server, so that its logs are at hand.
+    pub fn is_own(&self) -> bool {
+        self.child.is_some()
     }
 
     /// Takes the network away, or brings it back as it was shaped.
     pub async fn set_down(&self, down: bool) -> Result<(), Box<dyn Error>> {
-        let mut network: Value = self.get("/control/network").await.unwrap_or_else(|_| json!({}));
-        if !network.is_object() {
-            network = json!({});
-        }
+        let Some(control) = &self.control else { return Ok(()) };
+        let mut network = self.get(control, "/control/network").await?;
         network["down"] = json!(down);
-        let request = self.client.put(format!("{}/control/network", self.control)).json(&network);
+        let request = self.client.put(format!("{control}/control/network")).json(&network);
         request.send().await?.error_for_status()?;
         Ok(())
     }
 
-    /// Distinct events of one installation and kind in the server's database.
-    pub async fn distinct(&self, installation: &str, name: &str) -> Result<u64, Box<dyn Error>> {
-        let events = self.get(&format!("/control/events?installation={installation}")).await?;
-        let list =
-            events.get("events").unwrap_or(&events).as_array().ok_or("the server listed no events")?.clone();
-        Ok(list.iter().filter(|e| e["event_name"] == name).count() as u64)
+    /// Distinct events of one installation and kind in the server's database; `None` without a control address.
+    pub async fn distinct(&self, installation: &str, name: &str) -> Result<Option<u64>, Box<dyn Error>> {
+        let Some(control) = &self.control else { return Ok(None) };
+        let answer = self.get(control, &format!("/control/events?installation={installation}")).await?;
+        let events = answer["events"].as_array().ok_or("the server listed no events")?;
+        Ok(Some(events.iter().filter(|e| e["event_name"] == name).count() as u64))
     }
 
-    /// Likes the server holds for a person.
-    pub async fn likes(&self, actor: &str) -> Result<u64, Box<dyn Error>> {
-        let states = self.get(&format!("/control/interactions?actor={actor}")).await?;
-        let list = states
-            .get("interactions")
-            .unwrap_or(&states)
-            .as_array()
-            .ok_or("the server listed no likes")?
-            .clone();
-        Ok(list.iter().filter(|e| e["verb"] == "like" && e["state"] == true).count() as u64)
+    /// Likes the server holds for a person; `None` without a control address.
+    pub async fn likes(&self, actor: &str) -> Result<Option<u64>, Box<dyn Error>> {
+        let Some(control) = &self.control else { return Ok(None) };
+        let answer = self.get(control, &format!("/control/interactions?actor={actor}")).await?;
+        let states = answer["interactions"].as_array().ok_or("the server listed no likes")?;
+        Ok(Some(states.iter().filter(|e| e["verb"] == "like" && e["state"] == true).count() as u64))
     }
 
     /// Ends the server this demo started.
     pub async fn stop(mut self) {
-        if let Some(mut child) = self.child.take() {
-            let asked = self.client.post(format!("{}/control/shutdown", self.control)).send().await;
+        if let (Some(mut child), Some(control)) = (self.child.take(), &self.control) {
+            let asked = self.client.post(format!("{control}/control/shutdown")).send().await;
             if asked.is_err() || tokio::time::timeout(CONTROL_WITHIN, child.wait()).await.is_err() {
                 // It is told to end by force; if that fails too it ends with this process, which it watches.
                 let _ = child.kill().await;
@@ -101,8 +100,8 @@ impl Origin {
         }
     }
 
-    async fn get(&self, path: &str) -> Result<Value, Box<dyn Error>> {
-        let answer = self.client.get(format!("{}{path}", self.control)).send().await?;
+    async fn get(&self, control: &str, path: &str) -> Result<Value, Box<dyn Error>> {
+        let answer = self.client.get(format!("{control}{path}")).send().await?;
         Ok(answer.error_for_status()?.json().await?)
     }
 }

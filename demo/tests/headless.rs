@@ -17,6 +17,7 @@ const DEMO: &str = env!("CARGO_BIN_EXE_unspool-demo");
 const CLIPS: &str = "6";
 
 fn demo(state: &Path, more: &[&str]) -> Command {
+    std::fs::create_dir_all(state).unwrap();
     let mut command = Command::new(DEMO);
     command
         .args(["--headless", "--clips", CLIPS, "--state"])
@@ -144,4 +145,26 @@ fn foreign_videos_play_or_are_skipped_with_a_reason() {
     assert_eq!(online + skipped.len() as u64, files, "played or refused: {out}");
     assert!(skipped.iter().all(|s| !s["reason"].as_str().unwrap().is_empty()));
     assert!(online >= 10, "most of them are plain H.264 or H.265: {out}");
+}
+
+#[test]
+fn a_running_server_is_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let (theirs, ours) = (dir.path().join("theirs"), dir.path().join("ours"));
+    let mut server = Command::new(DEMO)
+        .args(["origin", "--clips", CLIPS, "--parent-pid", &std::process::id().to_string(), "--state"])
+        .arg(&theirs)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut ready = String::new();
+    std::io::BufReader::new(server.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+    let ready: Value = serde_json::from_str(&ready).unwrap();
+    let out = run(&ours, &["--swipes", "2", "--origin", ready["listening"].as_str().unwrap()]);
+    server.kill().unwrap();
+    server.wait().unwrap();
+    assert_eq!(out["swipes"], 2);
+    assert_eq!(out["impressions"]["distinct_at_origin"], Value::Null, "not asked without a control address");
+    assert_eq!(out["impressions"]["recorded"], out["impressions"]["delivered"]);
+    assert_eq!(delivered(&theirs).len() as u64, out["impressions"]["recorded"].as_u64().unwrap());
 }
