@@ -7,7 +7,7 @@ use m3u8_rs::{ByteRange, KeyMethod, MediaPlaylist, Playlist};
 use unspool_engine::Span;
 
 use super::mp4::describe_init;
-use super::{ProbeError, malformed};
+use super::{ProbeError, malformed, with_tail};
 use crate::info::{Layout, MediaInfo};
 
 /// Largest playlist: an hour in two-second segments is 200 KiB.
@@ -161,7 +161,7 @@ impl Cuts {
             size: self.size,
             layout: Layout::Fragmented,
             duration_ms: self.duration_ms,
-            headers: vec![Span::new(0, self.init.end)],
+            headers: with_tail(vec![Span::new(0, self.init.end)], self.size),
             index: self.index.clone(),
             ..movie
         })

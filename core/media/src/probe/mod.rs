@@ -13,7 +13,10 @@ pub(crate) mod mp4;
 #[cfg(test)]
 mod tests;
 
+use unspool_engine::Span;
+
 use crate::fetch::FetchError;
+use crate::store::SpanSet;
 
 /// Why a rendition cannot be understood.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -54,6 +57,17 @@ impl ProbeError {
             _ => false,
         }
     }
+}
+
+/// Bytes at the end of a fragmented file that a demuxer reads before any sample: the random access index (`mfra`), whose
+/// last box tells its length. 4 KiB hold it for some 150 fragments, five minutes cut every two seconds.
+const TAIL_BYTES: u64 = 4 * 1024;
+
+/// The headers of a fragmented file with its tail.
+pub(crate) fn with_tail(headers: Vec<Span>, size: u64) -> Vec<Span> {
+    let mut all = SpanSet::from_spans(headers);
+    all.insert(Span::new(size.saturating_sub(TAIL_BYTES), size));
+    all.as_slice().to_vec()
 }
 
 pub(crate) const fn malformed(what: &'static str) -> ProbeError {

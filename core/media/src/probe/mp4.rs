@@ -9,7 +9,7 @@ use unspool_engine::Span;
 use super::boxes::{Head, Reader, child, children, head, need};
 use super::codec::{Coding, coding};
 use super::index::{Track, build};
-use super::{ProbeError, malformed};
+use super::{ProbeError, malformed, with_tail};
 use crate::info::{AudioCodec, Layout, MediaInfo, VideoCodec};
 
 /// Bytes asked for at the front of a file: one initial chunk, which holds the headers of most clips under a minute.
@@ -140,7 +140,7 @@ impl Probe {
         if movie.fragmented {
             let first = self.at.min(size);
             layout = Layout::Fragmented;
-            headers = vec![Span::new(0, first)];
+            headers = with_tail(vec![Span::new(0, first)], size);
             let (segments, length) = self.segments(&movie, size)?;
             duration_ms = if movie.duration_ms > 0 { movie.duration_ms } else { length };
             index = if segments.is_empty() { coarse(first, duration_ms, size) } else { segments };
