@@ -169,12 +169,17 @@ impl Engine {
             PlayerFact::Stalled { ms } if current => self.recorder.handle_stalled(ms),
             PlayerFact::Looped if current => self.recorder.handle_looped(),
             PlayerFact::Failed { reason, recoverable } => {
+                if !recoverable {
+                    self.stage.handle_failed(player, false);
+                    self.fail(now, position, reason);
+                    return self.settle(now);
+                }
                 let tries = self.rebuilt.entry(position).or_default();
                 // A player that got somewhere before it ran dry may begin again: without a network a card that is held
                 // in part repeats that part.
                 let went_on = self.rendered.get(&player).is_some_and(|&active| active >= REBUILD_PROGRESS_MS);
                 *tries = if went_on { 1 } else { *tries + 1 };
-                let again = recoverable && *tries <= REBUILDS;
+                let again = *tries <= REBUILDS;
                 self.stage.handle_failed(player, again);
                 if !again {
                     self.fail(now, position, reason);
@@ -197,6 +202,11 @@ impl Engine {
         let before = std::mem::replace(&mut self.conditions, conditions);
         if conditions.online && !before.online {
             self.feed.retry_now();
+            // What failed for want of bytes may work now.
+            for position in std::mem::take(&mut self.rebuilt).into_keys() {
+                self.failed.remove(&position);
+            }
+            self.stage.forget_failed();
         }
         self.planner.handle_condition(now, conditions.online, self.prefetching());
         if before.foreground != conditions.foreground {
@@ -434,11 +444,13 @@ impl Engine {
             let key = self.stage.key(player)?.clone();
             return Some(Near { position, key, known: true, startable: false });
         }
+        // With no network a player that reads ahead of what is held fails before anybody saw it.
+        let preroll_ms = if self.conditions.online { PREROLL_MS } else { OFFLINE_MS };
         Some(Near {
             position,
             key: self.planner.key(position)?.clone(),
             known: self.planner.info(position).is_some() && !self.failed.contains(&position),
-            startable: self.planner.startable(position, PREROLL_MS) && !self.failed.contains(&position),
+            startable: self.planner.startable(position, preroll_ms) && !self.failed.contains(&position),
         })
     }
 

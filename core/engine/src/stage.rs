@@ -128,6 +128,11 @@ impl Stage {
         }
     }
 
+    /// Lets cards whose players gave up have new ones.
+    pub fn forget_failed(&mut self) {
+        self.actors.retain(|_, actor| !actor.failed);
+    }
+
     /// Takes every player down.
     pub fn handle_end(&mut self) {
         let all: Vec<u64> = self.actors.keys().copied().collect();

@@ -310,6 +310,27 @@ fn a_card_that_cannot_play_is_told_once_and_others_go_on() {
 }
 
 #[test]
+fn what_failed_for_want_of_bytes_works_when_the_network_is_back() {
+    let mut world = World::new(Conditions::default());
+    world.start(None);
+    world.next();
+    world.finish_fetches();
+    world.watch(3_000);
+    let offline = Conditions { online: false, ..Conditions::default() };
+    world.engine.handle_conditions(world.now, Wall::default(), offline);
+    world.drain();
+    while let Some(player) = world.playing {
+        let fact = PlayerFact::Failed { reason: "no bytes".into(), recoverable: true };
+        world.engine.handle_player(world.now, player, fact);
+        world.drain();
+    }
+    assert_eq!(world.failed, vec![0]);
+    world.engine.handle_conditions(world.now, Wall::default(), Conditions::default());
+    world.drain();
+    assert!(world.playing.is_some(), "it has a player again");
+}
+
+#[test]
 fn a_page_that_fails_is_asked_for_again_at_its_time() {
     let mut engine = Engine::new(config(), Conditions::default());
     engine.handle_start(Time::ZERO, None, BTreeMap::new());
