@@ -7,6 +7,7 @@
 //! Nothing is called back. Events are pulled in batches by number, states by revision, so a cancelled wait loses
 //! nothing. Decisions are made by `unspool-engine`, which knows neither clock nor network; this crate is the edge.
 
+mod auth;
 mod backend;
 mod clock;
 mod config;
@@ -25,6 +26,7 @@ mod store;
 pub mod telemetry;
 mod tls;
 
+pub use auth::{Auth, Credentials, TokenError, TokenProvider};
 pub use backend::{Backend, BackendError, Located, Native, Topic};
 pub use config::{Config, FeedKind, PlayerOptions, TelemetryOptions};
 pub use driver::Card;
@@ -35,5 +37,7 @@ pub use records::IMPRESSION;
 pub use session::{FeedSession, ShutdownReport, Unspool};
 pub use snapshot::{Bytes, CardView, Outgoing, Snapshot, Stage};
 pub use tls::install as install_tls;
-pub use unspool_engine::{Asset, Conditions, Container, Creator, Exit, Item, Policy, Rendition, StartClass};
+pub use unspool_engine::{
+    Asset, Conditions, Container, Creator, Exit, Item, MediaKey, Page, Policy, Rendition, StartClass,
+};
 pub use unspool_player::version as player_version;
