@@ -232,7 +232,10 @@ impl Driver {
                 self.paused = paused;
                 self.engine.handle_paused(now, paused);
             }
-            Input::Retry => self.engine.handle_retry(now),
+            Input::Retry => {
+                self.page_trouble = None;
+                self.engine.handle_retry(now);
+            }
             Input::Seek(ms) => self.with_current(|pool, player| pool.seek(player, ms)),
             Input::Mute(muted) => {
                 self.muted = muted;

@@ -39,9 +39,10 @@ pub struct ShutdownReport {
 /// ```no_run
 /// # async fn app() -> Result<(), unspool::Error> {
 /// use std::time::Duration;
-/// use unspool::{Config, FeedKind, Unspool};
+/// use unspool::{Config, Credentials, FeedKind, Unspool};
 ///
-/// let session = Unspool::open(Config::new("/data/app/unspool", "https://api.example", "token")?)?;
+/// let credentials = Credentials::Fixed("token".into());
+/// let session = Unspool::open(Config::new("/data/app/unspool", "https://api.example", "ada", credentials)?)?;
 /// let feed = session.feed(FeedKind::ForYou)?;
 /// let card = feed.next().await?; // plays at once; the cards after it are being fetched
 /// session.set_liked(&card.item.id, true).await?; // on disk when this returns, at the backend when it can be
@@ -185,6 +186,13 @@ impl Unspool {
         inner.core.media.set_offline(!conditions.online);
         inner.core.set_conditions(conditions);
         self.tell(Input::Conditions(conditions));
+    }
+
+    /// Says that somebody signed in again: a new token is asked for, what was held for want of one is sent, and a page
+    /// that could not be had is asked for again. Returns at once.
+    pub fn signed_in(&self) {
+        self.0.core.signed_in();
+        self.tell(Input::Retry);
     }
 
     /// Media bytes of this session.
