@@ -12,16 +12,17 @@ use reqwest::{Client, Url};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use unspool_engine::{Conditions, DeliveryConfig, MediaKey, Millis, SavedFeed};
+use unspool_engine::{Conditions, DeliveryConfig, Exit, Impression, MediaKey, Millis, SavedFeed};
 use unspool_media::{Location, Media, MediaConfig, MediaError, ResolveError, UrlResolver};
 
 use crate::auth::Auth;
-use crate::backend::{Backend, Hosted, Native};
+use crate::backend::{Backend, Hosted, Native, check};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::Error;
 use crate::meter::Meter;
 use crate::outbox::{Outbox, OutboxError, OutboxSender, OutboxSenderConfig, Verb};
+use crate::records;
 use crate::snapshot::{Bytes, Outgoing};
 use crate::spool::{Spool, SpoolError, SpoolLimits};
 use crate::store::{SessionStore, StoreError};
@@ -102,6 +103,8 @@ pub(crate) struct Core {
     lanes: Option<Lanes>,
     meter: Meter,
     watched_ms: AtomicU64,
+    /// The viewing that is open, as it was last written ahead.
+    viewing: Mutex<Option<Impression>>,
     saves: watch::Sender<Option<Save>>,
     saver: Mutex<Option<JoinHandle<()>>>,
 }
@@ -165,6 +168,7 @@ impl Core {
             lanes,
             meter,
             watched_ms: AtomicU64::new(0),
+            viewing: Mutex::new(None),
             saves,
             saver: Mutex::new(Some(saver)),
         }))
@@ -184,6 +188,49 @@ impl Core {
         self.watched_ms.load(Ordering::Relaxed)
     }
 
+    pub(crate) fn set_viewing(&self, viewing: Option<Impression>) {
+        *self.viewing.lock().unwrap_or_else(PoisonError::into_inner) = viewing;
+    }
+
+    /// Records the viewing that a fault left open, as it was last written ahead.
+    pub(crate) async fn close_viewing(&self) -> Result<(), Error> {
+        let open = self.viewing.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(open) = open else { return Ok(()) };
+        self.add_watched(open.active_ms);
+        let record = records::impression(&self.session, &Impression { exit: Some(Exit::Killed), ..open });
+        self.spool.close_ahead(records::SLOT, &record).await.map(drop).map_err(|e| spool_error(&e))
+    }
+
+    pub(crate) async fn interests(self: Arc<Self>) -> Result<Vec<String>, Error> {
+        blocking(move || {
+            let chosen = self.outbox.interests(&self.config.account).map_err(|e| outbox_error(&e))?;
+            Ok(chosen.into_iter().collect())
+        })
+        .await
+    }
+
+    pub(crate) async fn set_interests(self: Arc<Self>, topics: Vec<String>) -> Result<(), Error> {
+        if let Some(wrong) = topics.iter().find(|topic| !check::id_fits(topic)) {
+            let reason = format!("{:?} cannot be a topic", wrong.chars().take(32).collect::<String>());
+            return Err(Error::Config { reason });
+        }
+        blocking(move || {
+            let topics = topics.into_iter().collect();
+            let account = &self.config.account;
+            let done = self.outbox.set_interests(&topics, account, Clock::wall().unix_ms);
+            self.nudge();
+            done.map_err(|e| outbox_error(&e))
+        })
+        .await
+    }
+
+    /// What was just decided is sent soon.
+    fn nudge(&self) {
+        if let Some(lanes) = &self.lanes {
+            lanes.sender.nudge();
+        }
+    }
+
     pub(crate) async fn intend(
         self: Arc<Self>,
         verb: Verb,
@@ -192,9 +239,7 @@ impl Core {
     ) -> Result<(), Error> {
         blocking(move || {
             let done = self.outbox.set(verb, &target, state, &self.config.account, Clock::wall().unix_ms);
-            if let Some(lanes) = &self.lanes {
-                lanes.sender.nudge();
-            }
+            self.nudge();
             done.map(drop).map_err(|e| outbox_error(&e))
         })
         .await
@@ -353,7 +398,9 @@ fn spool_error(error: &SpoolError) -> Error {
 
 fn outbox_error(error: &OutboxError) -> Error {
     match error {
-        OutboxError::Identifier => Error::Config { reason: error.to_string() },
+        OutboxError::Identifier | OutboxError::TooManyInterests => {
+            Error::Config { reason: error.to_string() }
+        }
         OutboxError::Full => Error::Storage { reason: error.to_string() },
         OutboxError::Store(e) => spool_error(e),
     }

@@ -15,6 +15,9 @@ mod core;
 mod driver;
 mod error;
 mod events;
+#[cfg(feature = "fault-injection")]
+mod fault;
+mod feed;
 mod meter;
 pub mod outbox;
 mod players;
@@ -32,9 +35,12 @@ pub use config::{Config, FeedKind, PlayerOptions, TelemetryOptions};
 pub use driver::Card;
 pub use error::Error;
 pub use events::{Event, EventBatch};
+#[cfg(feature = "fault-injection")]
+pub use fault::Place;
+pub use feed::FeedSession;
 pub use meter::Meter;
 pub use records::IMPRESSION;
-pub use session::{FeedSession, ShutdownReport, Unspool};
+pub use session::{ShutdownReport, Unspool};
 pub use snapshot::{Bytes, CardView, Outgoing, Snapshot, Stage};
 pub use tls::install as install_tls;
 pub use unspool_engine::{
