@@ -129,7 +129,15 @@ impl From<unspool::Event> for Event {
         match event {
             Core::Current { position, item } => Event::Current { position, item },
             Core::FirstFrame { position, item, class, latency_ms, width, height, luma } => {
-                Event::FirstFrame { position, item, start_class: class.into(), latency_ms, width, height, luma }
+                Event::FirstFrame {
+                    position,
+                    item,
+                    start_class: class.into(),
+                    latency_ms,
+                    width,
+                    height,
+                    luma,
+                }
             }
             Core::Resumed { position } => Event::Resumed { position },
             Core::Stalled { position, ms } => Event::Stalled { position, stall_ms: ms },

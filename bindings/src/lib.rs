@@ -37,7 +37,9 @@ pub use config::{Conditions, FeedKind, SessionConfig};
 pub use error::UnspoolError;
 pub use events::{Event, EventBatch, StartClass};
 pub use feed::Feed;
-pub use host::{Container, HostBackend, HostError, HostItem, HostPage, Location, PageRequest, Rendition, RetentionPoint};
+pub use host::{
+    Container, HostBackend, HostError, HostItem, HostPage, Location, PageRequest, Rendition, RetentionPoint,
+};
 pub use session::{SessionStatus, ShutdownReport, Topic, Unspool};
 pub use snapshot::{Bytes, CardState, FeedSnapshot, Outgoing, Stage};
 pub use token::TokenProvider;
