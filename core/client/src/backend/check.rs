@@ -106,6 +106,7 @@ pub(super) fn error(error: BackendError) -> BackendError {
     let short = |text: String| text.chars().take(REASON_CHARS).collect();
     match error {
         BackendError::Network(reason) => BackendError::Network(short(reason)),
+        BackendError::NoToken(reason) => BackendError::NoToken(short(reason)),
         BackendError::Malformed(reason) => BackendError::Malformed(short(reason)),
         BackendError::Busy { status, retry_after } => {
             BackendError::Busy { status, retry_after: retry_after.map(|wait| wait.min(RETRY_AFTER)) }
