@@ -7,8 +7,9 @@ import kotlinx.coroutines.flow.flow
  * What the feed is like: the state now, at once, and from then on every newer one.
  *
  * The collector sets the pace. While it works, states replace each other in the core, and the next one it gets is the
- * newest; nothing is buffered in between. The flow is cold and may be collected many times. It ends when the session is
- * shut down or the feed is replaced by a newer one. Cancelling the collector ends the wait in the core.
+ * newest; nothing is buffered in between. The flow is cold and may be collected many times, on any dispatcher. It ends
+ * when the session is shut down or the feed is replaced by a newer one, and fails with [UnspoolException.Internal] when a
+ * fault of the core ended the feed. Cancelling the collector ends the wait in the core.
  */
 public fun Feed.snapshots(): Flow<FeedSnapshot> = flow {
     var seen = snapshot()
@@ -24,8 +25,8 @@ public fun Feed.snapshots(): Flow<FeedSnapshot> = flow {
  * What happened after event number [after], oldest first, in the batches they are pulled in.
  *
  * A collector that keeps [EventBatch.last] can be cancelled at any time and go on from there later: nothing is lost and
- * nothing comes twice. [EventBatch.missed] says how many events a collector that fell too far behind has lost. The flow
- * ends, after the last event, when the session is shut down or the feed is replaced by a newer one.
+ * nothing comes twice. [EventBatch.missed] says how many events a collector that fell too far behind has lost. After the
+ * last event the flow ends or fails as [snapshots] does.
  */
 public fun Feed.eventBatches(after: ULong = 0uL): Flow<EventBatch> = flow {
     var last = after

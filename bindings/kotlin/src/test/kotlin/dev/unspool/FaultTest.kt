@@ -30,11 +30,12 @@ class FaultTest {
             withUnspool(configOf(dir.resolve("core"), origin)) { session ->
                 val feed = session.feed(FeedKind.ForYou)
                 feed.next()
-                runCatching { session.panicInFeed() }.onFailure { assertTrue(it is UnspoolException, "$it") }
-                val told = inTime("the flow ends") { feed.events().toList() }
+                session.panicInFeed()
+                val told = mutableListOf<Event>()
+                assertThrows<UnspoolException.Internal> { inTime("the events end") { feed.events().toList(told) } }
                 assertTrue(told.last() is Event.CoreFailed, "${told.last()}")
-                inTime("the states end") { feed.snapshots().toList() }
-                assertThrows<UnspoolException.ShutDown> { feed.next() }
+                assertThrows<UnspoolException.Internal> { inTime("the states end") { feed.snapshots().toList() } }
+                assertThrows<UnspoolException.Internal> { feed.next() }
                 val again = session.feed(FeedKind.ForYou)
                 Follower(again).firstFrame(again.next().position)
             }

@@ -48,7 +48,7 @@ private open class AppBackend(private val origin: Origin) : HostBackend {
         return Location(fresh.text("url"), fresh.numberOrNull("expires_at_ms"))
     }
 
-    private fun ask(path: String) = askJson("GET", origin.url + path, token = "ada.1").jsonObject
+    private fun ask(path: String) = askJson("GET", origin.url + path, token = "ada").jsonObject
 
     private fun item(json: JsonObject): HostItem {
         val asset = json.getValue("asset").jsonObject

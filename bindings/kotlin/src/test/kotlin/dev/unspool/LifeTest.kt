@@ -97,7 +97,7 @@ class LifeTest {
         val wrong = assertThrows<UnspoolException.Config> { openUnspool(configOf(dir, null)) }
         assertTrue(wrong.toString().contains("correct it"), "$wrong")
         val file = dir.resolve("file").toFile().apply { writeText("not a directory") }
-        val config = SessionConfig(file.path, "ada", backend = "http://127.0.0.1:9", token = "ada.1", conditions = offline)
+        val config = SessionConfig(file.path, "ada", backend = "http://127.0.0.1:9", token = "ada", conditions = offline)
         val storage = assertThrows<UnspoolException.Storage> { openUnspool(config) }
         assertTrue(storage.toString().contains("free space"), "$storage")
         withUnspool(config.copy(dataDir = dir.resolve("core").toString())) { session ->
@@ -107,7 +107,7 @@ class LifeTest {
 
     @Test
     fun `a session is shut down whatever happens in its block`(@TempDir dir: Path) = test {
-        val config = SessionConfig(dir.toString(), "ada", backend = "http://127.0.0.1:9", token = "ada.1", conditions = offline)
+        val config = SessionConfig(dir.toString(), "ada", backend = "http://127.0.0.1:9", token = "ada", conditions = offline)
         lateinit var kept: Unspool
         assertThrows<IllegalStateException> { withUnspool(config) { error("the app's own") } }
         assertThrows<CancellationException> { withUnspool(config) { throw CancellationException() } }
@@ -122,7 +122,7 @@ class LifeTest {
     @Test
     fun `handles are used, dropped and collected on any thread`(@TempDir dir: Path) = test {
         val config = { n: Int ->
-            SessionConfig(dir.resolve("$n").toString(), "ada", backend = "http://127.0.0.1:9", token = "ada.1", conditions = offline)
+            SessionConfig(dir.resolve("$n").toString(), "ada", backend = "http://127.0.0.1:9", token = "ada", conditions = offline)
         }
         val failures = CopyOnWriteArrayList<Throwable>()
         val threads = List(8) { n ->
@@ -160,7 +160,7 @@ class LifeTest {
 
     @Test
     fun `a forgotten feed is collected`(@TempDir dir: Path) = test {
-        val config = SessionConfig(dir.toString(), "ada", backend = "http://127.0.0.1:9", token = "ada.1", conditions = offline)
+        val config = SessionConfig(dir.toString(), "ada", backend = "http://127.0.0.1:9", token = "ada", conditions = offline)
         withUnspool(config) { session ->
             val forgotten = WeakReference(session.feed(FeedKind.ForYou))
             eventually("the handle is collected") {

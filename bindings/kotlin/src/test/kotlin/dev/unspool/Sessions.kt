@@ -13,7 +13,7 @@ import kotlin.time.Duration.Companion.seconds
 fun test(body: suspend CoroutineScope.() -> Unit) = runBlocking { withTimeout(60.seconds, body) }
 
 /** A configuration for tests: batches leave at once, first frames are looked at. */
-fun configOf(dir: Path, origin: Origin?, token: String? = "ada.1", conditions: Conditions? = null) = SessionConfig(
+fun configOf(dir: Path, origin: Origin?, token: String? = "ada", conditions: Conditions? = null) = SessionConfig(
     dataDir = dir.toString(),
     account = "ada",
     backend = origin?.url,
