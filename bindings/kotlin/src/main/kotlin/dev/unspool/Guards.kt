@@ -55,11 +55,11 @@ private class Guard(private val dispatcher: CoroutineDispatcher, private val rep
         } catch (e: CancellationException) {
             // Either the core no longer wants the answer, or the app's own time-out ran out.
             currentCoroutineContext().ensureActive()
-            throw HostException.Network(e.javaClass.simpleName)
+            throw HostException.Network(e.javaClass.name)
         } catch (e: IOException) {
-            throw HostException.Network(e.javaClass.simpleName)
+            throw HostException.Network(e.javaClass.name)
         } catch (e: Throwable) {
             report(e)
-            throw HostException.Unexpected(e.javaClass.simpleName)
+            throw HostException.Unexpected(e.javaClass.name)
         }
 }

@@ -14,6 +14,7 @@ import kotlinx.coroutines.yield
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
+import org.junit.jupiter.api.assertThrows
 import org.junit.jupiter.api.io.TempDir
 import java.nio.file.Path
 import java.util.concurrent.ConcurrentHashMap
@@ -123,6 +124,37 @@ class CancelTest {
                 assertTrue(session.topics().isNotEmpty())
             }
         }
+    }
+
+    @Test
+    fun `a cancelled opening leaves the directory free, a cancelled shutdown goes on`(@TempDir dir: Path) = test {
+        val random = Random(System.nanoTime())
+        val config = SessionConfig(
+            dir.toString(), "ada", backend = "http://127.0.0.1:9", token = "ada", conditions = Conditions(online = false),
+        )
+        repeat(30) {
+            val opening = launch(Dispatchers.Default) {
+                try {
+                    openUnspool(config).close()
+                } catch (_: UnspoolException.InUse) {
+                    // The one before it has not quite ended.
+                }
+            }
+            opening.cancelSoon(random)
+        }
+        lateinit var session: Unspool
+        eventually("the directory is free") {
+            runCatching { session = openUnspool(config) }.onFailure { if (it !is UnspoolException.InUse) throw it }.isSuccess
+        }
+        session.setLiked("item-1", true)
+        val shutdown = launch(Dispatchers.Default) { session.shutdown(PATIENCE) }
+        shutdown.cancelSoon(random)
+        val report = session.shutdown(PATIENCE)
+        assertTrue(report.clean)
+        assertEquals(1uL, report.outgoing.intentsQueued)
+        assertThrows<UnspoolException.ShutDown> { session.liked("item-1") }
+        session.close()
+        withUnspool(config) { assertEquals(true, it.liked("item-1")) }
     }
 
     @Test

@@ -159,6 +159,23 @@ class LifeTest {
     }
 
     @Test
+    fun `threads of the core leave the JVM with their session`(@TempDir dir: Path) = test {
+        Origin(dir.resolve("origin")).use { origin ->
+            val before = coreThreads()
+            repeat(5) {
+                withUnspool(configOf(dir.resolve("core"), origin)) { session ->
+                    session.topics()
+                    assertTrue(coreThreads().isNotEmpty(), "a thread that woke a coroutine stays attached")
+                    assertTrue(coreThreads().all { it.isDaemon })
+                }
+            }
+            eventually("they are gone") { (coreThreads() - before).isEmpty() }
+        }
+    }
+
+    private fun coreThreads() = Thread.getAllStackTraces().keys.filter { it.name.startsWith("unspool-") }.toSet()
+
+    @Test
     fun `a forgotten feed is collected`(@TempDir dir: Path) = test {
         val config = SessionConfig(dir.toString(), "ada", backend = "http://127.0.0.1:9", token = "ada", conditions = offline)
         withUnspool(config) { session ->
