@@ -1,5 +1,7 @@
 # shellcheck shell=bash
-# The Rust leg of scripts/test.sh, which sources it: every test of the workspace, under cargo.
+# The Rust leg of scripts/test.sh: every test of the workspace, under cargo. Sourced by it, as every leg: the names that
+# are not assigned here are those of test.sh and lib.sh.
+# shellcheck disable=SC2154
 
 # Passing tests' own words go to the log in full; the screen keeps the verdicts and what could not be tested.
 quiet_successes() {
