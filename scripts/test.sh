@@ -5,10 +5,12 @@
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=scripts/leg-python.sh
+. "$(dirname "$0")/leg-python.sh"
 cd "$root_dir"
 mkdir -p "$reports_dir"
 
-all_legs=(rust)
+all_legs=(rust python)
 closing=()
 ran=0
 status=0

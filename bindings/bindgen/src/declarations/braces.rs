@@ -110,7 +110,9 @@ fn group(text: &str) -> usize {
 /// The declarations in `text`, not those inside other blocks. A declaration begins a line, is led by any number of
 /// `modifiers` and has one of `keywords`.
 pub(super) fn declarations<'a>(text: &'a str, modifiers: &[&str], keywords: &[&str]) -> Vec<Declaration<'a>> {
-    let begins = |rest: &str| words(rest).find(|word| !modifiers.contains(word)).is_some_and(|w| keywords.contains(&w));
+    let begins = |rest: &str| {
+        words(rest).find(|word| !modifiers.contains(word)).is_some_and(|w| keywords.contains(&w))
+    };
     let mut found = Vec::new();
     let mut marks = Vec::new();
     let (mut at, mut fresh) = (0, true);
@@ -130,7 +132,11 @@ pub(super) fn declarations<'a>(text: &'a str, modifiers: &[&str], keywords: &[&s
         } else if fresh && begins(rest) {
             let (head, body) = extent(rest);
             let marks = std::mem::take(&mut marks);
-            found.push(Declaration { marks, head: tidy(&rest[..head]), body: inside(&rest[head..head + body]) });
+            found.push(Declaration {
+                marks,
+                head: tidy(&rest[..head]),
+                body: inside(&rest[head..head + body]),
+            });
             at += head + body;
         } else {
             marks.clear();

@@ -8,8 +8,19 @@ use super::braces::{Declaration, declarations, parameters, parts, without_commen
 use super::{Declarations, Entry, Source};
 
 const MODIFIERS: [&str; 13] = [
-    "public", "open", "data", "sealed", "enum", "abstract", "override", "suspend", "internal", "private", "protected",
-    "inline", "const",
+    "public",
+    "open",
+    "data",
+    "sealed",
+    "enum",
+    "abstract",
+    "override",
+    "suspend",
+    "internal",
+    "private",
+    "protected",
+    "inline",
+    "const",
 ];
 const KEYWORDS: [&str; 9] =
     ["class", "interface", "object", "companion", "fun", "val", "var", "constructor", "typealias"];
@@ -25,7 +36,8 @@ pub(super) fn read(files: &[Source]) -> anyhow::Result<Declarations> {
         let package = text.lines().find_map(|line| line.trim().strip_prefix("package "));
         out.head.push(format!("package {}", package.context("the Kotlin file names no package")?.trim()));
         // The name of the library is the answer of the function that the loader asks.
-        let library = text.split_once("fun findLibraryName(").and_then(|(_, rest)| rest.split_once("return \""));
+        let library =
+            text.split_once("fun findLibraryName(").and_then(|(_, rest)| rest.split_once("return \""));
         let library = library.map(|(_, rest)| rest).and_then(|rest| rest.split_once('"'));
         out.head.push(format!("library {}", library.context("the Kotlin file names no library")?.0));
         let found: Vec<Declaration<'_>> =
@@ -91,7 +103,8 @@ fn members(of: &Declaration<'_>, promised: Option<&Declaration<'_>>, prefix: &st
     for member in own.iter().filter(|d| open_to_apps(d)) {
         if member.has("companion") {
             companions.extend(members(member, None, "companion "));
-        } else if let Some((before, list, _)) = parameters(&member.head).filter(|_| member.has("constructor")) {
+        } else if let Some((before, list, _)) = parameters(&member.head).filter(|_| member.has("constructor"))
+        {
             if !list.starts_with("withHandle") && !list.starts_with("noHandle") {
                 found.push((String::new(), short(&format!("{before}({list})"))));
             }
@@ -208,7 +221,7 @@ sealed class Failed: kotlin.Exception() {
     #[test]
     fn what_apps_see_is_kept_and_nothing_else() {
         let source = Source { stem: "x".into(), text: GENERATED.into() };
-        let text = read(&[source]).unwrap().render();
+        let text = read(&[source]).unwrap().render(false);
         let wanted = "\
 package dev.x
 library x_ffi

@@ -34,13 +34,25 @@ struct Declarations {
 
 impl Declarations {
     /// The text of the golden file: head first, then the entries by name.
-    fn render(mut self) -> String {
+    fn render(mut self, faults: bool) -> String {
         self.entries.sort_by(|a, b| a.name.cmp(&b.name));
+        for entry in &mut self.entries {
+            entry.lines.retain(|line| faults || !is_fault(line));
+        }
         let mut blocks = vec![self.head];
         blocks.extend(self.entries.into_iter().map(|entry| entry.lines));
         let blocks: Vec<String> = blocks.into_iter().map(|lines| lines.join("\n") + "\n").collect();
         blocks.join("\n")
     }
+}
+
+/// Whether a line declares one of the calls that panic on purpose. Tests build with them and what ships has none, so one
+/// build serves for both.
+fn is_fault(line: &str) -> bool {
+    line.match_indices('(').any(|(at, _)| {
+        let name = line[..at].rsplit(|c: char| !c.is_alphanumeric() && c != '_').next();
+        name.is_some_and(|name| name.starts_with("panic"))
+    })
 }
 
 /// Parts of the signature of a call that would copy bytes one by one, and what names them in each language.
@@ -62,7 +74,8 @@ fn copies_bytes(language: Language, line: &str) -> bool {
     })
 }
 
-/// Reads the generated files of `language` in `sources` and gives the text of its golden file.
+/// Reads the generated files of `language` in `sources` and gives the text of its golden file; with `faults` also the
+/// calls that panic on purpose, where the library was built with them.
 ///
 /// Fails when the names are not those that `config` asks for (the generator ignores what it does not understand there),
 /// and when a call would copy bytes: media is read by the core's own players and never crosses.
@@ -70,15 +83,16 @@ pub(crate) fn declarations(
     language: Language,
     sources: &Utf8Path,
     config: &Utf8Path,
+    faults: bool,
 ) -> anyhow::Result<String> {
-    let (ending, read): (_, fn(&[Source]) -> anyhow::Result<Declarations>) = match language {
+    let (ending, read): (_, Read) = match language {
         Language::Kotlin => ("kt", kotlin::read),
         Language::Swift => ("swift", swift::read),
         Language::Python => ("py", python::read),
     };
     let files = files(sources, ending)?;
     ensure!(!files.is_empty(), "there is no .{ending} file in {sources}: run scripts/bindings.sh");
-    let text = read(&files)?.render();
+    let text = read(&files)?.render(faults);
     let config = std::fs::read_to_string(config).with_context(|| config.to_string())?;
     for wanted in names(language, &config)? {
         ensure!(
@@ -95,6 +109,9 @@ pub(crate) fn declarations(
     );
     Ok(text)
 }
+
+/// Reads the files of one language.
+type Read = fn(&[Source]) -> anyhow::Result<Declarations>;
 
 /// A generated file.
 #[derive(Debug)]
@@ -161,7 +178,16 @@ mod tests {
     fn entries_are_in_the_order_of_their_names() {
         let entry = |name: &str| Entry { name: name.into(), lines: vec![name.into(), "    x".into()] };
         let declarations = Declarations { head: vec!["head".into()], entries: vec![entry("b"), entry("a")] };
-        assert_eq!(declarations.render(), "head\n\na\n    x\n\nb\n    x\n");
+        assert_eq!(declarations.render(false), "head\n\na\n    x\n\nb\n    x\n");
+    }
+
+    #[test]
+    fn calls_that_panic_on_purpose_are_left_out_unless_they_are_wanted() {
+        let lines = ["class A:", "    @Throws(E::class) suspend fun panicInTask()", "    val panics: Int"];
+        let entry = Entry { name: "A".into(), lines: lines.map(str::to_owned).to_vec() };
+        let declarations = Declarations { head: vec!["head".into()], entries: vec![entry] };
+        assert_eq!(declarations.clone().render(false), "head\n\nclass A:\n    val panics: Int\n");
+        assert_eq!(declarations.render(true).lines().count(), 5);
     }
 
     #[test]

@@ -85,7 +85,8 @@ fn without_docs(text: &str) -> Vec<&str> {
 /// The classes and functions of one level of indentation.
 fn blocks<'a>(lines: &[&'a str]) -> Vec<Block<'a>> {
     let indent = |line: &str| line.len() - line.trim_start().len();
-    let level = lines.iter().filter(|line| !line.trim().is_empty()).map(|line| indent(line)).min().unwrap_or(0);
+    let level =
+        lines.iter().filter(|line| !line.trim().is_empty()).map(|line| indent(line)).min().unwrap_or(0);
     let mut found: Vec<Block<'a>> = Vec::new();
     let mut open = false;
     for &line in lines.iter().filter(|line| !line.trim().is_empty()) {
@@ -111,7 +112,8 @@ fn class(block: &Block<'_>, bases: &str) -> Vec<String> {
     let members = blocks(&block.body);
     let mut lines = Vec::new();
     if bases == "enum.Enum" {
-        lines.extend(block.body.iter().map(|line| line.trim().to_owned()).filter(|line| line.contains(" = ")));
+        lines
+            .extend(block.body.iter().map(|line| line.trim().to_owned()).filter(|line| line.contains(" = ")));
     }
     // A case is a class inside of the class it is a kind of; the generator sees to that after the fact.
     lines.extend(members.iter().filter(|m| m.is_class()).flat_map(|member| class(member, block.name())));
@@ -120,7 +122,9 @@ fn class(block: &Block<'_>, bases: &str) -> Vec<String> {
     for call in calls {
         if call.name() == "__init__" {
             // A class that only its own calls or its cases make has no constructor of its own.
-            if call.head.contains("**kwargs") || call.body.iter().any(|line| line.trim().starts_with("raise ")) {
+            if call.head.contains("**kwargs")
+                || call.body.iter().any(|line| line.trim().starts_with("raise "))
+            {
                 continue;
             }
             lines.extend(fields(call));
@@ -336,7 +340,7 @@ __all__ = [
     #[test]
     fn what_apps_see_is_kept_and_nothing_else() {
         let source = Source { stem: "x".into(), text: GENERATED.into() };
-        let text = read(&[source]).unwrap().render();
+        let text = read(&[source]).unwrap().render(false);
         let wanted = "\
 # library x_ffi
 import datetime

@@ -6,12 +6,20 @@ use super::braces::{Declaration, declarations, parameters, parts, without_commen
 use super::{Declarations, Entry, Source};
 
 const MODIFIERS: [&str; 11] = [
-    "public", "open", "private", "fileprivate", "internal", "static", "final", "convenience", "required", "override",
+    "public",
+    "open",
+    "private",
+    "fileprivate",
+    "internal",
+    "static",
+    "final",
+    "convenience",
+    "required",
+    "override",
     "indirect",
 ];
-const KEYWORDS: [&str; 11] = [
-    "class", "struct", "enum", "protocol", "func", "init", "let", "var", "case", "typealias", "extension",
-];
+const KEYWORDS: [&str; 11] =
+    ["class", "struct", "enum", "protocol", "func", "init", "let", "var", "case", "typealias", "extension"];
 /// What serves the crossing only: the names the pinned generator uses, at their start.
 const PLUMBING: [&str; 4] = ["Uniffi", "uniffi", "FfiConverter", "NoHandle"];
 
@@ -20,7 +28,9 @@ pub(super) fn read(files: &[Source]) -> anyhow::Result<Declarations> {
     for file in files {
         out.head.push(format!("module {}", file.stem));
         let text = without_comments(&file.text);
-        out.head.extend(text.lines().map(str::trim).filter(|line| line.starts_with("import ")).map(str::to_owned));
+        out.head.extend(
+            text.lines().map(str::trim).filter(|line| line.starts_with("import ")).map(str::to_owned),
+        );
         // Conditions of the compiler part nothing that is declared.
         let lines: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with('#')).collect();
         let text = lines.join("\n");
@@ -170,7 +180,7 @@ private let initializationResult: Int = { 1 }()
     #[test]
     fn what_apps_see_is_kept_and_nothing_else() {
         let source = Source { stem: "XBindings".into(), text: GENERATED.into() };
-        let text = read(&[source]).unwrap().render();
+        let text = read(&[source]).unwrap().render(false);
         let wanted = "\
 module XBindings
 import Foundation

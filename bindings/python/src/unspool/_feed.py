@@ -13,7 +13,7 @@ class Feed(_bindings.Feed):
     """One open feed: cards, playback and what happens to them.
 
     It ends with its session, or when the session opens another feed; calls then raise ``UnspoolError.ShutDown``, and
-    iterators end.
+    iterators end. A fault of the core ends it too; calls and iterators then raise ``UnspoolError.Internal``.
     """
 
     async def snapshots(self) -> AsyncIterator[FeedSnapshot]:
