@@ -1,5 +1,7 @@
 # shellcheck shell=bash
-# Sourced by test.sh: builds the wheel, installs it into a fresh environment and runs the tests against it.
+# shellcheck disable=SC2034,SC2154
+# Sourced by test.sh, which sets what is read here and reads what is set here. Builds the wheel, installs it into a fresh
+# environment and runs the tests against it.
 
 leg_python() {
     local begun=$SECONDS reports=$reports_dir/python log=$reports_dir/test-python.log

@@ -88,14 +88,14 @@ class Origin:
         """Different operations stored, of all actors."""
         return int((await self.get("/control/stats"))["interactions"])
 
-    async def interactions(self, actor: str) -> list[dict[str, Any]]:
-        """What an actor wants, by verb and target."""
-        return list((await self.get(f"/control/interactions?actor={actor}"))["interactions"])
+    async def wishes(self, actor: str, verb: str) -> list[str]:
+        """Targets an actor wants under a verb: items to ``like``, topics of ``interest``."""
+        wishes = (await self.get(f"/control/interactions?actor={actor}"))["interactions"]
+        return [wish["target"] for wish in wishes if wish["verb"] == verb and wish["state"]]
 
     async def likes(self, actor: str) -> list[str]:
-        """Targets an actor likes."""
-        wishes = await self.interactions(actor)
-        return [wish["target"] for wish in wishes if wish["verb"] == "like" and wish["state"]]
+        """Items an actor likes."""
+        return await self.wishes(actor, "like")
 
     async def records(self, installation: str) -> list[dict[str, Any]]:
         """Telemetry of an installation, each record once, in order."""

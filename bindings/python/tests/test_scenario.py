@@ -110,8 +110,7 @@ async def test_the_main_job_step_by_step(origin: Origin, core: Path) -> None:
     assert len({record["seq"] for record in records}) == out.recorded
     assert await origin.likes("ada") == [liked]
     assert await origin.operations() == out.intents, "each intent arrived once"
-    interests = (await origin.get("/control/interests?actor=ada"))["interests"]
-    assert sorted(interests) == sorted(chosen)
+    assert sorted(await origin.wishes("ada", "interest")) == sorted(chosen)
 
     agreed = json.loads(Path(os.environ["UNSPOOL_SCENARIO"]).read_text())["steps"]
     assert steps == agreed, "the steps are those every language takes"

@@ -16,6 +16,8 @@ class Feed(_bindings.Feed):
     iterators end. A fault of the core ends it too; calls and iterators then raise ``UnspoolError.Internal``.
     """
 
+    _session: _bindings.Unspool
+
     async def snapshots(self) -> AsyncIterator[FeedSnapshot]:
         """What the feed is like: the state now, at once, and from then on every newer one.
 
@@ -53,9 +55,10 @@ class Feed(_bindings.Feed):
                 yield event
 
 
-def with_iterators(feed: _bindings.Feed) -> Feed:
-    """The same feed as an object of this module's class."""
+def with_iterators(feed: _bindings.Feed, session: _bindings.Unspool) -> Feed:
+    """The same feed as an object of this module's class. It keeps its session, as the core's handle does."""
     handle: Any = feed
     own: Any = Feed
     made: Feed = own._uniffi_make_instance(handle._uniffi_clone_handle())
+    made._session = session
     return made

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import sys
+import threading
+import time
 import weakref
 from datetime import timedelta
 from types import TracebackType
@@ -15,6 +18,12 @@ from ._feed import Feed, with_iterators
 from ._hosts import guarded_host, guarded_tokens
 
 _open: weakref.WeakSet[Unspool] = weakref.WeakSet()
+_opened_any = False
+
+#: Seconds between two looks: the interpreter passes from thread to thread at least every 5 ms.
+_TURN_S = 0.006
+#: Seconds the end of the program is put off at most; a call of the core takes well below a millisecond.
+_LEAVING_S = 1.0
 
 
 class Unspool(_bindings.Unspool):
@@ -47,12 +56,14 @@ class Unspool(_bindings.Unspool):
         )
         own: Any = cls
         session: Unspool = own._uniffi_make_instance(opened._uniffi_clone_handle())
+        global _opened_any
+        _opened_any = True
         _open.add(session)
         return session
 
     def feed(self, kind: FeedKind) -> Feed:
         """Opens a feed and begins to fetch ahead. One feed is open at a time; an earlier one ends."""
-        return with_iterators(super().feed(kind))
+        return with_iterators(super().feed(kind), self)
 
     async def __aenter__(self) -> Unspool:
         return self
@@ -70,13 +81,30 @@ class Unspool(_bindings.Unspool):
 
 
 @atexit.register
-def _end_what_is_open() -> None:
-    """Ends sessions that nobody shut down: their threads must not call into an interpreter that is gone."""
-    left = list(_open)
-    if not left:
+def _leave_nothing_behind() -> None:
+    """Ends sessions that nobody shut down, and lets threads of the core leave the interpreter.
+
+    A thread that comes back to an interpreter that is gone takes the whole process down. Whoever waited for the core is
+    woken a moment before the thread that woke them has left, and may be here by then.
+    """
+    if not _opened_any:
         return
+    left = list(_open)
+    if left:
 
-    async def end() -> None:
-        await asyncio.gather(*(session.shutdown(timedelta()) for session in left))
+        async def end() -> None:
+            await asyncio.gather(*(session.shutdown(timedelta()) for session in left))
 
-    asyncio.run(end())
+        asyncio.run(end())
+    deadline = time.monotonic() + _LEAVING_S
+    quiet = 0
+    while quiet < 2 and time.monotonic() < deadline:
+        # While this thread sleeps, every thread that waits for the interpreter has its turn.
+        time.sleep(_TURN_S)
+        quiet = 0 if _strangers() else quiet + 1
+
+
+def _strangers() -> set[int]:
+    """Threads that run Python code and were not started by it."""
+    ours = {thread.ident for thread in threading.enumerate() if type(thread).__name__ != "_DummyThread"}
+    return {thread for thread in sys._current_frames() if thread not in ours}
