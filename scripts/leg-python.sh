@@ -41,7 +41,7 @@ leg_python() {
     rm -rf "$typed"
     mkdir -p "$typed"
     cp -r "$root_dir/bindings/python/src/unspool" "$root_dir/bindings/python/tests" "$typed/"
-    cp "$target_dir/python/parts/_bindings.pyi" "$typed/unspool/"
+    cp "$target_dir/python/debug/parts/_bindings.pyi" "$typed/unspool/"
     (
         cd "$typed"
         MYPYPATH=$typed:$typed/tests "$python" -m mypy --config-file "$root_dir/bindings/python/pyproject.toml" \

@@ -7,24 +7,26 @@ set -euo pipefail
 cd "$root_dir"
 
 profile=debug
+out=$target_dir/ffi
 faults=()
 for option in "$@"; do
     case $option in
-        --release) profile=release ;;
+        # Apart from what the tests use: the generated code fits one library only.
+        --release) profile=release out=$target_dir/ffi-release ;;
         --faults) faults=(--faults) ;;
         *) die "wheel-python.sh knows --release and --faults, not '$option'" ;;
     esac
 done
 
 python=$(scripts/setup-python.sh)
-scripts/bindings.sh "$@" >&2
-parts=$target_dir/python/parts
-wheels=$target_dir/python/wheels
+scripts/bindings.sh "$@" --out "$out" >&2
+parts=$target_dir/python/$profile/parts
+wheels=$target_dir/python/$profile/wheels
 rm -rf "$parts" "$wheels"
 mkdir -p "$parts" "$wheels"
-cp "$target_dir/ffi/$profile/libunspool_ffi.so" "$parts/"
-cp "$target_dir/ffi/python/unspool_ffi.py" "$parts/_bindings.py"
-"$target_dir/debug/unspool-bindgen" declarations --language python --sources "$target_dir/ffi/python" \
+cp "$out/$profile/libunspool_ffi.so" "$parts/"
+cp "$out/python/unspool_ffi.py" "$parts/_bindings.py"
+"$target_dir/debug/unspool-bindgen" declarations --language python --sources "$out/python" \
     --config uniffi.toml "${faults[@]}" >"$parts/_bindings.pyi"
 UNSPOOL_WHEEL_PARTS=$parts "$python" -m pip wheel -q --disable-pip-version-check --no-index --no-deps \
     --no-build-isolation -w "$wheels" bindings/python >&2
