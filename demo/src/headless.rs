@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use unspool::{Conditions, Config, Event, FeedKind, FeedSession, StartClass, Unspool};
+use unspool::{Conditions, Config, Credentials, Event, FeedKind, FeedSession, StartClass, Unspool};
 
 use crate::DemoArgs;
 use crate::access;
@@ -232,7 +232,7 @@ async fn finish(session: &Unspool, report: &mut Report) -> bool {
 
 /// Opens the core on its part of the state directory.
 pub fn open(args: &DemoArgs, state: &Path, url: &str, client: &str, online: bool) -> Done<Unspool> {
-    let mut config = Config::new(core_dir(state), url, client)?;
+    let mut config = Config::new(core_dir(state), url, client, Credentials::Fixed(client.to_owned()))?;
     config.conditions.online = online;
     config.player.loop_playback = true;
     config.telemetry.send_every = Duration::from_secs(2);

@@ -1,12 +1,15 @@
 //! What an app decides before it opens a session.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use unspool_engine::Policy;
 use unspool_engine::session::Conditions;
 use url::Url;
 
+use crate::auth::{self, Credentials};
+use crate::backend::Backend;
 use crate::error::Error;
 
 /// Which feed.
@@ -81,15 +84,20 @@ impl Default for TelemetryOptions {
     }
 }
 
-/// The configuration of a session. [`Config::new`] gives working defaults for all but three values.
+/// The configuration of a session. [`Config::new`] and [`Config::hosted`] give working defaults for all but their
+/// arguments.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Private directory for the cache and the databases; created where missing. One session at a time owns it.
     pub data_dir: PathBuf,
-    /// Where the backend's contract is spoken, without `/v1`.
-    pub backend: Url,
-    /// Bearer token of the signed-in person.
-    pub token: String,
+    /// Where the backend's contract is spoken, without `/v1`. Without one, telemetry and intents wait on the device.
+    pub backend: Option<Url>,
+    /// Who supplies pages, topics and addresses instead of the backend's contract.
+    pub host: Option<Arc<dyn Backend>>,
+    /// Identifier of the person who is signed in. Intents are filed under it; it is never sent.
+    pub account: String,
+    /// Bearer tokens of that person.
+    pub credentials: Credentials,
     /// Bytes of media kept on disk. Default 512 MiB, what the widely used caches take.
     pub cache_bytes: u64,
     /// What the device is like at the start; the host keeps it up to date.
@@ -105,26 +113,61 @@ pub struct Config {
 }
 
 impl Config {
-    /// A configuration with defaults.
+    /// A session with a backend that speaks the native contract.
     ///
     /// # Errors
-    /// [`Error::Config`] when `backend` is no http(s) URL or `token` is empty, too long, or holds other characters
-    /// than letters, digits and `._-`.
-    pub fn new(data_dir: impl Into<PathBuf>, backend: &str, token: impl Into<String>) -> Result<Self, Error> {
+    /// [`Error::Config`] when `backend` is no http(s) URL, `account` is empty or longer than 128 bytes, or a fixed
+    /// token cannot be a bearer token.
+    pub fn new(
+        data_dir: impl Into<PathBuf>,
+        backend: &str,
+        account: impl Into<String>,
+        credentials: Credentials,
+    ) -> Result<Self, Error> {
         let config = |reason: &str| Error::Config { reason: reason.into() };
         let backend = Url::parse(backend).map_err(|e| config(&format!("backend address: {e}")))?;
         if !matches!(backend.scheme(), "http" | "https") || backend.host().is_none() {
             return Err(config("the backend address must be an http(s) URL with a host"));
         }
-        let token = token.into();
-        let fits = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-        if token.is_empty() || token.len() > 128 || !token.chars().all(fits) {
-            return Err(config("the token must be 1 to 128 letters, digits, '.', '_' or '-'"));
+        Self::with(data_dir.into(), Some(backend), None, account.into(), credentials)
+    }
+
+    /// A session whose pages, topics and addresses the app supplies. Telemetry and intents wait on the device unless
+    /// [`backend`](Config::backend) is set too.
+    ///
+    /// # Errors
+    /// As [`Config::new`].
+    pub fn hosted(
+        data_dir: impl Into<PathBuf>,
+        host: Arc<dyn Backend>,
+        account: impl Into<String>,
+        credentials: Credentials,
+    ) -> Result<Self, Error> {
+        Self::with(data_dir.into(), None, Some(host), account.into(), credentials)
+    }
+
+    fn with(
+        data_dir: PathBuf,
+        backend: Option<Url>,
+        host: Option<Arc<dyn Backend>>,
+        account: String,
+        credentials: Credentials,
+    ) -> Result<Self, Error> {
+        let config = |reason: &str| Error::Config { reason: reason.into() };
+        if account.is_empty() || account.len() > 128 || account.chars().any(char::is_control) {
+            return Err(config("the account must be 1 to 128 bytes without control characters"));
+        }
+        if let Credentials::Fixed(token) = &credentials
+            && !auth::token_fits(token)
+        {
+            return Err(config("the token must be 1 to 4096 letters, digits or '-._~+/='"));
         }
         Ok(Config {
-            data_dir: data_dir.into(),
+            data_dir,
             backend,
-            token,
+            host,
+            account,
+            credentials,
             cache_bytes: 512 * 1024 * 1024,
             conditions: Conditions::default(),
             policy: Policy::default(),

@@ -7,19 +7,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join_all};
+use reqwest::{Client, Url};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use unspool_engine::{Conditions, DeliveryConfig, MediaKey, Millis, SavedFeed};
+use unspool_engine::{Conditions, DeliveryConfig, Exit, Impression, MediaKey, Millis, SavedFeed};
 use unspool_media::{Location, Media, MediaConfig, MediaError, ResolveError, UrlResolver};
 
-use crate::backend::{Backend, Native};
+use crate::auth::Auth;
+use crate::backend::{Backend, Hosted, Native, check};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::Error;
 use crate::meter::Meter;
 use crate::outbox::{Outbox, OutboxError, OutboxSender, OutboxSenderConfig, Verb};
+use crate::records;
 use crate::snapshot::{Bytes, Outgoing};
 use crate::spool::{Spool, SpoolError, SpoolLimits};
 use crate::store::{SessionStore, StoreError};
@@ -36,6 +39,53 @@ struct Save {
     wall_ms: i64,
 }
 
+/// The two tasks that send.
+#[derive(Debug)]
+struct Lanes {
+    uploader: UploaderHandle,
+    sender: UploaderHandle,
+}
+
+impl Lanes {
+    fn start(
+        base: Url,
+        config: &Config,
+        auth: &Auth,
+        rooms: (&Spool, &Outbox),
+        (client, meter): (Client, &Meter),
+        seed: u64,
+        handle: &Handle,
+    ) -> Self {
+        let delivery = DeliveryConfig {
+            close_age: Millis(u64::try_from(config.telemetry.send_every.as_millis()).unwrap_or(u64::MAX)),
+            close_rows: u32::try_from(config.telemetry.batch_records).unwrap_or(u32::MAX),
+            seed,
+            ..DeliveryConfig::default()
+        };
+        let online = config.conditions.online;
+        let uploader_config = UploaderConfig {
+            auth: Some(auth.clone()),
+            delivery,
+            request_timeout: config.request_timeout,
+            online,
+            meter: meter.clone(),
+            ..UploaderConfig::new(base.clone())
+        };
+        let uploader = Uploader::spawn(rooms.0.clone(), uploader_config, client.clone(), handle);
+        let (account, auth) = (config.account.clone(), auth.clone());
+        // Intents of another account wait until a session of that account is opened.
+        let tokens = Arc::new(move |of: &str| (of == account).then(|| auth.clone()));
+        let sender_config = OutboxSenderConfig {
+            request_timeout: config.request_timeout,
+            online,
+            meter: meter.clone(),
+            ..OutboxSenderConfig::new(base, tokens)
+        };
+        let sender = OutboxSender::spawn(rooms.1.clone(), sender_config, client, handle);
+        Lanes { uploader, sender }
+    }
+}
+
 /// The rooms of a session.
 #[derive(Debug)]
 pub(crate) struct Core {
@@ -48,10 +98,13 @@ pub(crate) struct Core {
     pub(crate) store: Arc<SessionStore>,
     pub(crate) spool: Spool,
     outbox: Outbox,
-    uploader: UploaderHandle,
-    sender: UploaderHandle,
+    auth: Auth,
+    /// Without a backend what is to be sent waits on the device.
+    lanes: Option<Lanes>,
     meter: Meter,
     watched_ms: AtomicU64,
+    /// The viewing that is open, as it was last written ahead.
+    viewing: Mutex<Option<Impression>>,
     saves: watch::Sender<Option<Save>>,
     saver: Mutex<Option<JoinHandle<()>>>,
 }
@@ -69,13 +122,20 @@ impl Core {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|e| Error::Internal { reason: format!("http client: {e}") })?;
-        let backend: Arc<dyn Backend> = Arc::new(Native::new(
-            client.clone(),
-            config.backend.clone(),
-            config.token.clone(),
-            config.request_timeout,
-            meter.clone(),
-        ));
+        let auth = Auth::new(config.credentials.clone(), config.request_timeout);
+        let backend: Arc<dyn Backend> = match (&config.host, &config.backend) {
+            (Some(host), _) => Arc::new(Hosted::new(Arc::clone(host), config.request_timeout)),
+            (None, Some(base)) => Arc::new(Native::new(
+                client.clone(),
+                base.clone(),
+                auth.clone(),
+                config.request_timeout,
+                meter.clone(),
+            )),
+            (None, None) => {
+                return Err(Error::Config { reason: "neither a backend nor a host backend is given".into() });
+            }
+        };
         let media_config = MediaConfig {
             resolver: Some(Arc::new(Resolver(Arc::clone(&backend)))),
             ..MediaConfig::new(dir.join("media"))
@@ -87,33 +147,9 @@ impl Core {
             Spool::open(dir.join("events.db"), SpoolLimits::default()).map_err(|e| spool_error(&e))?;
         let outbox = Outbox::open(dir.join("outbox.db")).map_err(|e| outbox_error(&e))?;
 
-        let delivery = DeliveryConfig {
-            close_age: Millis(u64::try_from(config.telemetry.send_every.as_millis()).unwrap_or(u64::MAX)),
-            close_rows: u32::try_from(config.telemetry.batch_records).unwrap_or(u32::MAX),
-            seed,
-            ..DeliveryConfig::default()
-        };
-        let token = config.token.clone();
-        let online = config.conditions.online;
-        let uploader_config = UploaderConfig {
-            token: Arc::new(move || Some(token.clone())),
-            delivery,
-            request_timeout: config.request_timeout,
-            online,
-            meter: meter.clone(),
-            ..UploaderConfig::new(config.backend.clone())
-        };
-        let uploader = Uploader::spawn(spool.clone(), uploader_config, client.clone(), handle);
-        let (actor, token) = (config.token.clone(), config.token.clone());
-        // Intents of somebody who signed out wait until that person signs in again.
-        let tokens = Arc::new(move |of: &str| (of == actor).then(|| token.clone()));
-        let sender_config = OutboxSenderConfig {
-            request_timeout: config.request_timeout,
-            online,
-            meter: meter.clone(),
-            ..OutboxSenderConfig::new(config.backend.clone(), tokens)
-        };
-        let sender = OutboxSender::spawn(outbox.clone(), sender_config, client, handle);
+        let lanes = config.backend.clone().map(|base| {
+            Lanes::start(base, &config, &auth, (&spool, &outbox), (client, &meter), seed, handle)
+        });
 
         let store = Arc::new(store);
         let (saves, saved) = watch::channel(None);
@@ -128,10 +164,11 @@ impl Core {
             store,
             spool,
             outbox,
-            uploader,
-            sender,
+            auth,
+            lanes,
             meter,
             watched_ms: AtomicU64::new(0),
+            viewing: Mutex::new(None),
             saves,
             saver: Mutex::new(Some(saver)),
         }))
@@ -151,6 +188,49 @@ impl Core {
         self.watched_ms.load(Ordering::Relaxed)
     }
 
+    pub(crate) fn set_viewing(&self, viewing: Option<Impression>) {
+        *self.viewing.lock().unwrap_or_else(PoisonError::into_inner) = viewing;
+    }
+
+    /// Records the viewing that a fault left open, as it was last written ahead.
+    pub(crate) async fn close_viewing(&self) -> Result<(), Error> {
+        let open = self.viewing.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(open) = open else { return Ok(()) };
+        self.add_watched(open.active_ms);
+        let record = records::impression(&self.session, &Impression { exit: Some(Exit::Killed), ..open });
+        self.spool.close_ahead(records::SLOT, &record).await.map(drop).map_err(|e| spool_error(&e))
+    }
+
+    pub(crate) async fn interests(self: Arc<Self>) -> Result<Vec<String>, Error> {
+        blocking(move || {
+            let chosen = self.outbox.interests(&self.config.account).map_err(|e| outbox_error(&e))?;
+            Ok(chosen.into_iter().collect())
+        })
+        .await
+    }
+
+    pub(crate) async fn set_interests(self: Arc<Self>, topics: Vec<String>) -> Result<(), Error> {
+        if let Some(wrong) = topics.iter().find(|topic| !check::id_fits(topic)) {
+            let reason = format!("{:?} cannot be a topic", wrong.chars().take(32).collect::<String>());
+            return Err(Error::Config { reason });
+        }
+        blocking(move || {
+            let topics = topics.into_iter().collect();
+            let account = &self.config.account;
+            let done = self.outbox.set_interests(&topics, account, Clock::wall().unix_ms);
+            self.nudge();
+            done.map_err(|e| outbox_error(&e))
+        })
+        .await
+    }
+
+    /// What was just decided is sent soon.
+    fn nudge(&self) {
+        if let Some(lanes) = &self.lanes {
+            lanes.sender.nudge();
+        }
+    }
+
     pub(crate) async fn intend(
         self: Arc<Self>,
         verb: Verb,
@@ -158,23 +238,35 @@ impl Core {
         state: bool,
     ) -> Result<(), Error> {
         blocking(move || {
-            let done = self.outbox.set(verb, &target, state, &self.config.token, Clock::wall().unix_ms);
-            self.sender.nudge();
+            let done = self.outbox.set(verb, &target, state, &self.config.account, Clock::wall().unix_ms);
+            self.nudge();
             done.map(drop).map_err(|e| outbox_error(&e))
         })
         .await
     }
 
     pub(crate) async fn wish(self: Arc<Self>, verb: Verb, target: String) -> Result<Option<bool>, Error> {
-        blocking(move || self.outbox.state(verb, &target, &self.config.token).map_err(|e| outbox_error(&e)))
+        blocking(move || self.outbox.state(verb, &target, &self.config.account).map_err(|e| outbox_error(&e)))
             .await
     }
 
     pub(crate) fn set_conditions(&self, conditions: Conditions) {
-        for lane in [&self.uploader, &self.sender] {
+        for lane in self.lanes() {
             lane.set_online(conditions.online);
             lane.set_foreground(conditions.foreground);
         }
+    }
+
+    /// Somebody signed in: a new token is asked for, and what was held for want of one goes on.
+    pub(crate) fn signed_in(&self) {
+        self.auth.signed_in();
+        for lane in self.lanes() {
+            lane.refreshed();
+        }
+    }
+
+    fn lanes(&self) -> impl Iterator<Item = &UploaderHandle> {
+        self.lanes.iter().flat_map(|lanes| [&lanes.uploader, &lanes.sender])
     }
 
     pub(crate) fn bytes(&self) -> Bytes {
@@ -205,7 +297,7 @@ impl Core {
     }
 
     pub(crate) async fn flush(&self, within: Duration) {
-        tokio::join!(self.uploader.flush(within), self.sender.flush(within));
+        join_all(self.lanes().map(|lane| lane.flush(within))).await;
     }
 
     pub(crate) async fn suspend(&self) -> Result<(), Error> {
@@ -233,7 +325,7 @@ impl Core {
     pub(crate) async fn close(&self, within: Duration) -> bool {
         let began = Instant::now();
         let sending = within * SEND_SHARE_PERCENT / 100;
-        tokio::join!(self.uploader.stop(sending), self.sender.stop(sending));
+        join_all(self.lanes().map(|lane| lane.stop(sending))).await;
         let left = within.saturating_sub(began.elapsed()).max(Duration::from_millis(200));
         let rooms = async {
             let media = self.media.shutdown(left).await.is_ok();
@@ -306,7 +398,9 @@ fn spool_error(error: &SpoolError) -> Error {
 
 fn outbox_error(error: &OutboxError) -> Error {
     match error {
-        OutboxError::Identifier => Error::Config { reason: error.to_string() },
+        OutboxError::Identifier | OutboxError::TooManyInterests => {
+            Error::Config { reason: error.to_string() }
+        }
         OutboxError::Full => Error::Storage { reason: error.to_string() },
         OutboxError::Store(e) => spool_error(e),
     }

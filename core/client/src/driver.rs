@@ -49,11 +49,24 @@ pub(crate) enum Input {
     Retry,
     Seek(u64),
     Mute(bool),
+    #[cfg(feature = "fault-injection")]
+    Panic,
     Conditions(Conditions),
     Stop(oneshot::Sender<()>),
-    Page { request: u64, answer: Result<Page, BackendError> },
-    Probed { key: MediaKey, answer: Result<Arc<MediaInfo>, Trouble> },
-    Fetched { demand: DemandId, key: MediaKey, end: FetchEnd, reason: String },
+    Page {
+        request: u64,
+        answer: Result<Page, BackendError>,
+    },
+    Probed {
+        key: MediaKey,
+        answer: Result<Arc<MediaInfo>, Trouble>,
+    },
+    Fetched {
+        demand: DemandId,
+        key: MediaKey,
+        end: FetchEnd,
+        reason: String,
+    },
     PoolReady(Result<PlayerPool, String>),
 }
 
@@ -95,6 +108,10 @@ pub(crate) struct Driver {
     snapshot: watch::Sender<Snapshot>,
     conditions: Conditions,
     playhead_ms: u64,
+    /// Pictures shown since the swipe to the current card.
+    frames: u64,
+    /// Pictures each player has shown so far.
+    counted: BTreeMap<PlayerId, u64>,
     paused: bool,
     muted: bool,
 }
@@ -131,6 +148,8 @@ impl Driver {
             snapshot,
             conditions,
             playhead_ms: 0,
+            frames: 0,
+            counted: BTreeMap::new(),
             paused: false,
             muted: false,
         }
@@ -139,7 +158,7 @@ impl Driver {
     /// Runs until a stop or until every handle is gone.
     pub(crate) async fn run(
         mut self,
-        mut inputs: mpsc::UnboundedReceiver<Input>,
+        inputs: &mut mpsc::UnboundedReceiver<Input>,
         mut players: mpsc::UnboundedReceiver<PlayerEvent>,
     ) {
         self.start().await;
@@ -232,7 +251,10 @@ impl Driver {
                 self.paused = paused;
                 self.engine.handle_paused(now, paused);
             }
-            Input::Retry => self.engine.handle_retry(now),
+            Input::Retry => {
+                self.page_trouble = None;
+                self.engine.handle_retry(now);
+            }
             Input::Seek(ms) => self.with_current(|pool, player| pool.seek(player, ms)),
             Input::Mute(muted) => {
                 self.muted = muted;
@@ -284,6 +306,8 @@ impl Driver {
                 }
             }
             Input::PoolReady(Err(reason)) => self.events.push(Event::PlayersFailed { reason }),
+            #[cfg(feature = "fault-injection")]
+            Input::Panic => panic!("a panic on purpose in the driver"),
             // Taken by the loop before it gets here.
             Input::Stop(reply) => drop(reply),
         }
@@ -306,6 +330,7 @@ impl Driver {
                 };
                 self.intent = Some(Intent { position, at: asked, expected, played_at: None });
                 self.playhead_ms = 0;
+                self.frames = 0;
                 self.paused = false;
                 if let Some(item) = self.engine.item(position).cloned() {
                     self.events.push(Event::Current { position, item: item.id.clone() });
@@ -345,6 +370,10 @@ impl Driver {
             }
             PlayerEvent::FirstFrame { class, latency_ms, width, height, luma, .. } => {
                 self.prerolled.insert(id);
+                if self.frames == 0 {
+                    let shown = self.counted.get(&id).copied().unwrap_or(0) + 1;
+                    self.count_frames(id, shown);
+                }
                 let asked = self.take_intent(position, class, latency_ms);
                 if let Some(position) = position {
                     let luma = luma.map(|l| l.mean);
@@ -358,7 +387,8 @@ impl Driver {
                 let (class, latency_ms) = asked.unwrap_or((class, latency_ms));
                 PlayerFact::FirstFrame { class, latency_ms }
             }
-            PlayerEvent::Position { position_ms, active_ms, .. } => {
+            PlayerEvent::Position { position_ms, active_ms, frames, .. } => {
+                self.count_frames(id, frames);
                 if position.is_some() && position == self.engine.current() {
                     self.playhead_ms = position_ms;
                     if let Some(key) = position.and_then(|p| self.engine.planner().key(p)).cloned() {
@@ -387,10 +417,20 @@ impl Driver {
             PlayerEvent::Ended { .. } => return,
             PlayerEvent::Released { .. } => {
                 self.prerolled.remove(&id);
+                self.counted.remove(&id);
                 return;
             }
         };
         self.engine.handle_player(now, id, fact);
+    }
+
+    /// Takes in that a player has shown `frames` pictures since it was prepared; those of the current card count.
+    fn count_frames(&mut self, id: PlayerId, frames: u64) {
+        let before = self.counted.insert(id, frames).unwrap_or(0);
+        let position = self.engine.stage().position(id);
+        if position.is_some() && position == self.engine.current() {
+            self.frames += frames.saturating_sub(before);
+        }
     }
 
     /// Counts a first frame from the swipe that asked for it; `None` when no swipe did.

@@ -7,6 +7,7 @@
 //! Nothing is called back. Events are pulled in batches by number, states by revision, so a cancelled wait loses
 //! nothing. Decisions are made by `unspool-engine`, which knows neither clock nor network; this crate is the edge.
 
+mod auth;
 mod backend;
 mod clock;
 mod config;
@@ -14,6 +15,9 @@ mod core;
 mod driver;
 mod error;
 mod events;
+#[cfg(feature = "fault-injection")]
+mod fault;
+mod feed;
 mod meter;
 pub mod outbox;
 mod players;
@@ -25,15 +29,21 @@ mod store;
 pub mod telemetry;
 mod tls;
 
+pub use auth::{Auth, Credentials, TokenError, TokenProvider};
 pub use backend::{Backend, BackendError, Located, Native, Topic};
 pub use config::{Config, FeedKind, PlayerOptions, TelemetryOptions};
 pub use driver::Card;
 pub use error::Error;
 pub use events::{Event, EventBatch};
+#[cfg(feature = "fault-injection")]
+pub use fault::Place;
+pub use feed::FeedSession;
 pub use meter::Meter;
 pub use records::IMPRESSION;
-pub use session::{FeedSession, ShutdownReport, Unspool};
+pub use session::{ShutdownReport, Unspool};
 pub use snapshot::{Bytes, CardView, Outgoing, Snapshot, Stage};
 pub use tls::install as install_tls;
-pub use unspool_engine::{Asset, Conditions, Container, Creator, Exit, Item, Policy, Rendition, StartClass};
+pub use unspool_engine::{
+    Asset, Conditions, Container, Creator, Exit, Item, MediaKey, Page, Policy, Rendition, StartClass,
+};
 pub use unspool_player::version as player_version;

@@ -2,24 +2,25 @@
 
 use std::future::Future;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::sync::{mpsc, oneshot, watch};
-use unspool_engine::Item;
+use tokio::sync::{oneshot, watch};
+use tokio::task::{JoinError, JoinHandle};
 use unspool_engine::session::Conditions;
 
 use crate::backend::Topic;
 use crate::config::{Config, FeedKind};
 use crate::core::Core;
-use crate::driver::{Card, Driver, Input, Reply, public};
+use crate::driver::{Input, public};
 use crate::error::Error;
-use crate::events::{Event, EventBatch, EventLog};
+use crate::feed::{FeedSession, Inputs};
 use crate::outbox::Verb;
-use crate::players;
-use crate::snapshot::{Bytes, Outgoing, Snapshot};
+use crate::snapshot::{Bytes, Outgoing};
 
 /// How the end of a session went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,15 +34,21 @@ pub struct ShutdownReport {
 /// A session of Unspool: prefetching feeds, playback, durable telemetry and the offline cache of one person.
 ///
 /// Opened on a private directory, which it owns until [`shutdown`](Unspool::shutdown). Clones share the session. Its
-/// futures may be awaited on any executor and dropped at any time: the work they asked for runs on the session's own
-/// threads. Dropping the last clone signals the end and waits for nothing; what was acknowledged is on disk already.
+/// futures may be awaited on any executor, on any thread, and dropped at any time: the work they ask for runs on the
+/// session's own threads. A future that was never polled asked for nothing. Dropping one that reads
+/// ([`topics`](Unspool::topics), [`interests`](Unspool::interests), [`liked`](Unspool::liked),
+/// [`flush`](Unspool::flush)) ends its work and closes its request; what one that writes began
+/// ([`set_liked`](Unspool::set_liked), [`set_interests`](Unspool::set_interests), [`suspend`](Unspool::suspend),
+/// [`resume`](Unspool::resume), [`shutdown`](Unspool::shutdown)) goes on to its end. Dropping the last clone signals the
+/// end and waits for nothing; what was acknowledged is on disk already.
 ///
 /// ```no_run
 /// # async fn app() -> Result<(), unspool::Error> {
 /// use std::time::Duration;
-/// use unspool::{Config, FeedKind, Unspool};
+/// use unspool::{Config, Credentials, FeedKind, Unspool};
 ///
-/// let session = Unspool::open(Config::new("/data/app/unspool", "https://api.example", "token")?)?;
+/// let credentials = Credentials::Fixed("token".into());
+/// let session = Unspool::open(Config::new("/data/app/unspool", "https://api.example", "ada", credentials)?)?;
 /// let feed = session.feed(FeedKind::ForYou)?;
 /// let card = feed.next().await?; // plays at once; the cards after it are being fetched
 /// session.set_liked(&card.item.id, true).await?; // on disk when this returns, at the backend when it can be
@@ -57,9 +64,9 @@ struct Inner {
     handle: Handle,
     runtime: Mutex<Option<Runtime>>,
     conditions: Mutex<Conditions>,
-    feed: Mutex<Option<mpsc::UnboundedSender<Input>>>,
+    feed: Mutex<Option<Inputs>>,
     closed: AtomicBool,
-    report: tokio::sync::Mutex<Option<ShutdownReport>>,
+    report: Mutex<Option<watch::Receiver<Option<ShutdownReport>>>>,
 }
 
 impl std::fmt::Debug for Unspool {
@@ -106,7 +113,7 @@ impl Unspool {
             conditions: Mutex::new(conditions),
             feed: Mutex::new(None),
             closed: AtomicBool::new(false),
-            report: tokio::sync::Mutex::new(None),
+            report: Mutex::new(None),
         })))
     }
 
@@ -119,36 +126,10 @@ impl Unspool {
         let inner = &self.0;
         let conditions = *lock(&inner.conditions);
         inner.core.media.set_offline(!conditions.online);
-        let (inputs, received) = mpsc::unbounded_channel();
-        let (players, player_events) = mpsc::unbounded_channel();
-        let events = Arc::new(EventLog::new());
-        let snapshot = watch::Sender::new(Snapshot::default());
-        let seen = snapshot.subscribe();
-        let driver = Driver::new(
-            Arc::clone(&inner.core),
-            kind.name(),
-            conditions,
-            inputs.clone(),
-            Arc::clone(&events),
-            snapshot,
-        );
-        players::open(&inner.handle, &inner.core.config.player, players, inputs.clone());
-        let before = lock(&inner.feed).replace(inputs.clone());
-        let told = Arc::clone(&events);
-        inner.handle.spawn(async move {
-            // The earlier feed closes its viewing before this one opens one: one impression is open at a time.
-            if let Some(before) = before {
-                let (reply, done) = oneshot::channel();
-                if before.send(Input::Stop(reply)).is_ok() {
-                    let _ = done.await;
-                }
-            }
-            // A fault of the core ends the feed and is told; the session and what it wrote down stay.
-            if let Err(e) = tokio::spawn(driver.run(received, player_events)).await {
-                told.push(Event::CoreFailed { reason: e.to_string() });
-            }
-        });
-        Ok(FeedSession { session: self.clone(), kind, inputs, events, snapshot: seen })
+        let (feed, launch) = FeedSession::new(self.clone(), &inner.core, kind, conditions);
+        let before = lock(&inner.feed).replace(launch.inputs());
+        launch.run(&inner.handle, before);
+        Ok(feed)
     }
 
     /// The topics people can choose from.
@@ -157,7 +138,27 @@ impl Unspool {
     /// What the backend answered; [`Error::Offline`] without a network.
     pub async fn topics(&self) -> Result<Vec<Topic>, Error> {
         let core = Arc::clone(&self.0.core);
-        self.run(async move { core.backend.topics().await.map_err(|e| public(&e)) }).await
+        self.read(async move { core.backend.topics().await.map_err(|e| public(&e)) }).await
+    }
+
+    /// The topics the person chose on this device, by identifier, in alphabetical order.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] when the disk refuses.
+    pub async fn interests(&self) -> Result<Vec<String>, Error> {
+        let core = Arc::clone(&self.0.core);
+        self.read(async move { core.interests().await }).await
+    }
+
+    /// Replaces the topics the person chose by `topics`. On disk when it returns, with or without a network; what changed
+    /// is sent once. The order does not count, and naming one twice is naming it once.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for more than 64 topics or an identifier that cannot be one, [`Error::Storage`] when the disk
+    /// refuses. Nothing is changed then.
+    pub async fn set_interests(&self, topics: Vec<String>) -> Result<(), Error> {
+        let core = Arc::clone(&self.0.core);
+        self.write(async move { core.set_interests(topics).await }).await
     }
 
     /// Likes an item, or takes that back. On disk when it returns, with or without a network; sent once.
@@ -166,7 +167,7 @@ impl Unspool {
     /// [`Error::Storage`] when the disk refuses, [`Error::Config`] for an identifier that cannot be one.
     pub async fn set_liked(&self, item: &str, liked: bool) -> Result<(), Error> {
         let (core, item) = (Arc::clone(&self.0.core), item.to_owned());
-        self.run(async move { core.intend(Verb::Like, item, liked).await }).await
+        self.write(async move { core.intend(Verb::Like, item, liked).await }).await
     }
 
     /// Whether the person likes an item, as far as this device knows: the newest wish, sent or not.
@@ -175,7 +176,7 @@ impl Unspool {
     /// [`Error::Storage`] when the disk refuses.
     pub async fn liked(&self, item: &str) -> Result<Option<bool>, Error> {
         let (core, item) = (Arc::clone(&self.0.core), item.to_owned());
-        self.run(async move { core.wish(Verb::Like, item).await }).await
+        self.read(async move { core.wish(Verb::Like, item).await }).await
     }
 
     /// Tells the session what the device is like now. Returns at once.
@@ -185,6 +186,13 @@ impl Unspool {
         inner.core.media.set_offline(!conditions.online);
         inner.core.set_conditions(conditions);
         self.tell(Input::Conditions(conditions));
+    }
+
+    /// Says that somebody signed in again: a new token is asked for, what was held for want of one is sent, and a page
+    /// that could not be had is asked for again. Returns at once.
+    pub fn signed_in(&self) {
+        self.0.core.signed_in();
+        self.tell(Input::Retry);
     }
 
     /// Media bytes of this session.
@@ -217,13 +225,14 @@ impl Unspool {
         self.0.core.spool.installation().to_string()
     }
 
-    /// Sends what is queued, for at most `within`, and says what is left.
+    /// Sends what is queued, for at most `within`, and says what is left. Answers at once where nothing can be sent:
+    /// without a network, without a backend, or with nobody signed in. Dropped, it stops waiting; what was being sent is.
     ///
     /// # Errors
     /// [`Error::ShutDown`] after [`shutdown`](Unspool::shutdown).
     pub async fn flush(&self, within: Duration) -> Result<Outgoing, Error> {
         let core = Arc::clone(&self.0.core);
-        self.run(async move {
+        self.read(async move {
             core.flush(within).await;
             Ok(core.outgoing())
         })
@@ -236,11 +245,14 @@ impl Unspool {
     /// # Errors
     /// [`Error::Storage`] when something could not be written.
     pub async fn suspend(&self) -> Result<(), Error> {
-        let background = Conditions { foreground: false, ..*lock(&self.0.conditions) };
-        self.set_conditions(background);
-        self.settle().await;
-        let core = Arc::clone(&self.0.core);
-        self.run(async move { core.suspend().await }).await
+        let session = self.clone();
+        self.write(async move {
+            let background = Conditions { foreground: false, ..*lock(&session.0.conditions) };
+            session.set_conditions(background);
+            session.settle().await;
+            session.0.core.suspend().await
+        })
+        .await
     }
 
     /// Opens the databases again and goes on playing.
@@ -248,44 +260,69 @@ impl Unspool {
     /// # Errors
     /// [`Error::Storage`] when the databases do not open.
     pub async fn resume(&self) -> Result<(), Error> {
-        let core = Arc::clone(&self.0.core);
-        self.run(async move { core.resume().await }).await?;
-        let foreground = Conditions { foreground: true, ..*lock(&self.0.conditions) };
-        self.set_conditions(foreground);
-        Ok(())
+        let session = self.clone();
+        self.write(async move {
+            session.0.core.resume().await?;
+            let foreground = Conditions { foreground: true, ..*lock(&session.0.conditions) };
+            session.set_conditions(foreground);
+            Ok(())
+        })
+        .await
     }
 
     /// Ends the session: closes the viewing, sends what can be sent within `within`, stops every task and thread.
-    /// Calling it again gives the same report.
+    /// Calling it again gives the same report, also when the first call was dropped while it waited.
     pub async fn shutdown(&self, within: Duration) -> ShutdownReport {
-        let mut report = self.0.report.lock().await;
-        if let Some(report) = *report {
-            return report;
-        }
-        self.0.closed.store(true, Ordering::Release);
-        let feed = lock(&self.0.feed).take();
-        let core = Arc::clone(&self.0.core);
-        let task = self.0.handle.spawn(async move {
-            let began = Instant::now();
-            if let Some(feed) = feed {
-                let (reply, done) = oneshot::channel();
-                if feed.send(Input::Stop(reply)).is_ok() {
-                    // A feed that does not end in time is left to the end of the runtime.
-                    let _ = tokio::time::timeout(within, done).await;
-                }
-            }
-            core.close(within.saturating_sub(began.elapsed())).await
-        });
-        let clean = task.await.unwrap_or(false);
-        let done = ShutdownReport { clean, outgoing: self.0.core.outgoing() };
-        if let Some(runtime) = lock(&self.0.runtime).take() {
-            runtime.shutdown_background();
-        }
-        *report = Some(done);
-        done
+        let mut report = lock(&self.0.report).get_or_insert_with(|| self.end(within)).clone();
+        let told = report.wait_for(Option::is_some).await.ok().and_then(|report| *report);
+        told.unwrap_or_else(|| ShutdownReport { clean: false, outgoing: self.outgoing() })
     }
 
-    fn check(&self) -> Result<(), Error> {
+    /// Begins to end the session; the report comes when it has ended.
+    fn end(&self, within: Duration) -> watch::Receiver<Option<ShutdownReport>> {
+        self.0.closed.store(true, Ordering::Release);
+        let feed = lock(&self.0.feed).take();
+        let (tell, report) = watch::channel(None);
+        let inner = Arc::clone(&self.0);
+        self.0.handle.spawn(async move {
+            let core = Arc::clone(&inner.core);
+            let ended = tokio::spawn(async move {
+                let began = Instant::now();
+                if let Some(feed) = feed {
+                    let (reply, done) = oneshot::channel();
+                    if feed.send(Input::Stop(reply)).is_ok() {
+                        // A feed that does not end in time is left to the end of the runtime.
+                        let _ = tokio::time::timeout(within, done).await;
+                    }
+                }
+                core.close(within.saturating_sub(began.elapsed())).await
+            });
+            let clean = ended.await.unwrap_or(false);
+            tell.send_replace(Some(ShutdownReport { clean, outgoing: inner.core.outgoing() }));
+            if let Some(runtime) = lock(&inner.runtime).take() {
+                runtime.shutdown_background();
+            }
+        });
+        report
+    }
+
+    /// Makes the core panic, for tests of what an app sees then.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] from [`Place::Task`](crate::Place::Task); none from the driver, whose feed tells.
+    #[cfg(feature = "fault-injection")]
+    pub async fn panic_on_purpose(&self, place: crate::Place) -> Result<(), Error> {
+        match place {
+            crate::Place::Task => self.write(async { panic!("a panic on purpose in a task") }).await,
+            crate::Place::Driver => {
+                self.check()?;
+                self.tell(Input::Panic);
+                Ok(())
+            }
+        }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), Error> {
         if self.0.closed.load(Ordering::Acquire) { Err(Error::ShutDown) } else { Ok(()) }
     }
 
@@ -303,17 +340,47 @@ impl Unspool {
         let _ = done.await;
     }
 
-    /// Runs a future on the session's own threads; a panic in it is an error here.
-    async fn run<T: Send + 'static>(
+    /// Does on the session's own threads what goes on once begun; a panic in it is an error here.
+    async fn write<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Error> {
         self.check()?;
-        match self.0.handle.spawn(work).await {
-            Ok(done) => done,
-            Err(e) if e.is_cancelled() => Err(Error::ShutDown),
-            Err(e) => Err(Error::Internal { reason: e.to_string() }),
-        }
+        done(self.0.handle.spawn(work).await)
+    }
+
+    /// Does on the session's own threads what ends when nobody waits for it any more.
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.check()?;
+        done(AbortOnDrop(self.0.handle.spawn(work)).await)
+    }
+}
+
+/// A task that ends when it is dropped.
+struct AbortOnDrop<T>(JoinHandle<T>);
+
+impl<T> Future for AbortOnDrop<T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx)
+    }
+}
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+fn done<T>(task: Result<Result<T, Error>, JoinError>) -> Result<T, Error> {
+    match task {
+        Ok(done) => done,
+        Err(e) if e.is_cancelled() => Err(Error::ShutDown),
+        Err(e) => Err(Error::Internal { reason: e.to_string() }),
     }
 }
 
@@ -326,138 +393,6 @@ impl Drop for Inner {
         if let Some(runtime) = lock(&self.runtime).take() {
             runtime.shutdown_background();
         }
-    }
-}
-
-/// One open feed: cards, playback and what happens to them.
-#[derive(Clone)]
-pub struct FeedSession {
-    session: Unspool,
-    kind: FeedKind,
-    inputs: mpsc::UnboundedSender<Input>,
-    events: Arc<EventLog>,
-    snapshot: watch::Receiver<Snapshot>,
-}
-
-impl std::fmt::Debug for FeedSession {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("FeedSession").field("kind", &self.kind).finish_non_exhaustive()
-    }
-}
-
-impl FeedSession {
-    /// Which feed this is.
-    #[must_use]
-    pub fn kind(&self) -> &FeedKind {
-        &self.kind
-    }
-
-    /// Moves to the next card, which plays at once; waits for the first page where there is no card yet. Without a
-    /// network, cards that are not on the device are passed over.
-    ///
-    /// # Errors
-    /// [`Error::EndOfFeed`], [`Error::Offline`], [`Error::SignIn`], [`Error::Backend`], [`Error::TimedOut`],
-    /// [`Error::ShutDown`]. The feed stays where it was.
-    pub async fn next(&self) -> Result<Card, Error> {
-        let asked = Instant::now();
-        self.ask(|reply| Input::Next(asked, reply)).await
-    }
-
-    /// Moves back to the card before.
-    ///
-    /// # Errors
-    /// As [`next`](FeedSession::next).
-    pub async fn previous(&self) -> Result<Card, Error> {
-        let asked = Instant::now();
-        self.ask(|reply| Input::Previous(asked, reply)).await
-    }
-
-    /// Up to `n` cards after the current one, without moving.
-    ///
-    /// # Errors
-    /// [`Error::ShutDown`] when the feed ended.
-    pub async fn peek(&self, n: usize) -> Result<Vec<Item>, Error> {
-        let (reply, answer) = oneshot::channel();
-        self.send(Input::Peek(n, reply))?;
-        answer.await.map_err(|_| Error::ShutDown)
-    }
-
-    /// Pauses the current card, or lets it run.
-    ///
-    /// # Errors
-    /// [`Error::ShutDown`] when the feed ended.
-    pub fn set_paused(&self, paused: bool) -> Result<(), Error> {
-        self.send(Input::Pause(paused))
-    }
-
-    /// Moves the playhead of the current card to the nearest key frame.
-    ///
-    /// # Errors
-    /// [`Error::ShutDown`] when the feed ended.
-    pub fn seek(&self, ms: u64) -> Result<(), Error> {
-        self.send(Input::Seek(ms))
-    }
-
-    /// Silences this card and those after it, or gives them sound again.
-    ///
-    /// # Errors
-    /// [`Error::ShutDown`] when the feed ended.
-    pub fn set_muted(&self, muted: bool) -> Result<(), Error> {
-        self.send(Input::Mute(muted))
-    }
-
-    /// Asks for a failed page again at once.
-    ///
-    /// # Errors
-    /// [`Error::ShutDown`] when the feed ended.
-    pub fn retry(&self) -> Result<(), Error> {
-        self.send(Input::Retry)
-    }
-
-    /// What is the case now, without waiting.
-    #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
-        self.snapshot.borrow().clone()
-    }
-
-    /// Waits for a snapshot newer than `revision`. Asking again after a cancelled wait loses nothing.
-    ///
-    /// # Errors
-    /// [`Error::ShutDown`] when the feed ended.
-    pub async fn snapshot_after(&self, revision: u64) -> Result<Snapshot, Error> {
-        let mut seen = self.snapshot.clone();
-        let held = seen.wait_for(|s| s.revision > revision).await;
-        held.map(|s| s.clone()).map_err(|_| Error::ShutDown)
-    }
-
-    /// Up to `max` events after number `after`, without waiting. The first event has number 1.
-    #[must_use]
-    pub fn events(&self, after: u64, max: usize) -> EventBatch {
-        self.events.after(after, max)
-    }
-
-    /// Waits until there is an event after number `after`, then gives up to `max` of them.
-    ///
-    /// # Errors
-    /// [`Error::ShutDown`] when the feed ended.
-    pub async fn events_after(&self, after: u64, max: usize) -> Result<EventBatch, Error> {
-        let mut ended = self.snapshot.clone();
-        tokio::select! {
-            biased;
-            () = self.events.wait(after) => Ok(self.events.after(after, max)),
-            () = async { while ended.changed().await.is_ok() {} } => Err(Error::ShutDown),
-        }
-    }
-
-    async fn ask<T>(&self, input: impl FnOnce(Reply<T>) -> Input) -> Result<T, Error> {
-        let (reply, answer) = oneshot::channel();
-        self.send(input(reply))?;
-        answer.await.unwrap_or(Err(Error::ShutDown))
-    }
-
-    fn send(&self, input: Input) -> Result<(), Error> {
-        self.session.check()?;
-        self.inputs.send(input).map_err(|_| Error::ShutDown)
     }
 }
 

@@ -83,6 +83,8 @@ pub struct Snapshot {
     pub window: Vec<CardView>,
     /// Playhead of the current card in milliseconds.
     pub playhead_ms: u64,
+    /// Decoded pictures of the current card that reached the sink since the swipe to it, over all loops.
+    pub frames: u64,
     /// Whether the current card is paused by the person.
     pub paused: bool,
     /// Whether the host says there is a network.

@@ -24,6 +24,7 @@ use spool_collector::{client, until};
 use unspool::outbox::{OpId, Outbox, OutboxError, OutboxLevel, OutboxSender, OutboxSenderConfig, Verb};
 use unspool::spool::SpoolError;
 use unspool::telemetry::{FlushReason, UploaderHandle};
+use unspool::{Auth, Credentials};
 use unspool_engine::{DeliveryConfig, Millis};
 
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -129,8 +130,13 @@ fn open(folder: &Path) -> Outbox {
     Outbox::open(folder.join("outbox.db")).unwrap()
 }
 
+/// A token that is the actor's name.
+fn token_of(actor: &str) -> Auth {
+    Auth::new(Credentials::Fixed(actor.to_owned()), DEADLINE)
+}
+
 fn config(base: reqwest::Url) -> OutboxSenderConfig {
-    let usual = OutboxSenderConfig::new(base, Arc::new(|actor| Some(actor.to_owned())));
+    let usual = OutboxSenderConfig::new(base, Arc::new(|actor| Some(token_of(actor))));
     OutboxSenderConfig {
         delivery: DeliveryConfig {
             close_age: Millis(5),
@@ -323,7 +329,7 @@ async fn nobody_acts_for_another_and_nobody_waits_for_another() {
     let signed_in = Arc::new(Mutex::new(BTreeSet::from(["ann".to_owned()])));
     let mut config = config(social.base());
     let tokens = signed_in.clone();
-    config.tokens = Arc::new(move |actor| tokens.lock().unwrap().contains(actor).then(|| actor.to_owned()));
+    config.tokens = Arc::new(move |actor| tokens.lock().unwrap().contains(actor).then(|| token_of(actor)));
     config.delivery.backoff_base = Millis(60_000);
     config.delivery.backoff_cap = Millis(60_000);
     social.set(|server| server.moods = [503, 503, 503].into());

@@ -5,14 +5,17 @@
 
 mod spool_collector;
 
+use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use spool_collector::{Collector, Mood, client, until};
 use unspool::spool::{Class, Event, Spool, SpoolLimits, Value};
 use unspool::telemetry::{FlushReason, Uploader, UploaderConfig, UploaderHandle};
+use unspool::{Auth, Credentials, TokenError, TokenProvider};
 use unspool_engine::{Answer, DeliveryConfig, Held, Millis};
 
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -76,7 +79,7 @@ async fn batches_close_by_age_by_rows_and_by_bytes_and_arrive_once() {
     let folder = tempfile::tempdir().unwrap();
     let (collector, spool) = (Collector::start().await, open(folder.path()));
     let mut config = config(&collector);
-    config.token = Arc::new(|| Some("secret".into()));
+    config.auth = Some(Auth::new(Credentials::Fixed("secret".into()), DEADLINE));
     let uploader = start(&spool, config);
     spool.record_durable(&event(1)).await.unwrap();
     until("the first batch closes by age", || collector.seen().len() == 1).await;
@@ -239,26 +242,73 @@ async fn a_collector_that_cannot_read_gzip_gets_everything_without_and_only_once
     assert_eq!(spool.level().counters.quarantined, 0);
 }
 
+/// Answers in turn what it was given; the last answer stays.
+struct Script(Mutex<VecDeque<Result<&'static str, TokenError>>>, AtomicUsize);
+
+impl TokenProvider for Script {
+    fn token(&self, _: Option<String>) -> BoxFuture<'_, Result<String, TokenError>> {
+        self.1.fetch_add(1, Ordering::SeqCst);
+        let mut left = self.0.lock().unwrap();
+        let answer = if left.len() > 1 { left.pop_front() } else { left.front().cloned() };
+        Box::pin(async move { answer.unwrap().map(str::to_owned) })
+    }
+}
+
+fn script(answers: impl IntoIterator<Item = Result<&'static str, TokenError>>) -> (Arc<Script>, Auth) {
+    let script = Arc::new(Script(Mutex::new(answers.into_iter().collect()), AtomicUsize::new(0)));
+    let credentials = Credentials::Provider(script.clone());
+    (script, Auth::new(credentials, DEADLINE))
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn unauthorised_waits_for_a_new_token() {
+async fn a_refused_token_is_renewed_once_and_the_batch_sent_again() {
     let folder = tempfile::tempdir().unwrap();
     let (collector, spool) = (Collector::start().await, open(folder.path()));
     collector.set(|inner| inner.need_token = Some("Bearer new".into()));
     fill(&spool, 20);
-    let mut config = config(&collector);
-    let signed_in = Arc::new(AtomicBool::new(false));
-    let flag = signed_in.clone();
-    config.token = Arc::new(move || flag.load(Ordering::SeqCst).then(|| "new".to_owned()));
-    let uploader = start(&spool, config);
+    let (provider, auth) = script([Ok("old"), Ok("new"), Err(TokenError::SignedOut)]);
+    let uploader = start(&spool, UploaderConfig { auth: Some(auth), ..config(&collector) });
+    assert_eq!(uploader.flush(DEADLINE).await.reason, FlushReason::Drained);
+    let seen = collector.seen();
+    assert_eq!(seen.len(), 2, "the refused request and its repeat");
+    assert_eq!(seen[0].id, seen[1].id);
+    assert_eq!(provider.1.load(Ordering::SeqCst), 2);
+    all_taken(&collector, &spool, 20);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn signed_out_waits_for_somebody_to_sign_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let (collector, spool) = (Collector::start().await, open(folder.path()));
+    collector.set(|inner| inner.need_token = Some("Bearer new".into()));
+    fill(&spool, 20);
+    let (provider, auth) = script([Ok("old"), Err(TokenError::SignedOut), Ok("new")]);
+    let uploader = start(&spool, UploaderConfig { auth: Some(auth.clone()), ..config(&collector) });
     let report = uploader.flush(DEADLINE).await;
     assert_eq!((report.reason, report.queued), (FlushReason::Unauthorised, 20));
     assert_eq!(uploader.status().borrow().held, Some(Held::Unauthorised));
     uploader.nudge();
     assert_eq!(uploader.flush(DEADLINE).await.reason, FlushReason::Unauthorised);
     assert_eq!(collector.seen().len(), 1, "nothing is sent in vain");
-    signed_in.store(true, Ordering::SeqCst);
+    assert_eq!(provider.1.load(Ordering::SeqCst), 2, "nor asked in vain");
+    auth.signed_in();
     uploader.refreshed();
     assert_eq!(uploader.flush(DEADLINE).await.reason, FlushReason::Drained);
+    all_taken(&collector, &spool, 20);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_cannot_be_had_now_is_waited_for_like_a_network() {
+    let folder = tempfile::tempdir().unwrap();
+    let (collector, spool) = (Collector::start().await, open(folder.path()));
+    collector.set(|inner| inner.need_token = Some("Bearer new".into()));
+    fill(&spool, 20);
+    let unavailable = || Err(TokenError::Unavailable { reason: "no answer".into() });
+    let (provider, auth) = script([unavailable(), unavailable(), Ok("new")]);
+    let uploader = start(&spool, UploaderConfig { auth: Some(auth), ..config(&collector) });
+    assert_eq!(uploader.flush(DEADLINE).await.reason, FlushReason::Drained);
+    assert_eq!(provider.1.load(Ordering::SeqCst), 3);
+    assert_eq!(collector.seen().len(), 1);
     all_taken(&collector, &spool, 20);
 }
 

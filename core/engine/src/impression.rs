@@ -24,7 +24,7 @@ pub enum Exit {
     SwipeBack,
     /// The app went to the background.
     Background,
-    /// The app was killed; told on the next start.
+    /// The app was killed, told on the next start; or a fault of the core ended the feed.
     Killed,
     /// The session was shut down.
     Shutdown,

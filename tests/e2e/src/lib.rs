@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use unspool::{Config, Event, FeedSession, StartClass, Unspool};
+use unspool::{Config, Credentials, Event, FeedSession, StartClass, Unspool};
 
 /// Clips the tests play: progressive files with the headers first and last, fragmented ones and playlists are all
 /// among the first six.
@@ -123,17 +123,17 @@ fn http() -> Done<reqwest::Client> {
     Ok(reqwest::Client::builder().timeout(PATIENCE).build()?)
 }
 
-/// A configuration for tests: batches leave at once.
-pub fn config(dir: &Path, url: &str, token: &str) -> Done<Config> {
-    let mut config = Config::new(dir, url, token)?;
+/// A configuration for tests: batches leave at once. The token is the account's name.
+pub fn config(dir: &Path, url: &str, account: &str) -> Done<Config> {
+    let mut config = Config::new(dir, url, account, Credentials::Fixed(account.to_owned()))?;
     config.telemetry.send_every = Duration::from_millis(200);
     config.player.describe_first_frame = true;
     Ok(config)
 }
 
 /// Opens a session for tests.
-pub fn open(dir: &Path, url: &str, token: &str, online: bool) -> Done<Unspool> {
-    let mut config = config(dir, url, token)?;
+pub fn open(dir: &Path, url: &str, account: &str, online: bool) -> Done<Unspool> {
+    let mut config = config(dir, url, account)?;
     config.conditions.online = online;
     Ok(Unspool::open(config)?)
 }

@@ -3,6 +3,8 @@
 //! An adapter checks what it receives before anyone else sees it: sizes, counts and lengths are bounded here, so the
 //! engine may trust its records.
 
+pub(crate) mod check;
+mod hosted;
 mod native;
 
 use std::time::Duration;
@@ -10,6 +12,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use unspool_engine::{MediaKey, Page};
 
+pub(crate) use hosted::Hosted;
 pub use native::Native;
 
 /// A topic people can choose.

@@ -10,37 +10,27 @@ use serde::de::DeserializeOwned;
 use unspool_engine::{Asset, Container, Creator, Item, MediaKey, Page, Rendition};
 use url::Url;
 
-use super::{Backend, BackendError, Located, Topic};
+use super::{Backend, BackendError, Located, Topic, check};
+use crate::auth::{Auth, TokenError};
 use crate::meter::Meter;
 
 /// Largest answer read: 50 items of 20 KiB.
 const ANSWER_BYTES: usize = 1024 * 1024;
-/// Longest identifier.
-const ID_BYTES: usize = 128;
-/// Longest text of a person, in bytes.
-const TEXT_BYTES: usize = 4 * 1024;
-/// Longest address.
-const URL_BYTES: usize = 4 * 1024;
-/// Most entries of a list inside an item.
-const LIST_ENTRIES: usize = 64;
-/// Longest asset: a day.
-const DURATION_MS: u64 = 86_400_000;
-
 /// A backend that speaks the native contract.
 #[derive(Debug)]
 pub struct Native {
     client: Client,
     base: Url,
-    token: String,
+    auth: Auth,
     timeout: Duration,
     meter: Meter,
 }
 
 impl Native {
-    /// An adapter for the contract at `base`, as the person of `token`. `meter` counts what it receives.
+    /// An adapter for the contract at `base`, as the person of `auth`. `meter` counts what it receives.
     #[must_use]
-    pub fn new(client: Client, base: Url, token: String, timeout: Duration, meter: Meter) -> Self {
-        Native { client, base, token, timeout, meter }
+    pub fn new(client: Client, base: Url, auth: Auth, timeout: Duration, meter: Meter) -> Self {
+        Native { client, base, auth, timeout, meter }
     }
 
     async fn get<T: DeserializeOwned>(
@@ -57,7 +47,18 @@ impl Native {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        let request = self.client.get(url).bearer_auth(&self.token).timeout(self.timeout);
+        let token = self.auth.token().await.map_err(|e| no_token(&e))?;
+        match self.get_as(url.clone(), &token).await {
+            Err(BackendError::SignIn) => {
+                let token = self.auth.renew(&token).await.map_err(|e| no_token(&e))?;
+                self.get_as(url, &token).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn get_as<T: DeserializeOwned>(&self, url: Url, token: &str) -> Result<T, BackendError> {
+        let request = self.client.get(url).bearer_auth(token).timeout(self.timeout);
         let response = request.send().await.map_err(|e| network(&e))?;
         let (status, headers) = (response.status(), response.headers().clone());
         let mut body = Vec::new();
@@ -85,26 +86,20 @@ impl Backend for Native {
         limit: u32,
     ) -> BoxFuture<'a, Result<Page, BackendError>> {
         Box::pin(async move {
-            let limit = limit.clamp(1, 50).to_string();
+            let limit = limit.clamp(1, check::PAGE_ITEMS as u32).to_string();
             let mut query = vec![("feed", feed), ("limit", &limit)];
             query.extend(cursor.map(|c| ("cursor", c)));
             let page: WirePage = self.get(&["feed"], &query).await?;
-            let next_cursor = page.next_cursor.filter(|c| c.len() <= TEXT_BYTES);
-            let offered = page.items.len();
-            let items: Vec<Item> = page.items.into_iter().filter_map(WireItem::checked).collect();
-            if items.len() < offered {
-                tracing::warn!(dropped = offered - items.len(), "items outside the contract were dropped");
-            }
-            Ok(Page { items, next_cursor })
+            let items = page.items.into_iter().map(Item::from).collect();
+            check::page(Page { items, next_cursor: page.next_cursor })
         })
     }
 
     fn topics(&self) -> BoxFuture<'_, Result<Vec<Topic>, BackendError>> {
         Box::pin(async move {
             let topics: WireTopics = self.get(&["topics"], &[]).await?;
-            let fits = |t: &WireTopic| id_fits(&t.id) && t.title.len() <= TEXT_BYTES;
-            let checked = topics.topics.into_iter().filter(fits).take(1_000);
-            Ok(checked.map(|t| Topic { id: t.id, title: t.title }).collect())
+            let topics = topics.topics.into_iter().map(|t| Topic { id: t.id, title: t.title });
+            Ok(check::topics(topics.collect()))
         })
     }
 
@@ -112,11 +107,15 @@ impl Backend for Native {
         Box::pin(async move {
             let (asset, rendition) = key.parts();
             let fresh: WireLocated = self.get(&["assets", asset, "renditions", rendition], &[]).await?;
-            if fresh.url.len() > URL_BYTES {
-                return Err(BackendError::Malformed("address too long".into()));
-            }
-            Ok(Located { url: fresh.url, expires_at_ms: fresh.expires_at_ms })
+            check::located(Located { url: fresh.url, expires_at_ms: fresh.expires_at_ms })
         })
+    }
+}
+
+fn no_token(error: &TokenError) -> BackendError {
+    match error {
+        TokenError::SignedOut => BackendError::SignIn,
+        TokenError::Unavailable { .. } => BackendError::Network(error.to_string()),
     }
 }
 
@@ -147,10 +146,6 @@ fn refusal(status: StatusCode, headers: &header::HeaderMap) -> BackendError {
         }
         s => BackendError::Refused { status: s.as_u16() },
     }
-}
-
-fn id_fits(id: &str) -> bool {
-    !id.is_empty() && id.len() <= ID_BYTES && id.bytes().all(|b| b.is_ascii_graphic())
 }
 
 #[derive(Deserialize)]
@@ -213,64 +208,35 @@ struct WireLocated {
     expires_at_ms: Option<i64>,
 }
 
-impl WireItem {
-    /// The item if it keeps the contract's bounds.
-    fn checked(self) -> Option<Item> {
-        let ids = [&self.id, &self.asset.id, &self.creator.id];
-        let texts = [&self.caption, &self.alt_text, &self.creator.name, &self.creator.handle];
-        let lists_fit = [&self.topics, &self.labels]
-            .iter()
-            .all(|l| l.len() <= LIST_ENTRIES && l.iter().all(|t| id_fits(t)));
-        let curve = &self.retention;
-        let curve_fits = curve.len() <= 1_000
-            && curve.iter().all(|&(ms, share)| ms <= DURATION_MS && (0.0..=1.0).contains(&share))
-            && curve.windows(2).all(|w| w[0].0 < w[1].0);
-        let prior_fits = self.prior.is_none_or(|p| (0.0..=1.0).contains(&p));
-        if !(ids.iter().all(|i| id_fits(i))
-            && texts.iter().all(|t| t.len() <= TEXT_BYTES)
-            && lists_fit
-            && curve_fits
-            && prior_fits
-            && self.asset.duration_ms <= DURATION_MS)
-        {
-            return None;
+impl From<WireItem> for Item {
+    fn from(wire: WireItem) -> Self {
+        let renditions = wire.asset.renditions.into_iter().map(Rendition::from).collect();
+        Item {
+            id: wire.id,
+            asset: Asset { id: wire.asset.id, duration_ms: wire.asset.duration_ms, renditions },
+            creator: wire.creator,
+            topics: wire.topics,
+            caption: wire.caption,
+            alt_text: wire.alt_text,
+            labels: wire.labels,
+            retention: wire.retention,
+            prior: wire.prior,
         }
-        let mut renditions: Vec<Rendition> =
-            self.asset.renditions.into_iter().take(LIST_ENTRIES).filter_map(WireRendition::checked).collect();
-        renditions.sort_by_key(|r| r.bitrate_bps);
-        if renditions.is_empty() {
-            return None;
-        }
-        Some(Item {
-            id: self.id,
-            asset: Asset { id: self.asset.id, duration_ms: self.asset.duration_ms, renditions },
-            creator: self.creator,
-            topics: self.topics,
-            caption: self.caption,
-            alt_text: self.alt_text,
-            labels: self.labels,
-            retention: self.retention,
-            prior: self.prior,
-        })
     }
 }
 
-impl WireRendition {
-    fn checked(self) -> Option<Rendition> {
-        let size_fits =
-            self.width <= 16_384 && self.height <= 16_384 && self.bytes.is_none_or(|b| b <= 1 << 40);
-        let url_fits = self.url.len() <= URL_BYTES
-            && Url::parse(&self.url).is_ok_and(|u| matches!(u.scheme(), "http" | "https"));
-        (id_fits(&self.id) && size_fits && url_fits).then_some(Rendition {
-            id: self.id,
-            width: self.width,
-            height: self.height,
-            bitrate_bps: self.bitrate_bps,
-            container: self.container,
-            url: self.url,
-            bytes: self.bytes,
-            expires_at_ms: self.expires_at_ms,
-        })
+impl From<WireRendition> for Rendition {
+    fn from(wire: WireRendition) -> Self {
+        Rendition {
+            id: wire.id,
+            width: wire.width,
+            height: wire.height,
+            bitrate_bps: wire.bitrate_bps,
+            container: wire.container,
+            url: wire.url,
+            bytes: wire.bytes,
+            expires_at_ms: wire.expires_at_ms,
+        }
     }
 }
 
@@ -295,7 +261,7 @@ mod tests {
     }
 
     fn checked(value: Value) -> Option<Item> {
-        serde_json::from_value::<WireItem>(value).ok()?.checked()
+        check::item(serde_json::from_value::<WireItem>(value).ok()?.into())
     }
 
     #[test]

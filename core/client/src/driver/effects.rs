@@ -152,12 +152,14 @@ impl Driver {
                 let done =
                     self.core.spool.write_ahead(records::SLOT, &records::impression(session, &impression));
                 self.report_failed(done);
+                self.core.set_viewing(Some(impression));
             }
             Write::Close(impression) => {
                 self.core.add_watched(impression.active_ms);
                 let done =
                     self.core.spool.close_ahead(records::SLOT, &records::impression(session, &impression));
                 self.report_failed(done);
+                self.core.set_viewing(None);
             }
         }
     }

@@ -34,6 +34,7 @@ impl Driver {
             current,
             window,
             playhead_ms: self.playhead_ms,
+            frames: self.frames,
             paused: self.paused,
             online: self.conditions.online,
             throughput_bps: planner.throughput_bps(),

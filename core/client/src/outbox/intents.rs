@@ -4,6 +4,8 @@
 //! that has been or may have been sent: its rows do not change until it is answered, and a crash sends it again under
 //! the same id.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::{Intent, OpId, OutboxLevel, Verb, Wedged};
@@ -129,6 +131,32 @@ pub(super) fn state(tx: &Transaction<'_>, thing: &Thing<'_>) -> rusqlite::Result
         }
     }
     confirmed(tx, thing)
+}
+
+pub(super) fn interests(tx: &Transaction<'_>, actor: &str) -> rusqlite::Result<BTreeSet<String>> {
+    tx.prepare_cached("SELECT target FROM interest WHERE actor = ?1")?
+        .query_map([actor], |row| row.get(0))?
+        .collect()
+}
+
+pub(super) fn set_interests(
+    tx: &Transaction<'_>,
+    targets: &BTreeSet<String>,
+    actor: &str,
+    wall_ms: i64,
+) -> rusqlite::Result<()> {
+    let before = interests(tx, actor)?;
+    for target in before.symmetric_difference(targets) {
+        let chosen = targets.contains(target);
+        set(tx, &Thing { actor, verb: Verb::Interest, target }, chosen, wall_ms)?;
+        let change = if chosen {
+            "INSERT INTO interest(actor, target) VALUES (?1, ?2)"
+        } else {
+            "DELETE FROM interest WHERE actor = ?1 AND target = ?2"
+        };
+        tx.prepare_cached(change)?.execute(params![actor, target])?;
+    }
+    Ok(())
 }
 
 pub(super) fn confirm(

@@ -1,4 +1,4 @@
-//! The outbox: what a person does (like, follow, save) is durable before the heart turns red, and arrives once.
+//! The outbox: what a person does (like, follow, save, choose interests) is durable before the heart turns red, and arrives once.
 //!
 //! An intent is a desired state, never a toggle, so sending one twice does no harm. Taps fold while they wait: the
 //! last one counts, and a change that ends where the server already is leaves nothing to send. What is on its way is
@@ -14,6 +14,7 @@
 mod intents;
 mod sender;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -27,7 +28,8 @@ pub use sender::{ActorTokens, OutboxSender, OutboxSenderConfig};
 use crate::spool::SpoolError;
 use crate::spool::database::{Database, Durability};
 
-const STEPS: &[M<'static>] = &[M::up(
+const STEPS: &[M<'static>] = &[
+    M::up(
     "CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
      CREATE TABLE counter(name TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
      CREATE TABLE confirmed(
@@ -41,15 +43,19 @@ const STEPS: &[M<'static>] = &[M::up(
          target TEXT NOT NULL, state INTEGER NOT NULL, at_ms INTEGER NOT NULL, parcel INTEGER, reason TEXT);
      CREATE INDEX intent_of ON intent(actor, verb, target);
      CREATE INDEX intent_in ON intent(parcel);",
-)];
+    ),
+    M::up("CREATE TABLE interest(actor TEXT NOT NULL, target TEXT NOT NULL, PRIMARY KEY(actor, target)) WITHOUT ROWID;"),
+];
 static MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 
 /// Intents that may wait.
 pub const MAX_PENDING: u64 = 10_000;
+/// Interests an actor may have.
+pub const MAX_INTERESTS: usize = 64;
 /// Longest actor or target identifier, in bytes.
 pub const MAX_ID_BYTES: usize = 512;
 
-/// What a person can do to something.
+/// What a person can want of something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verb {
@@ -59,6 +65,8 @@ pub enum Verb {
     Follow,
     /// Keep an item for later.
     Save,
+    /// Be interested in a topic.
+    Interest,
 }
 
 impl Verb {
@@ -69,6 +77,7 @@ impl Verb {
             Verb::Like => "like",
             Verb::Follow => "follow",
             Verb::Save => "save",
+            Verb::Interest => "interest",
         }
     }
 
@@ -77,6 +86,7 @@ impl Verb {
             "like" => Ok(Verb::Like),
             "follow" => Ok(Verb::Follow),
             "save" => Ok(Verb::Save),
+            "interest" => Ok(Verb::Interest),
             other => Err(rusqlite::Error::InvalidParameterName(other.to_owned())),
         }
     }
@@ -120,6 +130,9 @@ pub enum OutboxError {
     /// An actor or a target is empty or too long.
     #[error("actor and target must have 1 to {MAX_ID_BYTES} bytes")]
     Identifier,
+    /// Too many interests at once.
+    #[error("at most {MAX_INTERESTS} interests")]
+    TooManyInterests,
     /// Too many intents wait.
     #[error("{MAX_PENDING} intents wait already: connect to a network and try again")]
     Full,
@@ -238,6 +251,38 @@ impl Outbox {
     /// [`OutboxError::Store`].
     pub fn state(&self, verb: Verb, target: &str, actor: &str) -> Result<Option<bool>, OutboxError> {
         self.write(|tx| intents::state(tx, &intents::Thing { actor, verb, target }))
+    }
+
+    /// The interests of `actor`, in alphabetical order.
+    ///
+    /// # Errors
+    /// [`OutboxError::Store`].
+    pub fn interests(&self, actor: &str) -> Result<BTreeSet<String>, OutboxError> {
+        self.write(|tx| intents::interests(tx, actor))
+    }
+
+    /// Replaces the interests of `actor` and keeps an intent for each that changed, all or nothing. Durable, even
+    /// against a power cut, when it returns.
+    ///
+    /// # Errors
+    /// [`OutboxError::Identifier`], [`OutboxError::TooManyInterests`], [`OutboxError::Full`] or [`OutboxError::Store`].
+    pub fn set_interests(
+        &self,
+        targets: &BTreeSet<String>,
+        actor: &str,
+        wall_ms: i64,
+    ) -> Result<(), OutboxError> {
+        let fits = |text: &str| !text.is_empty() && text.len() <= MAX_ID_BYTES;
+        if !fits(actor) || !targets.iter().all(|target| fits(target)) {
+            return Err(OutboxError::Identifier);
+        }
+        if targets.len() > MAX_INTERESTS {
+            return Err(OutboxError::TooManyInterests);
+        }
+        if self.level().pending >= MAX_PENDING {
+            return Err(OutboxError::Full);
+        }
+        self.write(|tx| intents::set_interests(tx, targets, actor, wall_ms))
     }
 
     /// Takes note of what the server says the state is, for example in a feed; later taps fold against it.

@@ -19,14 +19,16 @@ use unspool_engine::{Batch, DeliveryConfig, Encoding, Millis};
 
 use super::intents::{self, Outcome, Parcel};
 use super::{OpId, Outbox, OutboxError, OutboxLevel, Verb};
+use crate::auth::Auth;
 use crate::meter::Meter;
 use crate::spool::SpoolError;
 use crate::telemetry::UploaderHandle;
 use crate::telemetry::courier::{self, CourierConfig};
 use crate::telemetry::lane::{Lane, Outgoing, Prepared};
 
-/// Gives the bearer token of an actor; `None` when that actor is not signed in. Called on a thread that may block.
-pub type ActorTokens = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+/// Gives the tokens of an actor; `None` when that actor is not the one who is signed in. Called on a thread that may
+/// block.
+pub type ActorTokens = Arc<dyn Fn(&str) -> Option<Auth> + Send + Sync>;
 
 /// What an intent weighs for the limit of a request, in bytes: identifiers of common length in JSON.
 const INTENT_BYTES: u64 = 160;
@@ -211,7 +213,7 @@ impl Lane for OutboxLane {
         let Some((parcel, rows)) = self.run(move |tx| intents::load(tx, key)).await? else {
             return Ok(Prepared::Gone);
         };
-        let Some(token) = (self.tokens)(&parcel.actor) else { return Ok(Prepared::NoCredential) };
+        let Some(auth) = (self.tokens)(&parcel.actor) else { return Ok(Prepared::NoCredential) };
         let interactions = rows
             .iter()
             .map(|intent| Interaction {
@@ -226,7 +228,7 @@ impl Lane for OutboxLane {
         Ok(Prepared::Send(Outgoing {
             path: "/v1/interactions",
             id: parcel.id,
-            token: Some(token),
+            auth: Some(auth),
             content_type: HeaderValue::from_static("application/json"),
             encoding: Encoding::Identity,
             body,

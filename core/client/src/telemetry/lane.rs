@@ -6,6 +6,7 @@ use reqwest::header::HeaderValue;
 use tokio::sync::watch;
 use unspool_engine::{Batch, Encoding};
 
+use crate::auth::Auth;
 use crate::spool::SpoolError;
 
 /// A request ready to be sent.
@@ -14,7 +15,8 @@ pub(crate) struct Outgoing {
     pub path: &'static str,
     /// The batch's name on the wire.
     pub id: String,
-    pub token: Option<String>,
+    /// Whose token goes with it; without one it is sent without.
+    pub auth: Option<Auth>,
     pub content_type: HeaderValue,
     pub encoding: Encoding,
     pub body: Vec<u8>,

@@ -12,4 +12,4 @@ mod post;
 mod uploader;
 
 pub use handle::{FlushReason, FlushReport, LastAnswer, UploadStatus, UploaderHandle};
-pub use uploader::{TokenProvider, Uploader, UploaderConfig};
+pub use uploader::{Uploader, UploaderConfig};

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
-use reqwest::{Client, StatusCode};
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use unspool_engine::{Answer, Encoding, Millis};
 
 use super::courier::CourierConfig;
 use super::lane::{Lane, Outgoing};
+use crate::auth::{Auth, TokenError};
+use crate::meter::Meter;
 
 /// Longest answer that is read, in bytes: 100 results of an outbox need about 10 KiB.
 const MAX_ANSWER_BYTES: usize = 256 * 1024;
@@ -40,17 +42,10 @@ pub(super) async fn post<L: Lane>(
     if outgoing.encoding == Encoding::Gzip {
         request = request.header(CONTENT_ENCODING, "gzip");
     }
-    if let Some(token) = outgoing.token {
-        request = request.header(AUTHORIZATION, format!("Bearer {token}"));
-    }
     let network = |status| Sent { key, answer: Answer::Network, status, receipt: None };
-    let mut response = match request.send().await {
+    let mut response = match send(request, outgoing.auth, &meter).await {
         Ok(response) => response,
-        Err(error) => {
-            // The error is logged without its address, which may be signed.
-            tracing::debug!(error = %error.without_url(), "a request failed");
-            return network(0);
-        }
+        Err(answer) => return Sent { key, answer, status: 0, receipt: None },
     };
     let status = response.status();
     let mut body = Vec::new();
@@ -81,6 +76,45 @@ pub(super) async fn post<L: Lane>(
     let receipt = lane.receipt(key, &content_type, &body).await;
     let answer = if receipt.is_some() { Answer::Accepted } else { Answer::CaptivePortal };
     Sent { key, answer, status: status.as_u16(), receipt }
+}
+
+/// Sends with the token of the moment; what a 401 refuses is repeated once with another token.
+async fn send(request: RequestBuilder, auth: Option<Auth>, meter: &Meter) -> Result<Response, Answer> {
+    let Some(auth) = auth else { return once(request).await };
+    let token = auth.token().await.map_err(|e| no_token(&e))?;
+    let again = request.try_clone();
+    let mut response = once(request.bearer_auth(&token)).await?;
+    match again {
+        Some(again) if response.status() == StatusCode::UNAUTHORIZED => {
+            let mut read = 0;
+            while let Ok(Some(chunk)) = response.chunk().await {
+                meter.add(chunk.len());
+                read += chunk.len();
+                if read > MAX_ANSWER_BYTES {
+                    break;
+                }
+            }
+            let token = auth.renew(&token).await.map_err(|e| no_token(&e))?;
+            once(again.bearer_auth(&token)).await
+        }
+        _ => Ok(response),
+    }
+}
+
+async fn once(request: RequestBuilder) -> Result<Response, Answer> {
+    request.send().await.map_err(|error| {
+        // The error is logged without its address, which may be signed.
+        tracing::debug!(error = %error.without_url(), "a request failed");
+        Answer::Network
+    })
+}
+
+fn no_token(error: &TokenError) -> Answer {
+    match error {
+        TokenError::SignedOut => Answer::Unauthorised,
+        // Waited for like a server that cannot be reached.
+        TokenError::Unavailable { .. } => Answer::Network,
+    }
 }
 
 fn classify(status: StatusCode, headers: &HeaderMap) -> Answer {

@@ -1,7 +1,6 @@
 //! Drains the spool to an OTLP collector.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
@@ -15,11 +14,9 @@ use super::UploaderHandle;
 use super::courier::{self, CourierConfig};
 use super::lane::{Lane, Outgoing, Prepared};
 use super::otlp;
+use crate::auth::Auth;
 use crate::meter::Meter;
 use crate::spool::{Level, OpenBatch, Spool, SpoolError};
-
-/// Gives the bearer token of the moment; `None` sends without one. Called once for each request, on a runtime thread.
-pub type TokenProvider = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 
 const PROTOBUF: &str = "application/x-protobuf";
 
@@ -28,8 +25,8 @@ const PROTOBUF: &str = "application/x-protobuf";
 pub struct UploaderConfig {
     /// Address of the collector; `/v1/logs` is added to its path.
     pub base: Url,
-    /// Bearer tokens.
-    pub token: TokenProvider,
+    /// Bearer tokens; without any, requests carry none.
+    pub auth: Option<Auth>,
     /// Version of the app or library, told to the collector.
     pub service_version: String,
     /// Batch sizes and delays.
@@ -48,7 +45,7 @@ impl UploaderConfig {
     pub fn new(base: Url) -> Self {
         UploaderConfig {
             base,
-            token: Arc::new(|| None),
+            auth: None,
             service_version: env!("CARGO_PKG_VERSION").to_owned(),
             delivery: DeliveryConfig::default(),
             request_timeout: Duration::from_secs(15),
@@ -77,9 +74,8 @@ impl Uploader {
         client: Client,
         runtime: &tokio::runtime::Handle,
     ) -> UploaderHandle {
-        let UploaderConfig { base, token, service_version, delivery, request_timeout, online, meter } =
-            config;
-        let lane = SpoolLane { spool, token, service_version };
+        let UploaderConfig { base, auth, service_version, delivery, request_timeout, online, meter } = config;
+        let lane = SpoolLane { spool, auth, service_version };
         courier::spawn(
             lane,
             CourierConfig { base, delivery, request_timeout, online, meter },
@@ -91,7 +87,7 @@ impl Uploader {
 
 struct SpoolLane {
     spool: Spool,
-    token: TokenProvider,
+    auth: Option<Auth>,
     service_version: String,
 }
 
@@ -146,7 +142,7 @@ impl Lane for SpoolLane {
         Ok(Prepared::Send(Outgoing {
             path: "/v1/logs",
             id: loaded.batch.id,
-            token: (self.token)(),
+            auth: self.auth.clone(),
             content_type: HeaderValue::from_static(PROTOBUF),
             encoding,
             body,

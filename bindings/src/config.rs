@@ -1,0 +1,165 @@
+//! What an app decides before it opens a session.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use unspool::{Config, Credentials};
+
+use crate::error::UnspoolError;
+use crate::host::{HostAdapter, HostBackend};
+use crate::token::{TokenAdapter, TokenProvider};
+
+/// The configuration of a session. All but the first two fields have working defaults.
+#[derive(Debug, Clone, PartialEq, uniffi::Record)]
+pub struct SessionConfig {
+    /// Private directory for the cache and the databases; created where missing. One session at a time owns it.
+    pub data_dir: String,
+    /// Identifier of the person who is signed in, 1 to 128 bytes. What that person does is filed under it on the
+    /// device; it is never sent.
+    pub account: String,
+    /// Address where the backend's contract is spoken, without `/v1`. Not needed when the app supplies the pages; then
+    /// telemetry and intents wait on the device.
+    #[uniffi(default = None)]
+    pub backend: Option<String>,
+    /// Bearer token that stays valid as long as the session. Tokens that expire come from a `TokenProvider`.
+    #[uniffi(default = None)]
+    pub token: Option<String>,
+    /// Bytes of media kept on disk. Default 512 MiB.
+    #[uniffi(default = None)]
+    pub cache_bytes: Option<u64>,
+    /// What the device is like at the start. Default: online, in front, not metered.
+    #[uniffi(default = None)]
+    pub conditions: Option<Conditions>,
+    /// Native window to draw into; without one frames are decoded and timed, and not shown.
+    #[uniffi(default = None)]
+    pub window: Option<u64>,
+    /// Whether sound goes to the device.
+    #[uniffi(default = false)]
+    pub sound: bool,
+    /// Most players at once, at least 1. Default 3: the playing card, the next, and the one before.
+    #[uniffi(default = 3)]
+    pub players: u32,
+    /// Whether clips start over at their end.
+    #[uniffi(default = true)]
+    pub loop_playback: bool,
+    /// Whether events tell the brightness of each first frame, to find black ones.
+    #[uniffi(default = false)]
+    pub describe_first_frame: bool,
+    /// Longest time a telemetry record waits for company before it is sent. Default 30 s.
+    #[uniffi(default = None)]
+    pub send_every: Option<Duration>,
+    /// Time a request may take until its answer has arrived, at least 1 ms. Default 15 s.
+    #[uniffi(default = None)]
+    pub request_timeout: Option<Duration>,
+}
+
+/// What the device is like; the app keeps it up to date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
+pub struct Conditions {
+    /// Whether there is a network.
+    #[uniffi(default = true)]
+    pub online: bool,
+    /// Whether the network is paid by the byte.
+    #[uniffi(default = false)]
+    pub metered: bool,
+    /// Whether the person asked to save data.
+    #[uniffi(default = false)]
+    pub data_saver: bool,
+    /// Whether the app is on screen.
+    #[uniffi(default = true)]
+    pub foreground: bool,
+}
+
+/// Which feed.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Enum)]
+pub enum FeedKind {
+    /// Chosen for the person.
+    ForYou,
+    /// From creators the person follows.
+    Following,
+    /// Reviewed items about something to learn.
+    Learn,
+    /// The same for everybody.
+    NonProfiled,
+    /// One topic.
+    Topic {
+        /// Its identifier.
+        topic: String,
+    },
+}
+
+impl SessionConfig {
+    pub(crate) fn checked(
+        self,
+        tokens: Option<Arc<dyn TokenProvider>>,
+        host: Option<Arc<dyn HostBackend>>,
+    ) -> Result<Config, UnspoolError> {
+        let wrong = |reason: &str| UnspoolError::Config { reason: reason.into() };
+        let credentials = match (tokens, self.token) {
+            (Some(_), Some(_)) => return Err(wrong("a token and a token provider: give one of them")),
+            (Some(provider), None) => Credentials::Provider(Arc::new(TokenAdapter(provider))),
+            (None, Some(token)) => Credentials::Fixed(token),
+            (None, None) => return Err(wrong("neither a token nor a token provider")),
+        };
+        let mut config = match (self.backend, host) {
+            (Some(url), host) => {
+                let mut config = Config::new(self.data_dir, &url, self.account, credentials)?;
+                config.host = host.map(|h| HostAdapter::share(h));
+                config
+            }
+            (None, Some(host)) => {
+                Config::hosted(self.data_dir, HostAdapter::share(host), self.account, credentials)?
+            }
+            (None, None) => return Err(wrong("neither the address of a backend nor a host backend")),
+        };
+        if let Some(bytes) = self.cache_bytes {
+            config.cache_bytes = bytes;
+        }
+        if let Some(conditions) = self.conditions {
+            config.conditions = conditions.into();
+        }
+        config.player.window = self.window;
+        config.player.sound = self.sound;
+        config.player.players = usize::try_from(self.players).unwrap_or(usize::MAX);
+        config.player.loop_playback = self.loop_playback;
+        config.player.describe_first_frame = self.describe_first_frame;
+        if let Some(every) = self.send_every {
+            config.telemetry.send_every = every;
+        }
+        if let Some(timeout) = self.request_timeout {
+            config.request_timeout = timeout;
+        }
+        Ok(config)
+    }
+}
+
+impl From<Conditions> for unspool::Conditions {
+    fn from(c: Conditions) -> Self {
+        let Conditions { online, metered, data_saver, foreground } = c;
+        unspool::Conditions { online, metered, data_saver, foreground }
+    }
+}
+
+impl From<FeedKind> for unspool::FeedKind {
+    fn from(kind: FeedKind) -> Self {
+        match kind {
+            FeedKind::ForYou => unspool::FeedKind::ForYou,
+            FeedKind::Following => unspool::FeedKind::Following,
+            FeedKind::Learn => unspool::FeedKind::Learn,
+            FeedKind::NonProfiled => unspool::FeedKind::NonProfiled,
+            FeedKind::Topic { topic } => unspool::FeedKind::Topic(topic),
+        }
+    }
+}
+
+impl From<unspool::FeedKind> for FeedKind {
+    fn from(kind: unspool::FeedKind) -> Self {
+        match kind {
+            unspool::FeedKind::ForYou => FeedKind::ForYou,
+            unspool::FeedKind::Following => FeedKind::Following,
+            unspool::FeedKind::Learn => FeedKind::Learn,
+            unspool::FeedKind::NonProfiled => FeedKind::NonProfiled,
+            unspool::FeedKind::Topic(topic) => FeedKind::Topic { topic },
+        }
+    }
+}

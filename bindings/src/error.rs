@@ -1,0 +1,81 @@
+//! The public error in the words of the other side.
+
+use std::time::Duration;
+
+use unspool::Error;
+
+/// Why a call gave no answer; each case stands for one reaction of the app, and its text says which.
+///
+/// In Kotlin the type is `UnspoolException`. Nothing personal is in it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, uniffi::Error)]
+#[uniffi::export(Display)]
+pub enum UnspoolError {
+    /// The configuration or an argument cannot work: correct it and call again.
+    #[error("{reason}; correct it and call again")]
+    Config {
+        /// What is wrong.
+        reason: String,
+    },
+    /// Another session owns the data directory: shut that one down first.
+    #[error("another session owns the data directory; shut that one down first")]
+    InUse,
+    /// The disk refused: free space, or choose another directory.
+    #[error("storage: {reason}; free space, or choose another directory")]
+    Storage {
+        /// What failed.
+        reason: String,
+    },
+    /// There is no network and what was asked for is not on the device: try again when there is one.
+    #[error("no network, and it is not on this device; try again when there is one")]
+    Offline,
+    /// The backend wants the person to sign in again; call `signedIn` afterwards.
+    #[error("the backend wants the person to sign in again; call signedIn afterwards")]
+    SignIn,
+    /// The backend failed: try again later.
+    #[error("the backend failed: {reason}; try again later")]
+    Backend {
+        /// What it answered.
+        reason: String,
+        /// How long it asked to wait, where it did.
+        retry_after: Option<Duration>,
+    },
+    /// The feed has no further card in this direction.
+    #[error("the feed has no further card in this direction")]
+    EndOfFeed,
+    /// No answer came in time: try again.
+    #[error("no answer within {after:?}; try again")]
+    TimedOut {
+        /// The time that was waited.
+        after: Duration,
+    },
+    /// The session was shut down, or this feed was replaced by a newer one: open a new one.
+    #[error("the session or the feed has ended; open a new one")]
+    ShutDown,
+    /// The caller cancelled the wait. What is waited for is still to be had by asking again.
+    #[error("the wait was cancelled; ask again at any time")]
+    Cancelled,
+    /// A fault of the core: report it. The session goes on.
+    #[error("a fault of the core: {reason}; report it, the session goes on")]
+    Internal {
+        /// Where it happened.
+        reason: String,
+    },
+}
+
+impl From<Error> for UnspoolError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Config { reason } => UnspoolError::Config { reason },
+            Error::InUse => UnspoolError::InUse,
+            Error::Storage { reason } => UnspoolError::Storage { reason },
+            Error::Offline => UnspoolError::Offline,
+            Error::SignIn => UnspoolError::SignIn,
+            Error::Backend { reason, retry_after } => UnspoolError::Backend { reason, retry_after },
+            Error::EndOfFeed => UnspoolError::EndOfFeed,
+            Error::TimedOut(after) => UnspoolError::TimedOut { after },
+            Error::ShutDown => UnspoolError::ShutDown,
+            Error::Internal { reason } => UnspoolError::Internal { reason },
+            other => UnspoolError::Internal { reason: other.to_string() },
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! What happened, as data.
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, uniffi::Enum)]
+pub enum Event {
+    /// A card became current.
+    Current {
+        /// Its position.
+        position: u64,
+        /// Its item.
+        item: String,
+    },
+    /// The current card rendered its first frame.
+    FirstFrame {
+        /// Its position.
+        position: u64,
+        /// Its item.
+        item: String,
+        /// How it came about.
+        start_class: StartClass,
+        /// Milliseconds from the swipe to the rendered frame.
+        latency_ms: f64,
+        /// Width of the decoded picture in pixels.
+        width: u32,
+        /// Height of the decoded picture in pixels.
+        height: u32,
+        /// Mean brightness of the picture, 0 to 255, where the session describes first frames.
+        luma: Option<f64>,
+    },
+    /// A card shows pictures again without a swipe: its player was replaced, or the app came back.
+    Resumed {
+        /// Its position.
+        position: u64,
+    },
+    /// Playback of a card stood still and goes on.
+    Stalled {
+        /// Its position.
+        position: u64,
+        /// Milliseconds it stood.
+        stall_ms: u64,
+    },
+    /// A card started over.
+    Looped {
+        /// Its position.
+        position: u64,
+    },
+    /// A card cannot be played.
+    CardFailed {
+        /// Its position.
+        position: u64,
+        /// Its item.
+        item: String,
+        /// Why, without personal data.
+        reason: String,
+    },
+    /// Cards were added to the feed.
+    FeedGrew,
+    /// A page of the feed could not be had.
+    PageFailed {
+        /// Whether it will be asked for again.
+        retryable: bool,
+        /// Why, without personal data.
+        reason: String,
+    },
+    /// Players cannot be had on this device; nothing plays in this session.
+    PlayersFailed {
+        /// Why.
+        reason: String,
+    },
+    /// A fault of the core ended this feed; report it and open the feed again.
+    CoreFailed {
+        /// What happened, without personal data.
+        reason: String,
+    },
+    /// Something that must be kept could not be written.
+    StorageFailed {
+        /// What failed.
+        reason: String,
+    },
+    /// Something newer than this binding; its description is for a log.
+    Other {
+        /// What it is.
+        description: String,
+    },
+}
+
+/// How a first frame came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+pub enum StartClass {
+    /// The player stood at its first frame before the swipe.
+    PreRolled,
+    /// Every byte needed was held.
+    Cached,
+    /// Bytes had to be waited for.
+    Cold,
+}
+
+/// Events after the number asked for.
+#[derive(Debug, Clone, PartialEq, uniffi::Record)]
+pub struct EventBatch {
+    /// Number of the last event in `events`; ask with it next time.
+    pub last: u64,
+    /// Events that were dropped before they were asked for: the newest 2,048 are kept.
+    pub missed: u64,
+    /// Oldest first.
+    pub events: Vec<Event>,
+}
+
+impl From<unspool::EventBatch> for EventBatch {
+    fn from(batch: unspool::EventBatch) -> Self {
+        let unspool::EventBatch { last, missed, events } = batch;
+        EventBatch { last, missed, events: events.into_iter().map(Event::from).collect() }
+    }
+}
+
+impl From<unspool::StartClass> for StartClass {
+    fn from(class: unspool::StartClass) -> Self {
+        match class {
+            unspool::StartClass::PreRolled => StartClass::PreRolled,
+            unspool::StartClass::Cached => StartClass::Cached,
+            unspool::StartClass::Cold => StartClass::Cold,
+        }
+    }
+}
+
+impl From<unspool::Event> for Event {
+    fn from(event: unspool::Event) -> Self {
+        use unspool::Event as Core;
+        match event {
+            Core::Current { position, item } => Event::Current { position, item },
+            Core::FirstFrame { position, item, class, latency_ms, width, height, luma } => {
+                Event::FirstFrame {
+                    position,
+                    item,
+                    start_class: class.into(),
+                    latency_ms,
+                    width,
+                    height,
+                    luma,
+                }
+            }
+            Core::Resumed { position } => Event::Resumed { position },
+            Core::Stalled { position, ms } => Event::Stalled { position, stall_ms: ms },
+            Core::Looped { position } => Event::Looped { position },
+            Core::CardFailed { position, item, reason } => Event::CardFailed { position, item, reason },
+            Core::FeedGrew => Event::FeedGrew,
+            Core::PageFailed { retryable, reason } => Event::PageFailed { retryable, reason },
+            Core::PlayersFailed { reason } => Event::PlayersFailed { reason },
+            Core::CoreFailed { reason } => Event::CoreFailed { reason },
+            Core::StorageFailed { reason } => Event::StorageFailed { reason },
+            other => Event::Other { description: format!("{other:?}") },
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! Pages, topics and addresses from the app.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use unspool::{Backend, BackendError, Located, MediaKey, Page};
+
+use crate::card::{Creator, Item};
+use crate::session::Topic;
+
+/// Supplies what a backend would: pages of feeds, topics, and fresh addresses of media.
+///
+/// Calls come from the session's own threads, several at a time where feeds and addresses are wanted at once. Each has
+/// the session's request time-out and is cancelled when nobody wants its answer any more. What is returned is checked
+/// like an answer from the network: items outside the bounds are left out.
+#[uniffi::export(foreign)]
+#[async_trait::async_trait]
+pub trait HostBackend: Send + Sync {
+    /// One page of a feed.
+    async fn page(&self, request: PageRequest) -> Result<HostPage, HostError>;
+
+    /// The topics people can choose from; empty where there are none.
+    async fn topics(&self) -> Result<Vec<Topic>, HostError>;
+
+    /// A fresh address of one rendition of an asset, asked for when the old one expired or no longer answers.
+    async fn locate(&self, asset: String, rendition: String) -> Result<Location, HostError>;
+}
+
+/// Which page is wanted.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct PageRequest {
+    /// `for_you`, `following`, `learn`, `non_profiled` or `topic:<id>`.
+    pub feed: String,
+    /// `next_cursor` of the page before; absent for the first page.
+    pub cursor: Option<String>,
+    /// Most items wanted, 1 to 50.
+    pub limit: u32,
+}
+
+/// One page of a feed.
+#[derive(Debug, Clone, PartialEq, uniffi::Record)]
+pub struct HostPage {
+    /// Cards in the order to show them.
+    pub items: Vec<HostItem>,
+    /// Where the next page starts; absent at the end. At most 4 KiB.
+    #[uniffi(default = None)]
+    pub next_cursor: Option<String>,
+}
+
+/// One item with what the core needs to fetch it.
+#[derive(Debug, Clone, PartialEq, uniffi::Record)]
+pub struct HostItem {
+    /// What it is.
+    pub item: Item,
+    /// Its encodings; 1 to 64.
+    pub renditions: Vec<Rendition>,
+    /// Share of viewers still watching, ascending in time; at most 1,000 points.
+    #[uniffi(default = [])]
+    pub retention: Vec<RetentionPoint>,
+    /// The server's prediction that the person will like it, 0 to 1.
+    #[uniffi(default = None)]
+    pub prior: Option<f64>,
+}
+
+/// One point of a retention curve.
+#[derive(Debug, Clone, Copy, PartialEq, uniffi::Record)]
+pub struct RetentionPoint {
+    /// Milliseconds from the start.
+    pub at_ms: u64,
+    /// Share of viewers still watching, 0 to 1.
+    pub share: f64,
+}
+
+/// One encoding of an asset.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct Rendition {
+    /// Identifier, unique within the asset.
+    pub id: String,
+    /// Where the bytes are: an http(s) address, at most 4 KiB. It may be signed and may expire.
+    pub url: String,
+    /// How they are packed.
+    pub container: Container,
+    /// Picture width in pixels; 0 when unknown.
+    #[uniffi(default = 0)]
+    pub width: u32,
+    /// Picture height in pixels; 0 when unknown.
+    #[uniffi(default = 0)]
+    pub height: u32,
+    /// Average bits per second; 0 when unknown.
+    #[uniffi(default = 0)]
+    pub bitrate_bps: u64,
+    /// Size in bytes, where known.
+    #[uniffi(default = None)]
+    pub bytes: Option<u64>,
+    /// Milliseconds since 1970 after which `url` no longer answers.
+    #[uniffi(default = None)]
+    pub expires_at_ms: Option<i64>,
+}
+
+/// How the bytes of a rendition are packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+pub enum Container {
+    /// One progressive MP4.
+    Mp4,
+    /// One fragmented MP4.
+    Fmp4,
+    /// An HLS playlist.
+    Hls,
+}
+
+/// A fresh address.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct Location {
+    /// Where the bytes are: an http(s) address, at most 4 KiB.
+    pub url: String,
+    /// Milliseconds since 1970 after which it no longer answers.
+    #[uniffi(default = None)]
+    pub expires_at_ms: Option<i64>,
+}
+
+/// Why the app's own code gave no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, uniffi::Error)]
+#[uniffi::export(Display)]
+pub enum HostError {
+    /// The network failed or nothing came in time; it is asked again.
+    #[error("network: {reason}")]
+    Network {
+        /// What happened, without personal data.
+        reason: String,
+    },
+    /// The server asked to wait, or failed in a way that passes; it is asked again.
+    #[error("busy")]
+    Busy {
+        /// How long to wait, where it said.
+        retry_after: Option<Duration>,
+    },
+    /// The person must sign in again.
+    #[error("sign in again")]
+    SignIn,
+    /// It was refused for good; it is not asked again.
+    #[error("refused: {reason}")]
+    Refused {
+        /// Why, without personal data.
+        reason: String,
+    },
+    /// The app's code failed in a way it did not foresee; it is asked again.
+    #[error("unexpected: {reason}")]
+    Unexpected {
+        /// What it threw.
+        reason: String,
+    },
+}
+
+impl From<uniffi::UnexpectedUniFFICallbackError> for HostError {
+    fn from(error: uniffi::UnexpectedUniFFICallbackError) -> Self {
+        HostError::Unexpected { reason: error.reason }
+    }
+}
+
+impl From<HostError> for BackendError {
+    fn from(error: HostError) -> Self {
+        match error {
+            HostError::Network { reason } => BackendError::Network(reason),
+            HostError::Busy { retry_after } => BackendError::Busy { status: 0, retry_after },
+            HostError::SignIn => BackendError::SignIn,
+            HostError::Refused { .. } => BackendError::Refused { status: 0 },
+            HostError::Unexpected { reason } => BackendError::Malformed(reason),
+        }
+    }
+}
+
+/// A host backend in the words of the core.
+pub(crate) struct HostAdapter(Arc<dyn HostBackend>);
+
+impl HostAdapter {
+    pub(crate) fn share(host: Arc<dyn HostBackend>) -> Arc<dyn Backend> {
+        Arc::new(HostAdapter(host))
+    }
+}
+
+impl fmt::Debug for HostAdapter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HostAdapter")
+    }
+}
+
+impl Backend for HostAdapter {
+    fn page<'a>(
+        &'a self,
+        feed: &'a str,
+        cursor: Option<&'a str>,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Page, BackendError>> {
+        let request = PageRequest { feed: feed.to_owned(), cursor: cursor.map(str::to_owned), limit };
+        Box::pin(async move {
+            let page = self.0.page(request).await?;
+            let items = page.items.into_iter().map(HostItem::into_core).collect();
+            Ok(Page { items, next_cursor: page.next_cursor })
+        })
+    }
+
+    fn topics(&self) -> BoxFuture<'_, Result<Vec<unspool::Topic>, BackendError>> {
+        Box::pin(async move {
+            let topics = self.0.topics().await?;
+            Ok(topics.into_iter().map(|t| unspool::Topic { id: t.id, title: t.title }).collect())
+        })
+    }
+
+    fn locate<'a>(&'a self, key: &'a MediaKey) -> BoxFuture<'a, Result<Located, BackendError>> {
+        let (asset, rendition) = key.parts();
+        let (asset, rendition) = (asset.to_owned(), rendition.to_owned());
+        Box::pin(async move {
+            let Location { url, expires_at_ms } = self.0.locate(asset, rendition).await?;
+            Ok(Located { url, expires_at_ms })
+        })
+    }
+}
+
+impl HostItem {
+    fn into_core(self) -> unspool::Item {
+        let Item { id, asset_id, duration_ms, creator, topics, caption, alt_text, labels } = self.item;
+        let Creator { id: creator_id, handle, name } = creator;
+        unspool::Item {
+            id,
+            asset: unspool::Asset {
+                id: asset_id,
+                duration_ms,
+                renditions: self.renditions.into_iter().map(Rendition::into_core).collect(),
+            },
+            creator: unspool::Creator { id: creator_id, handle, name },
+            topics,
+            caption,
+            alt_text,
+            labels,
+            retention: self.retention.into_iter().map(|p| (p.at_ms, p.share)).collect(),
+            prior: self.prior,
+        }
+    }
+}
+
+impl Rendition {
+    fn into_core(self) -> unspool::Rendition {
+        let Rendition { id, url, container, width, height, bitrate_bps, bytes, expires_at_ms } = self;
+        let container = match container {
+            Container::Mp4 => unspool::Container::Mp4,
+            Container::Fmp4 => unspool::Container::Fmp4,
+            Container::Hls => unspool::Container::Hls,
+        };
+        unspool::Rendition { id, width, height, bitrate_bps, container, url, bytes, expires_at_ms }
+    }
+}

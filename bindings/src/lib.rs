@@ -1,0 +1,47 @@
+//! What crosses from Unspool's core to Kotlin, Swift and Python: records, enums, objects and their conversions.
+//!
+//! There is no logic here. [`Unspool`] is a session and [`Feed`] an open feed, each a handle on what the crate `unspool`
+//! does. Commands return when the core has taken them; what is the case is pulled by revision ([`Feed::snapshot_after`])
+//! and what happened by number ([`Feed::events_after`]), so a wait that is cancelled loses nothing. Media bytes do not
+//! cross: players of the core render, and tell times and counts.
+//!
+//! # For a reader of Kotlin, Swift or Python
+//!
+//! * Every wait ends when the coroutine, task or future is cancelled. Kotlin and Python do that by themselves; Swift's
+//!   `Task` does it through the overloads of `UnspoolCore`, which pass a [`CancelToken`]. A write that was begun
+//!   (`setLiked`, `setInterests`, `shutdown`) goes on when nobody waits for it any more.
+//! * Every error is an [`UnspoolError`] (in Kotlin `UnspoolException`), whose text says what to do.
+//! * Handles may be used, shared and dropped on any thread. `shutdown` ends a session in stated time; dropping the last
+//!   handle ends it too, and waits for nothing.
+//! * Positions, revisions and event numbers are unsigned 64-bit; times are milliseconds unless a type says otherwise.
+
+// The scaffolding that the attributes of UniFFI expand to exports C functions, which the lint counts as unsafe code.
+#![allow(unsafe_code)]
+
+mod cancel;
+mod card;
+mod config;
+mod error;
+mod events;
+#[cfg(feature = "fault-injection")]
+mod faults;
+mod feed;
+mod host;
+mod session;
+mod snapshot;
+mod token;
+
+pub use cancel::CancelToken;
+pub use card::{Card, Creator, Item};
+pub use config::{Conditions, FeedKind, SessionConfig};
+pub use error::UnspoolError;
+pub use events::{Event, EventBatch, StartClass};
+pub use feed::Feed;
+pub use host::{
+    Container, HostBackend, HostError, HostItem, HostPage, Location, PageRequest, Rendition, RetentionPoint,
+};
+pub use session::{SessionStatus, ShutdownReport, Topic, Unspool};
+pub use snapshot::{Bytes, CardState, FeedSnapshot, Outgoing, Stage};
+pub use token::TokenProvider;
+
+uniffi::setup_scaffolding!();

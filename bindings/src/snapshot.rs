@@ -1,0 +1,164 @@
+//! What is the case, as data.
+
+/// Everything an app shows of a feed.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct FeedSnapshot {
+    /// Grows with every change; ask with it for the next one.
+    pub revision: u64,
+    /// Position of the current card.
+    pub current: Option<u64>,
+    /// The current card and those after it, nearest first.
+    pub window: Vec<CardState>,
+    /// Playhead of the current card in milliseconds.
+    pub playhead_ms: u64,
+    /// Frames of the current card rendered since it became current.
+    pub frames: u64,
+    /// Whether the person paused the current card.
+    pub paused: bool,
+    /// Whether the app says there is a network.
+    pub online: bool,
+    /// Bits per second the renditions are chosen by.
+    pub throughput_bps: u64,
+    /// Media bytes.
+    pub bytes: Bytes,
+}
+
+/// How far one card is prepared.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct CardState {
+    /// Position in the feed.
+    pub position: u64,
+    /// Its item.
+    pub item: String,
+    /// The rendition that was chosen.
+    pub rendition: Option<String>,
+    /// How far it is prepared.
+    pub stage: Stage,
+    /// Milliseconds it could play from the playhead, or from its start, without the network.
+    pub ahead_ms: u64,
+}
+
+/// How far a card is prepared, least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+pub enum Stage {
+    /// Nothing is there.
+    None,
+    /// Its headers are on the device.
+    HeadCached,
+    /// It can play from its start for as long as `ahead_ms` says.
+    RangeCached,
+    /// A player stands at its first frame.
+    PreRolled,
+    /// It plays.
+    Playing,
+    /// It cannot be played.
+    Failed,
+}
+
+/// Bytes since the session was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
+pub struct Bytes {
+    /// Body bytes that came over the network: media, playlists, pages and answers.
+    pub network: u64,
+    /// Of these, media and playlists.
+    pub media: u64,
+    /// Bytes players read that were there before they asked.
+    pub from_cache: u64,
+    /// Bytes that came over the network and no player has read so far.
+    pub wasted: u64,
+    /// Bytes of media on disk.
+    pub on_disk: u64,
+}
+
+/// Telemetry records, and intents such as likes, on their way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
+pub struct Outgoing {
+    /// Records written down, ever, in this data directory.
+    pub recorded: u64,
+    /// Records the collector acknowledged.
+    pub delivered: u64,
+    /// Records still to be sent.
+    pub queued: u64,
+    /// Records given up for lack of space or for age.
+    pub dropped: u64,
+    /// Records the collector will not take, kept for inspection.
+    pub quarantined: u64,
+    /// Intents written down, ever.
+    pub intents: u64,
+    /// Intents the backend confirmed.
+    pub intents_delivered: u64,
+    /// Intents still to be sent.
+    pub intents_queued: u64,
+    /// Intents the backend refused for good.
+    pub intents_wedged: u64,
+}
+
+impl From<unspool::Bytes> for Bytes {
+    fn from(bytes: unspool::Bytes) -> Self {
+        let unspool::Bytes { network, media, from_cache, wasted, on_disk } = bytes;
+        Bytes { network, media, from_cache, wasted, on_disk }
+    }
+}
+
+impl From<unspool::Outgoing> for Outgoing {
+    fn from(out: unspool::Outgoing) -> Self {
+        let unspool::Outgoing {
+            recorded,
+            delivered,
+            queued,
+            dropped,
+            quarantined,
+            intents,
+            intents_delivered,
+            intents_queued,
+            intents_wedged,
+        } = out;
+        Outgoing {
+            recorded,
+            delivered,
+            queued,
+            dropped,
+            quarantined,
+            intents,
+            intents_delivered,
+            intents_queued,
+            intents_wedged,
+        }
+    }
+}
+
+impl From<unspool::CardView> for CardState {
+    fn from(card: unspool::CardView) -> Self {
+        let stage = match card.stage {
+            unspool::Stage::None => Stage::None,
+            unspool::Stage::HeadCached => Stage::HeadCached,
+            unspool::Stage::RangeCached(_) => Stage::RangeCached,
+            unspool::Stage::PreRolled => Stage::PreRolled,
+            unspool::Stage::Playing => Stage::Playing,
+            unspool::Stage::Failed => Stage::Failed,
+        };
+        CardState {
+            position: card.position,
+            item: card.item.id,
+            rendition: card.rendition,
+            stage,
+            ahead_ms: card.ahead_ms,
+        }
+    }
+}
+
+impl From<unspool::Snapshot> for FeedSnapshot {
+    fn from(snapshot: unspool::Snapshot) -> Self {
+        FeedSnapshot {
+            revision: snapshot.revision,
+            current: snapshot.current,
+            window: snapshot.window.into_iter().map(CardState::from).collect(),
+            playhead_ms: snapshot.playhead_ms,
+            frames: snapshot.frames,
+            paused: snapshot.paused,
+            online: snapshot.online,
+            throughput_bps: snapshot.throughput_bps,
+            bytes: snapshot.bytes.into(),
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The bounds of what a backend says, for answers from the wire and from an app alike.
+//!
+//! An item that breaks one is dropped and the page goes on without it; an answer that is wrong as a whole is
+//! [`BackendError::Malformed`]. What passes may be trusted by the engine.
+
+use std::time::Duration;
+
+use unspool_engine::{Item, Page, Rendition};
+use url::Url;
+
+use super::{BackendError, Located, Topic};
+
+/// Most items of a page, and the largest limit asked for.
+pub(super) const PAGE_ITEMS: usize = 50;
+/// Longest identifier.
+const ID_BYTES: usize = 128;
+/// Longest text of a person, in bytes.
+const TEXT_BYTES: usize = 4 * 1024;
+/// Longest address.
+const URL_BYTES: usize = 4 * 1024;
+/// Most entries of a list inside an item.
+const LIST_ENTRIES: usize = 64;
+/// Most topics.
+const TOPICS: usize = 1_000;
+/// Most points of a retention curve.
+const CURVE_POINTS: usize = 1_000;
+/// Longest asset: a day.
+const DURATION_MS: u64 = 86_400_000;
+/// Longest reason of an error, in characters: a line of a log.
+const REASON_CHARS: usize = 256;
+/// Longest wait that is believed, as for `Retry-After`: a day.
+const RETRY_AFTER: Duration = Duration::from_secs(86_400);
+
+/// Whether a text can be an identifier: 1 to 128 printable ASCII characters without a space.
+pub(crate) fn id_fits(id: &str) -> bool {
+    !id.is_empty() && id.len() <= ID_BYTES && id.bytes().all(|b| b.is_ascii_graphic())
+}
+
+fn url_fits(url: &str) -> bool {
+    url.len() <= URL_BYTES
+        && Url::parse(url).is_ok_and(|u| matches!(u.scheme(), "http" | "https") && u.has_host())
+}
+
+/// The page without the items that break a bound.
+pub(super) fn page(page: Page) -> Result<Page, BackendError> {
+    let offered = page.items.len();
+    if offered > PAGE_ITEMS {
+        return Err(BackendError::Malformed(format!("more than {PAGE_ITEMS} items on a page")));
+    }
+    let items: Vec<Item> = page.items.into_iter().filter_map(item).collect();
+    if items.len() < offered {
+        tracing::warn!(dropped = offered - items.len(), "items outside the contract were dropped");
+    }
+    Ok(Page { items, next_cursor: page.next_cursor.filter(|c| c.len() <= TEXT_BYTES) })
+}
+
+/// The item with the renditions that keep the bounds, lowest bit rate first.
+pub(super) fn item(mut item: Item) -> Option<Item> {
+    let ids = [&item.id, &item.asset.id, &item.creator.id];
+    let texts = [&item.caption, &item.alt_text, &item.creator.name, &item.creator.handle];
+    let lists_fit =
+        [&item.topics, &item.labels].iter().all(|l| l.len() <= LIST_ENTRIES && l.iter().all(|t| id_fits(t)));
+    let curve = &item.retention;
+    let curve_fits = curve.len() <= CURVE_POINTS
+        && curve.iter().all(|&(ms, share)| ms <= DURATION_MS && (0.0..=1.0).contains(&share))
+        && curve.windows(2).all(|w| w[0].0 < w[1].0);
+    let prior_fits = item.prior.is_none_or(|p| (0.0..=1.0).contains(&p));
+    if !(ids.iter().all(|i| id_fits(i))
+        && texts.iter().all(|t| t.len() <= TEXT_BYTES)
+        && lists_fit
+        && curve_fits
+        && prior_fits
+        && item.asset.duration_ms <= DURATION_MS)
+    {
+        return None;
+    }
+    let renditions = &mut item.asset.renditions;
+    renditions.truncate(LIST_ENTRIES);
+    renditions.retain(rendition_fits);
+    renditions.sort_by_key(|r| r.bitrate_bps);
+    (!renditions.is_empty()).then_some(item)
+}
+
+fn rendition_fits(r: &Rendition) -> bool {
+    let size_fits = r.width <= 16_384 && r.height <= 16_384 && r.bytes.is_none_or(|b| b <= 1 << 40);
+    id_fits(&r.id) && size_fits && url_fits(&r.url)
+}
+
+/// The topics that keep the bounds.
+pub(super) fn topics(topics: Vec<Topic>) -> Vec<Topic> {
+    let fits = |t: &Topic| id_fits(&t.id) && t.title.len() <= TEXT_BYTES;
+    topics.into_iter().filter(fits).take(TOPICS).collect()
+}
+
+/// The address, if it is one.
+pub(super) fn located(located: Located) -> Result<Located, BackendError> {
+    if url_fits(&located.url) {
+        Ok(located)
+    } else {
+        Err(BackendError::Malformed("not an http(s) address of at most 4096 bytes".into()))
+    }
+}
+
+/// The error with its text and its wait bounded.
+pub(super) fn error(error: BackendError) -> BackendError {
+    let short = |text: String| text.chars().take(REASON_CHARS).collect();
+    match error {
+        BackendError::Network(reason) => BackendError::Network(short(reason)),
+        BackendError::Malformed(reason) => BackendError::Malformed(short(reason)),
+        BackendError::Busy { status, retry_after } => {
+            BackendError::Busy { status, retry_after: retry_after.map(|wait| wait.min(RETRY_AFTER)) }
+        }
+        BackendError::SignIn | BackendError::Refused { .. } => error,
+    }
+}

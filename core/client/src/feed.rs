@@ -1,0 +1,268 @@
+//! One open feed as the app holds it, and the task that runs its driver.
+//!
+//! The driver takes commands from a queue and answers through channels, so every call here may be dropped at any time: a
+//! swipe that was taken happens, one that still waited for a card does not.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::FutureExt;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot, watch};
+use unspool_engine::{Conditions, Item};
+
+use crate::config::FeedKind;
+use crate::core::Core;
+use crate::driver::{Card, Driver, Input, Reply};
+use crate::error::Error;
+use crate::events::{Event, EventBatch, EventLog};
+use crate::players;
+use crate::session::Unspool;
+use crate::snapshot::Snapshot;
+
+/// Where an open feed takes its commands.
+pub(crate) type Inputs = mpsc::UnboundedSender<Input>;
+
+/// One open feed: cards, playback and what happens to them.
+///
+/// Clones share it. It ends with the session, when another feed is opened, or by a fault of the core; a fault is told as
+/// [`Event::CoreFailed`] and its calls answer [`Error::Internal`] from then on, while the session goes on. Its calls may
+/// be awaited on any executor and dropped at any time: a card that was not given yet is not moved to.
+#[derive(Clone)]
+pub struct FeedSession {
+    session: Unspool,
+    kind: FeedKind,
+    inputs: Inputs,
+    events: Arc<EventLog>,
+    snapshot: watch::Receiver<Snapshot>,
+    end: watch::Receiver<Option<Error>>,
+}
+
+/// A feed that is not running yet.
+pub(crate) struct Launch {
+    driver: Driver,
+    received: mpsc::UnboundedReceiver<Input>,
+    events: Arc<EventLog>,
+    core: Arc<Core>,
+    inputs: Inputs,
+    end: watch::Sender<Option<Error>>,
+}
+
+impl Launch {
+    /// Where the feed will take its commands.
+    pub(crate) fn inputs(&self) -> Inputs {
+        self.inputs.clone()
+    }
+
+    /// Runs the feed once the one `before` it has ended.
+    pub(crate) fn run(self, handle: &Handle, before: Option<Inputs>) {
+        let Launch { driver, mut received, events, core, inputs, end } = self;
+        let (players, player_events) = mpsc::unbounded_channel();
+        players::open(handle, &core.config.player, players, inputs);
+        handle.spawn(async move {
+            // The earlier feed closes its viewing before this one opens one: one impression is open at a time.
+            if let Some(before) = before {
+                let (reply, done) = oneshot::channel();
+                if before.send(Input::Stop(reply)).is_ok() {
+                    let _ = done.await;
+                }
+            }
+            let ran = AssertUnwindSafe(driver.run(&mut received, player_events)).catch_unwind().await;
+            let why = match ran {
+                Ok(()) => Error::ShutDown,
+                // A fault of the core ends the feed and is told; the session and what it wrote down stay.
+                Err(fault) => {
+                    let reason = words(&*fault);
+                    if let Err(e) = core.close_viewing().await {
+                        events.push(Event::StorageFailed { reason: e.to_string() });
+                    }
+                    events.push(Event::CoreFailed { reason: reason.clone() });
+                    Error::Internal { reason }
+                }
+            };
+            // Said before the queue closes, so that whoever finds it closed knows why.
+            end.send_replace(Some(why));
+            drop(received);
+        });
+    }
+}
+
+/// What a fault said.
+fn words(fault: &(dyn Any + Send)) -> String {
+    let text = fault.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| fault.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no words".to_owned())
+}
+
+impl std::fmt::Debug for FeedSession {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FeedSession").field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+impl FeedSession {
+    /// A feed of `session`, and what runs it.
+    pub(crate) fn new(
+        session: Unspool,
+        core: &Arc<Core>,
+        kind: FeedKind,
+        conditions: Conditions,
+    ) -> (Self, Launch) {
+        let (inputs, received) = mpsc::unbounded_channel();
+        let events = Arc::new(EventLog::new());
+        let snapshot = watch::Sender::new(Snapshot::default());
+        let seen = snapshot.subscribe();
+        let (end, ended) = watch::channel(None);
+        let driver = Driver::new(
+            Arc::clone(core),
+            kind.name(),
+            conditions,
+            inputs.clone(),
+            Arc::clone(&events),
+            snapshot,
+        );
+        let launch = Launch {
+            driver,
+            received,
+            events: Arc::clone(&events),
+            core: Arc::clone(core),
+            inputs: inputs.clone(),
+            end,
+        };
+        (FeedSession { session, kind, inputs, events, snapshot: seen, end: ended }, launch)
+    }
+
+    /// Which feed this is.
+    #[must_use]
+    pub fn kind(&self) -> &FeedKind {
+        &self.kind
+    }
+
+    /// Moves to the next card, which plays at once; waits for the first page where there is no card yet. Without a
+    /// network, cards that are not on the device are passed over.
+    ///
+    /// # Errors
+    /// [`Error::EndOfFeed`], [`Error::Offline`], [`Error::SignIn`], [`Error::Backend`], [`Error::TimedOut`],
+    /// [`Error::ShutDown`], [`Error::Internal`]. The feed stays where it was.
+    pub async fn next(&self) -> Result<Card, Error> {
+        let asked = Instant::now();
+        self.ask(|reply| Input::Next(asked, reply)).await
+    }
+
+    /// Moves back to the card before.
+    ///
+    /// # Errors
+    /// As [`next`](FeedSession::next).
+    pub async fn previous(&self) -> Result<Card, Error> {
+        let asked = Instant::now();
+        self.ask(|reply| Input::Previous(asked, reply)).await
+    }
+
+    /// Up to `n` cards after the current one, without moving.
+    ///
+    /// # Errors
+    /// [`Error::ShutDown`] when the feed ended, [`Error::Internal`] when a fault of the core ended it.
+    pub async fn peek(&self, n: usize) -> Result<Vec<Item>, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Input::Peek(n, reply))?;
+        match answer.await {
+            Ok(items) => Ok(items),
+            Err(_) => Err(self.ended().await),
+        }
+    }
+
+    /// Pauses the current card, or lets it run.
+    ///
+    /// # Errors
+    /// [`Error::ShutDown`] when the feed ended, [`Error::Internal`] when a fault of the core ended it.
+    pub fn set_paused(&self, paused: bool) -> Result<(), Error> {
+        self.send(Input::Pause(paused))
+    }
+
+    /// Moves the playhead of the current card to the nearest key frame.
+    ///
+    /// # Errors
+    /// [`Error::ShutDown`] when the feed ended, [`Error::Internal`] when a fault of the core ended it.
+    pub fn seek(&self, ms: u64) -> Result<(), Error> {
+        self.send(Input::Seek(ms))
+    }
+
+    /// Silences this card and those after it, or gives them sound again.
+    ///
+    /// # Errors
+    /// [`Error::ShutDown`] when the feed ended, [`Error::Internal`] when a fault of the core ended it.
+    pub fn set_muted(&self, muted: bool) -> Result<(), Error> {
+        self.send(Input::Mute(muted))
+    }
+
+    /// Asks for a failed page again at once.
+    ///
+    /// # Errors
+    /// [`Error::ShutDown`] when the feed ended, [`Error::Internal`] when a fault of the core ended it.
+    pub fn retry(&self) -> Result<(), Error> {
+        self.send(Input::Retry)
+    }
+
+    /// What is the case now, without waiting.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        self.snapshot.borrow().clone()
+    }
+
+    /// Waits for a snapshot newer than `revision`. Asking again after a cancelled wait loses nothing.
+    ///
+    /// # Errors
+    /// [`Error::ShutDown`] when the feed ended, [`Error::Internal`] when a fault of the core ended it.
+    pub async fn snapshot_after(&self, revision: u64) -> Result<Snapshot, Error> {
+        let mut seen = self.snapshot.clone();
+        if let Ok(snapshot) = seen.wait_for(|s| s.revision > revision).await {
+            return Ok(snapshot.clone());
+        }
+        Err(self.ended().await)
+    }
+
+    /// Up to `max` events after number `after`, without waiting. The first event has number 1.
+    #[must_use]
+    pub fn events(&self, after: u64, max: usize) -> EventBatch {
+        self.events.after(after, max)
+    }
+
+    /// Waits until there is an event after number `after`, then gives up to `max` of them.
+    ///
+    /// # Errors
+    /// [`Error::ShutDown`] when the feed ended, [`Error::Internal`] when a fault of the core ended it.
+    pub async fn events_after(&self, after: u64, max: usize) -> Result<EventBatch, Error> {
+        tokio::select! {
+            biased;
+            () = self.events.wait(after) => Ok(self.events.after(after, max)),
+            why = self.ended() => match self.events.after(after, max) {
+                batch if batch.events.is_empty() => Err(why),
+                last => Ok(last),
+            }
+        }
+    }
+
+    async fn ask<T>(&self, input: impl FnOnce(Reply<T>) -> Input) -> Result<T, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.send(input(reply))?;
+        match answer.await {
+            Ok(answer) => answer,
+            Err(_) => Err(self.ended().await),
+        }
+    }
+
+    /// Waits for the end of the feed and says why it came.
+    async fn ended(&self) -> Error {
+        let mut end = self.end.clone();
+        match end.wait_for(Option::is_some).await {
+            Ok(why) => why.clone().unwrap_or(Error::ShutDown),
+            Err(_) => Error::ShutDown,
+        }
+    }
+
+    fn send(&self, input: Input) -> Result<(), Error> {
+        self.session.check()?;
+        self.inputs.send(input).map_err(|_| self.end.borrow().clone().unwrap_or(Error::ShutDown))
+    }
+}

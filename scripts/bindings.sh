@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Builds the library that other languages load and writes its Kotlin, Swift and Python bindings.
+# usage: bindings.sh [--release] [--faults] [--out DIR]
+#   --release   optimised, as it ships              (default: as the tests are built)
+#   --faults    with the calls that panic on purpose, for tests
+#   --out DIR   where to put it                     (default: ffi in the target directory)
+# Leaves DIR/<debug|release>/libunspool_ffi.so and DIR/{kotlin,swift,python}.
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+cd "$root_dir"
+
+profile=debug
+build=()
+out=$target_dir/ffi
+while [ $# -gt 0 ]; do
+    case $1 in
+        --release) profile=release; build+=(--release) ;;
+        --faults) build+=(--features fault-injection) ;;
+        --out) out=${2:?--out needs a folder}; shift ;;
+        *) die "bindings.sh knows --release, --faults and --out DIR, not '$1'" ;;
+    esac
+    shift
+done
+use_rust || die "no Rust $(rust_floor) or newer: run make setup"
+
+cargo build -p unspool-ffi "${build[@]}" "${cargo_flags[@]}"
+cargo build -p unspool-bindgen "${cargo_flags[@]}"
+mkdir -p "$out/$profile"
+library=$out/$profile/libunspool_ffi.so
+# A program that has the library open keeps its own copy: the new one takes the name only when it is whole.
+cp "$target_dir/$profile/libunspool_ffi.so" "$library.new"
+mv "$library.new" "$library"
+
+fresh=$(mktemp -d "$out/fresh.XXXXXX")
+trap 'rm -rf "$fresh"' EXIT
+"$target_dir/debug/unspool-bindgen" generate --library "$library" --config uniffi.toml --out "$fresh"
+for language in kotlin swift python; do
+    # Unchanged files keep their time, so that builds on top of them have nothing to do.
+    mkdir -p "$out/$language"
+    (cd "$fresh/$language" && find . -type f -print0) | while IFS= read -r -d '' file; do
+        if ! cmp -s "$fresh/$language/$file" "$out/$language/$file"; then
+            mkdir -p "$(dirname "$out/$language/$file")"
+            cp "$fresh/$language/$file" "$out/$language/$file"
+        fi
+    done
+    (cd "$out/$language" && find . -type f -print0) | while IFS= read -r -d '' file; do
+        [ -e "$fresh/$language/$file" ] || rm -f "$out/$language/$file"
+    done
+done
+say "bindings: $out"
