@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages Unspool builds and plays with; only those that are missing.
-# usage: setup-apt.sh [build] [lint]      (default: build)
+# usage: setup-apt.sh [build] [lint] [kotlin]      (default: build)
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -16,6 +16,8 @@ build=(
 )
 # Lint: shellcheck for the scripts, git to list the tree, pip to fetch one pinned tool.
 lint=(git python3 python3-pip shellcheck)
+# Kotlin: a JDK and Maven; Maven fetches the compiler and the libraries.
+kotlin=(maven openjdk-17-jdk-headless)
 
 packages=()
 [ $# -gt 0 ] || set -- build
@@ -23,7 +25,8 @@ for group in "$@"; do
     case $group in
         build) packages+=("${build[@]}") ;;
         lint) packages+=("${lint[@]}") ;;
-        *) die "setup-apt.sh knows the groups build and lint, not '$group'" ;;
+        kotlin) packages+=("${kotlin[@]}") ;;
+        *) die "setup-apt.sh knows the groups build, lint and kotlin, not '$group'" ;;
     esac
 done
 

@@ -104,7 +104,7 @@ impl SessionConfig {
         let mut config = match (self.backend, host) {
             (Some(url), host) => {
                 let mut config = Config::new(self.data_dir, &url, self.account, credentials)?;
-                config.host = host.map(|h| HostAdapter::share(h));
+                config.host = host.map(HostAdapter::share);
                 config
             }
             (None, Some(host)) => {

@@ -47,6 +47,9 @@ pub enum BackendError {
         /// How long to wait, where it said.
         retry_after: Option<Duration>,
     },
+    /// The provider of tokens gave none, and nobody has to sign in for it.
+    #[error("{0}")]
+    NoToken(String),
     /// The person must sign in again.
     #[error("not signed in")]
     SignIn,
@@ -66,7 +69,10 @@ impl BackendError {
     #[must_use]
     pub fn retryable(&self) -> bool {
         match self {
-            BackendError::Network(_) | BackendError::Busy { .. } | BackendError::Malformed(_) => true,
+            BackendError::Network(_)
+            | BackendError::Busy { .. }
+            | BackendError::NoToken(_)
+            | BackendError::Malformed(_) => true,
             BackendError::SignIn | BackendError::Refused { .. } => false,
         }
     }
