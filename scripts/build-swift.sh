@@ -12,6 +12,7 @@ profile=$2
 shift 2
 
 sources=$root_dir/bindings/swift/Sources
+mkdir -p "$sources/UnspoolBindings"
 ln -sfn "$bindings/swift/UnspoolBindings.swift" "$sources/UnspoolBindings/UnspoolBindings.swift"
 ln -sfn "$bindings/swift/UnspoolFFI.h" "$sources/UnspoolFFI/UnspoolFFI.h"
 UNSPOOL_FFI_LIBRARY=$bindings/$profile exec "$root_dir/scripts/in-swift.sh" swift build \

@@ -26,6 +26,7 @@ check format cargo fmt --all -- --check
 check clippy cargo clippy --workspace --all-targets "${cargo_flags[@]}" -- -D warnings
 check docs docs
 check "licences, bans, sources" deny
+check bindings scripts/golden.sh check
 check house scripts/check-house.sh
 
 if [ "${#failed[@]}" -gt 0 ]; then

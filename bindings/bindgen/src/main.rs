@@ -3,6 +3,10 @@
 //! The generator is a library of UniFFI, of the same release as the one inside `unspool-ffi`: the generated code checks
 //! at start that both agree. It lives in a crate of its own so that nothing of it is linked into what ships.
 
+mod declarations;
+
+use std::io::Write;
+
 use anyhow::{Context, ensure};
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Parser, Subcommand, ValueEnum};
@@ -32,6 +36,21 @@ enum Command {
         /// Languages; all when none is named
         #[arg(long, value_enum)]
         language: Vec<Language>,
+    },
+    /// Print what the written sources of one language declare
+    Declarations {
+        /// Which language
+        #[arg(long, value_enum)]
+        language: Language,
+        /// The folder that `generate` wrote for it
+        #[arg(long, value_name = "DIR")]
+        sources: Utf8PathBuf,
+        /// Names of packages and modules: the workspace's uniffi.toml
+        #[arg(long, value_name = "FILE")]
+        config: Utf8PathBuf,
+        /// Also the calls that panic on purpose
+        #[arg(long)]
+        faults: bool,
     },
 }
 
@@ -76,6 +95,10 @@ fn main() -> anyhow::Result<()> {
                 language = vec![Language::Kotlin, Language::Swift, Language::Python];
             }
             language.iter().try_for_each(|&l| generate(l, &library, &config, &out))
+        }
+        Command::Declarations { language, sources, config, faults } => {
+            let text = declarations::declarations(language, &sources, &config, faults)?;
+            Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
         }
     }
 }

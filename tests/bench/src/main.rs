@@ -25,6 +25,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 
+use benches::ffi::{Chosen, Language};
 use benches::{Bench, Effort};
 use error::BenchError;
 use page::Section;
@@ -41,6 +42,8 @@ enum Name {
     Player,
     /// Events: what recording costs.
     Telemetry,
+    /// Calls from other languages: what the crossing costs.
+    Ffi,
     /// Every bench, one after the other.
     All,
     /// Say which benches there are.
@@ -65,6 +68,9 @@ struct Arguments {
     /// Rounds of every measurement, instead of each bench's own number.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     rounds: Option<u32>,
+    /// Languages of the bench `ffi`, instead of all that this machine can build.
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "LIST")]
+    languages: Vec<Language>,
 }
 
 fn main() -> ExitCode {
@@ -89,13 +95,17 @@ fn run(arguments: &Arguments) -> Result<bool, BenchError> {
             return Ok(true);
         }
         Name::All => benches::ALL.iter().collect(),
-        Name::Engine | Name::Media | Name::Player | Name::Telemetry => {
+        Name::Engine | Name::Media | Name::Player | Name::Telemetry | Name::Ffi => {
             let name = arguments.name.to_possible_value().map(|value| value.get_name().to_owned());
             benches::ALL.iter().filter(|bench| Some(bench.name) == name.as_deref()).collect()
         }
     };
     unspool::install_tls();
-    let effort = Effort { quick: arguments.quick, rounds: arguments.rounds };
+    let effort = Effort {
+        quick: arguments.quick,
+        rounds: arguments.rounds,
+        languages: Chosen::of(&arguments.languages),
+    };
     let mut sections = Vec::new();
     for bench in chosen {
         eprintln!("measuring {}", bench.name);

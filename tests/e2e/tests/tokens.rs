@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures_util::future::{BoxFuture, join_all};
+use serde_json::json;
 use unspool::{Config, Credentials, Error, FeedKind, TokenError, TokenProvider, Unspool};
 use unspool_e2e::{Done, Origin, PATIENCE, dropped_after, eventually, first_frame};
 
@@ -110,6 +111,8 @@ async fn one_refresh_serves_every_refused_request() -> Done<()> {
     origin.quiet().await?;
     origin.revoke("ada.1").await?;
     app.feels(Mood::Slow(Duration::from_millis(50)));
+    // Slow enough that they are all on their way before the first is refused.
+    origin.network(json!({"rtt_ms": 200})).await?;
     let (topics, liked) = tokio::join!(
         join_all((0..50).map(|_| session.topics())),
         join_all((0..50).map(async |n| session.set_liked(&format!("item-{n:05}"), n % 2 == 0).await)),

@@ -1,6 +1,7 @@
 //! The benches, and how much each of them does.
 
 mod engine;
+pub(crate) mod ffi;
 mod media;
 mod player;
 mod telemetry;
@@ -16,6 +17,8 @@ pub(crate) struct Effort {
     pub(crate) quick: bool,
     /// The caller's number of rounds.
     pub(crate) rounds: Option<u32>,
+    /// Languages of the bench `ffi`.
+    pub(crate) languages: ffi::Chosen,
 }
 
 impl Effort {
@@ -44,7 +47,7 @@ impl Bench {
 }
 
 /// Every bench, in the order of the rooms.
-pub(crate) const ALL: [Bench; 4] = [
+pub(crate) const ALL: [Bench; 5] = [
     Bench {
         name: "engine",
         about: "Time of one turn of the engine over a simulated feed: a swipe with everything it leads to, and the \
@@ -69,6 +72,13 @@ pub(crate) const ALL: [Bench; 4] = [
                 writes the same bytes. The peer gets its bytes ready-made; ours also checks and encodes each event.",
         rows: telemetry::rows,
     },
+    Bench {
+        name: "ffi",
+        about: "The ten hottest calls from Kotlin, Swift and Python, whole calls with the core's own work, against the \
+                same calls from Rust; the difference is the crossing. A swipe is next() and the pulls of events until \
+                the first frame is told; its FFI time is that difference over its calls.",
+        rows: ffi::rows,
+    },
 ];
 
 #[cfg(test)]
@@ -77,8 +87,8 @@ mod tests {
 
     #[test]
     fn the_callers_rounds_come_first() {
-        assert_eq!(Effort { quick: false, rounds: None }.rounds(15, 5), 15);
-        assert_eq!(Effort { quick: true, rounds: None }.rounds(15, 5), 5);
-        assert_eq!(Effort { quick: true, rounds: Some(7) }.rounds(15, 5), 7);
+        assert_eq!(Effort::default().rounds(15, 5), 15);
+        assert_eq!(Effort { quick: true, ..Effort::default() }.rounds(15, 5), 5);
+        assert_eq!(Effort { quick: true, rounds: Some(7), ..Effort::default() }.rounds(15, 5), 7);
     }
 }

@@ -1,0 +1,110 @@
+"""A session, with a life cycle."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import sys
+import threading
+import time
+import weakref
+from datetime import timedelta
+from types import TracebackType
+from typing import Any
+
+from . import _bindings
+from ._bindings import CancelToken, FeedKind, HostBackend, SessionConfig, TokenProvider
+from ._feed import Feed, with_iterators
+from ._hosts import guarded_host, guarded_tokens
+
+_open: weakref.WeakSet[Unspool] = weakref.WeakSet()
+_opened_any = False
+
+#: Seconds between two looks: the interpreter passes from thread to thread at least every 5 ms.
+_TURN_S = 0.006
+#: Seconds the end of the program is put off at most; a call of the core takes well below a millisecond.
+_LEAVING_S = 1.0
+
+
+class Unspool(_bindings.Unspool):
+    """A session: prefetching feeds, playback, durable telemetry and the offline cache of one person.
+
+    It owns its data directory and its threads until :meth:`shutdown`. ``async with`` shuts it down at the end of the
+    block, also when that is left by an error or a cancellation. Use it from any thread and any event loop.
+    """
+
+    @classmethod
+    async def open(
+        cls,
+        config: SessionConfig,
+        tokens: TokenProvider | None = None,
+        host: HostBackend | None = None,
+        cancel: CancelToken | None = None,
+    ) -> Unspool:
+        """Opens a session. The disk is touched on a thread of the core, never on the caller's.
+
+        ``tokens`` gives bearer tokens where the configuration holds none; ``host`` supplies pages, topics and addresses
+        instead of the backend's contract. Their coroutines run on the event loop that this call is awaited on, which must
+        go on as long as the session, and whatever they raise becomes a typed error of the call that needed them. A
+        cancelled opening ends what it began.
+        """
+        opened: Any = await _bindings.Unspool.open(
+            config,
+            guarded_tokens(tokens) if tokens is not None else None,
+            guarded_host(host) if host is not None else None,
+            cancel,
+        )
+        own: Any = cls
+        session: Unspool = own._uniffi_make_instance(opened._uniffi_clone_handle())
+        global _opened_any
+        _opened_any = True
+        _open.add(session)
+        return session
+
+    def feed(self, kind: FeedKind) -> Feed:
+        """Opens a feed and begins to fetch ahead. One feed is open at a time; an earlier one ends."""
+        return with_iterators(super().feed(kind), self)
+
+    async def __aenter__(self) -> Unspool:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        ending = asyncio.ensure_future(self.shutdown())
+        try:
+            await asyncio.shield(ending)
+        except asyncio.CancelledError:
+            # The directory is free when the block is left, whatever happens around it.
+            await ending
+            raise
+
+
+@atexit.register
+def _leave_nothing_behind() -> None:
+    """Ends sessions that nobody shut down, and lets threads of the core leave the interpreter.
+
+    A thread that comes back to an interpreter that is gone takes the whole process down. Whoever waited for the core is
+    woken a moment before the thread that woke them has left, and may be here by then.
+    """
+    if not _opened_any:
+        return
+    left = list(_open)
+    if left:
+
+        async def end() -> None:
+            await asyncio.gather(*(session.shutdown(timedelta()) for session in left))
+
+        asyncio.run(end())
+    deadline = time.monotonic() + _LEAVING_S
+    quiet = 0
+    while quiet < 2 and time.monotonic() < deadline:
+        # While this thread sleeps, every thread that waits for the interpreter has its turn.
+        time.sleep(_TURN_S)
+        quiet = 0 if _strangers() else quiet + 1
+
+
+def _strangers() -> set[int]:
+    """Threads that run Python code and were not started by it."""
+    ours = {thread.ident for thread in threading.enumerate() if type(thread).__name__ != "_DummyThread"}
+    return {thread for thread in sys._current_frames() if thread not in ours}
