@@ -33,7 +33,7 @@ unread=(
     ./usr/libexec/swift/lib/swift/{embedded,FrameworkABIBaseline}
 )
 
-stamp=$(sha256sum "${BASH_SOURCE[0]}" | cut -c 1-12)
+stamp=$(declare -p suite swift play plugin_packages plugins left_out unread | sha256sum | cut -c 1-12)
 home=$tools_dir/swift-$stamp
 cannot() { echo "$*"; exit 1; }
 
@@ -122,9 +122,11 @@ for plugin in "${plugins[@]}"; do
     [ -f "$lib/gstreamer-1.0/$plugin" ] || cannot "Debian $suite has no plugin $plugin in ${plugin_packages[*]}"
 done
 
-mv "$root" "$home.new"
+touch "$root/.complete"
 rm -rf "$home"
-mv "$home.new" "$home"
-touch "$home/.complete"
+mv "$root" "$home"
 say "Swift is in $home: $size MB fetched in $fetched s, unpacked in $((SECONDS - begun - fetched)) s, $(du -sh "$home" | cut -f 1)" >&2
+for other in "$tools_dir"/swift-*/; do
+    [ "$other" = "$home/" ] || say "an older one, which another checkout may use: ${other%/} (remove it when none does)" >&2
+done
 echo "$home"

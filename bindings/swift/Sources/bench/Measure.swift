@@ -18,9 +18,11 @@ struct Report: Encodable, Sendable {
     /// A swipe, from the call to the first frame that is shown.
     struct Swipe: Encodable, Sendable {
         let n: Int
-        /// Calls into the core of a typical swipe, those that make a cancel token included.
+        /// Calls of a typical swipe, and of the one that took most.
         let calls: Int
         let mostCalls: Int
+        /// Cancel tokens that were made for them: one a wait, some 0.1 µs each.
+        let cancelTokens: Int
         let firstFrameMs: Double
         /// A call that waits for the core and does nothing there: what it costs to suspend and to be woken.
         let suspendedCallUs: Double
@@ -37,9 +39,6 @@ private let commands = 500
 private let warm = 500
 private let swipes = 100
 private let swipesWarm = 20
-
-/// A wait passes a token of its own, and making one is a call, too.
-private let callsOfAWait = 2
 
 func measure(_ session: Unspool) async throws -> Report {
     let feed = try session.feed(kind: .forYou)
@@ -78,20 +77,18 @@ func measure(_ session: Unspool) async throws -> Report {
         if n < swipesWarm { continue }
         moves.append(us(moved - begun))
         frames.append(us(shown - begun))
-        counts.append((1 + pulls) * callsOfAWait)
+        counts.append(1 + pulls)
     }
     let next = summary("feed.next", moves)
     calls.insert(next, at: 0)
     counts.sort()
     let typical = counts[counts.count / 2]
-    // Making a token is no wait.
-    let waits = Double(typical / callsOfAWait)
     return Report(
         runtime: runtime, calls: calls,
         swipe: Report.Swipe(
-            n: counts.count, calls: typical, mostCalls: counts.last ?? 0,
+            n: counts.count, calls: typical, mostCalls: counts.last ?? 0, cancelTokens: typical,
             firstFrameMs: summary("", frames).medianUs / 1_000, suspendedCallUs: suspended.medianUs,
-            ffiUsAtMost: next.medianUs + (waits - 1) * suspended.medianUs))
+            ffiUsAtMost: next.medianUs + Double(typical - 1) * suspended.medianUs))
 }
 
 /// Calls a few times unmeasured, then takes the times.

@@ -121,6 +121,44 @@ extension UnspoolTests {
         #expect(await session.shutdown(within: 5).clean)
     }
 
+    /// The generator may add a call: the package then lacks its overload, and its waits would not end with their task.
+    @Test func everyCallThatWaitsHasAnOverload() throws {
+        let package = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../..").standardized
+        func source(_ name: String) throws -> String {
+            try String(contentsOf: package.appendingPathComponent("Sources/\(name)"), encoding: .utf8)
+        }
+        let generated = try source("UnspoolBindings/UnspoolBindings.swift")
+        let ours = try source("UnspoolCore/Session.swift") + source("UnspoolCore/Feed.swift")
+        let waits = generated.matches(of: /(?:open|public static) func `?(\w+)`?\([^)]*cancel: CancelToken\? = nil\)/).map(\.1)
+        #expect(waits.count >= 14)
+        // Panics on purpose have their overloads nowhere: no app calls them.
+        for wait in waits where !wait.hasPrefix("panic") {
+            #expect(ours.contains(try Regex("[ .]\(wait)\\((?:[^()]*, )?cancel: \\$0\\)")), "no overload of \(wait)")
+        }
+    }
+
+    /// The core keeps the newest 2,048 events.
+    @Test func aReaderThatFellBehindIsToldSo() async throws {
+        let scratch = try Scratch()
+        let origin = try Origin(in: scratch.url)
+        try await Unspool.withSession(config: config(scratch, origin)) { session in
+            let feed = try session.feed(kind: .forYou)
+            _ = try await feed.next()
+            for _ in 0..<1_050 {
+                _ = try await feed.next()
+                _ = try await feed.previous()
+            }
+            var (number, missed): (UInt64, UInt64) = (0, 0)
+            let newest = feed.eventsNow(after: 0).last
+            for try await batch in feed.events() {
+                #expect(batch.last == number + batch.missed + UInt64(batch.events.count), "none is left out untold")
+                (number, missed) = (batch.last, missed + batch.missed)
+                if number >= newest { break }
+            }
+            #expect(missed > 0)
+        }
+    }
+
     @Test func sequencesGiveTheStateAtOnceAndEndWithTheSession() async throws {
         let scratch = try Scratch()
         let origin = try Origin(in: scratch.url)
