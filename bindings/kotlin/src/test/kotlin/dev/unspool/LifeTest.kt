@@ -164,8 +164,10 @@ class LifeTest {
             val before = coreThreads()
             repeat(5) {
                 withUnspool(configOf(dir.resolve("core"), origin)) { session ->
-                    session.topics()
-                    assertTrue(coreThreads().isNotEmpty(), "a thread that woke a coroutine stays attached")
+                    eventually("a thread of the core wakes a coroutine, and stays") {
+                        session.liked("item-1")
+                        coreThreads().isNotEmpty()
+                    }
                     assertTrue(coreThreads().all { it.isDaemon })
                 }
             }
