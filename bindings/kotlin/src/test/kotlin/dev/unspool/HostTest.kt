@@ -3,6 +3,7 @@ package dev.unspool
 import kotlinx.coroutines.CompletableDeferred
 import kotlinx.coroutines.awaitCancellation
 import kotlinx.coroutines.cancelAndJoin
+import kotlinx.coroutines.flow.take
 import kotlinx.coroutines.launch
 import kotlinx.coroutines.withTimeout
 import kotlinx.serialization.json.JsonObject
@@ -14,6 +15,7 @@ import kotlinx.serialization.json.jsonArray
 import kotlinx.serialization.json.jsonObject
 import kotlinx.serialization.json.jsonPrimitive
 import kotlinx.serialization.json.long
+import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.io.TempDir
@@ -153,6 +155,28 @@ class HostTest {
     }
 
     @Test
+    fun `a reader that fell behind is told how much it lost`(@TempDir dir: Path) = test {
+        val app = object : HostBackend {
+            override suspend fun page(request: PageRequest): HostPage = throw HostException.Refused("none today")
+            override suspend fun topics(): List<Topic> = emptyList()
+            override suspend fun locate(asset: String, rendition: String): Location = throw HostException.Refused("none")
+        }
+        withUnspool(hosted(dir), host = app) { session ->
+            val feed = session.feed(FeedKind.ForYou)
+            // Each page that is asked for again and refused is an event.
+            var count = 0uL
+            while (count < KEPT + 50uL) {
+                feed.retry()
+                count = feed.eventsAfter(count).last
+            }
+            val missed = mutableListOf<ULong>()
+            feed.events(onMissed = { missed += it }).take(KEPT.toInt()).collect { assertTrue(it is Event.PageFailed, "$it") }
+            assertEquals(listOf(count - KEPT), missed)
+            assertEquals(0uL, feed.eventsNow(count - KEPT).missed)
+        }
+    }
+
+    @Test
     fun `the app's coroutine is cancelled when nobody wants its answer`(@TempDir dir: Path) = test {
         Origin(dir.resolve("origin")).use { origin ->
             val asked = CompletableDeferred<Unit>()
@@ -172,7 +196,9 @@ class HostTest {
                 wait.cancelAndJoin()
                 inTime("the app's coroutine ends") { left.await() }
             }
+            // Feeds of other tests that nobody closed hold their session until they are collected.
             eventually("the core lets go of the app's backend") {
+                System.gc()
                 FfiConverterTypeHostBackend.handleMap.size == 0 && uniffiForeignFutureHandleCount() == 0
             }
         }
@@ -198,5 +224,10 @@ class HostTest {
                 blocked.forEach { it.cancelAndJoin() }
             }
         }
+    }
+
+    private companion object {
+        /** Events the core keeps for a reader that is behind. */
+        const val KEPT = 2_048uL
     }
 }
