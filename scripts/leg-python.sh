@@ -40,12 +40,12 @@ leg_python() {
     local typed=$target_dir/python/types
     rm -rf "$typed"
     mkdir -p "$typed"
-    cp -r "$root_dir/bindings/python/src/unspool" "$root_dir/bindings/python/tests" "$typed/"
+    cp -r "$root_dir"/bindings/python/{src/unspool,tests,bench} "$typed/"
     cp "$target_dir/python/debug/parts/_bindings.pyi" "$typed/unspool/"
     (
         cd "$typed"
         MYPYPATH=$typed:$typed/tests "$python" -m mypy --config-file "$root_dir/bindings/python/pyproject.toml" \
-            --cache-dir "$target_dir/python/mypy" unspool/*.py tests/*.py
+            --cache-dir "$target_dir/python/mypy" unspool/*.py tests/*.py bench/*.py
     ) >>"$log" 2>&1 || types=1
     counts=$("$python" - "$reports/junit.xml" <<'COUNT' || true
 import sys, xml.etree.ElementTree
