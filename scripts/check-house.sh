@@ -28,6 +28,7 @@ declare -A may_use=(
     [unspool]="unspool-engine unspool-media unspool-player"
     [unspool-testkit]="$core"
     [unspool-ffi]="$core"
+    [unspool-bindgen]=""
     [unspool-origin]="$all"
     [unspool-e2e]="$all"
     [unspool-sim]="$all"

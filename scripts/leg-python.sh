@@ -4,8 +4,8 @@
 # environment and runs the tests against it.
 
 leg_python() {
-    local begun=$SECONDS reports=$reports_dir/python log=$reports_dir/test-python.log
-    local python wheel fresh code=0 types=0 line counts
+    local log=$reports_dir/test-python.log reports=$reports_dir/python begun=$SECONDS code=0 note=""
+    local python wheel fresh passed=0 failed=0 skipped=0
     if ! python=$("$root_dir/scripts/setup-python.sh"); then
         skip_leg python "no Python 3.10 or newer with venv, or its packages cannot be fetched"
         return
@@ -14,15 +14,13 @@ leg_python() {
         skip_leg python "no Rust $(rust_floor) or newer on this machine"
         return
     fi
-    ran=$((ran + 1))
     rm -rf "$reports"
     mkdir -p "$reports"
-    if ! wheel=$("$root_dir/scripts/wheel-python.sh" --faults) ||
-        ! cargo build -q -p unspool-e2e --bin origin-process "${cargo_flags[@]}"; then
-        closing+=("TESTS python: the wheel could not be built · $((SECONDS - begun)) s")
-        status=1
+    if ! foreign_parts "$log" || ! wheel=$("$root_dir/scripts/wheel-python.sh" --faults 2>>"$log"); then
+        close_leg python "$begun" 1 0 0 0 "$log" " · the wheel could not be built"
         return
     fi
+    say "python: tests on $("$python" --version)"
     # Nothing but the wheel is installed there; pytest is borrowed from the tools.
     fresh=$target_dir/python/fresh
     rm -rf "$fresh"
@@ -32,10 +30,9 @@ leg_python() {
         >"$("$fresh/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/tools.pth"
     (
         cd "$root_dir/bindings/python"
-        export UNSPOOL_ORIGIN_PROGRAM=${UNSPOOL_ORIGIN_PROGRAM:-$target_dir/debug/origin-process}
-        export UNSPOOL_SCENARIO=$root_dir/tests/scenario.json PYTHONDONTWRITEBYTECODE=1
+        export PYTHONDONTWRITEBYTECODE=1
         "$fresh/bin/python" -m pytest -p no:cacheprovider -ra --junitxml="$reports/junit.xml"
-    ) 2>&1 | tee "$log" || code=$?
+    ) >"$log" 2>&1 || code=$?
     # Our own code is typed throughout; the stub of the generated module is the text of its golden file.
     local typed=$target_dir/python/types
     rm -rf "$typed"
@@ -46,8 +43,8 @@ leg_python() {
         cd "$typed"
         MYPYPATH=$typed:$typed/tests "$python" -m mypy --config-file "$root_dir/bindings/python/pyproject.toml" \
             --cache-dir "$target_dir/python/mypy" unspool/*.py tests/*.py bench/*.py
-    ) >>"$log" 2>&1 || types=1
-    counts=$("$python" - "$reports/junit.xml" <<'COUNT' || true
+    ) >>"$log" 2>&1 || { code=1 note=" · types are WRONG"; }
+    read -r passed failed skipped < <("$python" - "$reports/junit.xml" <<'COUNT' || echo 0 0 0
 import sys, xml.etree.ElementTree
 suites = list(xml.etree.ElementTree.parse(sys.argv[1]).getroot().iter("testsuite"))
 total, bad, skipped = (
@@ -57,24 +54,6 @@ total, bad, skipped = (
 print(total - bad - skipped, bad, skipped)
 COUNT
     )
-    local passed=0 failed=0 skipped=0
-    read -r passed failed skipped <<<"${counts:-0 0 0}" || true
-    line="TESTS python: $passed passed, $failed failed, $skipped skipped · $((SECONDS - begun)) s"
-    if [ "$failed" -gt 0 ]; then
-        code=1
-    elif [ "$code" -ne 0 ]; then
-        line+=" · pytest FAILED ($code), see $log"
-    elif [ "$passed" -eq 0 ]; then
-        line+=" · nothing was tested"
-        code=1
-    elif [ "$skipped" -gt 0 ] && in_ci; then
-        line+=" · a skip is a failure in CI"
-        code=1
-    fi
-    if [ "$types" -ne 0 ]; then
-        line+=" · types are WRONG, see $log"
-        code=1
-    fi
-    closing+=("$line")
-    [ "$code" -eq 0 ] || status=1
+    if [ "$code" -ne 0 ]; then grep -E '^(FAILED|ERROR|E  )' "$log" | head -n 40 >&2 || true; fi
+    close_leg python "$begun" "$code" "$passed" "$failed" "$skipped" "$log" "$note"
 }

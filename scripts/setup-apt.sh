@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages Unspool builds and plays with; only those that are missing.
-# usage: setup-apt.sh [build] [lint] [python]      (default: build)
+# usage: setup-apt.sh [build] [lint] [kotlin] [python]      (default: build)
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -16,6 +16,8 @@ build=(
 )
 # Lint: shellcheck for the scripts, git to list the tree, pip to fetch one pinned tool.
 lint=(git python3 python3-pip shellcheck)
+# Kotlin: a JDK and Maven; Maven fetches the compiler and the libraries.
+kotlin=(maven openjdk-17-jdk-headless)
 # Python: the interpreter that the wheel is tested with, and what makes environments.
 python=(python3 python3-pip python3-venv)
 
@@ -25,8 +27,9 @@ for group in "$@"; do
     case $group in
         build) packages+=("${build[@]}") ;;
         lint) packages+=("${lint[@]}") ;;
+        kotlin) packages+=("${kotlin[@]}") ;;
         python) packages+=("${python[@]}") ;;
-        *) die "setup-apt.sh knows the groups build, lint and python, not '$group'" ;;
+        *) die "setup-apt.sh knows the groups build, lint, kotlin and python, not '$group'" ;;
     esac
 done
 

@@ -2,15 +2,14 @@
 # Runs the legs of the test suite, one a language, and ends with one line of counts for each.
 # usage: test.sh [leg...]      (default: every leg)
 # A leg whose toolchain cannot be had prints `SKIPPED <leg>: <why>`; with CI=true that is a failure.
+# Reports in JUnit's format go to reports/<leg>/ in the target directory, logs beside them.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
-# shellcheck source=scripts/leg-python.sh
-. "$(dirname "$0")/leg-python.sh"
 cd "$root_dir"
 mkdir -p "$reports_dir"
 
-all_legs=(rust python)
+all_legs=(rust kotlin swift python)
 closing=()
 ran=0
 status=0
@@ -27,32 +26,16 @@ skip_leg() { # leg, why
     if in_ci; then status=1; fi
 }
 
-# Passing tests' own words go to the log in full; the screen keeps the verdicts and what could not be tested.
-quiet_successes() {
-    sed -u '/^successes:$/,/^\(failures:$\|test result:\)/{/^failures:$\|^test result:\|NO DATA\|SKIPPED /!d}'
-}
-
-leg_rust() {
-    local log=$reports_dir/test-rust.log begun=$SECONDS code=0 line
-    local passed failed ignored no_data skipped died
-    if ! use_rust; then
-        skip_leg rust "no Rust $(rust_floor) or newer on this machine"
-        return
-    fi
-    ran=$((ran + 1))
-    cargo test --workspace --no-fail-fast "${cargo_flags[@]}" -- --show-output 2>&1 |
-        tee "$log" | quiet_successes || code=$?
-    read -r passed failed ignored no_data skipped died < <("$root_dir/scripts/count-tests.sh" "$log")
-    line="TESTS rust: $passed passed, $failed failed, $ignored ignored, NO DATA $no_data"
+# Writes the closing line of a leg that ran, and remembers whether it failed.
+close_leg() { # leg, second it began at, exit code, passed, failed, skipped, log, more words (optional)
+    local leg=$1 begun=$2 code=$3 passed=$4 failed=$5 skipped=$6 log=$7 line
+    line="TESTS $leg: $passed passed, $failed failed"
     if [ "$skipped" -gt 0 ]; then line+=", SKIPPED $skipped"; fi
-    line+=" · $((SECONDS - begun)) s"
+    line+="${8:-} · $((SECONDS - begun)) s"
     if [ "$failed" -gt 0 ]; then
         code=1
-    elif [ "$died" -gt 0 ]; then
-        line+=" · $died test programs DIED without a result, see $log"
-        code=1
     elif [ "$code" -ne 0 ]; then
-        line+=" · cargo FAILED ($code), see $log"
+        line+=" · the leg FAILED ($code), see $log"
     elif [ "$passed" -eq 0 ]; then
         line+=" · nothing was tested"
         code=1
@@ -60,9 +43,31 @@ leg_rust() {
         line+=" · a skip is a failure in CI"
         code=1
     fi
+    ran=$((ran + 1))
     closing+=("$line")
     [ "$code" -eq 0 ] || status=1
 }
+
+# What every language but Rust tests with: the library with its faults, the bindings, and the reference server.
+# Built once; its words go to a log. Prints the end of it and fails when something does not build.
+foreign_parts() { # log
+    [ -z "${foreign_built:-}" ] || return 0
+    say "the library, its bindings and the reference server"
+    if "$root_dir/scripts/bindings.sh" --faults >"$1" 2>&1 &&
+        cargo build -p unspool-e2e --bin origin-process "${cargo_flags[@]}" >>"$1" 2>&1; then
+        foreign_built=1
+        export UNSPOOL_ORIGIN_PROGRAM=$target_dir/debug/origin-process
+        export UNSPOOL_SCENARIO=$root_dir/tests/scenario.json
+    else
+        tail -n 30 "$1" >&2
+        return 1
+    fi
+}
+
+for leg in "${all_legs[@]}"; do
+    # shellcheck source=/dev/null
+    . "$root_dir/scripts/leg-$leg.sh"
+done
 
 [ $# -gt 0 ] || set -- "${all_legs[@]}"
 for leg in "$@"; do

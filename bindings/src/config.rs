@@ -1,5 +1,6 @@
 //! What an app decides before it opens a session.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use crate::host::{HostAdapter, HostBackend};
 use crate::token::{TokenAdapter, TokenProvider};
 
 /// The configuration of a session. All but the first two fields have working defaults.
-#[derive(Debug, Clone, PartialEq, uniffi::Record)]
+#[derive(Clone, PartialEq, uniffi::Record)]
 pub struct SessionConfig {
     /// Private directory for the cache and the databases; created where missing. One session at a time owns it.
     pub data_dir: String,
@@ -88,6 +89,13 @@ pub enum FeedKind {
     },
 }
 
+impl fmt::Debug for SessionConfig {
+    /// The token and the account stay out of every log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionConfig").field("backend", &self.backend).finish_non_exhaustive()
+    }
+}
+
 impl SessionConfig {
     pub(crate) fn checked(
         self,
@@ -104,7 +112,7 @@ impl SessionConfig {
         let mut config = match (self.backend, host) {
             (Some(url), host) => {
                 let mut config = Config::new(self.data_dir, &url, self.account, credentials)?;
-                config.host = host.map(|h| HostAdapter::share(h));
+                config.host = host.map(HostAdapter::share);
                 config
             }
             (None, Some(host)) => {

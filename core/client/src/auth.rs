@@ -32,7 +32,8 @@ pub enum TokenError {
 
 /// Gives bearer tokens of the account a session was opened for.
 ///
-/// Called on the session's own threads, one call at a time; a call that takes longer than the session's request
+/// Called on the session's own threads, one call at a time (only [`signed_in`](crate::Unspool::signed_in) does not wait
+/// for a call that is under way before it lets another begin); a call that takes longer than the session's request
 /// time-out is dropped and counts as [`TokenError::Unavailable`].
 pub trait TokenProvider: Send + Sync {
     /// A token to send. `rejected` is the one the backend has just refused: give another, refreshing it if needed.

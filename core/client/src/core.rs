@@ -8,11 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::{BoxFuture, join_all};
-use reqwest::{Client, Url};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use unspool_engine::{Conditions, DeliveryConfig, Exit, Impression, MediaKey, Millis, SavedFeed};
+use unspool_engine::{Conditions, Exit, Impression, MediaKey, SavedFeed};
 use unspool_media::{Location, Media, MediaConfig, MediaError, ResolveError, UrlResolver};
 
 use crate::auth::Auth;
@@ -20,13 +19,14 @@ use crate::backend::{Backend, Hosted, Native, check};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::Error;
+use crate::lanes::Lanes;
 use crate::meter::Meter;
-use crate::outbox::{Outbox, OutboxError, OutboxSender, OutboxSenderConfig, Verb};
+use crate::outbox::{Outbox, OutboxError, Verb};
 use crate::records;
 use crate::snapshot::{Bytes, Outgoing};
 use crate::spool::{Spool, SpoolError, SpoolLimits};
 use crate::store::{SessionStore, StoreError};
-use crate::telemetry::{Uploader, UploaderConfig, UploaderHandle};
+use crate::telemetry::UploaderHandle;
 
 /// Part of the time to close that is spent on sending; the rest is for the databases and the media room.
 const SEND_SHARE_PERCENT: u32 = 70;
@@ -37,53 +37,6 @@ struct Save {
     feed: String,
     saved: SavedFeed,
     wall_ms: i64,
-}
-
-/// The two tasks that send.
-#[derive(Debug)]
-struct Lanes {
-    uploader: UploaderHandle,
-    sender: UploaderHandle,
-}
-
-impl Lanes {
-    fn start(
-        base: Url,
-        config: &Config,
-        auth: &Auth,
-        rooms: (&Spool, &Outbox),
-        (client, meter): (Client, &Meter),
-        seed: u64,
-        handle: &Handle,
-    ) -> Self {
-        let delivery = DeliveryConfig {
-            close_age: Millis(u64::try_from(config.telemetry.send_every.as_millis()).unwrap_or(u64::MAX)),
-            close_rows: u32::try_from(config.telemetry.batch_records).unwrap_or(u32::MAX),
-            seed,
-            ..DeliveryConfig::default()
-        };
-        let online = config.conditions.online;
-        let uploader_config = UploaderConfig {
-            auth: Some(auth.clone()),
-            delivery,
-            request_timeout: config.request_timeout,
-            online,
-            meter: meter.clone(),
-            ..UploaderConfig::new(base.clone())
-        };
-        let uploader = Uploader::spawn(rooms.0.clone(), uploader_config, client.clone(), handle);
-        let (account, auth) = (config.account.clone(), auth.clone());
-        // Intents of another account wait until a session of that account is opened.
-        let tokens = Arc::new(move |of: &str| (of == account).then(|| auth.clone()));
-        let sender_config = OutboxSenderConfig {
-            request_timeout: config.request_timeout,
-            online,
-            meter: meter.clone(),
-            ..OutboxSenderConfig::new(base, tokens)
-        };
-        let sender = OutboxSender::spawn(rooms.1.clone(), sender_config, client, handle);
-        Lanes { uploader, sender }
-    }
 }
 
 /// The rooms of a session.

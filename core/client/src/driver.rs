@@ -506,7 +506,7 @@ pub(crate) fn public(error: &BackendError) -> Error {
         BackendError::Busy { retry_after, .. } => {
             Error::Backend { reason: error.to_string(), retry_after: *retry_after }
         }
-        BackendError::Refused { .. } | BackendError::Malformed(_) => {
+        BackendError::Refused { .. } | BackendError::Malformed(_) | BackendError::NoToken(_) => {
             Error::Backend { reason: error.to_string(), retry_after: None }
         }
     }

@@ -3,7 +3,6 @@
 //! The driver takes commands from a queue and answers through channels, so every call here may be dropped at any time: a
 //! swipe that was taken happens, one that still waited for a card does not.
 
-use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,6 +20,7 @@ use crate::events::{Event, EventBatch, EventLog};
 use crate::players;
 use crate::session::Unspool;
 use crate::snapshot::Snapshot;
+use crate::work::words;
 
 /// Where an open feed takes its commands.
 pub(crate) type Inputs = mpsc::UnboundedSender<Input>;
@@ -87,12 +87,6 @@ impl Launch {
             drop(received);
         });
     }
-}
-
-/// What a fault said.
-fn words(fault: &(dyn Any + Send)) -> String {
-    let text = fault.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| fault.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no words".to_owned())
 }
 
 impl std::fmt::Debug for FeedSession {

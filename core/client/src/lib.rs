@@ -18,6 +18,7 @@ mod events;
 #[cfg(feature = "fault-injection")]
 mod fault;
 mod feed;
+mod lanes;
 mod meter;
 pub mod outbox;
 mod players;
@@ -28,6 +29,7 @@ pub mod spool;
 mod store;
 pub mod telemetry;
 mod tls;
+mod work;
 
 pub use auth::{Auth, Credentials, TokenError, TokenProvider};
 pub use backend::{Backend, BackendError, Located, Native, Topic};

@@ -2,15 +2,12 @@
 
 use std::future::Future;
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{oneshot, watch};
-use tokio::task::{JoinError, JoinHandle};
 use unspool_engine::session::Conditions;
 
 use crate::backend::Topic;
@@ -21,6 +18,7 @@ use crate::error::Error;
 use crate::feed::{FeedSession, Inputs};
 use crate::outbox::Verb;
 use crate::snapshot::{Bytes, Outgoing};
+use crate::work::{self, Writes};
 
 /// How the end of a session went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +37,8 @@ pub struct ShutdownReport {
 /// ([`topics`](Unspool::topics), [`interests`](Unspool::interests), [`liked`](Unspool::liked),
 /// [`flush`](Unspool::flush)) ends its work and closes its request; what one that writes began
 /// ([`set_liked`](Unspool::set_liked), [`set_interests`](Unspool::set_interests), [`suspend`](Unspool::suspend),
-/// [`resume`](Unspool::resume), [`shutdown`](Unspool::shutdown)) goes on to its end. Dropping the last clone signals the
+/// [`resume`](Unspool::resume), [`shutdown`](Unspool::shutdown)) goes on to its end, before what later ones begin.
+/// Dropping the last clone signals the
 /// end and waits for nothing; what was acknowledged is on disk already.
 ///
 /// ```no_run
@@ -62,6 +61,7 @@ pub struct Unspool(Arc<Inner>);
 struct Inner {
     core: Arc<Core>,
     handle: Handle,
+    writes: Writes,
     runtime: Mutex<Option<Runtime>>,
     conditions: Mutex<Conditions>,
     feed: Mutex<Option<Inputs>>,
@@ -108,6 +108,7 @@ impl Unspool {
         };
         Ok(Unspool(Arc::new(Inner {
             core,
+            writes: Writes::start(&handle),
             handle,
             runtime: Mutex::new(Some(runtime)),
             conditions: Mutex::new(conditions),
@@ -283,16 +284,18 @@ impl Unspool {
         self.0.closed.store(true, Ordering::Release);
         let feed = lock(&self.0.feed).take();
         let (tell, report) = watch::channel(None);
-        let inner = Arc::clone(&self.0);
+        let (inner, earlier) = (Arc::clone(&self.0), self.clone());
         self.0.handle.spawn(async move {
             let core = Arc::clone(&inner.core);
             let ended = tokio::spawn(async move {
                 let began = Instant::now();
+                // What was begun before is done before.
+                let _ = tokio::time::timeout(within, earlier.0.writes.run(async { Ok(()) })).await;
                 if let Some(feed) = feed {
                     let (reply, done) = oneshot::channel();
                     if feed.send(Input::Stop(reply)).is_ok() {
                         // A feed that does not end in time is left to the end of the runtime.
-                        let _ = tokio::time::timeout(within, done).await;
+                        let _ = tokio::time::timeout(within.saturating_sub(began.elapsed()), done).await;
                     }
                 }
                 core.close(within.saturating_sub(began.elapsed())).await
@@ -340,47 +343,22 @@ impl Unspool {
         let _ = done.await;
     }
 
-    /// Does on the session's own threads what goes on once begun; a panic in it is an error here.
+    /// Does in its turn what goes on once begun.
     async fn write<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Error> {
         self.check()?;
-        done(self.0.handle.spawn(work).await)
+        self.0.writes.run(work).await
     }
 
-    /// Does on the session's own threads what ends when nobody waits for it any more.
+    /// Does what ends when nobody waits for it any more.
     async fn read<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Error> {
         self.check()?;
-        done(AbortOnDrop(self.0.handle.spawn(work)).await)
-    }
-}
-
-/// A task that ends when it is dropped.
-struct AbortOnDrop<T>(JoinHandle<T>);
-
-impl<T> Future for AbortOnDrop<T> {
-    type Output = Result<T, JoinError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(cx)
-    }
-}
-
-impl<T> Drop for AbortOnDrop<T> {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-fn done<T>(task: Result<Result<T, Error>, JoinError>) -> Result<T, Error> {
-    match task {
-        Ok(done) => done,
-        Err(e) if e.is_cancelled() => Err(Error::ShutDown),
-        Err(e) => Err(Error::Internal { reason: e.to_string() }),
+        work::read(&self.0.handle, work).await
     }
 }
 

@@ -2,10 +2,12 @@
 //!
 //! Clips are made once and kept with those of the demo; the tests use the first few.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -76,6 +78,28 @@ impl Origin {
             .await?)
     }
 
+    /// Makes a token count no longer.
+    pub async fn revoke(&self, token: &str) -> Done<()> {
+        let body = serde_json::json!({"revoke": token});
+        let request = self.client.post(format!("{}/control/tokens", self.control)).json(&body);
+        request.send().await?.error_for_status()?;
+        Ok(())
+    }
+
+    /// Asks the contract's listener as an actor.
+    pub async fn get_as(&self, actor: &str, path: &str) -> Done<Value> {
+        let request = self.client.get(format!("{}{path}", self.url)).bearer_auth(actor);
+        Ok(request.send().await?.error_for_status()?.json().await?)
+    }
+
+    /// What an actor wants, as `(verb, target, state)`.
+    pub async fn desired(&self, actor: &str) -> Done<BTreeSet<(String, String, bool)>> {
+        let answer = self.get(&format!("/control/interactions?actor={actor}")).await?;
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let list = answer["interactions"].as_array().ok_or("no list of interactions")?;
+        Ok(list.iter().map(|i| (text(&i["verb"]), text(&i["target"]), i["state"] == true)).collect())
+    }
+
     /// Shapes the network.
     pub async fn network(&self, settings: Value) -> Done<()> {
         let request = self.client.put(format!("{}/control/network", self.control)).json(&settings);
@@ -136,6 +160,36 @@ pub fn open(dir: &Path, url: &str, account: &str, online: bool) -> Done<Unspool>
     let mut config = config(dir, url, account)?;
     config.conditions.online = online;
     Ok(Unspool::open(config)?)
+}
+
+/// Waits until something holds that nobody tells of.
+pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> Done<bool>) -> Done<()> {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds().await? {
+        if Instant::now() > deadline {
+            return Err(format!("not in time: {what}").into());
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    Ok(())
+}
+
+/// Polls a future up to `polls` times, when it asks for it, and drops it then; what it gave, if it gave something.
+pub async fn dropped_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
+    let mut future = Box::pin(future);
+    let mut left = polls;
+    std::future::poll_fn(move |cx| {
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        left -= 1;
+        match future.as_mut().poll(cx) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending if left == 0 => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
 }
 
 /// The first frame of a card.

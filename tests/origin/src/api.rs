@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, Query, State};
+use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
 use http::header::{AUTHORIZATION, HOST};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, StatusCode};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
@@ -19,17 +20,16 @@ use crate::contract::{
     InteractionsResponse, Item, MAX_INTERACTIONS, MAX_PAGE, Rendition, Topics,
 };
 use crate::error::ApiError;
-use crate::feed::{self, Card, Feed, Feeds};
+use crate::feed::{self, Card, Chosen, Feed, Feeds, Place};
 use crate::gate::{method_not_allowed, not_found};
 use crate::playlist::encode;
 use crate::sign::Signer;
 use crate::store::Store;
+use crate::tokens::{MAX_TOKEN, Revoked, actor_of, refuse_revoked, unauthorized};
 use crate::{catalogue, logs, media};
 
 /// Largest JSON body, bytes: a hundred interactions are a tenth of it.
 const MAX_JSON: usize = 256 * 1024;
-/// Longest bearer token and idempotency key, bytes.
-const MAX_TOKEN: usize = 128;
 
 /// What handlers share.
 pub struct App {
@@ -45,6 +45,8 @@ pub struct App {
     pub url_ttl_ms: i64,
     /// Authority for addresses when a request names none.
     pub authority: String,
+    /// Tokens that no longer count.
+    pub revoked: Revoked,
 }
 
 /// All calls of the main listener, without the gate.
@@ -60,6 +62,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/logs", only(post(logs::post)))
         .route("/media/{asset}/{*file}", only(get(media::get)))
         .fallback(not_found)
+        .layer(from_fn_with_state(app.clone(), refuse_revoked))
         .with_state(app)
 }
 
@@ -83,7 +86,9 @@ impl Modify for Bearer {
     fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
         let scheme = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
-            .description(Some("1 to 128 characters of A-Z a-z 0-9 . _ -; the token names the actor"))
+            .description(Some(
+                "1 to 128 characters of A-Z a-z 0-9 . _ -; what stands before the first dot names the actor",
+            ))
             .build();
         openapi
             .components
@@ -100,22 +105,6 @@ pub fn openapi_json() -> String {
     text
 }
 
-/// Whether a text may be a token: 1 to 128 characters of `[A-Za-z0-9._-]`.
-#[must_use]
-pub fn is_token(text: &str) -> bool {
-    !text.is_empty()
-        && text.len() <= MAX_TOKEN
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
-}
-
-/// The actor an `Authorization` header names.
-#[must_use]
-pub fn actor_of(header: Option<&HeaderValue>) -> Option<String> {
-    let (scheme, token) = header?.to_str().ok()?.split_once(' ')?;
-    let token = token.trim();
-    (scheme.eq_ignore_ascii_case("bearer") && is_token(token)).then(|| token.to_owned())
-}
-
 /// Who calls: taken from the bearer token, else 401.
 pub struct Actor(pub String);
 
@@ -123,13 +112,7 @@ impl FromRequestParts<Arc<App>> for Actor {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, ApiError> {
-        actor_of(parts.headers.get(AUTHORIZATION)).map(Actor).ok_or_else(|| {
-            ApiError::new(
-                StatusCode::UNAUTHORIZED,
-                "unauthorized",
-                "send `Authorization: Bearer <token>`, 1 to 128 characters of A-Z a-z 0-9 . _ -",
-            )
-        })
+        actor_of(parts.headers.get(AUTHORIZATION)).map(Actor).ok_or_else(unauthorized)
     }
 }
 
@@ -221,15 +204,18 @@ async fn feed_page(
         return Err(ApiError::bad("bad_limit", format!("limit must lie within 1..={MAX_PAGE}")));
     }
     let place = match query.cursor.as_deref() {
-        None | Some("") => 0,
-        Some(cursor) => feed::place_of(&feed, cursor).ok_or_else(|| {
+        None | Some("") => None,
+        Some(cursor) => Some(feed::place_of(&feed, cursor).ok_or_else(|| {
             ApiError::bad("bad_cursor", "the cursor is not one of this feed's; start over without it")
-        })?,
+        })?),
     };
     blocking(move || {
-        let follows = match feed {
-            Feed::Following => app.store.follows(&actor).map_err(|error| ApiError::internal(&error))?,
-            _ => Vec::new(),
+        let said = |verb| app.store.said(&actor, verb).map_err(|error| ApiError::internal(&error));
+        let follows = if feed == Feed::Following { said("follow")? } else { Vec::new() };
+        let place = match place {
+            Some(place) => place,
+            None if feed == Feed::ForYou => Place { at: 0, chosen: Chosen::of(&said("interest")?) },
+            None => Place::default(),
         };
         let (cards, next) = app.feeds.page(&feed, &actor, &follows, place, limit as usize);
         let expires = now_ms().saturating_add(app.url_ttl_ms);
@@ -240,7 +226,13 @@ async fn feed_page(
 }
 
 /// All topics.
-#[utoipa::path(get, path = "/v1/topics", tag = "feed", responses((status = 200, body = Topics)))]
+#[utoipa::path(
+    get, path = "/v1/topics", tag = "feed",
+    responses(
+        (status = 200, body = Topics),
+        (status = 401, description = "`unauthorized`: a token was sent and it is revoked", body = ErrorBody),
+    )
+)]
 async fn topics() -> Json<Topics> {
     Json(Topics { topics: feed::topics() })
 }

@@ -80,6 +80,13 @@ pub struct InteractionList {
     pub interactions: Vec<Desired>,
 }
 
+/// Answer of `POST /control/tokens`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RevokedList {
+    /// Tokens that no longer count.
+    pub revoked: Vec<String>,
+}
+
 /// All calls of the control listener.
 pub fn router(control: Control) -> Router {
     Router::new()
@@ -91,6 +98,7 @@ pub fn router(control: Control) -> Router {
         .route("/control/stats", get(stats).fallback(method_not_allowed))
         .route("/control/events", get(events).fallback(method_not_allowed))
         .route("/control/interactions", get(interactions).fallback(method_not_allowed))
+        .route("/control/tokens", post(revoke).fallback(method_not_allowed))
         .route("/control/shutdown", post(shutdown).fallback(method_not_allowed))
         .fallback(not_found)
         .with_state(control)
@@ -167,6 +175,18 @@ async fn interactions(
         Ok(Json(InteractionList { interactions: interactions.map_err(|error| ApiError::internal(&error))? }))
     })
     .await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Revocation {
+    revoke: String,
+}
+
+async fn revoke(State(control): State<Control>, body: Body) -> Result<Json<RevokedList>, ApiError> {
+    let Revocation { revoke } = json(body).await?;
+    let revoked = control.app.revoked.add(revoke).map_err(|detail| ApiError::bad("bad_token", detail))?;
+    Ok(Json(RevokedList { revoked }))
 }
 
 async fn shutdown(State(control): State<Control>) -> Json<serde_json::Value> {

@@ -150,8 +150,39 @@ pub struct Feeds {
     round: Option<usize>,
 }
 
-/// A place in a feed's order.
-pub type Place = usize;
+/// The topics an actor chose, as the bits of their numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Chosen(u8);
+
+impl Chosen {
+    /// The topics among what an actor said of each; unknown ones do not count.
+    #[must_use]
+    pub fn of(said: &[(String, bool)]) -> Self {
+        let chosen = |topic: &str| said.iter().any(|(target, wanted)| *wanted && target == topic);
+        let bits = TOPICS.iter().enumerate().filter(|(_, (topic, _))| chosen(topic));
+        Chosen(bits.fold(0, |bits, (number, _)| bits | 1 << number))
+    }
+
+    fn shows(self, card: &Card) -> bool {
+        let holds = |(number, (topic, _)): (usize, &(&str, &str))| {
+            self.0 & 1 << number != 0 && card.topics.iter().any(|of| of == topic)
+        };
+        TOPICS.iter().enumerate().any(holds)
+    }
+}
+
+/// A place in a feed's order. The order of `for_you` depends on what was chosen when the listing began, so the place
+/// carries it: an interest that changes between two pages neither repeats nor loses an item.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Cards of the order before it.
+    pub at: usize,
+    /// What the actor had chosen.
+    pub chosen: Chosen,
+}
+
+/// Rounds a card of a chosen topic moves ahead of the others: cards of the first four stand before the first.
+const AHEAD_ROUNDS: usize = 4;
 
 impl Feeds {
     /// Items around a catalogue: `count` invented ones, or one per asset in its own order when it is a folder.
@@ -192,7 +223,7 @@ impl Feeds {
         place: Place,
         limit: usize,
     ) -> (Vec<&Card>, Option<Place>) {
-        let order = self.order(feed, actor);
+        let order = self.order(feed, actor, place.chosen);
         let followed = followed(follows);
         let shown = |card: &Card| match feed {
             Feed::ForYou | Feed::NonProfiled => true,
@@ -201,23 +232,28 @@ impl Feeds {
             Feed::Topic(topic) => card.topics.contains(topic),
         };
         let mut cards = Vec::with_capacity(limit);
-        for (at, card) in order.iter().enumerate().skip(place).filter_map(|(at, number)| {
+        for (at, card) in order.iter().enumerate().skip(place.at).filter_map(|(at, number)| {
             let card = self.cards.get(*number)?;
             shown(card).then_some((at, card))
         }) {
             if cards.len() == limit {
-                return (cards, Some(at));
+                return (cards, Some(Place { at, ..place }));
             }
             cards.push(card);
         }
         (cards, None)
     }
 
-    fn order(&self, feed: &Feed, actor: &str) -> Vec<usize> {
+    fn order(&self, feed: &Feed, actor: &str, chosen: Chosen) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.cards.len()).collect();
         if let (Feed::ForYou, Some(round)) = (feed, self.round) {
             let seed = number_of(&["order", actor]);
-            order.sort_by_key(|number| (number / round, mix(seed ^ *number as u64), *number));
+            order.sort_by_cached_key(|number| {
+                let (in_round, shuffled) = (number / round, mix(seed ^ *number as u64));
+                let wanted = self.cards.get(*number).is_some_and(|card| chosen.shows(card));
+                let turn = if wanted { in_round / AHEAD_ROUNDS } else { in_round };
+                (turn, !wanted, in_round, shuffled, *number)
+            });
         }
         order
     }
@@ -244,7 +280,7 @@ pub fn topics() -> Vec<Topic> {
 /// The opaque text of a place in a feed.
 #[must_use]
 pub fn cursor(feed: &Feed, place: Place) -> String {
-    hex::encode(format!("1 {} {place}", feed.name()))
+    hex::encode(format!("1 {} {} {}", feed.name(), place.at, place.chosen.0))
 }
 
 /// The place a cursor names, or `None` when it is not one of this feed's.
@@ -252,7 +288,8 @@ pub fn cursor(feed: &Feed, place: Place) -> String {
 pub fn place_of(feed: &Feed, cursor: &str) -> Option<Place> {
     let text = String::from_utf8(hex::decode(cursor).ok()?).ok()?;
     let rest = text.strip_prefix("1 ")?.strip_prefix(&feed.name())?.strip_prefix(' ')?;
-    rest.parse().ok()
+    let (at, chosen) = rest.split_once(' ')?;
+    Some(Place { at: at.parse().ok()?, chosen: Chosen(chosen.parse().ok()?) })
 }
 
 fn creator_id(number: usize) -> String {
@@ -369,8 +406,12 @@ mod tests {
     }
 
     fn all(feeds: &Feeds, feed: &Feed, actor: &str, limit: usize) -> Vec<String> {
+        listing(feeds, feed, actor, Chosen::default(), limit)
+    }
+
+    fn listing(feeds: &Feeds, feed: &Feed, actor: &str, chosen: Chosen, limit: usize) -> Vec<String> {
         let mut ids = Vec::new();
-        let mut place = 0;
+        let mut place = Place { at: 0, chosen };
         loop {
             let (cards, next) = feeds.page(feed, actor, &[], place, limit);
             assert!(cards.len() == limit || next.is_none());
@@ -400,12 +441,39 @@ mod tests {
     #[test]
     fn a_follow_between_pages_repeats_nothing() {
         let feeds = Feeds::new(&catalogue(24, true), 500);
-        let (first, next) = feeds.page(&Feed::Following, "me", &[], 0, 10);
+        let (first, next) = feeds.page(&Feed::Following, "me", &[], Place::default(), 10);
         let follows = [("creator-01".to_owned(), true), ("creator-00".to_owned(), false)];
         let (second, _) = feeds.page(&Feed::Following, "me", &follows, next.unwrap(), 400);
         assert!(second.iter().any(|card| card.creator == 1));
         assert!(second.iter().all(|card| card.creator != 0));
         assert!(first.iter().all(|card| second.iter().all(|other| other.id != card.id)));
+    }
+
+    #[test]
+    fn chosen_topics_come_earlier_and_a_listing_keeps_what_it_began_with() {
+        let feeds = Feeds::new(&catalogue(6, true), 72);
+        let said = |topic: &str, wanted| (topic.to_owned(), wanted);
+        let chosen = Chosen::of(&[said("science", true), said("music", false), said("knitting", true)]);
+        let plain = all(&feeds, &Feed::ForYou, "me", 50);
+        let ordered = listing(&feeds, &Feed::ForYou, "me", chosen, 50);
+        assert_eq!(
+            ordered,
+            listing(&feeds, &Feed::ForYou, "me", chosen, 7),
+            "the same whatever the page size"
+        );
+        assert_eq!(ordered.iter().collect::<BTreeSet<_>>(), plain.iter().collect::<BTreeSet<_>>());
+        let science = |id: &&String| {
+            feeds.cards.iter().any(|card| card.id == **id && card.topics.contains(&"science".to_owned()))
+        };
+        let first = |list: &[String]| list.iter().take(12).filter(science).count();
+        assert!(ordered.first().as_ref().is_some_and(science));
+        assert!(first(&ordered) > first(&plain), "{} and {}", first(&ordered), first(&plain));
+        let elsewhere = listing(&feeds, &Feed::NonProfiled, "me", chosen, 50);
+        assert_eq!(
+            elsewhere,
+            all(&feeds, &Feed::NonProfiled, "me", 50),
+            "what is not profiled does not change"
+        );
     }
 
     #[test]
@@ -427,8 +495,9 @@ mod tests {
 
     #[test]
     fn cursors_belong_to_their_feed() {
-        let cursor = cursor(&Feed::ForYou, 7);
-        assert_eq!(place_of(&Feed::ForYou, &cursor), Some(7));
+        let place = Place { at: 7, chosen: Chosen(5) };
+        let cursor = cursor(&Feed::ForYou, place);
+        assert_eq!(place_of(&Feed::ForYou, &cursor), Some(place));
         assert_eq!(place_of(&Feed::Learn, &cursor), None);
         assert_eq!(place_of(&Feed::ForYou, "zz"), None);
         assert_eq!(Feed::parse("topic:knitting"), None);

@@ -13,13 +13,13 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 
 use crate::access::{AccessLine, AccessLog};
-use crate::api::{actor_of, is_token};
 use crate::clock::now_ms;
 use crate::conn::{ConnInfo, Ending};
 use crate::error::ApiError;
 use crate::exchange::{Cut, Exchange, paced};
 use crate::faults::{Action, Faults};
 use crate::shaper::Shaper;
+use crate::tokens::{actor_of, is_token};
 
 /// What the gate needs to know.
 #[derive(Clone)]

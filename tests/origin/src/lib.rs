@@ -36,6 +36,7 @@ pub mod serve;
 pub mod shaper;
 pub mod sign;
 pub mod store;
+pub mod tokens;
 
 pub use error::OriginError;
 pub use serve::{Config, Media, Running, serve};

@@ -47,6 +47,7 @@ const MAX_DEPTH: usize = 8;
     responses(
         (status = 200, description = "ExportLogsServiceResponse; every accepted record is durable", content_type = "application/x-protobuf", body = inline(crate::contract::Binary)),
         (status = 400, description = "`bad_protobuf` or `bad_gzip`", body = crate::contract::ErrorBody),
+        (status = 401, description = "`unauthorized`: a token was sent and it is revoked", body = crate::contract::ErrorBody),
         (status = 413, description = "`too_large`", body = crate::contract::ErrorBody),
         (status = 415, description = "`unsupported_media_type` or `unsupported_encoding`", body = crate::contract::ErrorBody),
     )

@@ -17,13 +17,14 @@ use serde::Deserialize;
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
-use crate::api::{App, is_token};
+use crate::api::App;
 use crate::catalogue::MediaFile;
 use crate::clock::now_ms;
 use crate::error::ApiError;
 use crate::gate::OtherEtag;
 use crate::playlist;
 use crate::ranges::{Slice, slice};
+use crate::tokens::is_token;
 
 /// Largest playlist read into memory, bytes; two hours of one-second segments are a tenth of it.
 const MAX_PLAYLIST: u64 = 4 * 1024 * 1024;

@@ -23,6 +23,7 @@ use crate::network::NetworkSettings;
 use crate::shaper::Shaper;
 use crate::sign::Signer;
 use crate::store::Store;
+use crate::tokens::Revoked;
 use crate::{folder, maker};
 
 /// How long open exchanges may go on after a stop is asked for.
@@ -157,6 +158,7 @@ pub async fn serve(config: Config) -> Result<Running, OriginError> {
         signer: Signer::of_state(&state)?,
         url_ttl_ms,
         authority: address.to_string(),
+        revoked: Revoked::default(),
     });
     let stop = watch::Sender::new(false);
     let gate = Gate { shaper: shaper.clone(), faults: faults.clone(), access: access.clone() };

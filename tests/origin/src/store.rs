@@ -51,7 +51,7 @@ CREATE TABLE IF NOT EXISTS desired (
 ";
 
 /// Verbs an interaction may have.
-pub const VERBS: [&str; 3] = ["like", "follow", "save"];
+pub const VERBS: [&str; 4] = ["like", "follow", "save", "interest"];
 /// Longest identifier in an interaction, bytes.
 pub const MAX_ID: usize = 200;
 /// Most rows a listing answers with.
@@ -104,7 +104,7 @@ pub struct StoredEvent {
 pub struct Desired {
     /// Who wants it.
     pub actor: String,
-    /// `like`, `follow` or `save`.
+    /// `like`, `follow`, `save` or `interest`.
     pub verb: String,
     /// Of what.
     pub target: String,
@@ -237,16 +237,16 @@ impl Store {
         Ok(results)
     }
 
-    /// Creators an actor has said something about: whether they want to follow them.
+    /// What an actor has said something about under a verb, and what they want: creators to follow, topics of interest.
     ///
     /// # Errors
     /// When the database fails.
-    pub fn follows(&self, actor: &str) -> Result<Vec<(String, bool)>, OriginError> {
+    pub fn said(&self, actor: &str, verb: &str) -> Result<Vec<(String, bool)>, OriginError> {
         let inner = self.lock();
         let mut query = inner
             .database
-            .prepare_cached("SELECT target, state FROM desired WHERE actor = ?1 AND verb = 'follow'")?;
-        let rows = query.query_map([actor], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            .prepare_cached("SELECT target, state FROM desired WHERE actor = ?1 AND verb = ?2")?;
+        let rows = query.query_map([actor, verb], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 

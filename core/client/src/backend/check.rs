@@ -92,12 +92,14 @@ pub(super) fn topics(topics: Vec<Topic>) -> Vec<Topic> {
     topics.into_iter().filter(fits).take(TOPICS).collect()
 }
 
-/// The address, if it is one.
+/// The address, if it is one. One that is not counts as refused: unlike a page that was cut short, it does not come
+/// better when it is asked for again.
 pub(super) fn located(located: Located) -> Result<Located, BackendError> {
     if url_fits(&located.url) {
         Ok(located)
     } else {
-        Err(BackendError::Malformed("not an http(s) address of at most 4096 bytes".into()))
+        tracing::warn!("the answer to locate is no http(s) address of at most {URL_BYTES} bytes");
+        Err(BackendError::Refused { status: 0 })
     }
 }
 
@@ -106,6 +108,7 @@ pub(super) fn error(error: BackendError) -> BackendError {
     let short = |text: String| text.chars().take(REASON_CHARS).collect();
     match error {
         BackendError::Network(reason) => BackendError::Network(short(reason)),
+        BackendError::NoToken(reason) => BackendError::NoToken(short(reason)),
         BackendError::Malformed(reason) => BackendError::Malformed(short(reason)),
         BackendError::Busy { status, retry_after } => {
             BackendError::Busy { status, retry_after: retry_after.map(|wait| wait.min(RETRY_AFTER)) }

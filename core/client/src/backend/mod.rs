@@ -1,7 +1,7 @@
 //! Where cards come from: the port that every backend answers, and the adapters.
 //!
-//! An adapter checks what it receives before anyone else sees it: sizes, counts and lengths are bounded here, so the
-//! engine may trust its records.
+//! What an adapter receives, from the wire or from the app, is checked before anyone else sees it: sizes, counts and
+//! lengths are bounded here, so the engine may trust its records.
 
 pub(crate) mod check;
 mod hosted;
@@ -47,6 +47,9 @@ pub enum BackendError {
         /// How long to wait, where it said.
         retry_after: Option<Duration>,
     },
+    /// The provider of tokens gave none, and nobody has to sign in for it.
+    #[error("{0}")]
+    NoToken(String),
     /// The person must sign in again.
     #[error("not signed in")]
     SignIn,
@@ -66,13 +69,21 @@ impl BackendError {
     #[must_use]
     pub fn retryable(&self) -> bool {
         match self {
-            BackendError::Network(_) | BackendError::Busy { .. } | BackendError::Malformed(_) => true,
+            BackendError::Network(_)
+            | BackendError::Busy { .. }
+            | BackendError::NoToken(_)
+            | BackendError::Malformed(_) => true,
             BackendError::SignIn | BackendError::Refused { .. } => false,
         }
     }
 }
 
-/// What answers feed and address calls. Every call has a time-out of the adapter's own and ends when dropped.
+/// What answers feed and address calls.
+///
+/// An app may supply its own through [`Config::hosted`](crate::Config::hosted). It is called on the session's threads, any
+/// number of calls at once; a call that takes longer than the session's request time-out is dropped and counts as
+/// [`BackendError::Network`], and one that nobody waits for any more is dropped too. Items that break the bounds of the
+/// native contract are left out, more than 50 on a page are [`BackendError::Malformed`], and addresses must be http(s).
 pub trait Backend: Send + Sync + std::fmt::Debug {
     /// One page of a feed.
     fn page<'a>(

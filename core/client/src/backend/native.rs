@@ -115,7 +115,7 @@ impl Backend for Native {
 fn no_token(error: &TokenError) -> BackendError {
     match error {
         TokenError::SignedOut => BackendError::SignIn,
-        TokenError::Unavailable { .. } => BackendError::Network(error.to_string()),
+        TokenError::Unavailable { .. } => BackendError::NoToken(error.to_string()),
     }
 }
 

@@ -141,6 +141,65 @@ async fn interactions_count_once_and_follows_show() {
 }
 
 #[tokio::test]
+async fn interests_count_in_for_you_from_the_next_listing_on() {
+    let origin = Origin::start().await;
+    let plain = pages(&origin, "ann", "for_you", 50).await;
+    let others = pages(&origin, "ann", "non_profiled", 50).await;
+    let choose = async |number: u32, topic: &str, state: bool| {
+        let operation = json!({"op_id": format!("i{number}"), "verb": "interest", "target": topic, "state": state, "at_ms": 5});
+        let response = origin
+            .post_as("ann", "/v1/interactions")
+            .header("Idempotency-Key", format!("interest-{number}"))
+            .json(&json!({"interactions": [operation]}))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(response.json::<Value>().await.unwrap()["results"][0]["status"], "applied");
+    };
+    choose(1, "science", true).await;
+    let chosen = pages(&origin, "ann", "for_you", 50).await;
+    assert_ne!(chosen, plain);
+    let first = origin.json("ann", "/v1/feed?feed=for_you&limit=1").await;
+    assert!(first["items"][0]["topics"].as_array().unwrap().contains(&json!("science")), "{first}");
+    let page = origin.json("ann", "/v1/feed?feed=for_you&limit=10").await;
+    choose(2, "science", false).await;
+    let cursor = page["next_cursor"].as_str().unwrap();
+    let rest = origin.json("ann", &format!("/v1/feed?feed=for_you&limit=50&cursor={cursor}")).await;
+    let rest: FeedPage = serde_json::from_value(rest).unwrap();
+    let rest: Vec<String> = rest.items.into_iter().map(|item| item.id).collect();
+    assert_eq!(rest, chosen[10..60], "a listing keeps the order it began with");
+    assert_eq!(pages(&origin, "ann", "for_you", 50).await, plain);
+    assert_eq!(pages(&origin, "ann", "non_profiled", 50).await, others);
+}
+
+#[tokio::test]
+async fn a_revoked_token_is_refused_everywhere_and_its_actor_goes_on_with_another() {
+    let origin = Origin::start().await;
+    let before = pages(&origin, "ann.1", "for_you", 50).await;
+    assert_eq!(before, pages(&origin, "ann", "for_you", 50).await, "the actor is what stands before the dot");
+    let revoke = async |body: Value| {
+        let response = origin.control(reqwest::Method::POST, "tokens").json(&body).send().await.unwrap();
+        (response.status().as_u16(), response.json::<Value>().await.unwrap())
+    };
+    assert_eq!(revoke(json!({"revoke": "a b"})).await.0, 400);
+    assert_eq!(revoke(json!({"revoke": "ann.1"})).await, (200, json!({"revoked": ["ann.1"]})));
+    for path in ["/v1/feed?feed=for_you", "/v1/topics", "/v1/assets/clip-00/renditions/720p"] {
+        let response = origin.get_as("ann.1", path).send().await.unwrap();
+        assert_eq!(
+            (response.status().as_u16(), code(response).await),
+            (401, "unauthorized".to_owned()),
+            "{path}"
+        );
+    }
+    for path in ["/v1/interactions", "/v1/logs"] {
+        assert_eq!(origin.post_as("ann.1", path).send().await.unwrap().status(), 401, "{path}");
+    }
+    assert_eq!(pages(&origin, "ann.2", "for_you", 50).await, before);
+    let lines = origin.lines(1, |line| line.status == 401).await;
+    assert!(lines.iter().all(|line| line.client == "ann"));
+}
+
+#[tokio::test]
 async fn the_published_document_is_the_generated_one() {
     let published = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.json");
     let published = std::fs::read_to_string(published).unwrap_or_default();

@@ -1,0 +1,65 @@
+package dev.unspool
+
+import kotlinx.coroutines.CancellationException
+import kotlinx.coroutines.CoroutineDispatcher
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.currentCoroutineContext
+import kotlinx.coroutines.ensureActive
+import kotlinx.coroutines.withContext
+import java.io.IOException
+
+/**
+ * The same provider, safe to hand to the core: it runs on [dispatcher], where it may block, and whatever it throws
+ * reaches the core as a [HostException].
+ *
+ * A [HostException] passes as it is, an [IOException] and a time-out become [HostException.Network], anything else, also
+ * an `Error`, becomes [HostException.Unexpected] with the name of its class: a message could hold something personal.
+ *
+ * @param report is shown what was not foreseen, for the app's own log
+ */
+public fun TokenProvider.guarded(
+    dispatcher: CoroutineDispatcher = Dispatchers.IO,
+    report: (Throwable) -> Unit = {},
+): TokenProvider = if (this is GuardedTokens) this else GuardedTokens(this, Guard(dispatcher, report))
+
+/** The same host, safe to hand to the core; see the [guarded] of [TokenProvider]. */
+public fun HostBackend.guarded(
+    dispatcher: CoroutineDispatcher = Dispatchers.IO,
+    report: (Throwable) -> Unit = {},
+): HostBackend = if (this is GuardedHost) this else GuardedHost(this, Guard(dispatcher, report))
+
+private class GuardedTokens(private val app: TokenProvider, private val guard: Guard) : TokenProvider {
+    override suspend fun token(rejected: String?): String = guard.run { app.token(rejected) }
+}
+
+private class GuardedHost(private val app: HostBackend, private val guard: Guard) : HostBackend {
+    override suspend fun page(request: PageRequest): HostPage = guard.run { app.page(request) }
+
+    override suspend fun topics(): List<Topic> = guard.run { app.topics() }
+
+    override suspend fun locate(asset: String, rendition: String): Location = guard.run { app.locate(asset, rendition) }
+}
+
+/**
+ * Lets nothing but a [HostException] out of the app's code.
+ *
+ * The generated code answers the core for exceptions only. After an `Error`, such as the one `TODO()` throws, it would
+ * answer nothing, and the core would wait until its time-out.
+ */
+private class Guard(private val dispatcher: CoroutineDispatcher, private val report: (Throwable) -> Unit) {
+    suspend fun <T> run(call: suspend () -> T): T =
+        try {
+            withContext(dispatcher) { call() }
+        } catch (e: HostException) {
+            throw e
+        } catch (e: CancellationException) {
+            // Either the core no longer wants the answer, or the app's own time-out ran out.
+            currentCoroutineContext().ensureActive()
+            throw HostException.Network(e.javaClass.name)
+        } catch (e: IOException) {
+            throw HostException.Network(e.javaClass.name)
+        } catch (e: Throwable) {
+            report(e)
+            throw HostException.Unexpected(e.javaClass.name)
+        }
+}

@@ -1,0 +1,64 @@
+package dev.unspool
+
+import kotlinx.coroutines.CoroutineDispatcher
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.NonCancellable
+import kotlinx.coroutines.withContext
+import kotlin.time.Duration
+import kotlin.time.Duration.Companion.seconds
+import kotlin.time.toJavaDuration
+
+/**
+ * Opens a session, the way an app on the JVM wants it.
+ *
+ * It is [Unspool.open] with two things added. The app's [tokens] and [host] are [guarded]: whatever they throw becomes a
+ * typed error, and they run on [dispatcher], where they may block. And the core's threads stay known to the JVM between
+ * calls, which makes waking a coroutine cheaper.
+ *
+ * Fails as [Unspool.open]. A cancelled opening ends what it began. May be called on any thread; the disk is touched on a
+ * thread of the core.
+ *
+ * @param config what the app decides beforehand
+ * @param tokens gives bearer tokens, where the configuration holds none
+ * @param host supplies pages, topics and addresses instead of the backend's contract
+ * @param dispatcher where [tokens] and [host] run
+ */
+public suspend fun openUnspool(
+    config: SessionConfig,
+    tokens: TokenProvider? = null,
+    host: HostBackend? = null,
+    dispatcher: CoroutineDispatcher = Dispatchers.IO,
+): Unspool {
+    CoreThreads.keepAttached()
+    return Unspool.open(config, tokens?.guarded(dispatcher), host?.guarded(dispatcher))
+}
+
+/**
+ * Opens a session, runs [block] with it and shuts it down, whether [block] returns, throws or is cancelled.
+ *
+ * The shutdown takes at most [within] and is not cut short by a cancellation: what was recorded is on disk afterwards and
+ * the data directory is free. Fails as [openUnspool], or with what [block] throws.
+ */
+public suspend fun <T> withUnspool(
+    config: SessionConfig,
+    tokens: TokenProvider? = null,
+    host: HostBackend? = null,
+    dispatcher: CoroutineDispatcher = Dispatchers.IO,
+    within: Duration = 5.seconds,
+    block: suspend (Unspool) -> T,
+): T {
+    val session = openUnspool(config, tokens, host, dispatcher)
+    return session.use {
+        try {
+            block(session)
+        } finally {
+            withContext(NonCancellable) { session.shutdown(within) }
+        }
+    }
+}
+
+/** Sends what is queued, for at most [within], and says what is left. Fails as the call it stands for. */
+public suspend fun Unspool.flush(within: Duration): Outgoing = flush(within.toJavaDuration())
+
+/** Ends the session within [within]; calling it again gives the same report. It goes on when its caller is cancelled. */
+public suspend fun Unspool.shutdown(within: Duration): ShutdownReport = shutdown(within.toJavaDuration())

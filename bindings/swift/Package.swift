@@ -1,0 +1,26 @@
+// swift-tools-version:6.0
+import PackageDescription
+
+/// The folder that holds `libunspool_ffi.so`; programs look for it there when they start, too.
+let library = Context.environment["UNSPOOL_FFI_LIBRARY"] ?? "../../target/ffi/debug"
+
+let package = Package(
+    name: "Unspool",
+    platforms: [.macOS(.v13), .iOS(.v16)],
+    products: [.library(name: "UnspoolCore", targets: ["UnspoolCore"])],
+    targets: [
+        // The C header that the generator writes, and our module map for it.
+        .systemLibrary(name: "UnspoolFFI"),
+        // Generated. In the language mode of Swift 5: the compiler of 6.0 crashes on its asynchronous protocols in that of 6.
+        .target(
+            name: "UnspoolBindings",
+            dependencies: ["UnspoolFFI"],
+            swiftSettings: [.swiftLanguageMode(.v5)],
+            linkerSettings: [.unsafeFlags(["-L\(library)", "-Xlinker", "-rpath", "-Xlinker", library])]
+        ),
+        .target(name: "UnspoolCore", dependencies: ["UnspoolBindings"]),
+        .executableTarget(name: "bench", dependencies: ["UnspoolCore"]),
+        .testTarget(name: "UnspoolCoreTests", dependencies: ["UnspoolCore"]),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,114 @@
+import Foundation
+import Testing
+import UnspoolCore
+
+#if canImport(FoundationNetworking)
+import FoundationNetworking
+#endif
+
+/// The reference server, in a process of its own, and the calls that control it.
+final class Origin: Sendable {
+    let url: String
+    private let control: String
+    private let process: Process
+
+    /// Starts a server that keeps its logs below `directory`. Returns when it listens.
+    init(in directory: URL) throws {
+        let program = try #require(
+            ProcessInfo.processInfo.environment["UNSPOOL_ORIGIN_PROGRAM"], "UNSPOOL_ORIGIN_PROGRAM names the server")
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: program)
+        process.arguments = [
+            "--state", directory.appendingPathComponent("origin").path, "--clips", "6",
+            "--parent-pid", "\(ProcessInfo.processInfo.processIdentifier)",
+        ]
+        let output = Pipe()
+        process.standardOutput = output
+        try process.run()
+        self.process = process
+        var line = Data()
+        while !line.contains(UInt8(ascii: "\n")) {
+            let more = output.fileHandleForReading.availableData
+            if more.isEmpty { throw Unexpected(what: "the server ended before it listened") }
+            line += more
+        }
+        struct Ready: Decodable {
+            let listening, control: String
+        }
+        let ready = try JSONDecoder().decode(Ready.self, from: line)
+        (url, control) = (ready.listening, ready.control)
+    }
+
+    deinit {
+        // Not terminate(): a child inherits the signals that dispatch's threads block, SIGTERM among them.
+        kill(process.processIdentifier, SIGKILL)
+    }
+
+    /// Shapes the network, for example `{"down":true}`; `{}` is a perfect one.
+    func network(_ settings: String) async throws { try await send("PUT", "/control/network", settings) }
+
+    /// Scripts a fault.
+    func fault(_ fault: String) async throws { try await send("POST", "/control/faults", fault) }
+
+    /// Refuses a bearer token from now on.
+    func revoke(_ token: String) async throws { try await send("POST", "/control/tokens", #"{"revoke":"\#(token)"}"#) }
+
+    /// How many requests are being answered.
+    func inFlight() async throws -> Int { try await stats().in_flight }
+
+    /// How many different operations arrived.
+    func operations() async throws -> UInt64 { try await stats().interactions }
+
+    /// What a person wants, as the server knows it.
+    func wishes(of actor: String) async throws -> [Wish] {
+        struct List: Decodable { let interactions: [Wish] }
+        return try await get(control + "/control/interactions?actor=\(actor)", as: List.self).interactions
+    }
+
+    /// The telemetry records of an installation, each once.
+    func records(of installation: String) async throws -> [Record] {
+        struct List: Decodable { let events: [Record] }
+        return try await get(control + "/control/events?installation=\(installation)", as: List.self).events
+    }
+
+    struct Wish: Decodable {
+        let verb, target: String
+        let state: Bool
+    }
+
+    struct Record: Decodable {
+        let seq: Int
+    }
+
+    private struct Stats: Decodable {
+        let in_flight: Int
+        let interactions: UInt64
+    }
+
+    private func stats() async throws -> Stats { try await get(control + "/control/stats", as: Stats.self) }
+
+    private func send(_ method: String, _ path: String, _ body: String) async throws {
+        var request = URLRequest(url: try #require(URL(string: control + path)))
+        request.httpMethod = method
+        request.httpBody = Data(body.utf8)
+        request.setValue("application/json", forHTTPHeaderField: "content-type")
+        _ = try await answer(to: request)
+    }
+}
+
+/// Asks a server for JSON.
+func get<Value: Decodable>(_ url: String, token: String? = nil, as type: Value.Type) async throws -> Value {
+    var request = URLRequest(url: try #require(URL(string: url)))
+    if let token { request.setValue("Bearer \(token)", forHTTPHeaderField: "authorization") }
+    return try JSONDecoder().decode(type, from: try await answer(to: request))
+}
+
+private let http = URLSession(configuration: .ephemeral)
+
+private func answer(to request: URLRequest) async throws -> Data {
+    let (data, response) = try await http.data(for: request)
+    guard let response = response as? HTTPURLResponse, response.statusCode == 200 else {
+        throw Unexpected(what: "\(request.url?.path ?? ""): \(String(decoding: data, as: UTF8.self))")
+    }
+    return data
+}

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Builds the Swift package inside the Swift root, on bindings that bindings.sh made.
+# usage: build-swift.sh BINDINGS debug|release [OPTION OF swift build]...
+#   BINDINGS   the folder bindings.sh wrote to; its generated sources are linked into the package
+# Leaves the programs in swift/<debug|release> in the target directory.
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+[ $# -ge 2 ] || { echo "usage: build-swift.sh BINDINGS debug|release [OPTION]..." >&2; exit 2; }
+bindings=$(realpath "$1")
+profile=$2
+shift 2
+
+sources=$root_dir/bindings/swift/Sources
+mkdir -p "$sources/UnspoolBindings"
+ln -sfn "$bindings/swift/UnspoolBindings.swift" "$sources/UnspoolBindings/UnspoolBindings.swift"
+ln -sfn "$bindings/swift/UnspoolFFI.h" "$sources/UnspoolFFI/UnspoolFFI.h"
+UNSPOOL_FFI_LIBRARY=$bindings/$profile exec "$root_dir/scripts/in-swift.sh" swift build \
+    --package-path "$root_dir/bindings/swift" --scratch-path "$target_dir/swift/build" --configuration "$profile" "$@"

@@ -1,0 +1,28 @@
+# shellcheck shell=bash
+# The Rust leg of scripts/test.sh: every test of the workspace, under cargo. Sourced by it, as every leg: the names that
+# are not assigned here are those of test.sh and lib.sh.
+# shellcheck disable=SC2154
+
+# Passing tests' own words go to the log in full; the screen keeps the verdicts and what could not be tested.
+quiet_successes() {
+    sed -u '/^successes:$/,/^\(failures:$\|test result:\)/{/^failures:$\|^test result:\|NO DATA\|SKIPPED /!d}'
+}
+
+leg_rust() {
+    local log=$reports_dir/test-rust.log begun=$SECONDS code=0 passed failed ignored no_data skipped died note=""
+    if ! use_rust; then
+        skip_leg rust "no Rust $(rust_floor) or newer on this machine"
+        return
+    fi
+    cargo test --workspace --no-fail-fast "${cargo_flags[@]}" -- --show-output 2>&1 |
+        tee "$log" | quiet_successes || code=$?
+    mkdir -p "$reports_dir/rust"
+    "$root_dir/scripts/junit-rust.sh" "$log" >"$reports_dir/rust/junit.xml"
+    read -r passed failed ignored no_data skipped died < <("$root_dir/scripts/count-tests.sh" "$log")
+    note=", $ignored ignored, NO DATA $no_data"
+    if [ "$died" -gt 0 ]; then
+        note+=" · $died test programs DIED without a result"
+        code=1
+    fi
+    close_leg rust "$begun" "$code" "$passed" "$failed" "$skipped" "$log" "$note"
+}

@@ -1,0 +1,49 @@
+# shellcheck shell=bash
+# The Swift leg of scripts/test.sh, which sources it: the wrapper's tests on a real Swift with a real GStreamer, in a root
+# of their own, against the reference server in a process of its own.
+# shellcheck disable=SC2154
+
+# Verdicts of a report of swift-testing: passed failed skipped. Nothing but zeros when the program died before it wrote.
+swift_counts() { # report
+    awk '/<testcase / { total++; name = $0 }
+         /<failure/ && name != "" { failed++; name = "" }
+         /<skipped/ { skipped++ }
+         END { print total - failed - skipped, failed + 0, skipped + 0 }' "$1" 2>/dev/null || echo 0 0 0
+}
+
+leg_swift() {
+    local log=$reports_dir/test-swift.log reports=$reports_dir/swift begun=$SECONDS code=0 why
+    local passed failed skipped
+    if ! why=$("$root_dir/scripts/setup-swift.sh"); then
+        skip_leg swift "$why"
+        return
+    fi
+    if ! why=$("$root_dir/scripts/in-swift.sh" swift --version 2>&1); then
+        skip_leg swift "${why#error: }"
+        return
+    fi
+    if ! use_rust; then
+        skip_leg swift "no Rust $(rust_floor) or newer on this machine"
+        return
+    fi
+    rm -rf "$reports"
+    mkdir -p "$reports"
+    if ! foreign_parts "$log"; then
+        close_leg swift "$begun" 1 0 0 0 "$log" " · the library or its bindings do not build"
+        return
+    fi
+    say "swift: tests on $(head -n 1 <<<"$why")"
+    # The root has no ffmpeg: the clips are made outside.
+    if ! { "$UNSPOOL_ORIGIN_PROGRAM" catalogue --clips 6 &&
+        "$root_dir/scripts/build-swift.sh" "$target_dir/ffi" debug --build-tests; } >>"$log" 2>&1; then
+        grep -E 'error:' "$log" | sort -u | head -n 20 >&2 || tail -n 20 "$log" >&2
+        close_leg swift "$begun" 1 0 0 0 "$log" " · the package does not build"
+        return
+    fi
+    # The program is started as `swift test` starts it; Swift 6.0's own option for the report knows XCTest alone.
+    timeout 300 "$root_dir/scripts/in-swift.sh" "$target_dir/swift/build/debug/UnspoolPackageTests.xctest" \
+        --testing-library swift-testing --xunit-output "$reports/swift-testing.xml" >>"$log" 2>&1 || code=$?
+    read -r passed failed skipped < <(swift_counts "$reports/swift-testing.xml")
+    if [ "$code" -ne 0 ]; then grep -E '✘|[Ff]atal error|error:' "$log" | head -n 40 >&2 || true; fi
+    close_leg swift "$begun" "$code" "$passed" "$failed" "$skipped" "$log"
+}
