@@ -117,8 +117,13 @@ fn swipe_rows(language: Language, answer: &Answer, own: &Baseline) -> Result<Vec
     // Beside `feed.next`, which competes with the players it starts, what suspending takes on an idle core.
     if let Some(us) = swipe.suspended_call_us {
         rows.push(
-            Row::new(format!("{language}: a call that waits, {SUSPENDED}"), "µs", swipe.n, Some(us))
-                .against(PEER, own.median(SUSPENDED)),
+            Row::new(
+                format!("{language}: a call that waits, {SUSPENDED}"),
+                "µs",
+                swipe.suspended_n,
+                Some(us),
+            )
+            .against(PEER, own.median(SUSPENDED)),
         );
     }
     Ok(rows)
