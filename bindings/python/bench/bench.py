@@ -139,6 +139,7 @@ async def measure(session: Unspool) -> dict[str, Any]:
             "most_calls": max(made),
             "first_frame_ms": round(statistics.median(first_frame_ms), 2),
             "suspended_call_us": suspended["median_us"],
+            "suspended_n": suspended["n"],
         },
     }
 

@@ -92,6 +92,9 @@ pub(super) struct Swipe {
     pub(super) first_frame_ms: Option<f64>,
     /// Microseconds of a call that suspends and is woken by the core.
     pub(super) suspended_call_us: Option<f64>,
+    /// Calls behind that; 0 where a program does not say.
+    #[serde(default)]
+    pub(super) suspended_n: usize,
 }
 
 impl Answer {

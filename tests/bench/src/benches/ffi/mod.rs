@@ -108,10 +108,23 @@ fn swipe_rows(language: Language, answer: &Answer, own: &Baseline) -> Result<Vec
         None => crossing(answer.call("feed.events_after")?.median_us, "feed.events_after"),
     };
     let spent = next.zip(pull).map(|(next, pull)| (next + (calls - 1.0) * pull).max(0.0) / 1_000.0);
-    Ok(vec![
+    let mut rows = vec![
         Row::new(format!("{language}: calls of a swipe"), "calls", swipe.n, Some(calls)).aim("<= 5 calls")?,
         Row::new(format!("{language}: FFI time of a swipe"), "ms", swipe.n, spent).aim("<= 1 ms")?,
         Row::new(format!("{language}: swipe to first frame told"), "ms", swipe.n, swipe.first_frame_ms)
             .against(PEER, median(&own.first_frame_ms)),
-    ])
+    ];
+    // Beside `feed.next`, which competes with the players it starts, what suspending takes on an idle core.
+    if let Some(us) = swipe.suspended_call_us {
+        rows.push(
+            Row::new(
+                format!("{language}: a call that waits, {SUSPENDED}"),
+                "µs",
+                swipe.suspended_n,
+                Some(us),
+            )
+            .against(PEER, own.median(SUSPENDED)),
+        );
+    }
+    Ok(rows)
 }
