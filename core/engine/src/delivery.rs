@@ -58,6 +58,8 @@ pub struct Delivery {
     online: bool,
     foreground: bool,
     paused: bool,
+    /// A new credential came while a batch was in flight: what is said of that batch is about the old one.
+    refreshed: bool,
     flushing: bool,
     backlog_rows: u64,
     backlog_bytes: u64,
@@ -85,6 +87,7 @@ impl Delivery {
             online: true,
             foreground: true,
             paused: false,
+            refreshed: false,
             flushing: false,
             backlog_rows: 0,
             backlog_bytes: 0,
@@ -137,6 +140,7 @@ impl Delivery {
             return;
         }
         self.step = Step::Idle;
+        let refreshed = std::mem::take(&mut self.refreshed);
         let Some(front) = self.queue.front().copied() else { return };
         match answer {
             Answer::Accepted => {
@@ -159,6 +163,8 @@ impl Delivery {
                 }
             }
             Answer::Rejected => self.rejected(front),
+            // Sent again at once, with the new one.
+            Answer::Unauthorised | Answer::NoCredential if refreshed => {}
             Answer::Unauthorised => {
                 self.paused = true;
                 self.out.push_back(DeliveryEffect::Pause);
@@ -229,6 +235,7 @@ impl Delivery {
     /// There is a new credential, or somebody else signed in.
     pub fn handle_refreshed(&mut self, now: Time) {
         self.paused = false;
+        self.refreshed = matches!(self.step, Step::Sending(_));
         while let Some(batch) = self.parked.pop_back() {
             // The batch in flight stays in front.
             let at = usize::from(!matches!(self.step, Step::Idle)).min(self.queue.len());

@@ -295,6 +295,21 @@ fn unauthorised_pauses_and_a_missing_credential_only_parks_its_batch() {
 }
 
 #[test]
+fn a_refusal_of_the_old_credential_does_not_hold_up_the_new_one() {
+    let mut w = world();
+    w.record(100);
+    w.refreshed();
+    w.answer(Answer::Unauthorised);
+    assert_eq!(w.rows_in_flight().len(), 100, "sent again at once");
+    w.answer(Answer::Unauthorised);
+    assert_eq!((w.in_flight, w.delivery.held()), (None, Some(Held::Unauthorised)), "the new one is refused too");
+    w.refreshed();
+    w.refreshed();
+    w.answer(Answer::Accepted);
+    assert_eq!(w.delivered.len(), 100);
+}
+
+#[test]
 fn too_large_halves_and_remembers_and_a_single_row_is_set_aside() {
     let mut w = world();
     w.record(200);
