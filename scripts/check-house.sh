@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The house rules that the compiler does not check: which room may use which, an engine without I/O, no paths of one
-# person's machine, sound scripts. Prints every breach and ends non-zero when there is one.
+# person's machine, tested examples, sound scripts. Prints every breach and ends non-zero when there is one.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -88,6 +88,9 @@ found=$(git ls-files -z | xargs -0 grep -InE '(^|[^[:alnum:]_.~-])/((w)ork|(f)ar
 [ -z "$found" ] || breach "paths of one person's machine:" "$found"
 found=$(git ls-files -z '*.rs' '*.kt' '*.swift' '*.py' '*.sh' | xargs -0 grep -InE '\b(F)IXME\b|\b(X)XX\b' -- 2>/dev/null || true)
 [ -z "$found" ] || breach "unfinished words (finish it, or say why it stays):" "$found"
+
+# --- Examples of the documentation are those that tests run ----------------------------------------------------------
+found=$(python3 scripts/check-examples.py 2>&1) || breach "examples:" "$found"
 
 # --- Scripts ---------------------------------------------------------------------------------------------------------
 mapfile -t scripts < <(git ls-files '*.sh' .ci/run)

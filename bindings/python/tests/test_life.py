@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from example import watch
 from support import WITHIN, Origin, config, eventually, offline, outcome
 from unspool import CancelToken, FeedKind, SessionConfig, Unspool, UnspoolError
 
@@ -42,6 +43,11 @@ async def test_two_hundred_calls_at_once(origin: Origin, core: Path) -> None:
         await asyncio.gather(*(call(n) for n in range(200)))
         assert (await session.flush(WITHIN)).intents_delivered == 25
         assert len(await origin.likes("ada")) == 25
+
+
+async def test_the_example_of_the_documentation_does_what_it_says(origin: Origin, core: Path) -> None:
+    await watch(str(core), origin.url, "ada")
+    assert len(await origin.likes("ada")) == 1
 
 
 async def test_use_after_shutdown_is_a_typed_error_and_waits_end(origin: Origin, core: Path) -> None:

@@ -31,6 +31,13 @@ extension UnspoolTests {
         }
     }
 
+    @Test func theExampleOfTheDocumentationDoesWhatItSays() async throws {
+        let scratch = try Scratch()
+        let origin = try Origin(in: scratch.url)
+        try await watch(dir: scratch.path("core"), url: origin.url, token: "ada")
+        #expect(try await origin.wishes(of: "ada").count == 1)
+    }
+
     @Test func useAfterShutdownIsATypedErrorAndWaitsEnd() async throws {
         let scratch = try Scratch()
         let origin = try Origin(in: scratch.url)

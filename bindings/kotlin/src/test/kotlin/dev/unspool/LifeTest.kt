@@ -50,6 +50,14 @@ class LifeTest {
     }
 
     @Test
+    fun `the example of the documentation does what it says`(@TempDir dir: Path) = test {
+        Origin(dir.resolve("origin")).use { origin ->
+            watch(dir.resolve("core").toString(), origin.url, "ada")
+            assertEquals(1, origin.interactions("ada").size)
+        }
+    }
+
+    @Test
     fun `use after shutdown is a typed error, and waits end`(@TempDir dir: Path) = test {
         Origin(dir.resolve("origin")).use { origin ->
             val config = configOf(dir.resolve("core"), origin)
