@@ -1,10 +1,12 @@
-//! The bytes of Unspool: a sparse span store, a range fetcher and a container probe.
+//! The bytes of Unspool: a sparse span store, a range fetcher, a container probe and a loopback gateway.
 //!
 //! [`Media`] is the front door. Below it the store keeps bytes and says which are there, the fetcher brings the missing
 //! ones in bounded chunks, and the probe finds out what a rendition is from its headers. Players read through
-//! [`ByteSource`] and see one file whose bytes may still be arriving.
+//! [`ByteSource`] and see one file whose bytes may still be arriving; the platform's own players read the same bytes over
+//! HTTP from [`Gateway`].
 
 mod fetch;
+mod gateway;
 mod info;
 mod media;
 mod probe;
@@ -18,6 +20,7 @@ pub use fetch::{
     ByteCounts, FetchDone, FetchError, FetchSummary, Limits, Location, Priority, Purpose, ResolveError,
     UrlResolver,
 };
+pub use gateway::{Gateway, GatewayError, GatewayLimits, GatewayStats};
 pub use info::{AudioCodec, Layout, MediaInfo, VideoCodec};
 pub use media::{Media, MediaConfig, MediaError, Origin};
 pub use probe::ProbeError;

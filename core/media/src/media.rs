@@ -19,7 +19,7 @@ use crate::probe::ProbeError;
 use crate::prober::Prober;
 use crate::reader::StoreSource;
 use crate::source::ByteSource;
-use crate::store::{Store, StoreError, StoreHealth, StoredMedia};
+use crate::store::{Store, StoreError, StoreHealth, StoredMedia, Validators};
 use crate::ticket::FetchTicket;
 
 /// Samples of the line that wait for the planner; more would be history.
@@ -196,6 +196,18 @@ impl Media {
         let entry = self.store.entry(key);
         entry.touch();
         Arc::new(StoreSource::new(entry, self.fetcher.clone(), size))
+    }
+
+    /// The version of `key` that readers opened now read: its number, and what the server said of it.
+    pub(crate) fn version(&self, key: &MediaKey) -> (u64, Validators) {
+        let entry = self.store.entry(key);
+        let state = entry.lock();
+        (state.generation(), state.validators().clone())
+    }
+
+    /// The playlists that led to the media file of `key`, as they were read. Blocks for the disk.
+    pub(crate) fn playlists(&self, key: &MediaKey) -> Vec<Vec<u8>> {
+        self.prober.playlists(key)
     }
 
     /// The bytes of `key` that can be read without the network, ascending.

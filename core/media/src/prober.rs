@@ -127,6 +127,12 @@ impl Prober {
         Ok(())
     }
 
+    /// The kept playlists of `key`, the one over the media file last.
+    pub(crate) fn playlists(&self, key: &MediaKey) -> Vec<Vec<u8>> {
+        let kinds = ["playlist0", "playlist1"];
+        kinds.iter().filter_map(|kind| self.store.get_blob(&blob_key(kind, key)).ok()?).collect()
+    }
+
     pub(crate) async fn probe(self: &Arc<Self>, key: &MediaKey, priority: Priority) -> Outcome {
         let this = self.clone();
         let asked = key.clone();

@@ -1,0 +1,205 @@
+//! Answers: from a request that may be answered to a response with the right head and bytes that follow the store.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body::Body;
+use unspool_engine::{MediaInfo, MediaKey, Span};
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::Room;
+use super::body::{Lease, Pieces, Reply};
+use super::range::{Choice, choose};
+use super::request::{Identity, Name, Target, target};
+use super::{playlist, request::Refused};
+use crate::fetch::Priority;
+use crate::probe::ProbeError;
+use crate::source::{ByteSource, ReadError};
+
+/// Versions looked at before a file is said to keep changing.
+const VERSIONS: u32 = 3;
+
+/// Answers one request. `known` is set once a request of the connection showed the token.
+pub(super) async fn answer<B: Body>(
+    room: Arc<Room>,
+    identity: Identity,
+    known: Arc<AtomicBool>,
+    request: Request<B>,
+) -> Response<Reply> {
+    let target = target(&room, &identity, &request);
+    let (method, headers) = (request.method().clone(), request.headers().clone());
+    drop(request);
+    let shown = target.as_ref().map_or_else(|refused| refused.known, |_| true);
+    let count = if shown { &room.served } else { &room.refused };
+    count.fetch_add(1, Ordering::Relaxed);
+    known.fetch_or(shown, Ordering::Relaxed);
+    let answered = match target {
+        Ok(Target { key, name: Name::File }) => file(&room, &key, &method, &headers).await,
+        Ok(Target { key, name: Name::Playlist }) => list(&room, &key, &method, &headers).await,
+        Err(Refused { status, .. }) => Err(Failure { status, reason: "refused" }),
+    };
+    let mut response = answered.unwrap_or_else(|failure| failure.response());
+    let head = response.headers_mut();
+    head.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    head.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if method == Method::HEAD {
+        *response.body_mut() = Reply::Text(None);
+    }
+    response
+}
+
+/// An answer without media. The reason is one of ours: nothing of a request or of an origin is repeated.
+#[derive(Debug)]
+struct Failure {
+    status: StatusCode,
+    reason: &'static str,
+}
+
+impl Failure {
+    fn response(&self) -> Response<Reply> {
+        let mut response = Response::new(Reply::text(format!("{}\n", self.reason)));
+        *response.status_mut() = self.status;
+        let head = response.headers_mut();
+        head.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+        head.insert(header::CONTENT_LENGTH, HeaderValue::from(self.reason.len() + 1));
+        match self.status {
+            StatusCode::METHOD_NOT_ALLOWED => {
+                head.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+            }
+            StatusCode::SERVICE_UNAVAILABLE => {
+                head.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            _ => {}
+        }
+        response
+    }
+
+    /// What cannot be had now may be had later, or never.
+    fn of(retryable: bool) -> Self {
+        match retryable {
+            true => {
+                Failure { status: StatusCode::SERVICE_UNAVAILABLE, reason: "not on this device, try later" }
+            }
+            false => Failure { status: StatusCode::BAD_GATEWAY, reason: "the origin does not give it" },
+        }
+    }
+
+    fn timeout() -> Self {
+        Failure { status: StatusCode::GATEWAY_TIMEOUT, reason: "the origin did not answer in time" }
+    }
+}
+
+impl From<ReadError> for Failure {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::TimedOut => Failure::timeout(),
+            ReadError::Interrupted => Failure::of(true),
+            ReadError::Failed { retryable, .. } => Failure::of(retryable),
+        }
+    }
+}
+
+impl From<ProbeError> for Failure {
+    fn from(error: ProbeError) -> Self {
+        Failure::of(error.retryable())
+    }
+}
+
+/// One version of a rendition.
+struct Version {
+    info: Arc<MediaInfo>,
+    source: Arc<dyn ByteSource>,
+    etag: String,
+}
+
+/// Finds out what `key` is and opens a reader over exactly the version that the answer will name.
+async fn version(room: &Room, key: &MediaKey) -> Result<Version, Failure> {
+    let priority = if room.is_watched(key) { Priority::Playback } else { Priority::Next };
+    for _ in 0..VERSIONS {
+        let info = room.media.probe(key, priority);
+        let info =
+            tokio::time::timeout(room.limits.patience, info).await.map_err(|_| Failure::timeout())??;
+        let (generation, said) = room.media.version(key);
+        let source = room.media.source_of(key, info.size);
+        let current = room.media.info(key).is_some_and(|now| Arc::ptr_eq(&now, &info));
+        if !current || room.media.version(key).0 != generation {
+            continue;
+        }
+        let told = (key.as_str(), generation, info.size, said.size, said.etag, said.last_modified);
+        let etag = format!("\"{:032x}\"", xxh3_128(format!("{told:?}").as_bytes()));
+        return Ok(Version { info, source, etag });
+    }
+    Err(Failure::of(true))
+}
+
+async fn file(
+    room: &Arc<Room>,
+    key: &MediaKey,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Result<Response<Reply>, Failure> {
+    let Version { info, source, etag } = version(room, key).await?;
+    let kind = if info.video.is_some() { "video/mp4" } else { "audio/mp4" };
+    let (mut response, span) = head(choose(method, headers, info.size, &etag), info.size, &etag, kind);
+    if let Some(span) = span.filter(|_| method == Method::GET) {
+        let lease = Lease::new(room, key, source);
+        let pieces = Pieces::open(lease, span, room.limits.patience).await?;
+        *response.body_mut() = Reply::Pieces(Box::new(pieces));
+    }
+    Ok(response)
+}
+
+async fn list(
+    room: &Arc<Room>,
+    key: &MediaKey,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Result<Response<Reply>, Failure> {
+    if room.media.origin(key).is_none_or(|origin| origin.container != unspool_engine::Container::Hls) {
+        return Err(Failure { status: StatusCode::NOT_FOUND, reason: "refused" });
+    }
+    let info = version(room, key).await?.info;
+    let (media, key) = (room.media.clone(), key.clone());
+    let text = tokio::task::spawn_blocking(move || playlist::write(&info, &media.playlists(&key)));
+    let text = Bytes::from(text.await.map_err(|_| Failure::of(true))?);
+    let (size, etag) = (text.len() as u64, format!("\"{:032x}\"", xxh3_128(&text)));
+    let kind = "application/vnd.apple.mpegurl";
+    let (mut response, span) = head(choose(method, headers, size, &etag), size, &etag, kind);
+    if let Some(span) = span {
+        *response.body_mut() = Reply::text(text.slice(span.start as usize..span.end as usize));
+    }
+    Ok(response)
+}
+
+/// The head of an answer, and which bytes belong below it.
+fn head(choice: Choice, size: u64, etag: &str, kind: &'static str) -> (Response<Reply>, Option<Span>) {
+    let (status, span) = match choice {
+        Choice::Whole => (StatusCode::OK, Some(Span::new(0, size))),
+        Choice::Part(span) => (StatusCode::PARTIAL_CONTENT, Some(span)),
+        Choice::Unsatisfiable => (StatusCode::RANGE_NOT_SATISFIABLE, None),
+        Choice::NotModified => (StatusCode::NOT_MODIFIED, None),
+        Choice::Failed => (StatusCode::PRECONDITION_FAILED, None),
+    };
+    let mut response = Response::new(Reply::Text(None));
+    *response.status_mut() = status;
+    let head = response.headers_mut();
+    let text = |text: String| HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""));
+    head.insert(header::ETAG, text(etag.to_owned()));
+    head.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    match choice {
+        Choice::Part(Span { start, end }) => {
+            head.insert(header::CONTENT_RANGE, text(format!("bytes {start}-{}/{size}", end - 1)));
+        }
+        Choice::Unsatisfiable => {
+            head.insert(header::CONTENT_RANGE, text(format!("bytes */{size}")));
+        }
+        _ => {}
+    }
+    if let Some(span) = span {
+        head.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+        head.insert(header::CONTENT_LENGTH, HeaderValue::from(span.len()));
+    }
+    (response, span)
+}
