@@ -19,6 +19,7 @@ use crate::backend::{Backend, Hosted, Native, check};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::Error;
+use crate::gate::Gate;
 use crate::lanes::Lanes;
 use crate::meter::Meter;
 use crate::outbox::{Outbox, OutboxError, Verb};
@@ -48,6 +49,7 @@ pub(crate) struct Core {
     pub(crate) seed: u64,
     pub(crate) backend: Arc<dyn Backend>,
     pub(crate) media: Arc<Media>,
+    pub(crate) gate: Gate,
     pub(crate) store: Arc<SessionStore>,
     pub(crate) spool: Spool,
     outbox: Outbox,
@@ -114,6 +116,7 @@ impl Core {
             seed,
             backend,
             media,
+            gate: Gate::new(handle),
             store,
             spool,
             outbox,
@@ -265,6 +268,7 @@ impl Core {
     }
 
     pub(crate) async fn resume(&self) -> Result<(), Error> {
+        self.gate.rebind();
         let (store, outbox) = (Arc::clone(&self.store), self.outbox.clone());
         blocking(move || {
             outbox.resume();
@@ -281,6 +285,7 @@ impl Core {
         join_all(self.lanes().map(|lane| lane.stop(sending))).await;
         let left = within.saturating_sub(began.elapsed()).max(Duration::from_millis(200));
         let rooms = async {
+            self.gate.close(left / 4).await;
             let media = self.media.shutdown(left).await.is_ok();
             let spool = self.spool.close().await.is_ok();
             self.saves.send_replace(None);

@@ -18,6 +18,7 @@ mod events;
 #[cfg(feature = "fault-injection")]
 mod fault;
 mod feed;
+mod gate;
 mod lanes;
 mod meter;
 pub mod outbox;

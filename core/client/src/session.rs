@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{oneshot, watch};
+use unspool_engine::MediaKey;
 use unspool_engine::session::Conditions;
 
 use crate::backend::Topic;
@@ -180,6 +181,19 @@ impl Unspool {
         self.read(async move { core.wish(Verb::Like, item).await }).await
     }
 
+    /// The address under which a player of the platform (ExoPlayer, AVPlayer, `<video>`) reads a rendition from the cache
+    /// of this session, whose bytes are fetched as they are read. It leads to a server on the loopback interface that is
+    /// started by the first call; it is good until the next [`resume`](Unspool::resume), belongs to this device alone and
+    /// in no log. Returns at once.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a rendition that the open feed has not chosen for a card near the playhead,
+    /// [`Error::ShutDown`] after [`shutdown`](Unspool::shutdown), [`Error::Internal`] when the device gives no port.
+    pub fn gateway_url(&self, asset: &str, rendition: &str) -> Result<String, Error> {
+        self.check()?;
+        self.0.core.gate.url(&self.0.core.media, &MediaKey::new(asset, rendition))
+    }
+
     /// Tells the session what the device is like now. Returns at once.
     pub fn set_conditions(&self, conditions: Conditions) {
         let inner = &self.0;
@@ -256,7 +270,7 @@ impl Unspool {
         .await
     }
 
-    /// Opens the databases again and goes on playing.
+    /// Opens the databases again and goes on playing. Addresses of the gateway are dead after it; ask for them again.
     ///
     /// # Errors
     /// [`Error::Storage`] when the databases do not open.

@@ -188,7 +188,7 @@ fn a_reader_that_stops_or_leaves_stops_the_fetching() {
     world.server.close_gate();
     world.server.fault("a", Fault::Gate);
     let mut reader = door.raw();
-    reader.send(&door.request("GET", &url, "1.1", "Range: bytes=20000000-\r\n"));
+    reader.send(door.request("GET", &url, "1.1", "Range: bytes=20000000-\r\n"));
     world.server.wait_log("a request at the gate", |log| log.iter().any(|l| l.status == 0));
     let at_gate = |log: &[common::Logged]| log.iter().filter(|l| l.status == 0).count();
     let answered = world.server.requests();
@@ -295,7 +295,7 @@ fn rebinding_kills_every_old_address() {
     let before = door.gateway.url(&key).unwrap();
     let address = door.gateway.address().unwrap();
     let mut idle = door.raw();
-    idle.send(&door.request("HEAD", &before, "1.1", ""));
+    idle.send(door.request("HEAD", &before, "1.1", ""));
     assert_eq!(idle.read_head().0, 200);
     door.gateway.rebind().unwrap();
     let after = door.gateway.url(&key).unwrap();
@@ -323,7 +323,7 @@ fn revoking_and_shutting_down_end_what_is_being_read() {
     let waiting = |door: &Door| {
         let mut reader = door.raw();
         let url = door.gateway.url(&key).unwrap();
-        reader.send(&door.request("GET", &url, "1.1", "Range: bytes=2000000-\r\n"));
+        reader.send(door.request("GET", &url, "1.1", "Range: bytes=2000000-\r\n"));
         eventually("a reader", || door.gateway.stats().readers == 1);
         reader
     };

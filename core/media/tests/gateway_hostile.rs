@@ -82,7 +82,7 @@ fn nothing_is_reached_without_the_token() {
     for path in &paths {
         let (status, head) = reply(&door, door.request("GET", &format!("http://x{path}"), "1.1", ""));
         assert_eq!(status, 404, "{path}");
-        assert!(!head.contains(&*token) && !head.contains("127.0.0.1"), "nothing is echoed: {head}");
+        assert!(!head.contains(token) && !head.contains("127.0.0.1"), "nothing is echoed: {head}");
     }
     let stats = door.gateway.stats();
     assert_eq!(stats.served + stats.refused, paths.len() as u64);

@@ -10,6 +10,7 @@ impl Driver {
     pub(super) fn publish(&self) {
         let planner = self.engine.planner();
         let current = self.engine.current();
+        self.core.gate.show(current.and_then(|position| planner.key(position)));
         let from = current.unwrap_or(0);
         let window = (from..=from + SHOWN_AHEAD)
             .filter_map(|position| {
