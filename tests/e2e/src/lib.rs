@@ -142,7 +142,8 @@ impl Drop for Origin {
     }
 }
 
-fn http() -> Done<reqwest::Client> {
+/// A client that waits at most [`PATIENCE`].
+pub fn http() -> Done<reqwest::Client> {
     unspool::install_tls();
     Ok(reqwest::Client::builder().timeout(PATIENCE).build()?)
 }
