@@ -15,7 +15,7 @@ use tokio::runtime::{Handle, Runtime};
 use unspool_engine::{Container, MediaKey, Span};
 use unspool_media::{ByteSource, FetchTicket, Media, MediaConfig, Origin, Priority, Purpose};
 
-use super::Effort;
+use super::{Effort, gateway};
 use crate::clip::{self, Noise, Shape};
 use crate::error::BenchError;
 use crate::files;
@@ -91,6 +91,7 @@ impl Setup<'_> {
             random.pass(&*source, &plain, &places, RANDOM)?;
         }
         drop(source);
+        let mut served = gateway::rows(effort, &media, &key, self.plain, self.runtime.handle())?;
         close(media, self.runtime.handle())?;
         let mut first = Passes::default();
         for _ in 0..effort.rounds(10, 2) {
@@ -100,11 +101,13 @@ impl Setup<'_> {
             drop(source);
             close(media, self.runtime.handle())?;
         }
-        Ok(vec![
+        let mut rows = vec![
             passes.row("sequential reads, 64 KiB", "pread of a plain file").aim(">= 0.8x")?,
             random.row("random reads, 16 KiB", "pread of a plain file").aim(">= 0.8x")?,
             first.row("first pass after opening, checksums verified", "pread of a plain file"),
-        ])
+        ];
+        rows.append(&mut served);
+        Ok(rows)
     }
 
     fn fetching(&self, effort: Effort) -> Result<Vec<Row>, BenchError> {

@@ -2,6 +2,7 @@
 
 mod engine;
 pub(crate) mod ffi;
+mod gateway;
 mod media;
 mod player;
 mod telemetry;
@@ -57,7 +58,8 @@ pub(crate) const ALL: [Bench; 5] = [
     Bench {
         name: "media",
         about: "The span store against a plain file with the same bytes, both in the page cache, and the chunked, \
-                checksummed fetch to disk against one plain GET; the server runs in this process.",
+                checksummed fetch to disk against one plain GET; the server runs in this process. The gateway against \
+                nginx, where there is one.",
         rows: media::rows,
     },
     Bench {
