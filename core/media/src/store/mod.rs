@@ -64,7 +64,7 @@ pub struct StoreHealth {
     pub disk_full: u64,
     /// Blocks whose bytes did not match their checksum and became holes.
     pub damaged_blocks: u64,
-    /// Index transactions that failed and will be repeated.
+    /// Index transactions that failed and will be repeated, and entries that could not be read and start over.
     pub index_failures: u64,
     /// Whether the index was unreadable at opening and an empty one was started.
     pub index_recovered: bool,
