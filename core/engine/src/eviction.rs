@@ -22,11 +22,12 @@ pub struct Holding {
 /// rendition measured (first frame after at most 297 KB of a 720p file, a third of it at 480p).
 pub const HEAD_BYTES: u64 = 128 * 1024;
 
-/// The spans to remove so that what remains fits `budget` bytes, in the order of removal.
+/// The spans to remove so that `excess` bytes come free, in the order of removal.
+///
+/// `holdings` need not be all there is. The answer is the same with the least recently used tails that add up to
+/// `excess`, or with every tail and the least recently used heads that add up to the rest.
 #[must_use]
-pub fn evict(holdings: &[Holding], budget: u64) -> Vec<(MediaKey, Span)> {
-    let held: u64 = holdings.iter().flat_map(|h| &h.spans).map(Span::len).sum();
-    let mut excess = held.saturating_sub(budget);
+pub fn evict(holdings: &[Holding], mut excess: u64) -> Vec<(MediaKey, Span)> {
     let mut order: Vec<&Holding> = holdings.iter().filter(|h| !h.pinned).collect();
     order.sort_by(|a, b| (a.last_use, &a.key).cmp(&(b.last_use, &b.key)));
     let tails = order
@@ -60,9 +61,9 @@ mod tests {
     fn tails_of_the_oldest_go_first_and_heads_last() {
         let k = 1024;
         let all = [holding("old", &[(0, 512 * k)], 1, false), holding("new", &[(0, 512 * k)], 2, false)];
-        let plan = evict(&all, 700 * k);
+        let plan = evict(&all, 324 * k);
         assert_eq!(plan, vec![(MediaKey::new("old", "r"), Span::new(128 * k, 512 * k))]);
-        let plan = evict(&all, 0);
+        let plan = evict(&all, 1024 * k);
         assert_eq!(plan.len(), 4);
         assert_eq!(plan[1].0, MediaKey::new("new", "r"), "every tail before any head");
     }
@@ -75,8 +76,8 @@ mod tests {
         ) {
             let all: Vec<Holding> = sizes.iter().enumerate()
                 .map(|(i, &(size, used, pinned))| holding(&i.to_string(), &[(0, size)], used, pinned)).collect();
-            let plan = evict(&all, budget);
             let held: u64 = sizes.iter().map(|s| s.0).sum();
+            let plan = evict(&all, held.saturating_sub(budget));
             let gone: u64 = plan.iter().map(|(_, s)| s.len()).sum();
             let pinned: u64 = sizes.iter().filter(|s| s.2).map(|s| s.0).sum();
             prop_assert!(held - gone <= budget.max(pinned));

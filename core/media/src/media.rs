@@ -1,6 +1,6 @@
 //! The facade: everything the session and the player do with bytes goes through [`Media`].
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,6 +25,10 @@ use crate::ticket::FetchTicket;
 /// Samples of the line that wait for the planner; more would be history.
 const SAMPLES: usize = 256;
 
+/// Entries kept in memory unused. 256: far more than a feed has in its window and history at a time, and with a few
+/// kilobytes for the checksums of a usual clip about a megabyte.
+const KEEP_LOADED: usize = 256;
+
 /// How to open the media layer.
 #[derive(Clone)]
 pub struct MediaConfig {
@@ -37,6 +41,8 @@ pub struct MediaConfig {
     pub user_agent: String,
     /// Whether plain HTTP may leave this machine; to the machine itself it always may.
     pub allow_plain_http: bool,
+    /// Renditions whose index entries stay in memory while nobody uses them.
+    pub keep_loaded: usize,
     /// Bounds and time-outs.
     pub limits: Limits,
 }
@@ -50,6 +56,7 @@ impl MediaConfig {
             resolver: None,
             user_agent: concat!("unspool/", env!("CARGO_PKG_VERSION")).to_owned(),
             allow_plain_http: false,
+            keep_loaded: KEEP_LOADED,
             limits: Limits::default(),
         }
     }
@@ -62,6 +69,7 @@ impl fmt::Debug for MediaConfig {
             .field("resolver", &self.resolver.is_some())
             .field("user_agent", &self.user_agent)
             .field("allow_plain_http", &self.allow_plain_http)
+            .field("keep_loaded", &self.keep_loaded)
             .field("limits", &self.limits)
             .finish()
     }
@@ -120,7 +128,7 @@ impl Media {
     /// # Errors
     /// [`StoreError::InUse`] when another session owns the directory, other store errors when it cannot be used.
     pub fn open(config: MediaConfig, handle: Handle) -> Result<Arc<Media>, MediaError> {
-        let store = Arc::new(Store::open(&config.dir)?);
+        let store = Arc::new(Store::open(&config.dir, config.keep_loaded)?);
         let http = Http::new(&config.user_agent, config.allow_plain_http, &config.limits)
             .map_err(MediaError::Client)?;
         let accounts = Arc::new(Accounts::default());
@@ -213,20 +221,20 @@ impl Media {
     /// The bytes of `key` that can be read without the network, ascending.
     #[must_use]
     pub fn held(&self, key: &MediaKey) -> Vec<Span> {
-        self.store.find(key).map(|entry| entry.lock().held().as_slice().to_vec()).unwrap_or_default()
+        self.store.entry(key).lock().held().as_slice().to_vec()
     }
 
     /// The parts of `span` that are not here.
     #[must_use]
     pub fn holes(&self, key: &MediaKey, span: Span) -> Vec<Span> {
-        self.store.find(key).map_or_else(|| vec![span], |entry| entry.lock().holes(span))
+        self.store.entry(key).lock().holes(span)
     }
 
     /// Whether `key` plays to its end without the network: it was probed and every byte is here.
     #[must_use]
     pub fn is_complete(&self, key: &MediaKey) -> bool {
         let Some(info) = self.prober.known(key) else { return false };
-        self.store.find(key).is_some_and(|entry| entry.lock().holes(Span::new(0, info.size)).is_empty())
+        self.store.entry(key).lock().holes(Span::new(0, info.size)).is_empty()
     }
 
     /// Bytes on the disk over all renditions.
@@ -236,9 +244,25 @@ impl Media {
     }
 
     /// What occupies the disk, least recently used first.
+    ///
+    /// Reads the whole index: for lists people look at, not for decisions. Without a readable index it is empty.
     #[must_use]
     pub fn stored(&self) -> Vec<StoredMedia> {
-        self.store.list()
+        self.store.list().unwrap_or_else(|error| {
+            tracing::warn!(target: "unspool::media", %error, "the cache index could not be listed");
+            Vec::new()
+        })
+    }
+
+    /// What eviction needs to see to free `bytes`, least recently used first: the oldest tails that suffice, or all of
+    /// them and the oldest heads. Neither pinned renditions nor those of `except` are offered.
+    ///
+    /// Costs as much as it offers, whatever the cache holds. Blocks for the disk; not for the async threads.
+    ///
+    /// # Errors
+    /// A store error; nothing is known to be evictable then.
+    pub fn oldest(&self, bytes: u64, except: &BTreeSet<MediaKey>) -> Result<Vec<StoredMedia>, MediaError> {
+        Ok(self.store.oldest(bytes, except)?)
     }
 
     /// Keeps `key` from eviction, across restarts too.

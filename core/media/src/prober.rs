@@ -96,7 +96,7 @@ impl Prober {
                 loaded?
             }
         };
-        let current = self.store.find(key).is_none_or(|entry| entry.lock().generation() == known.generation);
+        let current = self.store.entry(key).lock().generation() == known.generation;
         current.then_some(known.info)
     }
 

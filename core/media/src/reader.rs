@@ -168,19 +168,19 @@ impl StoreSource {
             })
     }
 
-    /// Moves the window after a read that left less than half of it in front of the reader.
-    fn roll(&self, offset: u64) {
-        if self.shared().unwatched {
+    /// Moves the window after a read that left less than half of it in front of the reader. `held` bytes follow
+    /// `offset` without a gap: where that is enough, nothing else is looked at.
+    fn roll(&self, offset: u64, held: u64) {
+        let enough = offset.saturating_add(self.fetcher.limits().read_ahead / 2).min(self.size);
+        if offset + held >= enough || self.shared().unwatched {
             return;
         }
         let want = self.ahead(offset);
-        let enough = offset.saturating_add(self.fetcher.limits().read_ahead / 2).min(self.size);
-        let held = offset + self.entry.lock().run_from(offset);
         let coming =
             self.shared().windows.iter().any(|window| {
                 window.ended.is_none() && window.span.start <= offset && window.span.end >= enough
             });
-        if held < enough && !coming && !want.is_empty() {
+        if !coming && !want.is_empty() {
             self.want(offset);
         }
     }
@@ -215,17 +215,18 @@ impl ByteSource for StoreSource {
             if buf.is_empty() {
                 return Ok(0);
             }
-            let got = {
+            let (got, held) = {
                 let mut state = self.entry.lock();
                 if state.generation() != self.generation {
                     return Err(gone("the file changed on the server", true));
                 }
-                self.entry.read(&mut state, offset, buf)
+                let got = self.entry.read(&mut state, offset, buf);
+                (got, state.run_from(offset + got as u64))
             };
             if got > 0 {
                 let end = offset + got as u64;
                 self.fetcher.accounts().read(&self.entry.key, Span::new(offset, end), waited);
-                self.roll(end);
+                self.roll(end, held);
                 return Ok(got);
             }
             waited = true;

@@ -88,14 +88,16 @@ fn random_fetches_reads_evictions_and_restarts_never_give_a_wrong_byte() {
         files.push(bytes);
     }
     let mut dice = Dice(20_261_122);
-    let mut media = world.open();
+    // Two of three entries stay in memory, so that they come and go.
+    let open_media = || world.open_with(MediaConfig { keep_loaded: 2, ..world.config() });
+    let mut media = open_media();
     let register = |media: &Media| -> Vec<MediaKey> {
         (0..3).map(|n| world.register(media, &format!("m{n}"), Container::Mp4)).collect()
     };
     let mut keys = register(&media);
     let mut open: Vec<Option<Arc<dyn ByteSource>>> = vec![None, None, None];
     let mut buf = vec![0; 40_000];
-    for step in 0..4_000 {
+    for step in 0..10_000 {
         let n = dice.roll(3) as usize;
         let (key, bytes) = (&keys[n], &files[n]);
         let size = bytes.len() as u64;
@@ -138,7 +140,7 @@ fn random_fetches_reads_evictions_and_restarts_never_give_a_wrong_byte() {
             _ => {
                 open = vec![None, None, None];
                 world.close(media);
-                media = world.open();
+                media = open_media();
                 keys = register(&media);
             }
         }
@@ -283,7 +285,8 @@ const CHILD_URL: &str = "UNSPOOL_TEST_STORE_URL";
 fn child_that_gets_killed() {
     let (Ok(dir), Ok(url)) = (std::env::var(CHILD_DIR), std::env::var(CHILD_URL)) else { return };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let media = Media::open(MediaConfig::new(dir), runtime.handle().clone()).unwrap();
+    let config = MediaConfig { keep_loaded: 1, ..MediaConfig::new(dir) };
+    let media = Media::open(config, runtime.handle().clone()).unwrap();
     let mut dice = Dice(u64::from(std::process::id()));
     let keys: Vec<MediaKey> = (0..2).map(|n| MediaKey::new(&format!("k{n}"), "r")).collect();
     for (n, key) in keys.iter().enumerate() {
@@ -335,6 +338,8 @@ fn killed_at_any_moment_the_store_holds_no_wrong_byte() {
 
         let media = world.open();
         media.set_offline(true);
+        let held: u64 = media.stored().iter().flat_map(|stored| &stored.spans).map(Span::len).sum();
+        assert_eq!(media.usage(), held, "round {round}: the total is that of the spans");
         for (n, bytes) in files.iter().enumerate() {
             let key = MediaKey::new(&format!("k{n}"), "r");
             for span in media.held(&key) {

@@ -176,28 +176,30 @@ impl Driver {
 
     pub(super) fn keep_budget(&self) {
         let budget = self.core.config.cache_bytes;
-        let media = &self.core.media;
-        if media.usage() <= budget {
+        let usage = self.core.media.usage();
+        if usage <= budget {
             return;
         }
+        let excess = usage - budget / 100 * EVICT_TO_PERCENT;
         let from = self.engine.current().unwrap_or(0);
-        let near: BTreeSet<&MediaKey> = (from.saturating_sub(1)..=from + self.engine.planner().window())
-            .filter_map(|p| self.engine.planner().key(p))
+        let near: BTreeSet<MediaKey> = (from.saturating_sub(1)..=from + self.engine.planner().window())
+            .filter_map(|p| self.engine.planner().key(p).cloned())
             .collect();
-        let holdings: Vec<Holding> = media
-            .stored()
-            .into_iter()
-            .map(|s| Holding {
-                pinned: s.pinned || near.contains(&s.key),
-                last_use: u64::try_from(s.last_used_ms).unwrap_or(0),
-                spans: s.spans,
-                key: s.key,
-            })
-            .collect();
-        let plan = eviction::evict(&holdings, budget / 100 * EVICT_TO_PERCENT);
-        let media = Arc::clone(media);
+        let media = Arc::clone(&self.core.media);
         tokio::task::spawn_blocking(move || {
-            if let Err(e) = media.evict(&plan) {
+            let evicted = media.oldest(excess, &near).and_then(|oldest| {
+                let holdings: Vec<Holding> = oldest
+                    .into_iter()
+                    .map(|s| Holding {
+                        pinned: s.pinned,
+                        last_use: u64::try_from(s.last_used_ms).unwrap_or(0),
+                        spans: s.spans,
+                        key: s.key,
+                    })
+                    .collect();
+                media.evict(&eviction::evict(&holdings, excess))
+            });
+            if let Err(e) = evicted {
                 tracing::warn!(%e, "eviction failed");
             }
         });

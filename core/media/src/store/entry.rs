@@ -3,7 +3,6 @@
 //! Reads and writes happen under the entry's lock. That makes "these bytes are here" and "copy these bytes" one step,
 //! which eviction and version changes rely on; the price is a copy out of the page cache, tens of microseconds.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -14,12 +13,12 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use unspool_engine::{MediaKey, Span};
-use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::Shared;
 use super::error::StoreError;
-use super::index::Row;
-use super::spans::SpanSet;
+use super::index::{Row, file_name};
+use super::state::State;
 
 /// Bytes under one checksum. 64 KiB: what a demuxer reads in one go, and 0.01 % of overhead for an 8-byte hash.
 pub(crate) const BLOCK: u64 = 64 * 1024;
@@ -43,31 +42,11 @@ pub(crate) struct Validators {
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) key: MediaKey,
+    /// Name of the data file, without the generation.
+    pub(super) name: String,
     shared: Arc<Shared>,
     state: Mutex<State>,
     changed: Condvar,
-}
-
-/// What the lock of an entry protects.
-#[derive(Debug)]
-pub(crate) struct State {
-    generation: u64,
-    validators: Validators,
-    pinned: bool,
-    last_used_ms: i64,
-    spans: SpanSet,
-    blocks: BTreeMap<u64, u64>,
-    changed_blocks: BTreeSet<u64>,
-    drop_blocks: bool,
-    verified: BTreeSet<u64>,
-    file: Option<Arc<File>>,
-    checked: bool,
-    last_io: Instant,
-    unlink: Vec<PathBuf>,
-    unsynced: bool,
-    dirty: bool,
-    volatile: VecDeque<(u64, Bytes)>,
-    full_since: Option<u64>,
 }
 
 /// What the index writer takes out of an entry.
@@ -79,26 +58,9 @@ pub(super) struct Snapshot {
 
 impl Entry {
     pub(super) fn new(key: MediaKey, shared: Arc<Shared>, row: Row) -> Self {
-        let state = State {
-            generation: row.generation,
-            validators: Validators { size: row.size, etag: row.etag, last_modified: row.last_modified },
-            pinned: row.pinned,
-            last_used_ms: row.last_used_ms,
-            spans: SpanSet::from_spans(row.spans),
-            blocks: row.blocks.into_iter().collect(),
-            changed_blocks: BTreeSet::new(),
-            drop_blocks: false,
-            verified: BTreeSet::new(),
-            file: None,
-            checked: false,
-            last_io: Instant::now(),
-            unlink: Vec::new(),
-            unsynced: false,
-            dirty: false,
-            volatile: VecDeque::new(),
-            full_since: None,
-        };
-        Entry { key, shared, state: Mutex::new(state), changed: Condvar::new() }
+        let name = file_name(key.as_str());
+        let state = Mutex::new(State::new(row, shared.stored_bytes.clone()));
+        Entry { key, name, shared, state, changed: Condvar::new() }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
@@ -190,6 +152,7 @@ impl Entry {
         state.verified.clear();
         state.volatile.clear();
         state.file = None;
+        state.claimed = false;
         state.unsynced = false;
         self.mark(&mut state);
         drop(state);
@@ -261,7 +224,7 @@ impl Entry {
             if let Ok(bytes) = self.read_block(state, block) {
                 state.blocks.insert(number, xxh3_64(&bytes));
                 state.changed_blocks.insert(number);
-                state.verified.insert(number);
+                state.verified.insert(block);
             }
         }
     }
@@ -306,14 +269,17 @@ impl Entry {
 
     /// Verifies the blocks of `span` that nobody verified yet; the first bad one has become a hole.
     fn first_bad_block(&self, state: &mut State, span: Span) -> Option<Span> {
+        if state.verified.covers(span) {
+            return None;
+        }
         for number in span.start / BLOCK..=(span.end - 1) / BLOCK {
             let Some(&hash) = state.blocks.get(&number) else { continue };
             let block = state.block_span(number);
-            if state.verified.contains(&number) || !state.spans.covers(block) {
+            if state.verified.covers(block) || !state.spans.covers(block) {
                 continue;
             }
             if self.read_block(state, block).is_ok_and(|bytes| xxh3_64(&bytes) == hash) {
-                state.verified.insert(number);
+                state.verified.insert(block);
                 continue;
             }
             self.lose(state, block);
@@ -344,8 +310,9 @@ impl Entry {
         if let Some(folder) = path.parent().filter(|_| create) {
             fs::create_dir_all(folder)?;
         }
-        let opened =
-            File::options().read(true).write(true).create(create).truncate(create && fresh).open(&path);
+        // What the index still claims must not turn into zeros: a crash could come before it is told.
+        let truncate = create && fresh && !state.claimed;
+        let opened = File::options().read(true).write(true).create(create).truncate(truncate).open(&path);
         let file = match opened {
             Ok(file) => Arc::new(file),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -364,7 +331,7 @@ impl Entry {
     }
 
     pub(super) fn path(&self, generation: u64) -> PathBuf {
-        let name = format!("{:032x}", xxh3_128(self.key.as_str().as_bytes()));
+        let name = &self.name;
         self.shared.data_dir.join(Path::new(&name[..2])).join(format!("{name}.{generation}"))
     }
 
@@ -383,6 +350,7 @@ impl Entry {
 
     pub(super) fn row(&self, state: &mut State) -> Row {
         let changed = std::mem::take(&mut state.changed_blocks);
+        state.claimed |= !state.spans.is_empty();
         Row {
             key: self.key.as_str().to_owned(),
             generation: state.generation,
@@ -416,115 +384,12 @@ impl Entry {
     }
 }
 
-impl State {
-    pub(crate) fn generation(&self) -> u64 {
-        self.generation
-    }
-
-    pub(crate) fn validators(&self) -> &Validators {
-        &self.validators
-    }
-
-    pub(crate) fn pinned(&self) -> bool {
-        self.pinned
-    }
-
-    pub(crate) fn last_used_ms(&self) -> i64 {
-        self.last_used_ms
-    }
-
-    /// Bytes on the disk.
-    pub(crate) fn stored(&self) -> &SpanSet {
-        &self.spans
-    }
-
-    /// Bytes that can be read, on the disk or in memory.
-    pub(crate) fn held(&self) -> SpanSet {
-        let mut held = self.spans.clone();
-        for (start, bytes) in &self.volatile {
-            held.insert(Span::new(*start, start + bytes.len() as u64));
-        }
-        held
-    }
-
-    /// The parts of `span` that cannot be read.
-    pub(crate) fn holes(&self, span: Span) -> Vec<Span> {
-        if self.volatile.is_empty() { self.spans.holes(span) } else { self.held().holes(span) }
-    }
-
-    /// Bytes that can be read from `offset` without a gap.
-    pub(crate) fn run_from(&self, offset: u64) -> u64 {
-        if self.volatile.is_empty() { self.spans.run_from(offset) } else { self.held().run_from(offset) }
-    }
-
-    fn read_volatile(&self, offset: u64, buf: &mut [u8]) -> usize {
-        for (start, bytes) in &self.volatile {
-            if let Some(skip) = offset.checked_sub(*start).filter(|skip| *skip < bytes.len() as u64) {
-                let from = &bytes[index_of(skip)..];
-                let count = from.len().min(buf.len());
-                buf[..count].copy_from_slice(&from[..count]);
-                return count;
-            }
-        }
-        0
-    }
-
-    fn block_span(&self, number: u64) -> Span {
-        let end = ((number + 1) * BLOCK).min(self.validators.size.unwrap_or(u64::MAX));
-        Span::new(number * BLOCK, end)
-    }
-
-    fn forget_blocks(&mut self, span: Span) {
-        if span.is_empty() {
-            return;
-        }
-        let (first, last) = (span.start / BLOCK, (span.end - 1) / BLOCK);
-        self.blocks.retain(|n, _| *n < first || *n > last);
-        self.verified.retain(|n| *n < first || *n > last);
-    }
-
-    /// Takes bytes out of the books, for eviction; the parts that were there.
-    pub(super) fn take_out(&mut self, span: Span) -> Vec<Span> {
-        let gone = self.spans.within(span);
-        for part in &gone {
-            self.spans.remove(*part);
-            self.forget_blocks(*part);
-        }
-        self.volatile.retain(|(start, bytes)| *start >= span.end || start + bytes.len() as u64 <= span.start);
-        gone
-    }
-
-    /// Undoes [`take_out`](State::take_out).
-    pub(super) fn put_back(&mut self, gone: &[Span]) {
-        gone.iter().for_each(|part| self.spans.insert(*part));
-    }
-
-    pub(super) fn open_file(&self) -> Option<Arc<File>> {
-        self.file.clone()
-    }
-
-    pub(super) fn close(&mut self) {
-        self.file = None;
-        self.unsynced = false;
-    }
-
-    /// Makes the bytes of the open file durable.
-    pub(super) fn sync(&mut self) -> io::Result<()> {
-        if std::mem::take(&mut self.unsynced)
-            && let Some(file) = &self.file
-        {
-            file.sync_data()?;
-        }
-        Ok(())
-    }
-}
-
 /// An offset within a buffer that is already in memory.
-fn index_of(offset: u64) -> usize {
+pub(super) fn index_of(offset: u64) -> usize {
     usize::try_from(offset).unwrap_or(usize::MAX)
 }
 
-fn now_ms() -> i64 {
+pub(super) fn now_ms() -> i64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))

@@ -25,6 +25,15 @@ pub enum StoreError {
     Migration(String),
 }
 
+impl StoreError {
+    /// Whether the index itself is broken, so that only an empty one helps.
+    pub(super) fn is_corruption(&self) -> bool {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        let StoreError::Index(error) = self else { return false };
+        matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
+    }
+}
+
 impl From<io::Error> for StoreError {
     fn from(error: io::Error) -> Self {
         match error.kind() {

@@ -5,35 +5,42 @@
 //! out. A crash may therefore forget bytes but never claims bytes that are not there. Complete blocks carry a checksum
 //! that is verified at the first read after opening, so a flipped bit becomes a hole instead of a broken picture.
 //!
-//! Locks are taken in one order: index, then entry. The index writer is one named thread; opening reads index rows
-//! and never lists the data folder.
+//! Opening costs the same whatever is stored: totals stand in a row of their own, an entry is read from the index when
+//! it is first used and leaves memory when it was not used for long, and the data folder is looked through for files
+//! that a crash left behind a little at a time, later.
+//!
+//! Locks are taken in one order: index, then the map of loaded entries, then entry. The index writer is one named thread.
 
+mod counted;
 mod entry;
 mod error;
+mod files;
 mod index;
+mod loaded;
 mod spans;
+mod state;
+mod sweep;
+#[cfg(test)]
+mod tests;
+mod writer;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
 use unspool_engine::{MediaKey, Span};
 
 pub(crate) use entry::{Entry, Validators};
 pub use error::StoreError;
-use index::{Index, Row};
+use files::{punch, remove_file};
+use index::{Index, Reader, Row};
+use loaded::Loaded;
 pub(crate) use spans::SpanSet;
-
-/// How long written bytes wait for their index row. One second: a crash costs at most one second of download, and a
-/// phone's flash sees one small sync per second of downloading instead of one per chunk.
-const COMMIT_AFTER: Duration = Duration::from_secs(1);
-/// How long a data file stays open unused; bounds the number of descriptors to what is being read and written.
-const CLOSE_AFTER: Duration = Duration::from_secs(10);
+use writer::Writer;
 
 /// What a clip occupies, for whoever decides on eviction.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +64,7 @@ pub struct StoreHealth {
     pub disk_full: u64,
     /// Blocks whose bytes did not match their checksum and became holes.
     pub damaged_blocks: u64,
-    /// Index transactions that failed and will be repeated.
+    /// Index transactions that failed and will be repeated, and entries that could not be read and start over.
     pub index_failures: u64,
     /// Whether the index was unreadable at opening and an empty one was started.
     pub index_recovered: bool,
@@ -67,6 +74,8 @@ pub struct StoreHealth {
 #[derive(Debug)]
 pub(crate) struct Shared {
     data_dir: PathBuf,
+    /// Bytes on the disk over all entries, loaded or not.
+    stored_bytes: Arc<AtomicU64>,
     space_epoch: AtomicU64,
     disk_full: AtomicU64,
     damaged_blocks: AtomicU64,
@@ -75,22 +84,6 @@ pub(crate) struct Shared {
     closed: AtomicBool,
     writer: Mutex<Writer>,
     writer_wake: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct Writer {
-    dirty: bool,
-    stop: bool,
-}
-
-impl Shared {
-    fn wake_writer(&self) {
-        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        if !writer.dirty {
-            writer.dirty = true;
-            self.writer_wake.notify_one();
-        }
-    }
 }
 
 /// A switch that makes data writes answer "no space", so that tests need no full disk.
@@ -116,16 +109,19 @@ pub(crate) struct Store {
 #[derive(Debug)]
 struct Core {
     shared: Arc<Shared>,
+    dir: PathBuf,
     index: Mutex<Index>,
-    entries: Mutex<HashMap<MediaKey, Arc<Entry>>>,
+    loaded: Mutex<Loaded>,
+    /// Where entries are loaded from; apart from the writer, so that a lookup waits for no commit.
+    reader: Mutex<Reader>,
     index_failures: AtomicU64,
     /// The lock on the directory; released by `close`, or when the last user is gone.
     owner: Mutex<Option<File>>,
 }
 
 impl Store {
-    /// Opens or creates the store in `dir`.
-    pub(crate) fn open(dir: &Path) -> Result<Self, StoreError> {
+    /// Opens or creates the store in `dir`; `keep_loaded` entries stay in memory when they are not in use.
+    pub(crate) fn open(dir: &Path, keep_loaded: usize) -> Result<Self, StoreError> {
         fs::create_dir_all(dir)?;
         let owner = File::options()
             .create(true)
@@ -138,15 +134,17 @@ impl Store {
             Err(fs4::TryLockError::WouldBlock) => return Err(StoreError::InUse),
             Err(fs4::TryLockError::Error(error)) => return Err(error.into()),
         }
-        let (index, rows, recovered) = Index::open(dir)?;
+        let (index, reader, recovered) = Index::open(dir)?;
+        let (stored_bytes, swept) = reader.totals()?;
         let data_dir = dir.join("spans");
         if recovered && data_dir.exists() {
             // Without an index the files are nameless; they go out of the way now and off the disk in the background.
-            fs::rename(&data_dir, dir.join(format!("lost-spans-{}", std::process::id())))?;
+            fs::rename(&data_dir, sweep::lost_folder(dir))?;
         }
         fs::create_dir_all(&data_dir)?;
         let shared = Arc::new(Shared {
             data_dir,
+            stored_bytes: Arc::new(AtomicU64::new(stored_bytes)),
             space_epoch: AtomicU64::new(0),
             disk_full: AtomicU64::new(0),
             damaged_blocks: AtomicU64::new(0),
@@ -155,74 +153,72 @@ impl Store {
             writer: Mutex::default(),
             writer_wake: Condvar::new(),
         });
-        let entries = rows
-            .into_iter()
-            .map(|row| {
-                let key = MediaKey::from_stored(row.key.clone());
-                (key.clone(), Arc::new(Entry::new(key, shared.clone(), row)))
-            })
-            .collect();
         let core = Arc::new(Core {
             shared,
+            dir: dir.to_owned(),
             index: Mutex::new(index),
-            entries: Mutex::new(entries),
+            loaded: Mutex::new(Loaded::new(keep_loaded)),
+            reader: Mutex::new(reader),
             index_failures: AtomicU64::new(0),
             owner: Mutex::new(Some(owner)),
         });
-        let lost = recovered.then(|| dir.join(format!("lost-spans-{}", std::process::id())));
         let writer = core.clone();
         let thread =
-            std::thread::Builder::new().name("unspool-index".to_owned()).spawn(move || writer.run(lost))?;
+            std::thread::Builder::new().name("unspool-index".to_owned()).spawn(move || writer.run(swept))?;
         Ok(Store { core, thread: Mutex::new(Some(thread)), recovered })
     }
 
-    /// The entry of `key`, created empty when there is none.
+    /// The entry of `key`; an empty one when nothing is known of it. Reads the index when it is not in memory.
     pub(crate) fn entry(&self, key: &MediaKey) -> Arc<Entry> {
-        let mut entries = self.core.entries();
-        if let Some(entry) = entries.get(key) {
-            return entry.clone();
+        self.core.entry(key)
+    }
+
+    /// Everything that occupies space or is pinned, least recently used first. Reads the whole index.
+    pub(crate) fn list(&self) -> Result<Vec<StoredMedia>, StoreError> {
+        // Held while the index is read, so that what changes meanwhile is not missed between the two.
+        let loaded = self.core.loaded().all();
+        let all = Reader::open(&self.core.dir)?.list()?;
+        let mut all: BTreeMap<MediaKey, StoredMedia> =
+            all.into_iter().map(|stored| (stored.key.clone(), stored)).collect();
+        for entry in loaded {
+            let state = entry.lock();
+            let stored = StoredMedia {
+                key: entry.key.clone(),
+                spans: state.stored().as_slice().to_vec(),
+                size: state.validators().size,
+                pinned: state.pinned(),
+                last_used_ms: state.last_used_ms(),
+            };
+            all.insert(entry.key.clone(), stored);
         }
-        let row = Row { key: key.as_str().to_owned(), ..Row::default() };
-        let entry = Arc::new(Entry::new(key.clone(), self.core.shared.clone(), row));
-        entries.insert(key.clone(), entry.clone());
-        entry
-    }
-
-    /// The entry of `key` if there is one.
-    pub(crate) fn find(&self, key: &MediaKey) -> Option<Arc<Entry>> {
-        self.core.entries().get(key).cloned()
-    }
-
-    /// Everything that occupies space.
-    pub(crate) fn list(&self) -> Vec<StoredMedia> {
-        let entries: Vec<Arc<Entry>> = self.core.entries().values().cloned().collect();
-        let mut list: Vec<StoredMedia> = entries
-            .iter()
-            .map(|entry| {
-                let state = entry.lock();
-                StoredMedia {
-                    key: entry.key.clone(),
-                    spans: state.stored().as_slice().to_vec(),
-                    size: state.validators().size,
-                    pinned: state.pinned(),
-                    last_used_ms: state.last_used_ms(),
-                }
-            })
-            .filter(|stored| !stored.spans.is_empty() || stored.pinned)
-            .collect();
+        let mut list: Vec<StoredMedia> =
+            all.into_values().filter(|stored| !stored.spans.is_empty() || stored.pinned).collect();
         list.sort_by(|a, b| a.last_used_ms.cmp(&b.last_used_ms).then_with(|| a.key.cmp(&b.key)));
-        list
+        Ok(list)
+    }
+
+    /// What eviction needs to see to free `bytes`, least recently used first and without pinned entries and `except`.
+    /// Reads as much of the index as is offered, whatever it holds beyond that.
+    pub(crate) fn oldest(
+        &self,
+        bytes: u64,
+        except: &BTreeSet<MediaKey>,
+    ) -> Result<Vec<StoredMedia>, StoreError> {
+        if let Err(error) = self.core.commit() {
+            tracing::debug!(target: "unspool::media", %error, "eviction chooses from the index of the last commit");
+        }
+        drop(self.core.index()?);
+        self.core.noted(Reader::open(&self.core.dir).and_then(|reader| reader.oldest(bytes, except)))
     }
 
     /// Bytes on the disk over all keys.
     pub(crate) fn usage_bytes(&self) -> u64 {
-        let entries: Vec<Arc<Entry>> = self.core.entries().values().cloned().collect();
-        entries.iter().map(|entry| entry.lock().stored().len()).sum()
+        self.core.shared.stored_bytes.load(Ordering::Relaxed)
     }
 
     /// Gives the bytes of `span` back to the file system; how many there were. Pinned entries keep theirs.
     pub(crate) fn remove(&self, key: &MediaKey, span: Span) -> Result<u64, StoreError> {
-        let Some(entry) = self.find(key) else { return Ok(0) };
+        let entry = self.core.entry(key);
         let mut index = self.core.index()?;
         let mut state = entry.lock();
         if state.pinned() {
@@ -242,6 +238,7 @@ impl Store {
         }
         let freed = gone.iter().map(Span::len).sum();
         if state.stored().is_empty() {
+            state.claimed = false;
             state.close();
             remove_file(&entry.path(state.generation()));
         } else {
@@ -259,10 +256,15 @@ impl Store {
 
     /// Takes everything about `key` off the disk, pinned or not.
     pub(crate) fn forget(&self, key: &MediaKey) -> Result<u64, StoreError> {
-        let Some(entry) = self.find(key) else { return Ok(0) };
-        entry.set_pinned(false);
-        let freed = self.remove(key, Span::new(0, u64::MAX))?;
-        self.core.index()?.delete_through(key.as_str())?;
+        let entry = self.core.entry(key);
+        let mut index = self.core.index()?;
+        let mut state = entry.lock();
+        index.delete_through(key.as_str())?;
+        let freed = state.forget().iter().map(Span::len).sum();
+        std::mem::take(&mut state.unlink).iter().for_each(|path| remove_file(path));
+        remove_file(&entry.path(state.generation()));
+        drop(state);
+        self.core.shared.space_epoch.fetch_add(1, Ordering::Relaxed);
         Ok(freed)
     }
 
@@ -306,7 +308,7 @@ impl Store {
             return Ok(());
         }
         // A write that passed the flag before it was set ends before its entry's lock can be had.
-        let entries: Vec<Arc<Entry>> = self.core.entries().values().cloned().collect();
+        let entries = self.core.loaded().all();
         entries.iter().for_each(|entry| drop(entry.lock()));
         self.signal_stop();
         if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
@@ -355,99 +357,44 @@ impl Core {
         if self.shared.closed.load(Ordering::SeqCst) { Err(StoreError::Closed) } else { Ok(index) }
     }
 
-    fn entries(&self) -> MutexGuard<'_, HashMap<MediaKey, Arc<Entry>>> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    fn loaded(&self) -> MutexGuard<'_, Loaded> {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The writer thread: gathers changes for a while, then commits them, until told to stop.
-    fn run(&self, lost: Option<PathBuf>) {
-        if let Some(lost) = lost {
-            let _ = fs::remove_dir_all(lost);
+    fn entry(&self, key: &MediaKey) -> Arc<Entry> {
+        let mut loaded = self.loaded();
+        if let Some(entry) = loaded.get(key) {
+            return entry;
         }
-        loop {
-            let mut writer = self.shared.writer.lock().unwrap_or_else(PoisonError::into_inner);
-            while !writer.dirty && !writer.stop {
-                writer = self.shared.writer_wake.wait(writer).unwrap_or_else(PoisonError::into_inner);
-            }
-            let until = Instant::now() + COMMIT_AFTER;
-            while !writer.stop {
-                let left = until.saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    break;
-                }
-                writer = self
-                    .shared
-                    .writer_wake
-                    .wait_timeout(writer, left)
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .0;
-            }
-            writer.dirty = false;
-            let stop = writer.stop;
-            drop(writer);
-            if let Err(error) = self.commit() {
+        let entry = Arc::new(Entry::new(key.clone(), self.shared.clone(), self.row(key)));
+        loaded.insert(entry.clone());
+        entry
+    }
+
+    /// What the index says of `key`.
+    fn row(&self, key: &MediaKey) -> Row {
+        let vacant = Row { key: key.as_str().to_owned(), ..Row::default() };
+        if self.shared.closed.load(Ordering::SeqCst) {
+            return vacant;
+        }
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.noted(reader.find(key.as_str())) {
+            Ok(row) => row.unwrap_or(vacant),
+            Err(error) => {
                 self.index_failures.fetch_add(1, Ordering::Relaxed);
-                tracing::warn!(target: "unspool::media", %error, "the cache index could not be written; trying again");
-                self.shared.wake_writer();
-            }
-            if stop {
-                return;
-            }
-        }
-    }
-
-    fn commit(&self) -> Result<(), StoreError> {
-        self.commit_into(&mut self.locked_index())
-    }
-
-    fn commit_into(&self, index: &mut Index) -> Result<(), StoreError> {
-        let entries: Vec<Arc<Entry>> = self.entries().values().cloned().collect();
-        let mut dirty = Vec::new();
-        let mut failed = None;
-        for entry in entries {
-            match entry.take_dirty() {
-                Some(snapshot) => match snapshot.sync.as_ref().map_or(Ok(()), |file| file.sync_data()) {
-                    Ok(()) => dirty.push((entry, snapshot)),
-                    Err(error) => {
-                        entry.restore_dirty(snapshot.unlink);
-                        failed = Some(StoreError::from(error));
-                    }
-                },
-                None => entry.close_idle(CLOSE_AFTER),
+                tracing::warn!(target: "unspool::media", %error, "an index entry could not be read");
+                // The entry starts over in a file of its own: what the index may still claim of the old file must
+                // stay true, and this number was never handed out by counting versions.
+                Row { generation: entry::now_ms().unsigned_abs(), drop_blocks: true, ..vacant }
             }
         }
-        let rows: Vec<Row> = dirty.iter().map(|(_, snapshot)| snapshot.row.clone()).collect();
-        if !rows.is_empty()
-            && let Err(error) = index.write(&rows)
-        {
-            for (entry, snapshot) in dirty {
-                entry.restore_dirty(snapshot.unlink);
-            }
-            return Err(error);
+    }
+
+    /// Remembers for the next opening that the index is broken, if that is what `result` says.
+    fn noted<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        if result.as_ref().is_err_and(StoreError::is_corruption) {
+            index::mark_corrupt(&self.dir);
         }
-        dirty.iter().flat_map(|(_, snapshot)| &snapshot.unlink).for_each(|path| remove_file(path));
-        failed.map_or(Ok(()), Err)
+        result
     }
 }
-
-/// Deletes a data file; one that is already gone is as good.
-fn remove_file(path: &Path) {
-    if let Err(error) = fs::remove_file(path)
-        && error.kind() != io::ErrorKind::NotFound
-    {
-        tracing::warn!(target: "unspool::media", %error, "a cache file could not be deleted");
-    }
-}
-
-/// Gives a range of a file back to the file system where it can do that; elsewhere only whole files free space.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn punch(file: &File, span: Span) {
-    use rustix::fs::FallocateFlags;
-    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-    if let Err(error) = rustix::fs::fallocate(file, flags, span.start, span.len()) {
-        tracing::debug!(target: "unspool::media", %error, "the file system cannot punch holes");
-    }
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn punch(_file: &File, _span: Span) {}

@@ -3,6 +3,8 @@
 //! Both files lie in the page cache, so what is compared is the work around the system call. Ours takes a lock, looks
 //! up its spans, keeps the byte books and verifies checksums at the first read; the peer is `pread` and nothing else.
 
+mod index;
+
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::FileExt;
@@ -39,17 +41,19 @@ const LONG: Duration = Duration::from_secs(60);
 
 pub(crate) fn rows(effort: Effort) -> Result<Vec<Row>, BenchError> {
     let folder = tempfile::tempdir()?;
+    let runtime = Runtime::new()?;
+    let mut index = index::rows(folder.path(), runtime.handle(), effort)?;
     let plain = folder.path().join("plain.mp4");
     clip::make(&plain, Shape { width: 320, height: 240, rate: 25, seconds: 2 })?;
     clip::grow(&plain, FILE)?;
     let bytes = Bytes::from(std::fs::read(&plain)?);
-    let runtime = Runtime::new()?;
     let address = runtime.block_on(files::serve(bytes))?;
     let url = format!("http://{address}/clip.mp4");
     let setup = Setup { runtime, url, folder: folder.path(), plain: &plain };
     let mut rows = setup.reading(effort)?;
     rows.append(&mut setup.fetching(effort)?);
     rows.push(setup.opening(effort)?);
+    rows.append(&mut index);
     Ok(rows)
 }
 

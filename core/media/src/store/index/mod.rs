@@ -4,44 +4,28 @@
 //! only say what was true at one moment. WAL with `synchronous = NORMAL` may forget the last commits in a power cut
 //! but keeps their order; a removal is committed with `FULL`, because bytes are punched out right after it.
 
+mod reader;
+mod schema;
+
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
-use rusqlite_migration::{M, Migrations};
+use rusqlite::{Connection, OptionalExtension, params};
 use unspool_engine::Span;
+use unspool_engine::eviction::HEAD_BYTES;
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::error::StoreError;
+pub(super) use reader::{Reader, is_orphan};
+#[cfg(test)]
+pub(super) use schema::first_version;
 
-const DATABASE: &str = "index.db";
+/// The file of the index.
+pub(super) const DATABASE: &str = "index.db";
 
-const VERSIONS: &[M<'static>] = &[M::up(
-    "CREATE TABLE entry (
-        id INTEGER PRIMARY KEY,
-        key TEXT NOT NULL UNIQUE,
-        generation INTEGER NOT NULL,
-        size INTEGER,
-        etag TEXT,
-        last_modified TEXT,
-        pinned INTEGER NOT NULL,
-        last_used_ms INTEGER NOT NULL
-    ) STRICT;
-    CREATE TABLE span (
-        entry INTEGER NOT NULL REFERENCES entry(id) ON DELETE CASCADE,
-        first INTEGER NOT NULL,
-        past INTEGER NOT NULL,
-        PRIMARY KEY (entry, first)
-    ) STRICT, WITHOUT ROWID;
-    CREATE TABLE block (
-        entry INTEGER NOT NULL REFERENCES entry(id) ON DELETE CASCADE,
-        number INTEGER NOT NULL,
-        hash INTEGER NOT NULL,
-        PRIMARY KEY (entry, number)
-    ) STRICT, WITHOUT ROWID;
-    CREATE TABLE blob (key TEXT PRIMARY KEY, bytes BLOB NOT NULL) STRICT, WITHOUT ROWID;",
-)];
-const MIGRATIONS: Migrations<'static> = Migrations::from_slice(VERSIONS);
+/// Present while the index is known to be corrupt; the next opening starts an empty one.
+const MARKER: &str = "index.damaged";
 
 /// One entry as the index holds it.
 #[derive(Debug, Clone, Default)]
@@ -60,92 +44,71 @@ pub(super) struct Row {
     pub drop_blocks: bool,
 }
 
-/// The database connection; one per directory, behind one lock.
+impl Row {
+    fn bytes(&self) -> u64 {
+        self.spans.iter().map(Span::len).sum()
+    }
+
+    /// Bytes that eviction counts as tail.
+    fn tail(&self) -> u64 {
+        self.spans.iter().map(|span| span.end.saturating_sub(span.start.max(HEAD_BYTES))).sum()
+    }
+}
+
+/// The writing connection; one per directory, behind one lock.
 #[derive(Debug)]
 pub(super) struct Index {
     db: Connection,
 }
 
 impl Index {
-    /// Opens or creates the index in `dir`; `true` when an unreadable one was moved aside.
-    pub(super) fn open(dir: &Path) -> Result<(Self, Vec<Row>, bool), StoreError> {
-        match Self::try_open(dir) {
-            Ok((index, rows)) => Ok((index, rows, false)),
-            Err(StoreError::Index(error)) if is_corrupt(&error) => {
-                tracing::warn!(target: "unspool::media", "the cache index is corrupt; starting an empty one");
-                for suffix in ["", "-wal", "-shm"] {
-                    let from = dir.join(format!("{DATABASE}{suffix}"));
-                    if from.exists() {
-                        fs::rename(from, dir.join(format!("corrupt-{DATABASE}{suffix}")))?;
-                    }
-                }
-                let (index, rows) = Self::try_open(dir)?;
-                Ok((index, rows, true))
+    /// Opens or creates the index in `dir`; `true` when an unreadable one was moved aside. Reads no entry.
+    pub(super) fn open(dir: &Path) -> Result<(Self, Reader, bool), StoreError> {
+        let known_bad = dir.join(MARKER).exists();
+        if !known_bad {
+            match Self::try_open(dir) {
+                Ok((index, reader)) => return Ok((index, reader, false)),
+                Err(error) if error.is_corruption() => {}
+                Err(error) => return Err(error),
             }
-            Err(error) => Err(error),
         }
+        tracing::warn!(target: "unspool::media", "the cache index is corrupt; starting an empty one");
+        for suffix in ["", "-wal", "-shm"] {
+            let from = dir.join(format!("{DATABASE}{suffix}"));
+            if from.exists() {
+                fs::rename(from, dir.join(format!("corrupt-{DATABASE}{suffix}")))?;
+            }
+        }
+        let (index, reader) = Self::try_open(dir)?;
+        if known_bad {
+            fs::remove_file(dir.join(MARKER))?;
+        }
+        Ok((index, reader, true))
     }
 
-    fn try_open(dir: &Path) -> Result<(Self, Vec<Row>), StoreError> {
+    fn try_open(dir: &Path) -> Result<(Self, Reader), StoreError> {
         let mut db = Connection::open(dir.join(DATABASE))?;
         db.busy_timeout(Duration::from_secs(2))?;
         db.pragma_update(None, "journal_mode", "WAL")?;
         db.pragma_update(None, "synchronous", "NORMAL")?;
         db.pragma_update(None, "foreign_keys", true)?;
-        MIGRATIONS.to_latest(&mut db).map_err(|error| match error {
-            rusqlite_migration::Error::RusqliteError { err, .. } => StoreError::from(err),
-            other => StoreError::Migration(other.to_string()),
-        })?;
-        let index = Index { db };
-        let rows = index.load()?;
-        Ok((index, rows))
-    }
-
-    fn load(&self) -> Result<Vec<Row>, StoreError> {
-        let mut entries = self.db.prepare(
-            "SELECT id, key, generation, size, etag, last_modified, pinned, last_used_ms FROM entry",
-        )?;
-        let mut spans = self.db.prepare("SELECT first, past FROM span WHERE entry = ?1 ORDER BY first")?;
-        let mut blocks = self.db.prepare("SELECT number, hash FROM block WHERE entry = ?1")?;
-        let rows = entries.query_map([], |row| {
-            let id: i64 = row.get(0)?;
-            Ok(Row {
-                key: row.get(1)?,
-                generation: row.get::<_, i64>(2)?.cast_unsigned(),
-                size: row.get::<_, Option<i64>>(3)?.map(i64::cast_unsigned),
-                etag: row.get(4)?,
-                last_modified: row.get(5)?,
-                pinned: row.get(6)?,
-                last_used_ms: row.get(7)?,
-                spans: spans
-                    .query_map([id], |row| {
-                        Ok(Span::new(
-                            row.get::<_, i64>(0)?.cast_unsigned(),
-                            row.get::<_, i64>(1)?.cast_unsigned(),
-                        ))
-                    })?
-                    .collect::<Result<_, _>>()?,
-                blocks: blocks
-                    .query_map([id], |row| {
-                        Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get::<_, i64>(1)?.cast_unsigned()))
-                    })?
-                    .collect::<Result<_, _>>()?,
-                drop_blocks: false,
-            })
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        schema::migrate(&mut db)?;
+        let reader = Reader::open(dir)?;
+        reader.totals()?;
+        Ok((Index { db }, reader))
     }
 
     /// Writes entries in one transaction.
-    pub(super) fn write(&mut self, rows: &[Row]) -> Result<(), StoreError> {
+    pub(super) fn write<'a>(&mut self, rows: impl Iterator<Item = &'a Row>) -> Result<(), StoreError> {
         let tx = self.db.transaction()?;
         for row in rows {
             let id: i64 = tx
                 .prepare_cached(
-                    "INSERT INTO entry (key, generation, size, etag, last_modified, pinned, last_used_ms)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                    "INSERT INTO entry (key, generation, size, etag, last_modified, pinned, last_used_ms, bytes, tail,
+                        file)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
                      ON CONFLICT (key) DO UPDATE SET generation = ?2, size = ?3, etag = ?4, last_modified = ?5,
-                        pinned = ?6, last_used_ms = ?7
+                        pinned = ?6, last_used_ms = ?7, bytes = ?8, tail = ?9
                      RETURNING id",
                 )?
                 .query_row(
@@ -156,7 +119,10 @@ impl Index {
                         row.etag,
                         row.last_modified,
                         row.pinned,
-                        row.last_used_ms
+                        row.last_used_ms,
+                        row.bytes().cast_signed(),
+                        row.tail().cast_signed(),
+                        file_number(&row.key),
                     ],
                     |found| found.get(0),
                 )?;
@@ -182,7 +148,7 @@ impl Index {
     /// Writes one entry so that it is on the disk when this returns: what must precede the destruction of bytes.
     pub(super) fn write_through(&mut self, row: &Row) -> Result<(), StoreError> {
         self.db.pragma_update(None, "synchronous", "FULL")?;
-        let written = self.write(std::slice::from_ref(row));
+        let written = self.write(std::iter::once(row));
         self.db.pragma_update(None, "synchronous", "NORMAL")?;
         written
     }
@@ -193,6 +159,12 @@ impl Index {
         let deleted = self.db.execute("DELETE FROM entry WHERE key = ?1", [key]);
         self.db.pragma_update(None, "synchronous", "NORMAL")?;
         deleted?;
+        Ok(())
+    }
+
+    /// Remembers which folder of data files is to be swept next.
+    pub(super) fn set_swept(&self, folder: u64) -> Result<(), StoreError> {
+        self.db.execute("UPDATE total SET swept = ?1", [folder.cast_signed()])?;
         Ok(())
     }
 
@@ -220,6 +192,20 @@ impl Index {
     }
 }
 
-fn is_corrupt(error: &rusqlite::Error) -> bool {
-    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+/// Leaves word for the next opening that the index is corrupt: only then can it be replaced, because entries in memory
+/// still lean on it now.
+pub(super) fn mark_corrupt(dir: &Path) {
+    if let Err(error) = fs::write(dir.join(MARKER), b"") {
+        tracing::warn!(target: "unspool::media", %error, "a corrupt cache index could not be marked");
+    }
+}
+
+/// The name of the data file of `key`, without its generation.
+pub(super) fn file_name(key: &str) -> String {
+    format!("{:032x}", xxh3_128(key.as_bytes()))
+}
+
+/// The first half of [`file_name`] as a number, by which a file is led back to its key.
+fn file_number(key: &str) -> i64 {
+    i64::from_ne_bytes(((xxh3_128(key.as_bytes()) >> 64) as u64).to_ne_bytes())
 }
