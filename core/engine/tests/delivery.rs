@@ -302,7 +302,11 @@ fn a_refusal_of_the_old_credential_does_not_hold_up_the_new_one() {
     w.answer(Answer::Unauthorised);
     assert_eq!(w.rows_in_flight().len(), 100, "sent again at once");
     w.answer(Answer::Unauthorised);
-    assert_eq!((w.in_flight, w.delivery.held()), (None, Some(Held::Unauthorised)), "the new one is refused too");
+    assert_eq!(
+        (w.in_flight, w.delivery.held()),
+        (None, Some(Held::Unauthorised)),
+        "the new one is refused too"
+    );
     w.refreshed();
     w.refreshed();
     w.answer(Answer::Accepted);
