@@ -34,6 +34,8 @@ pub(super) struct Built {
     pub index: Vec<(u64, u64)>,
     /// The first sync sample by track number.
     pub syncs: Vec<(u32, SyncSample)>,
+    /// When each track's last sample ends, by track number, in units of its time scale.
+    pub ends: Vec<(u32, u64)>,
 }
 
 /// Builds the index and finds the first sync sample of each track. `duration_ms` bounds the grid, `size` the offsets.
@@ -43,21 +45,23 @@ pub(super) fn build(tracks: &[Track<'_>], duration_ms: u64, size: u64) -> Result
         usize::try_from(duration_ms / step + 2).map_err(|_| ProbeError::TooLarge { what: "duration" })?;
     let mut ends = vec![0u64; slots];
     let mut first = u64::MAX;
-    let mut syncs = Vec::new();
+    let (mut syncs, mut lasts) = (Vec::new(), Vec::new());
     for track in tracks {
         let wanted = first_sync(track.stbl);
-        walk(track, |number, media, offset, end| {
+        let last = walk(track, |number, media, offset, end| {
             let ms = track.shown_ms(media);
             if Some(number) == wanted {
                 let at_ms = track.shown_ms(media.saturating_add_signed(composition(track.stbl, number)));
-                let span = Span::new(offset.min(size), end.min(size));
-                syncs.push((track.id, SyncSample { at_ms, span }));
+                if end <= size {
+                    syncs.push((track.id, SyncSample { at_ms, span: Span::new(offset, end) }));
+                }
             }
             first = first.min(offset);
             // A sample shown at `ms` is needed by every grid time after it.
             let slot = usize::try_from(ms / step + 1).unwrap_or(usize::MAX).min(slots - 1);
             ends[slot] = ends[slot].max(end);
         })?;
+        lasts.push((track.id, last));
     }
     if first == u64::MAX {
         return Err(malformed("no samples"));
@@ -73,7 +77,7 @@ pub(super) fn build(tracks: &[Track<'_>], duration_ms: u64, size: u64) -> Result
             last.1 = last.1.max(so_far.min(size));
         }
     }
-    Ok(Built { index, syncs })
+    Ok(Built { index, syncs, ends: lasts })
 }
 
 impl Track<'_> {
@@ -112,8 +116,8 @@ fn composition(stbl: &[u8], number: u64) -> i64 {
     find().unwrap_or(0)
 }
 
-/// Calls `visit(number, decoding time, offset, end)` for every sample of a track.
-fn walk(track: &Track<'_>, mut visit: impl FnMut(u64, u64, u64, u64)) -> Result<(), ProbeError> {
+/// Calls `visit(number, decoding time, offset, end)` for every sample of a track; answers when the last one ends.
+fn walk(track: &Track<'_>, mut visit: impl FnMut(u64, u64, u64, u64)) -> Result<u64, ProbeError> {
     let stbl = track.stbl;
     let (count, fixed, sizes) = sample_sizes(stbl)?;
     if count > SAMPLES {
@@ -138,7 +142,7 @@ fn walk(track: &Track<'_>, mut visit: impl FnMut(u64, u64, u64, u64)) -> Result<
         at = end;
         left_in_chunk -= 1;
     }
-    Ok(())
+    Ok(times.at)
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -64,7 +64,7 @@ pub fn playlist_is_answered(bytes: &[u8]) -> Result<(), ProbeError> {
 }
 
 fn is_playlist(bytes: &[u8]) -> bool {
-    bytes.strip_prefix(MARK).unwrap_or(bytes).starts_with(PLAYLIST)
+    bytes.strip_prefix(MARK).unwrap_or(bytes).trim_ascii_start().starts_with(PLAYLIST)
 }
 
 /// The media playlist that `path` is or leads to, and the path of its file.

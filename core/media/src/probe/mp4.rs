@@ -10,7 +10,7 @@ use unspool_engine::Span;
 use super::boxes::{Head, child, head, need};
 use super::index::{Built, build};
 use super::movie::Movie;
-use super::segments::{Reached, Walked, extend_by_tail, of_indexes, push};
+use super::segments::{Walked, extend_by_tail, of_indexes, push};
 use super::{ProbeError, TAIL_BYTES, malformed, with_tail};
 use crate::info::{Layout, MediaInfo};
 
@@ -86,7 +86,10 @@ impl Probe {
                 // Trailing rubbish does no harm once the headers are known.
                 Ok(None) | Err(_) if self.moov.is_some() => return self.finish(size, view),
                 Ok(None) => return Err(malformed("the file ends within a box header")),
-                Err(error) => return Err(error),
+                Err(error) => {
+                    let other = other_container(&bytes).filter(|_| self.at == 0);
+                    return Err(other.map_or(error, |what| ProbeError::Unsupported { what }));
+                }
             };
             self.boxes += 1;
             if self.boxes > BOXES && self.first.is_some() {
@@ -193,7 +196,7 @@ impl Probe {
             None => (Layout::MoovFirst, vec![Span::new(0, after)]),
             Some((front, end)) => (Layout::MoovLast, vec![Span::new(0, front), Span::new(end, span.end)]),
         };
-        let Built { index, syncs } = build(&movie.tables, movie.duration_ms, size)?;
+        let Built { index, syncs, .. } = build(&movie.tables, movie.duration_ms, size)?;
         let mut info = described(movie, size, layout);
         for track in &mut info.tracks {
             track.first_sync = syncs.iter().find(|(id, _)| *id == track.id).map(|(_, sync)| *sync);
@@ -203,11 +206,8 @@ impl Probe {
 
     fn finish_fragmented(&self, movie: Movie<'_>, size: u64, view: &dyn Bytes) -> Result<Step, ProbeError> {
         let first = self.first.unwrap_or(self.at).min(size);
-        let mut reached = self.walked.read(&movie, size)?;
-        // Some recorders put the first seconds into the movie box and fragments behind them. Their index stays coarse.
-        if let Ok(Built { syncs, .. }) = build(&movie.tables, movie.duration_ms, size) {
-            reached = Reached { syncs: syncs.into_iter().collect(), ..Reached::default() };
-        }
+        let before = build(&movie.tables, movie.duration_ms, size).ok();
+        let reached = self.walked.read(&movie, before, size)?;
         let (mut index, mut length) = of_indexes(&self.sidx, &movie, size)?;
         if index.is_empty() {
             index = vec![(0, first)];
@@ -219,7 +219,8 @@ impl Probe {
                 extend_by_tail(&mut index, &bytes, &movie, &reached, size);
                 length = length.max(index.last().map_or(0, |last| last.0));
             }
-            let whole = if movie.duration_ms > 0 { movie.duration_ms } else { length };
+            // A movie header that counts only its own samples says less than the fragments do.
+            let whole = movie.duration_ms.max(length);
             // What is announced past the end is not there.
             index.retain(|entry| entry.0 == 0 || entry.0 < whole);
             if whole > 0 {
@@ -227,8 +228,8 @@ impl Probe {
             }
         }
         let mut info = described(movie, size, Layout::Fragmented);
-        if info.duration_ms == 0 {
-            info.duration_ms = length;
+        if info.duration_ms == 0 || self.sidx.is_empty() {
+            info.duration_ms = info.duration_ms.max(length);
         }
         for track in &mut info.tracks {
             track.first_sync = reached.syncs.get(&track.id).copied();
@@ -238,6 +239,18 @@ impl Probe {
             index,
             ..info
         })))
+    }
+}
+
+/// The name of a format that is not this one, from the first bytes of a file.
+fn other_container(start: &[u8]) -> Option<&'static str> {
+    match start {
+        [0x47, ..] => Some("an MPEG transport stream"),
+        [0x1a, 0x45, 0xdf, 0xa3, ..] => Some("Matroska or WebM"),
+        [b'#', b'E', b'X', b'T', b'M', b'3', b'U', ..] => {
+            Some("a playlist that is declared to be an MP4 file")
+        }
+        _ => None,
     }
 }
 

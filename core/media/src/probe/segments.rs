@@ -6,12 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use unspool_engine::Span;
-
 use super::ProbeError;
 use super::boxes::{Reader, child, children};
 use super::fragment::{self, Part};
-use super::index::Track;
+use super::index::{Built, Track};
 use super::movie::{Movie, millis};
 use crate::info::SyncSample;
 
@@ -81,7 +79,7 @@ pub(super) struct Reached {
     pub length_ms: u64,
     pub syncs: BTreeMap<u32, SyncSample>,
     /// Decoding time of the first fragment of the file in milliseconds.
-    pub origin_ms: u64,
+    origin_ms: u64,
 }
 
 impl Walked {
@@ -101,27 +99,38 @@ impl Walked {
         }
     }
 
-    /// Reads what was taken in.
-    pub(super) fn read(&self, movie: &Movie<'_>, size: u64) -> Result<Reached, ProbeError> {
+    /// Reads what was taken in. `before` is what the movie box itself holds of samples: some recorders put the first
+    /// seconds there and fragments behind them.
+    pub(super) fn read(
+        &self,
+        movie: &Movie<'_>,
+        before: Option<Built>,
+        size: u64,
+    ) -> Result<Reached, ProbeError> {
         let mut reached = Reached::default();
+        let continues = before.is_some();
         // End of each track that plays, in units of its time scale.
         let mut ends: BTreeMap<u32, u64> = BTreeMap::new();
+        if let Some(before) = before {
+            ends = before.ends.into_iter().collect();
+            reached.syncs = before.syncs.into_iter().collect();
+        }
         let track = |part: &Part| movie.tables.iter().find(|track| track.id == part.track);
         for (number, (payload, at, data_end)) in self.fragments.iter().enumerate() {
             let (parts, needed) = fragment::parts(payload, *at, &movie.defaults)?;
-            if number == 0 {
+            if number == 0 && !continues {
                 let starts = parts.iter().filter_map(|p| Some(track(p)?.shown_ms(p.start.unwrap_or(0))));
                 reached.origin_ms = starts.min().unwrap_or(0);
             }
             for part in &parts {
                 let Some(track) = track(part) else { continue };
                 let start = part.start.or_else(|| ends.get(&part.track).copied()).unwrap_or(0);
-                if let Some((after, span)) = part.sync {
+                if let Some((after, span)) = part.sync.filter(|(_, span)| span.end <= size) {
                     let shown = track.shown_ms(start.saturating_add_signed(after));
-                    reached.syncs.entry(part.track).or_insert(SyncSample {
-                        at_ms: shown.saturating_sub(reached.origin_ms),
-                        span: Span::new(span.start.min(size), span.end.min(size)),
-                    });
+                    reached
+                        .syncs
+                        .entry(part.track)
+                        .or_insert(SyncSample { at_ms: shown.saturating_sub(reached.origin_ms), span });
                 }
                 ends.insert(part.track, start.saturating_add(part.length));
             }
