@@ -7,8 +7,8 @@ use unspool_engine::Span;
 use super::ProbeError;
 use super::boxes::{Reader, child, children, need};
 
-/// Samples looked at in one fragment: a minute of sound in frames of a millisecond.
-const SAMPLES: u64 = 60_000;
+/// Samples looked at over all fragments of a file: a quarter of an hour of pictures and sound.
+pub(super) const SAMPLES: u64 = 100_000;
 /// A sample that needs others to decode (ISO 14496-12, 8.8.3.1).
 const NOT_SYNC: u32 = 0x0001_0000;
 
@@ -49,21 +49,22 @@ pub(super) struct Part {
     pub sync: Option<(i64, Span)>,
 }
 
-/// Reads the payload of the `moof` box that starts at `at`; also where the last of its samples ends.
+/// Reads the payload of the `moof` box that starts at `at`; also where the last of its samples ends. `left` is how many
+/// samples may still be looked at.
 pub(super) fn parts(
     moof: &[u8],
     at: u64,
     defaults: &BTreeMap<u32, Defaults>,
+    left: &mut u64,
 ) -> Result<(Vec<Part>, u64), ProbeError> {
     let mut all = Vec::new();
-    let mut left = SAMPLES;
     let mut end = at;
     // Without an offset of its own a track's data follow those of the track before.
     let mut follows = at;
     for found in children(moof) {
         let (name, body) = found?;
         if name == *b"traf" {
-            all.push(part(body, at, &mut follows, defaults, &mut left)?);
+            all.push(part(body, at, &mut follows, defaults, left)?);
             end = end.max(follows);
         }
     }
@@ -125,7 +126,7 @@ fn run(
     let mut reader = Reader::new(body);
     let flags = reader.u32()?;
     let count = reader.u32()?;
-    *left = left.checked_sub(count.into()).ok_or(ProbeError::TooLarge { what: "samples in a fragment" })?;
+    *left = left.checked_sub(count.into()).ok_or(ProbeError::TooLarge { what: "samples in fragments" })?;
     if flags & 1 != 0 {
         *offset = base.saturating_add_signed(reader.i32()?.into());
     }

@@ -108,6 +108,7 @@ impl Walked {
         size: u64,
     ) -> Result<Reached, ProbeError> {
         let mut reached = Reached::default();
+        let mut left = fragment::SAMPLES;
         let continues = before.is_some();
         // End of each track that plays, in units of its time scale.
         let mut ends: BTreeMap<u32, u64> = BTreeMap::new();
@@ -117,7 +118,12 @@ impl Walked {
         }
         let track = |part: &Part| movie.tables.iter().find(|track| track.id == part.track);
         for (number, (payload, at, data_end)) in self.fragments.iter().enumerate() {
-            let (parts, needed) = fragment::parts(payload, *at, &movie.defaults)?;
+            let (parts, needed) = match fragment::parts(payload, *at, &movie.defaults, &mut left) {
+                Ok(found) => found,
+                // The first plays first; of the others nobody asked yet.
+                Err(error) if number == 0 => return Err(error),
+                Err(_) => break,
+            };
             if number == 0 && !continues {
                 let starts = parts.iter().filter_map(|p| Some(track(p)?.shown_ms(p.start.unwrap_or(0))));
                 reached.origin_ms = starts.min().unwrap_or(0);
