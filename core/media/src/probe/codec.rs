@@ -188,3 +188,42 @@ fn descriptor(reader: &mut Reader<'_>, tag: u8) -> Option<()> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A sample entry with one configuration box, and what it is called.
+    fn named(name: [u8; 4], fields: usize, config: &[u8; 4], body: &[u8]) -> String {
+        let mut entry = vec![0; fields];
+        entry.extend((8 + body.len() as u32).to_be_bytes());
+        entry.extend(config);
+        entry.extend(body);
+        let coding = if fields == AUDIO_FIELDS { audio(name, &entry) } else { video(name, &entry).unwrap() };
+        match coding {
+            Coding::Video { name, .. } | Coding::Audio { name, .. } => name,
+        }
+    }
+
+    #[test]
+    fn names_are_those_of_the_standard() {
+        let video = |name, config, body: &[u8]| named(name, VISUAL_FIELDS, config, body);
+        assert_eq!(video(*b"avc1", b"avcC", &[1, 0x64, 0, 0x1f]), "avc1.64001F");
+        let main = [1, 1, 0x60, 0, 0, 0, 0xb0, 0, 0, 0, 0, 0, 93];
+        assert_eq!(video(*b"hvc1", b"hvcC", &main), "hvc1.1.6.L93.B0");
+        let high = [1, 0x62, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 150];
+        assert_eq!(video(*b"hev1", b"hvcC", &high), "hev1.A2.4.H150");
+        assert_eq!(video(*b"av01", b"av1C", &[0x81, 0x05, 0x0c]), "av01.0.05M.08");
+        assert_eq!(video(*b"av01", b"av1C", &[0x81, 0x4d, 0xe0]), "av01.2.13H.12");
+        assert_eq!(video(*b"vp09", b"vpcC", &[1, 0, 0, 0, 0, 10, 0x82]), "vp09.00.10.08");
+        assert_eq!(video(*b"avc1", b"avcC", &[1, 0x64]), "avc1", "too short to say more");
+        assert_eq!(video(*b"mp4v", b"esds", &[]), "mp4v");
+        let mut esds = vec![0, 0, 0, 0, 0x03, 25, 0, 1, 0, 0x04, 17, 0x40];
+        esds.extend([0; 12]);
+        esds.extend([0x05, 2, 0x12, 0x10]);
+        assert_eq!(named(*b"mp4a", AUDIO_FIELDS, b"esds", &esds), "mp4a.40.2");
+        esds[11] = 0x6b;
+        assert_eq!(named(*b"mp4a", AUDIO_FIELDS, b"esds", &esds), "mp4a.6B");
+        assert_eq!(named(*b"Opus", AUDIO_FIELDS, b"dOps", &[]), "Opus");
+    }
+}

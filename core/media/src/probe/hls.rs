@@ -225,7 +225,11 @@ mod tests {
         let locked = FILE
             .replace("#EXTINF:2.0,", "#EXT-X-KEY:METHOD=AES-128,URI=\"https://k.example/k\"\n#EXTINF:2.0,");
         let live = FILE.replace("#EXT-X-ENDLIST\n", "");
-        for text in [many, locked, live] {
+        let whole_map = FILE.replace(",BYTERANGE=\"800@0\"", "");
+        let transport = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2.0,\na.ts\n#EXT-X-ENDLIST\n".to_owned();
+        let two_maps =
+            FILE.replace("#EXTINF:1.5,", "#EXT-X-MAP:URI=\"a.mp4\",BYTERANGE=\"10@0\"\n#EXTINF:1.5,");
+        for text in [many, locked, live, whole_map, transport, two_maps] {
             assert!(matches!(parse(text.as_bytes()), Err(ProbeError::Unsupported { .. })), "{text}");
         }
         assert!(matches!(parse(b"hello"), Err(ProbeError::Malformed { .. })));
