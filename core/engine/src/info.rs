@@ -44,6 +44,45 @@ pub enum AudioCodec {
     Other,
 }
 
+/// What a track carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TrackKind {
+    /// Pictures.
+    Video,
+    /// Sound.
+    Audio,
+}
+
+/// A sample that decodes without any other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncSample {
+    /// When it is shown, in milliseconds from the start of the rendition.
+    pub at_ms: u64,
+    /// Its bytes.
+    pub span: Span,
+}
+
+/// One track of pictures or sound.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrackInfo {
+    /// Number of the track within its file.
+    pub id: u32,
+    /// What it carries.
+    pub kind: TrackKind,
+    /// Coding in the words of RFC 6381, such as `avc1.64001F` or `mp4a.40.2`; only the four-character code where the
+    /// decoder's configuration says no more.
+    pub codec: String,
+    /// Coded picture width in pixels, 0 for sound.
+    pub width: u32,
+    /// Coded picture height in pixels, 0 for sound.
+    pub height: u32,
+    /// Clockwise rotation in degrees: 0, 90, 180 or 270.
+    pub rotation: u16,
+    /// The first sample that decodes without any other; `None` where the headers do not tell.
+    pub first_sync: Option<SyncSample>,
+}
+
 /// The probe's answer for one rendition.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MediaInfo {
@@ -63,6 +102,9 @@ pub struct MediaInfo {
     pub rotation: u16,
     /// Coding of the first audio track; `None` without one.
     pub audio: Option<AudioCodec>,
+    /// The tracks of pictures and sound in the order of the file; empty in answers kept by versions that did not tell.
+    #[serde(default)]
+    pub tracks: Vec<TrackInfo>,
     /// The headers a demuxer reads before any sample, ascending and disjoint.
     pub headers: Vec<Span>,
     /// Media time against bytes: `(milliseconds, offset)`, ascending in both. "The first N ms" is the headers plus
@@ -179,6 +221,7 @@ mod tests {
             height: 2,
             rotation: 0,
             audio: None,
+            tracks: Vec::new(),
             headers,
             index,
         }

@@ -21,9 +21,11 @@ pub use fetch::{
     UrlResolver,
 };
 pub use gateway::{Gateway, GatewayError, GatewayLimits, GatewayStats};
-pub use info::{AudioCodec, Layout, MediaInfo, VideoCodec};
+pub use info::{AudioCodec, Layout, MediaInfo, SyncSample, TrackInfo, TrackKind, VideoCodec};
 pub use media::{Media, MediaConfig, MediaError, Origin};
-pub use probe::ProbeError;
+#[doc(hidden)]
+pub use probe::playlist_is_answered;
+pub use probe::{ProbeError, probe_bytes, probe_file};
 pub use source::{ByteSource, ReadError};
 pub use store::{StoreError, StoreHealth, StoredMedia};
 pub use ticket::FetchTicket;

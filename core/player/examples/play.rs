@@ -76,6 +76,7 @@ fn probe(path: &Path, size: u64) -> std::io::Result<MediaInfo> {
         height: value("height").parse().unwrap_or(0),
         rotation: 0,
         audio: has("aac").then_some(AudioCodec::Aac),
+        tracks: Vec::new(),
         headers: Vec::new(),
         index: Vec::new(),
     })

@@ -44,6 +44,7 @@ mod tests {
             height: 2,
             rotation: 0,
             audio: None,
+            tracks: Vec::new(),
             headers: Vec::new(),
             index,
         }

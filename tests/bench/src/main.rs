@@ -5,6 +5,8 @@
 //! that prints it. `--json` prints the [`Report`]; without it there is a table, and `--html` writes a
 //! page that needs nothing else.
 //!
+//! `unspool-bench probe FILE_OR_URL` measures nothing: it prints what the container probe says.
+//!
 //! A missed aim is a result and not an error: the program ends well and the row says so. It ends badly only when
 //! something could not be measured.
 
@@ -15,6 +17,7 @@ mod error;
 mod files;
 mod machine;
 mod page;
+mod probe;
 mod report;
 mod stats;
 mod table;
@@ -48,6 +51,8 @@ enum Name {
     All,
     /// Say which benches there are.
     List,
+    /// No bench: say what the container probe finds in a file or behind a URL.
+    Probe,
 }
 
 /// Measures Unspool against the plain way of doing the same work.
@@ -56,6 +61,12 @@ enum Name {
 struct Arguments {
     /// Bench to run.
     name: Name,
+    /// File or http URL of `probe`.
+    #[arg(value_name = "FILE_OR_URL", required_if_eq("name", "probe"))]
+    source: Option<String>,
+    /// Milliseconds from the start whose byte ranges `probe` names.
+    #[arg(long, value_name = "MS", default_value_t = 1000)]
+    ms: u64,
     /// Print the figures as JSON.
     #[arg(long)]
     json: bool,
@@ -87,6 +98,17 @@ fn main() -> ExitCode {
 
 /// Says whether everything could be measured.
 fn run(arguments: &Arguments) -> Result<bool, BenchError> {
+    if let (Name::Probe, Some(source)) = (arguments.name, &arguments.source) {
+        unspool::install_tls();
+        let answer = probe::probe(source, arguments.ms)?;
+        let text = if arguments.json { serde_json::to_string(&answer)? + "\n" } else { answer.text() };
+        print(&text)?;
+        return Ok(true);
+    }
+    if arguments.source.is_some() {
+        let reason = "only probe takes a file or URL".to_owned();
+        return Err(BenchError::Step { step: "arguments", reason });
+    }
     let chosen: Vec<&Bench> = match arguments.name {
         Name::List => {
             let lines: String =
@@ -95,7 +117,7 @@ fn run(arguments: &Arguments) -> Result<bool, BenchError> {
             return Ok(true);
         }
         Name::All => benches::ALL.iter().collect(),
-        Name::Engine | Name::Media | Name::Player | Name::Telemetry | Name::Ffi => {
+        Name::Engine | Name::Media | Name::Player | Name::Telemetry | Name::Ffi | Name::Probe => {
             let name = arguments.name.to_possible_value().map(|value| value.get_name().to_owned());
             benches::ALL.iter().filter(|bench| Some(bench.name) == name.as_deref()).collect()
         }

@@ -16,6 +16,7 @@ fn info() -> Arc<MediaInfo> {
         height: 1280,
         rotation: 0,
         audio: None,
+        tracks: Vec::new(),
         headers: vec![Span::new(0, 1_000)],
         index: (0..40).map(|i| (i * 250, 1_000 + i * 250 * 125)).collect(),
     })

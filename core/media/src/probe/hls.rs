@@ -14,6 +14,11 @@ use crate::info::{Layout, MediaInfo};
 pub(crate) const PLAYLIST_BYTES: u64 = 256 * 1024;
 /// Largest initialisation range.
 const INIT: u64 = 8 * 1024 * 1024;
+/// Most segments of a playlist. What fills the largest playlist with a duration, a range and a name each is 4,400; lines
+/// of one letter would be a hundred thousand, for each of which the parser keeps a record of a kilobyte.
+const SEGMENTS: usize = 5_000;
+/// Most lines that say something: four for each segment.
+const LINES: usize = 4 * SEGMENTS;
 /// Longest segment in seconds that is believed.
 const SEGMENT_SECONDS: f32 = 86_400.0;
 
@@ -65,6 +70,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Parsed, ProbeError> {
     if bytes.len() as u64 > PLAYLIST_BYTES {
         return Err(ProbeError::TooLarge { what: "playlist" });
     }
+    check_lines(bytes)?;
     match m3u8_rs::parse_playlist_res(bytes) {
         Ok(Playlist::MasterPlaylist(list)) => {
             let playable = list.variants.iter().filter(|v| !v.is_i_frame && !v.uri.is_empty());
@@ -80,6 +86,26 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Parsed, ProbeError> {
         Ok(Playlist::MediaPlaylist(list)) => cuts(&list).map(Parsed::File),
         Err(_) => Err(malformed("not a playlist")),
     }
+}
+
+/// Refuses what the parser would read with much memory or read past: crowds of lines, durations that are no number.
+fn check_lines(bytes: &[u8]) -> Result<(), ProbeError> {
+    let (mut lines, mut segments) = (0, 0);
+    for line in bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii) {
+        if let Some(rest) = line.strip_prefix(b"#EXTINF:") {
+            let number = rest.split(|byte| *byte == b',').next().unwrap_or_default();
+            let seconds = std::str::from_utf8(number).ok().and_then(|text| text.trim().parse::<f32>().ok());
+            if !seconds.is_some_and(|seconds| (0.0..=SEGMENT_SECONDS).contains(&seconds)) {
+                return Err(malformed("a segment of impossible length"));
+            }
+        }
+        lines += usize::from(!line.is_empty());
+        segments += usize::from(!line.is_empty() && !line.starts_with(b"#"));
+        if lines > LINES || segments > SEGMENTS {
+            return Err(ProbeError::TooLarge { what: "lines of a playlist" });
+        }
+    }
+    Ok(())
 }
 
 fn cuts(list: &MediaPlaylist) -> Result<Cuts, ProbeError> {
@@ -199,7 +225,11 @@ mod tests {
         let locked = FILE
             .replace("#EXTINF:2.0,", "#EXT-X-KEY:METHOD=AES-128,URI=\"https://k.example/k\"\n#EXTINF:2.0,");
         let live = FILE.replace("#EXT-X-ENDLIST\n", "");
-        for text in [many, locked, live] {
+        let whole_map = FILE.replace(",BYTERANGE=\"800@0\"", "");
+        let transport = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2.0,\na.ts\n#EXT-X-ENDLIST\n".to_owned();
+        let two_maps =
+            FILE.replace("#EXTINF:1.5,", "#EXT-X-MAP:URI=\"a.mp4\",BYTERANGE=\"10@0\"\n#EXTINF:1.5,");
+        for text in [many, locked, live, whole_map, transport, two_maps] {
             assert!(matches!(parse(text.as_bytes()), Err(ProbeError::Unsupported { .. })), "{text}");
         }
         assert!(matches!(parse(b"hello"), Err(ProbeError::Malformed { .. })));

@@ -4,8 +4,12 @@
 //! the end of the last byte of any sample shown before T, over all tracks: everything in front of that offset plays up
 //! to T, whether the tracks are interleaved or one lies behind the other.
 
+use unspool_engine::Span;
+
 use super::boxes::{Reader, child, need};
+use super::movie::millis;
 use super::{ProbeError, malformed};
+use crate::info::SyncSample;
 
 /// Distance of index entries: a quarter second, below which a byte range saves nothing against one chunk.
 const GRID_MS: u64 = 250;
@@ -17,30 +21,47 @@ const SAMPLES: u64 = 2_000_000;
 /// When and where a track's samples are.
 #[derive(Debug)]
 pub(super) struct Track<'a> {
+    pub id: u32,
     pub timescale: u32,
     /// Media time that is shown first, in units of the time scale.
     pub start: u64,
     pub stbl: &'a [u8],
 }
 
-/// Builds the index. `duration_ms` bounds the grid, `size` the offsets.
-pub(super) fn build(
-    tracks: &[Track<'_>],
-    duration_ms: u64,
-    size: u64,
-) -> Result<Vec<(u64, u64)>, ProbeError> {
+/// What sample tables come to.
+#[derive(Debug, Default)]
+pub(super) struct Built {
+    pub index: Vec<(u64, u64)>,
+    /// The first sync sample by track number.
+    pub syncs: Vec<(u32, SyncSample)>,
+    /// When each track's last sample ends, by track number, in units of its time scale.
+    pub ends: Vec<(u32, u64)>,
+}
+
+/// Builds the index and finds the first sync sample of each track. `duration_ms` bounds the grid, `size` the offsets.
+pub(super) fn build(tracks: &[Track<'_>], duration_ms: u64, size: u64) -> Result<Built, ProbeError> {
     let step = GRID_MS.max(duration_ms.div_ceil(ENTRIES));
     let slots =
         usize::try_from(duration_ms / step + 2).map_err(|_| ProbeError::TooLarge { what: "duration" })?;
     let mut ends = vec![0u64; slots];
     let mut first = u64::MAX;
+    let (mut syncs, mut lasts) = (Vec::new(), Vec::new());
     for track in tracks {
-        walk(track, |ms, offset, end| {
+        let wanted = first_sync(track.stbl);
+        let last = walk(track, |number, media, offset, end| {
+            let ms = track.shown_ms(media);
+            if Some(number) == wanted {
+                let at_ms = track.shown_ms(media.saturating_add_signed(composition(track.stbl, number)));
+                if end <= size {
+                    syncs.push((track.id, SyncSample { at_ms, span: Span::new(offset, end) }));
+                }
+            }
             first = first.min(offset);
             // A sample shown at `ms` is needed by every grid time after it.
             let slot = usize::try_from(ms / step + 1).unwrap_or(usize::MAX).min(slots - 1);
             ends[slot] = ends[slot].max(end);
         })?;
+        lasts.push((track.id, last));
     }
     if first == u64::MAX {
         return Err(malformed("no samples"));
@@ -56,11 +77,47 @@ pub(super) fn build(
             last.1 = last.1.max(so_far.min(size));
         }
     }
-    Ok(index)
+    Ok(Built { index, syncs, ends: lasts })
 }
 
-/// Calls `visit(shown at ms, offset, end)` for every sample of a track.
-fn walk(track: &Track<'_>, mut visit: impl FnMut(u64, u64, u64)) -> Result<(), ProbeError> {
+impl Track<'_> {
+    /// Media time as milliseconds from what is shown first.
+    pub(super) fn shown_ms(&self, media: u64) -> u64 {
+        millis(media.saturating_sub(self.start), self.timescale.into())
+    }
+}
+
+/// Number, counted from 0, of the first sample that decodes on its own; every sample does without a table of them.
+fn first_sync(stbl: &[u8]) -> Option<u64> {
+    let Some(stss) = child(stbl, b"stss").ok()? else { return Some(0) };
+    let mut reader = Reader::new(stss);
+    reader.version().ok()?;
+    if reader.u32().ok()? == 0 {
+        return None;
+    }
+    u64::from(reader.u32().ok()?).checked_sub(1)
+}
+
+/// How much later than it is decoded the sample `number` is shown, in units of the time scale.
+fn composition(stbl: &[u8], number: u64) -> i64 {
+    let find = || {
+        let mut reader = Reader::new(child(stbl, b"ctts").ok()??);
+        reader.version().ok()?;
+        let mut left = number;
+        for _ in 0..reader.u32().ok()? {
+            let (count, shift) = (reader.u32().ok()?, reader.i32().ok()?);
+            left = match left.checked_sub(count.into()) {
+                Some(left) => left,
+                None => return Some(shift.into()),
+            };
+        }
+        None
+    };
+    find().unwrap_or(0)
+}
+
+/// Calls `visit(number, decoding time, offset, end)` for every sample of a track; answers when the last one ends.
+fn walk(track: &Track<'_>, mut visit: impl FnMut(u64, u64, u64, u64)) -> Result<u64, ProbeError> {
     let stbl = track.stbl;
     let (count, fixed, sizes) = sample_sizes(stbl)?;
     if count > SAMPLES {
@@ -80,14 +137,12 @@ fn walk(track: &Track<'_>, mut visit: impl FnMut(u64, u64, u64)) -> Result<(), P
             fixed => fixed.into(),
         };
         let media = times.next()?;
-        let shown = u128::from(media.saturating_sub(track.start));
-        let ms = u64::try_from(shown * 1000 / u128::from(track.timescale.max(1))).unwrap_or(u64::MAX);
         let end = at.saturating_add(size);
-        visit(ms, at, end);
+        visit(number, media, at, end);
         at = end;
         left_in_chunk -= 1;
     }
-    Ok(())
+    Ok(times.at)
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -7,11 +7,17 @@
 
 mod boxes;
 mod codec;
+mod fragment;
 pub(crate) mod hls;
 mod index;
+mod local;
+mod movie;
 pub(crate) mod mp4;
+mod segments;
 #[cfg(test)]
 mod tests;
+
+pub use local::{playlist_is_answered, probe_bytes, probe_file};
 
 use unspool_engine::Span;
 
@@ -42,6 +48,9 @@ pub enum ProbeError {
         /// Which feature.
         what: &'static str,
     },
+    /// The file on this machine cannot be read.
+    #[error("the file cannot be read: {0}")]
+    File(std::io::ErrorKind),
     /// The cache could not be read.
     #[error("the cache could not be read")]
     Store,

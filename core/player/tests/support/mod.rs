@@ -203,6 +203,7 @@ pub fn probe(path: &Path) -> MediaInfo {
         height,
         rotation: 0,
         audio,
+        tracks: Vec::new(),
         headers: Vec::new(),
         index: Vec::new(),
     }

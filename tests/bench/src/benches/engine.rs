@@ -204,6 +204,7 @@ fn layout() -> MediaInfo {
         height: 1280,
         rotation: 0,
         audio: Some(AudioCodec::Aac),
+        tracks: Vec::new(),
         headers: vec![Span::new(0, header)],
         index,
     }
