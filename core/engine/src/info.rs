@@ -57,7 +57,7 @@ pub enum TrackKind {
 /// A sample that decodes without any other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SyncSample {
-    /// When it is shown, in milliseconds from the start of the rendition.
+    /// When it is shown, in milliseconds from the start of its track; an edit that delays the track is left out.
     pub at_ms: u64,
     /// Its bytes.
     pub span: Span,

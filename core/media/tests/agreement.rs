@@ -143,6 +143,14 @@ fn sync(path: &Path, track: &TrackInfo, stream: &Value, differ: &mut impl FnMut(
         first.and_then(|packet| Some((number(&packet["pos"])? as u64, number(&packet["size"])? as u64)));
     let ours = track.first_sync.map(|sync| (sync.span.start, sync.span.len()));
     differ("first sync sample", format!("{ours:?}"), format!("{theirs:?}"));
+    // Theirs may begin before zero, or at a delay of the whole track, which ours leave out.
+    let delay = number(&stream["start_time"]).filter(|delay| *delay > 1.0).unwrap_or(0.0);
+    let shown = first.and_then(|packet| number(&packet["pts_time"])).map(|time| (time - delay).max(0.0));
+    if let (Some(sync), Some(shown)) = (track.first_sync, shown)
+        && (sync.at_ms as f64 / 1000.0 - shown).abs() > 0.1
+    {
+        differ("first sync sample", format!("at {} ms", sync.at_ms), format!("at {shown} s"));
+    }
 }
 
 /// The frames of pictures and sound before `ms`, decoded, each with its checksum.
