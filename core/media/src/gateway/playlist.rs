@@ -85,6 +85,7 @@ mod tests {
             height: 0,
             rotation: 0,
             audio: None,
+            tracks: Vec::new(),
             headers: vec![Span::new(0, 800)],
             index: vec![(0, 800), (2000, 1800), (3500, 2300)],
         }
