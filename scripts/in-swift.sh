@@ -21,6 +21,11 @@ root=$("$root_dir/scripts/setup-swift.sh") || die "no Swift here: $root"
 
 own_namespace=(unshare --mount --propagation private)
 [ "$(id -u)" -eq 0 ] || own_namespace=(unshare --user --map-root-user --mount --propagation private)
+# Inside a chroot `/` is no mount whose propagation could be set; where nothing propagates anyway there is no need to.
+if ! "${own_namespace[@]}" true 2>/dev/null && ! mountpoint -q / &&
+    ! grep -qE ' shared:[0-9]+ ' /proc/self/mountinfo; then
+    own_namespace=("${own_namespace[@]/#private/unchanged}")
+fi
 "${own_namespace[@]}" true 2>/dev/null ||
     die "no Swift here: this machine lets neither root nor this user mount folders (unshare is refused, as in a locked-down container)"
 
