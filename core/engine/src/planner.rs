@@ -7,7 +7,8 @@
 //! known then. A card in danger pre-empts what is fetched for others, and what left the window is cancelled in the same
 //! turn.
 //!
-//! The planner names bytes; it never moves them. The driver turns [`Output`]s into fetches and reports every end.
+//! Facts are only noted; the plan is made when the first output is asked for, once however many facts came in that turn. The
+//! planner names bytes; it never moves them. The driver turns [`Output`]s into fetches and reports every end.
 
 mod card;
 mod order;
@@ -133,6 +134,8 @@ pub struct Planner {
     next_demand: u64,
     demands: BTreeMap<DemandId, (u64, MediaKey)>,
     review_at: Option<Time>,
+    /// When something changed that no plan has seen.
+    due: Option<Time>,
     out: VecDeque<Output>,
 }
 
@@ -154,6 +157,7 @@ impl Planner {
             next_demand: 0,
             demands: BTreeMap::new(),
             review_at: None,
+            due: None,
             out: VecDeque::new(),
         }
     }
@@ -195,7 +199,7 @@ impl Planner {
                 Self::keep_to_what_is_held(card, held);
             }
         }
-        self.plan(now);
+        self.due = Some(now);
     }
 
     /// The layout of a rendition became known.
@@ -207,7 +211,7 @@ impl Planner {
                 card.failures = 0;
             }
         }
-        self.plan(now);
+        self.due = Some(now);
     }
 
     /// The layout of a rendition could not be had.
@@ -218,13 +222,13 @@ impl Planner {
                 card.back_off(now);
             }
         }
-        self.plan(now);
+        self.due = Some(now);
     }
 
     /// What the store holds of a rendition.
     pub fn handle_held(&mut self, now: Time, key: &MediaKey, held: Vec<Span>) {
         self.note_held(key, &held);
-        self.plan(now);
+        self.due = Some(now);
     }
 
     /// A demand ended. `held` is what the store holds of its rendition now.
@@ -241,7 +245,7 @@ impl Planner {
                 FetchEnd::Failed { retryable: false } => card.rungs[running.rung].probe = Probe::Refused,
             }
         }
-        self.plan(now);
+        self.due = Some(now);
     }
 
     /// One transfer from a host ended: its body bytes, the wait for its first byte, and the time from that to its last.
@@ -255,7 +259,7 @@ impl Planner {
         self.looped |= playhead_ms + STEP_MS < self.playhead_ms;
         self.playhead_ms = playhead_ms;
         self.watched_ms = self.watched_ms.max(playhead_ms);
-        self.plan(now);
+        self.due = Some(now);
     }
 
     /// What may be fetched changed.
@@ -272,16 +276,21 @@ impl Planner {
             let current = self.current;
             self.cancel_where(|position| Some(position) != current);
         }
-        self.plan(now);
+        self.due = Some(now);
     }
 
     /// A deadline named by [`poll_timeout`](Planner::poll_timeout) came.
     pub fn handle_timeout(&mut self, now: Time) {
-        self.plan(now);
+        self.due = Some(now);
     }
 
     /// What to do next; ask until `None`.
     pub fn poll_output(&mut self) -> Option<Output> {
+        if self.out.is_empty()
+            && let Some(now) = self.due.take()
+        {
+            self.plan(now);
+        }
         self.out.pop_front()
     }
 
