@@ -12,6 +12,7 @@
     reason = "figures of a simulation, bounded where they are read"
 )]
 
+pub mod baselines;
 pub mod catalog;
 pub mod error;
 pub mod markov;

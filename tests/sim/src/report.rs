@@ -2,12 +2,9 @@
 
 use serde::Serialize;
 
-use crate::roster::{Entry, Kind};
+use crate::roster::{Entry, Kind, LIMIT};
 use crate::run::{Played, Results};
 use crate::world::World;
-
-/// Name of the policy that stands for the limit.
-pub const LIMIT: &str = "hindsight-oracle";
 
 /// Figures of one policy on one class: means over its sessions unless a unit says otherwise.
 #[derive(Debug, Clone, Default, Serialize)]

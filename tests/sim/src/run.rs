@@ -61,7 +61,7 @@ pub fn run(world: &World, policies: &[Entry], threads: usize) -> Results {
                 while let Some(&(p, c, i)) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let class = &world.classes[c];
                     let case = &class.cases[i];
-                    let mut policy = (policies[p].build)(class.truth(case));
+                    let mut policy = (policies[p].build)(&case.session, class.truth(case));
                     let outcome = play(&case.session, class.truth(case), policy.as_mut(), false);
                     mine.push((p, c, i, Played::from(outcome)));
                 }
