@@ -549,7 +549,10 @@ impl Planner {
             let reach = card.running.map_or_else(|| card.reach(from), |r| r.to_ms.max(from));
             #[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "a short window")]
             let comes = self.policy.tuning.goes_on.powi(distance as i32);
-            let left = |u: f64| 1.0 - stays(at + u * 1_000.0);
+            // Nobody gets further while nothing plays.
+            #[expect(clippy::cast_precision_loss, reason = "milliseconds of a video")]
+            let plays = if distance == 0 { reach.saturating_sub(from) as f64 } else { f64::INFINITY };
+            let left = |u: f64| 1.0 - stays(at + (u * 1_000.0).min(plays));
             let rate_here = if reach > from { card.chosen().map(|r| r.mbps) } else { None };
             if !card.refused() && reach < card.end_ms() {
                 let train = card.train(reach, STEP_MS, |ms| comes * stays(ms));

@@ -1,8 +1,8 @@
 //! What to fetch next, at which rendition, or whether to wait: the step whose order costs least.
 //!
-//! For every card that lacks something the next chunk is a candidate. Fetching one delays the others by as long as it takes;
-//! waiting delays all of them. Each order's cost is the stalls it is expected to cause, in points, and the bytes it is
-//! expected to waste that waiting would have saved. The smallest wins.
+//! For every card that lacks something the next chunk is a candidate. Fetching one first delays the others by as long as it
+//! takes; waiting delays the best order as a whole. The cost of an order is the stalls it is expected to cause, in points,
+//! and the bytes it is expected to waste that waiting would have saved. The smallest wins.
 
 use super::tuning::{Tuning, Worth};
 use super::value::{Arrival, RUNGS, Speeds, Train};
@@ -56,20 +56,22 @@ impl Order<'_> {
             .map(|card| Step { card, rung: self.rung(card) })
             .filter(|s| self.worthwhile(s))
             .collect();
-        let wait: f64 = steps.iter().map(|s| self.loss(s, |_| WAIT_S)).sum();
-        let mut best = (wait, None);
-        for first in steps.iter().filter(|s| self.cards[s.card].ready) {
-            let megabits = self.cards[first.card].train.megabits[first.rung][0];
-            let speeds = &self.cards[first.card].speeds;
-            let takes = |speed| speeds.takes(speed, megabits);
-            let others: f64 =
-                steps.iter().filter(|s| s.card != first.card).map(|s| self.loss(s, takes)).sum();
-            let cost = self.loss(first, |_| 0.0) + others + self.wasted(first);
-            if cost < best.0 {
+        let (mut wait, mut best) = (f64::INFINITY, (f64::INFINITY, None));
+        for first in &steps {
+            let card = &self.cards[first.card];
+            let megabits = card.train.megabits[first.rung][0];
+            let begun = |delay: f64| {
+                let others = steps.iter().filter(|s| s.card != first.card);
+                self.loss(first, |_| delay)
+                    + others.map(|s| self.loss(s, |i| delay + card.speeds.takes(i, megabits))).sum::<f64>()
+            };
+            wait = wait.min(begun(WAIT_S));
+            let cost = begun(0.0) + self.wasted(first);
+            if card.ready && cost < best.0 {
                 best = (cost, Some((first.card, first.rung)));
             }
         }
-        best.1
+        best.1.filter(|_| best.0 < wait)
     }
 
     /// Points lost to stalls of one card if its step begins `delay` from now.
