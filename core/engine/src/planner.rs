@@ -27,6 +27,7 @@ pub use tuning::{Tuning, Worth};
 use crate::info::{MediaInfo, missing};
 use crate::links::Links;
 use crate::model::{Asset, MediaKey, Span};
+use crate::throughput::NetworkClass;
 use crate::time::{Millis, Time};
 use card::{Card, Probe, Running, STEP_MS};
 use order::{Order, Outlook, WAIT_S};
@@ -145,9 +146,9 @@ impl Planner {
     pub fn new(policy: Policy) -> Self {
         Planner {
             person: SwipeModel::new(policy.habit),
+            links: Links::new(NetworkClass::Unknown, policy.memory),
             policy,
             limits: Limits::default(),
-            links: Links::default(),
             cards: BTreeMap::new(),
             current: None,
             playhead_ms: 0,

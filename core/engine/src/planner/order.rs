@@ -5,7 +5,7 @@
 //! and the bytes it is expected to waste that waiting would have saved. The smallest wins.
 
 use super::tuning::{Tuning, Worth};
-use super::value::{Arrival, RUNGS, Speeds, Train};
+use super::value::{Arrival, RUNGS, SPEEDS, Speeds, Train};
 
 /// Seconds a wait is taken to last: the tick of the playhead.
 pub(crate) const WAIT_S: f64 = 0.2;
@@ -40,6 +40,8 @@ pub(crate) struct Outlook {
 struct Step {
     card: usize,
     rung: usize,
+    /// Seconds of stalls that the chunk avoids once its card is current, by speed.
+    relief: [f64; SPEEDS],
 }
 
 pub(crate) struct Order<'a> {
@@ -53,7 +55,10 @@ impl Order<'_> {
     /// The card (by place in `cards`) and the rendition to fetch the next chunk of, or `None` to wait.
     pub(crate) fn best(&self) -> Option<(usize, usize)> {
         let steps: Vec<Step> = (0..self.cards.len())
-            .map(|card| Step { card, rung: self.rung(card) })
+            .map(|card| {
+                let rung = self.rung(card);
+                Step { card, rung, relief: self.relief(card, rung) }
+            })
             .filter(|s| self.worthwhile(s))
             .collect();
         let (mut wait, mut best) = (f64::INFINITY, (f64::INFINITY, None));
@@ -87,7 +92,7 @@ impl Order<'_> {
                     if card.buffer_s <= 0.0 {
                         arrival.waits(done)
                     } else {
-                        arrival.by(done) * self.relief(i, card, step.rung)
+                        arrival.by(done) * step.relief[i]
                     }
                 })
             }
@@ -95,12 +100,18 @@ impl Order<'_> {
         self.worth.stall * stall
     }
 
-    /// Seconds of stalls that one more chunk of a queued card avoids once the card is current.
-    fn relief(&self, speed: usize, card: &Outlook, rung: usize) -> f64 {
-        let train = &card.train;
-        let without = train.stall(&card.speeds, speed, rung, 0, 0.0, card.buffer_s);
-        let with = train.stall(&card.speeds, speed, rung, 1, 0.0, card.buffer_s + train.seconds[0]);
-        (without - with).max(0.0)
+    /// Seconds of stalls that one more chunk of a queued card avoids once the card is current, by speed.
+    fn relief(&self, card: usize, rung: usize) -> [f64; SPEEDS] {
+        let (card, mut relief) = (&self.cards[card], [0.0; SPEEDS]);
+        if card.arrival.is_some() && card.buffer_s > 0.0 {
+            let train = &card.train;
+            for (speed, saved) in relief.iter_mut().enumerate() {
+                let without = train.stall(&card.speeds, speed, rung, 0, 0.0, card.buffer_s);
+                let with = train.stall(&card.speeds, speed, rung, 1, 0.0, card.buffer_s + train.seconds[0]);
+                *saved = (without - with).max(0.0);
+            }
+        }
+        relief
     }
 
     /// Whether a chunk is worth its bytes at all. That of a queued card is fetched before it is known whether the person
@@ -118,7 +129,7 @@ impl Order<'_> {
         let saved = if card.buffer_s <= 0.0 {
             card.train.reached[0] * Speeds::mean(|i| card.speeds.takes(i, megabits))
         } else {
-            Speeds::mean(|i| self.relief(i, card, step.rung))
+            Speeds::mean(|i| step.relief[i])
         };
         self.worth.stall * saved > self.tuning.thrift_queued * wasted
     }

@@ -2,6 +2,7 @@
 
 use super::swipe::Habit;
 use super::tuning::{Tuning, Worth};
+use crate::throughput::Memory;
 
 /// How far ahead to fetch, and how to decide.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +19,8 @@ pub struct Policy {
     pub worth: Worth,
     /// How the model is leaned.
     pub tuning: Tuning,
+    /// How fast the estimate of the throughput forgets.
+    pub memory: Memory,
     /// How strongly a person's own looks count.
     pub habit: Habit,
 }
@@ -32,6 +35,7 @@ impl Default for Policy {
             ahead_bytes: 24 * 1024 * 1024,
             worth: Worth::default(),
             tuning: Tuning::default(),
+            memory: Memory::default(),
             habit: Habit::default(),
         }
     }
