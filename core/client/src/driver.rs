@@ -175,7 +175,7 @@ impl Driver {
                 Some(event) = players.recv() => self.handle_player(event),
                 Some(done) = transfers.recv() => {
                     let transfer = Millis(done.elapsed_ms.saturating_sub(done.ttfb_ms));
-                    self.engine.handle_transfer(done.bytes, transfer);
+                    self.engine.handle_transfer(&done.key, done.bytes, Millis(done.ttfb_ms), transfer);
                 }
                 () = tokio::time::sleep(sleep) => {
                     let now = self.clock.now();

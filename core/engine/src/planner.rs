@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 pub use policy::{Limits, Policy};
 pub use swipe::{Curve, Habit, SwipeModel};
-pub use tuning::{Tuning, Worth};
+pub use tuning::{Lean, Tuning, Worth};
 
 use crate::info::{MediaInfo, missing};
 use crate::links::Links;
@@ -320,6 +320,12 @@ impl Planner {
         &self.person
     }
 
+    /// The host a rendition of the window comes from.
+    #[must_use]
+    pub fn host(&self, key: &MediaKey) -> Option<&str> {
+        self.cards.values().find(|c| c.rungs.iter().any(|r| r.key == *key)).map(|c| c.host.as_str())
+    }
+
     /// The rendition chosen for a card.
     #[must_use]
     pub fn key(&self, position: u64) -> Option<&MediaKey> {
@@ -413,20 +419,19 @@ impl Planner {
         if !self.limits.online {
             return;
         }
+        let mut unready: Vec<u64> = Vec::new();
         if self.in_danger(current) {
             self.cancel_where(|position| position != current);
+            unready.extend(self.cards.keys().filter(|&&p| p != current));
         }
         self.promote(current);
-        let mut unready: Vec<u64> = Vec::new();
         loop {
             let running = self.cards.values().filter(|c| c.running.is_some()).count();
             if running >= self.policy.parallel {
                 return;
             }
             let (positions, outlooks) = self.outlooks(now, current, &unready);
-            let order =
-                Order { worth: &self.policy.worth, tuning: &self.policy.tuning, cards: &outlooks };
-            let Some((place, rung)) = order.best() else {
+            let Some((place, rung)) = self.order(&outlooks).best() else {
                 if running == 0 && !outlooks.is_empty() {
                     self.review_at = Some(now + REVIEW);
                 }
@@ -529,8 +534,13 @@ impl Planner {
     /// The rendition to begin a card with, by what the feed says of its renditions.
     fn first_choice(&self, now: Time, current: u64, position: u64) -> usize {
         let (positions, outlooks) = self.outlooks(now, current, &[]);
-        let order = Order { worth: &self.policy.worth, tuning: &self.policy.tuning, cards: &outlooks };
-        positions.iter().position(|&p| p == position).map_or(0, |place| order.rung(place))
+        let place = positions.iter().position(|&p| p == position);
+        place.map_or(0, |place| self.order(&outlooks).rung(place))
+    }
+
+    fn order<'a>(&'a self, cards: &'a [Outlook]) -> Order<'a> {
+        let Policy { worth, tuning, preempts, .. } = &self.policy;
+        Order { worth, tuning, preempts: *preempts, cards }
     }
 
     /// What is to come of every card that lacks something, the current one first.
@@ -575,6 +585,7 @@ impl Planner {
                     rates,
                     allowed: self.allowed(card),
                     before: rate_here.or(before),
+                    lean: self.lean(card),
                     price: self.policy.worth.megabit * self.limits.price,
                     ready: card.running.is_none() && !waits && may && !unready.contains(&position),
                 });
@@ -595,6 +606,11 @@ impl Planner {
         }
         let fit = card.rungs.iter().take_while(|r| r.height <= self.limits.max_height).count();
         (0, if self.limits.lowest { 1 } else { fit.max(1) })
+    }
+
+    fn lean(&self, card: &Card) -> Lean {
+        let top = card.rungs.last().map_or(1.0, |r| r.mbps).max(0.01);
+        self.policy.tuning.lean(self.links.to(&card.host).mean_mbps() / top)
     }
 
     fn speeds(&self, host: &str) -> Speeds {

@@ -145,9 +145,10 @@ impl Engine {
         self.report_refused(now, reason);
     }
 
-    /// One transfer ended: its body bytes and the time from the first to the last of them.
-    pub fn handle_transfer(&mut self, host: &str, bytes: u64, first_byte: Millis, transfer: Millis) {
-        self.planner.handle_transfer(host, bytes, first_byte, transfer);
+    /// One transfer of a rendition ended: its body bytes, the wait for its first byte, and the time from that to its last.
+    pub fn handle_transfer(&mut self, key: &MediaKey, bytes: u64, first_byte: Millis, transfer: Millis) {
+        let host = self.planner.host(key).map(str::to_owned).unwrap_or_default();
+        self.planner.handle_transfer(&host, bytes, first_byte, transfer);
     }
 
     /// A player reported.
@@ -425,6 +426,8 @@ impl Engine {
                 false => stored.get(key).copied().unwrap_or(0),
             };
             self.planner.handle_window(now, from, &cards, &worth);
+            // The renditions are chosen by the plan, and the stage asks for them.
+            self.collect_media();
         }
         if let Some(current) = current {
             let near: Vec<Near> = (current.saturating_sub(1)..=current + 1)
@@ -461,10 +464,14 @@ impl Engine {
         })
     }
 
-    fn collect(&mut self) {
+    fn collect_media(&mut self) {
         while let Some(output) = self.planner.poll_output() {
             self.out.push_back(Effect::Media(output));
         }
+    }
+
+    fn collect(&mut self) {
+        self.collect_media();
         while let Some(output) = self.stage.poll_output() {
             if let StageOutput::Release(player) = &output {
                 self.rendered.remove(player);

@@ -36,7 +36,7 @@ pub struct Memory {
 
 impl Default for Memory {
     fn default() -> Self {
-        Memory { per_s: 0.186, per_transfer: 0.1 }
+        Memory { per_s: 0.2, per_transfer: 0.3 }
     }
 }
 
@@ -253,9 +253,8 @@ mod tests {
         let before = t.mean_mbps();
         t.at_most(0, Millis(3_000));
         assert!(t.mean_mbps() < before / 3.0, "{} {}", t.mean_mbps(), before);
-        let low = t.mean_mbps();
-        t.at_most(u64::from(u32::MAX), Millis(1));
-        assert!((t.mean_mbps() - low).abs() < 1e-9, "no upper bound raises the mean");
+        t.at_most(u64::from(u32::MAX), Millis(3_100));
+        assert!((t.mean_mbps() - before).abs() < 1e-9, "no upper bound raises the mean");
     }
 
     #[test]

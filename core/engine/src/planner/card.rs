@@ -64,7 +64,6 @@ pub(crate) struct Running {
 
 #[derive(Debug)]
 pub(crate) struct Card {
-    pub(crate) asset: String,
     pub(crate) host: String,
     pub(crate) duration_ms: u64,
     pub(crate) curve: Curve,
@@ -96,7 +95,6 @@ impl Card {
             })
             .collect();
         Card {
-            asset: asset.id.clone(),
             host: asset.renditions.first().map_or("", |r| links::host(&r.url)).to_owned(),
             duration_ms: asset.duration_ms,
             curve,

@@ -4,7 +4,7 @@
 //! takes; waiting delays the best order as a whole. The cost of an order is the stalls it is expected to cause, in points,
 //! and the bytes it is expected to waste that waiting would have saved. The smallest wins.
 
-use super::tuning::{Tuning, Worth};
+use super::tuning::{Lean, Tuning, Worth};
 use super::value::{Arrival, RUNGS, SPEEDS, Speeds, Train};
 
 /// Seconds a wait is taken to last: the tick of the playhead.
@@ -29,6 +29,8 @@ pub(crate) struct Outlook {
     pub(crate) allowed: (usize, usize),
     /// Nominal Mbit/s of what is shown before the next chunk, where known.
     pub(crate) before: Option<f64>,
+    /// What depends on how fast its path is.
+    pub(crate) lean: Lean,
     /// Points a megabit costs.
     pub(crate) price: f64,
     /// Whether a step of this card may be started now.
@@ -47,6 +49,8 @@ struct Step {
 pub(crate) struct Order<'a> {
     pub(crate) worth: &'a Worth,
     pub(crate) tuning: &'a Tuning,
+    /// Whether a fetch for a queued card gives way to one for the current card.
+    pub(crate) preempts: bool,
     /// The current card first; cards with nothing left to fetch are not among them.
     pub(crate) cards: &'a [Outlook],
 }
@@ -68,7 +72,12 @@ impl Order<'_> {
             let begun = |delay: f64| {
                 let others = steps.iter().filter(|s| s.card != first.card);
                 self.loss(first, |_| delay)
-                    + others.map(|s| self.loss(s, |i| delay + card.speeds.takes(i, megabits))).sum::<f64>()
+                    + others
+                        .map(|s| match self.preempts && self.cards[s.card].arrival.is_none() {
+                            true => self.loss(s, |_| delay + card.speeds.rtt_s),
+                            false => self.loss(s, |i| delay + card.speeds.takes(i, megabits)),
+                        })
+                        .sum::<f64>()
             };
             wait = wait.min(begun(WAIT_S));
             let cost = begun(0.0) + self.wasted(first);
@@ -137,7 +146,7 @@ impl Order<'_> {
     /// Points of bytes that waiting would save: the person may leave meanwhile.
     fn wasted(&self, step: &Step) -> f64 {
         let card = &self.cards[step.card];
-        self.tuning.thrift * card.price * card.train.megabits[step.rung][0] * card.leaves
+        card.lean.thrift * card.price * card.train.megabits[step.rung][0] * card.leaves
     }
 
     /// The rendition of a card's next chunk: the one that is worth most if it is kept for a few chunks.
@@ -173,7 +182,7 @@ impl Order<'_> {
         });
         shown
             - waste
-            - self.tuning.steady * self.worth.switch * step
-            - self.tuning.caution * self.worth.stall * stall
+            - c.lean.steady * self.worth.switch * step
+            - c.lean.caution * self.worth.stall * stall
     }
 }

@@ -11,6 +11,9 @@ pub struct Policy {
     pub window: u64,
     /// Demands that may run at once; more than one hides the round trip between two.
     pub parallel: usize,
+    /// Whether the fetcher serves the current card at once, whatever else runs. A simulator that moves one chunk at a time to
+    /// its end does not.
+    pub preempts: bool,
     /// With less than this much ahead, in milliseconds, the current card pre-empts every other.
     pub danger_ms: u64,
     /// Most bytes held or asked for of cards that are not shown yet.
@@ -30,6 +33,7 @@ impl Default for Policy {
         Policy {
             window: 4,
             parallel: 2,
+            preempts: true,
             danger_ms: 800,
             // Five seconds of four cards at 8 Mbit/s are 20 MB.
             ahead_bytes: 24 * 1024 * 1024,
