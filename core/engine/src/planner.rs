@@ -27,7 +27,7 @@ pub use tuning::{Lean, Tuning, Worth};
 use crate::info::{MediaInfo, missing};
 use crate::links::Links;
 use crate::model::{Asset, MediaKey, Span};
-use crate::throughput::NetworkClass;
+use crate::throughput::{NetworkClass, Remembered};
 use crate::time::{Millis, Time};
 use card::{Card, Probe, Running, STEP_MS};
 use order::{Order, Outlook, WAIT_S};
@@ -200,6 +200,9 @@ impl Planner {
                 Self::keep_to_what_is_held(card, held);
             }
         }
+        for card in self.cards.values_mut() {
+            card.bend(self.person.theta(card.topic.as_deref()));
+        }
         self.due = Some(now);
     }
 
@@ -255,6 +258,16 @@ impl Planner {
         self.limits.data_left = self.limits.data_left.map(|left| left.saturating_sub(bytes));
     }
 
+    /// The device says what kind of network it is on.
+    pub fn handle_network(&mut self, class: NetworkClass) {
+        self.links.handle_class(class);
+    }
+
+    /// Takes up what earlier sessions measured of this kind of network, by host; the empty name is all of them.
+    pub fn restore(&mut self, past: &BTreeMap<String, Remembered>, unix_ms: i64) {
+        self.links.restore(past, unix_ms);
+    }
+
     /// The playhead of the current card moved.
     pub fn handle_playhead(&mut self, now: Time, playhead_ms: u64) {
         self.looped |= playhead_ms + STEP_MS < self.playhead_ms;
@@ -307,11 +320,6 @@ impl Planner {
     #[must_use]
     pub fn links(&self) -> &Links {
         &self.links
-    }
-
-    /// The paths to the hosts, to restore what an earlier session measured.
-    pub fn links_mut(&mut self) -> &mut Links {
-        &mut self.links
     }
 
     /// What is known of the person.
@@ -374,12 +382,7 @@ impl Planner {
         }
         let ended = self.looped || self.watched_ms + STEP_MS / 2 >= card.end_ms();
         let watched = if ended { card.duration_ms } else { self.watched_ms };
-        self.person.handle_dwell(
-            &card.curve,
-            card.topic.as_deref(),
-            watched.min(LONGEST_DWELL_MS),
-            !ended,
-        );
+        self.person.handle_dwell(&card.curve, card.topic.as_deref(), watched.min(LONGEST_DWELL_MS), !ended);
     }
 
     fn enter(&mut self, candidate: &Candidate<'_>) {
@@ -457,8 +460,8 @@ impl Planner {
         if bytes == 0 {
             return false;
         }
-        let too_much = self.limits.data_left.is_some_and(|left| bytes > left)
-            || ahead + bytes > self.policy.ahead_bytes;
+        let too_much =
+            self.limits.data_left.is_some_and(|left| bytes > left) || ahead + bytes > self.policy.ahead_bytes;
         if position != current && too_much {
             return false;
         }
@@ -508,17 +511,21 @@ impl Planner {
         for (position, urgency) in allowed {
             let Some(card) = self.cards.get(&position) else { continue };
             let due = card.retry_at.is_none_or(|at| now >= at);
-            if !card.switchable && !card.fixed && matches!(card.chosen().map(|r| &r.probe), Some(Probe::Unasked)) {
+            if !card.switchable
+                && !card.fixed
+                && matches!(card.chosen().map(|r| &r.probe), Some(Probe::Unasked))
+            {
                 let choice = self.first_choice(now, current, position);
                 if let Some(card) = self.cards.get_mut(&position) {
                     card.choice = choice;
                 }
             }
+            let max_height = self.max_height();
             let Some(card) = self.cards.get_mut(&position) else { continue };
             let (choice, switchable) = (card.choice, card.switchable);
             for (r, rung) in card.rungs.iter_mut().enumerate().filter(|&(r, _)| switchable || r == choice) {
                 let ask = match rung.probe {
-                    Probe::Unasked => due && (r == choice || rung.height <= self.limits.max_height),
+                    Probe::Unasked => due && (r == choice || rung.height <= max_height),
                     Probe::Running => rung.probed_as < urgency,
                     Probe::Known(_) | Probe::Refused => false,
                 };
@@ -550,12 +557,9 @@ impl Planner {
         let mut before = self.shown_mbps;
         for (&position, card) in &self.cards {
             let distance = position.saturating_sub(current);
-            let theta = self.person.theta(card.topic.as_deref());
-            let bend = |share: f64| if (theta - 1.0).abs() < 1e-9 { share } else { share.powf(theta) };
             #[expect(clippy::cast_precision_loss, reason = "milliseconds of a video")]
             let at = if distance == 0 { self.playhead_ms as f64 } else { 0.0 };
-            let here = card.curve.survival(at).max(1e-9);
-            let stays = |ms: f64| bend((card.curve.survival(ms) / here).min(1.0));
+            let stays = |ms: f64| card.stays(at, ms);
             let from = if distance == 0 { self.playhead_ms } else { 0 };
             let reach = card.running.map_or_else(|| card.reach(from), |r| r.to_ms.max(from));
             #[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "a short window")]
@@ -593,7 +597,7 @@ impl Planner {
             before = card.chosen().map(|r| r.mbps).filter(|_| reach > 0).or(before);
             arrival = Some(match arrival {
                 None => Arrival::after(left),
-                Some(a) => a.then(left),
+                Some(a) => a.then(&card.dwell),
             });
         }
         (positions, outlooks)
@@ -604,8 +608,12 @@ impl Planner {
         if !card.switchable && (card.fixed || asked) {
             return (card.choice, card.choice + 1);
         }
-        let fit = card.rungs.iter().take_while(|r| r.height <= self.limits.max_height).count();
+        let fit = card.rungs.iter().take_while(|r| r.height <= self.max_height()).count();
         (0, if self.limits.lowest { 1 } else { fit.max(1) })
+    }
+
+    fn max_height(&self) -> u32 {
+        self.limits.max_height.min(self.policy.max_height)
     }
 
     fn lean(&self, card: &Card) -> Lean {

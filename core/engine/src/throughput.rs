@@ -267,7 +267,12 @@ mod tests {
         let past = t.remember(1_000).unwrap();
         let soon = Throughput::remembered(NetworkClass::Cellular4g, Memory::default(), &past, 2_000);
         assert!((soon.mean_mbps() - t.mean_mbps()).abs() < 0.05);
-        let late = Throughput::remembered(NetworkClass::Cellular4g, Memory::default(), &past, 1_000 + 60 * 86_400_000);
+        let late = Throughput::remembered(
+            NetworkClass::Cellular4g,
+            Memory::default(),
+            &past,
+            1_000 + 60 * 86_400_000,
+        );
         assert!(late.mean_mbps() > 4.0, "{}", late.mean_mbps());
         let text = serde_json::to_string(&past).unwrap();
         assert_eq!(serde_json::from_str::<Remembered>(&text).unwrap(), past);

@@ -98,11 +98,7 @@ impl Order<'_> {
                 let megabits = train.megabits[step.rung][0];
                 Speeds::mean(|i| {
                     let done = delay(i) + card.speeds.takes(i, megabits);
-                    if card.buffer_s <= 0.0 {
-                        arrival.waits(done)
-                    } else {
-                        arrival.by(done) * step.relief[i]
-                    }
+                    if card.buffer_s <= 0.0 { arrival.waits(done) } else { arrival.by(done) * step.relief[i] }
                 })
             }
         };
@@ -180,9 +176,6 @@ impl Order<'_> {
                 arrival.waits(done - c.buffer_s) + then
             }
         });
-        shown
-            - waste
-            - c.lean.steady * self.worth.switch * step
-            - c.lean.caution * self.worth.stall * stall
+        shown - waste - c.lean.steady * self.worth.switch * step - c.lean.caution * self.worth.stall * stall
     }
 }

@@ -16,6 +16,8 @@ pub struct Policy {
     pub preempts: bool,
     /// With less than this much ahead, in milliseconds, the current card pre-empts every other.
     pub danger_ms: u64,
+    /// Tallest picture worth fetching for this screen, in pixels.
+    pub max_height: u32,
     /// Most bytes held or asked for of cards that are not shown yet.
     pub ahead_bytes: u64,
     /// What stalls, bytes and steps of quality are worth.
@@ -35,6 +37,8 @@ impl Default for Policy {
             parallel: 2,
             preempts: true,
             danger_ms: 800,
+            // The height of a portrait 720p clip, the tallest a phone's feed profits from.
+            max_height: 1280,
             // Five seconds of four cards at 8 Mbit/s are 20 MB.
             ahead_bytes: 24 * 1024 * 1024,
             worth: Worth::default(),
@@ -64,7 +68,13 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        // 1280 pixels is the height of a portrait 720p clip, the tallest a phone's feed profits from.
-        Limits { online: true, prefetching: true, price: 1.0, max_height: 1280, lowest: false, data_left: None }
+        Limits {
+            online: true,
+            prefetching: true,
+            price: 1.0,
+            max_height: u32::MAX,
+            lowest: false,
+            data_left: None,
+        }
     }
 }

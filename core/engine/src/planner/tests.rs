@@ -261,7 +261,11 @@ fn fact() -> impl Strategy<Value = Fact> {
 }
 
 /// Plays a log and hands every output with what was true when it came to `check`.
-fn replay(log: &[Fact], policy: &Policy, mut check: impl FnMut(&Planner, &World, u64, Limits)) -> Vec<String> {
+fn replay(
+    log: &[Fact],
+    policy: &Policy,
+    mut check: impl FnMut(&Planner, &World, u64, Limits),
+) -> Vec<String> {
     let (mut planner, mut world) = (Planner::new(policy.clone()), World::default());
     let (mut now, mut current, mut limits) = (Time::ZERO, 0_u64, Limits::default());
     show(&mut planner, &mut world, now, current);
@@ -286,7 +290,8 @@ fn replay(log: &[Fact], policy: &Policy, mut check: impl FnMut(&Planner, &World,
             Fact::Playhead(ms) => planner.handle_playhead(now, *ms),
             Fact::Transfer(bytes, ms) => planner.handle_transfer("", *bytes, Millis(50), Millis(*ms)),
             Fact::Limits(online, prefetching, data_left) => {
-                limits = Limits { online: *online, prefetching: *prefetching, data_left: *data_left, ..limits };
+                limits =
+                    Limits { online: *online, prefetching: *prefetching, data_left: *data_left, ..limits };
                 planner.handle_limits(now, limits);
             }
             Fact::Wait(ms) => {
