@@ -13,6 +13,7 @@
 )]
 
 pub mod baselines;
+pub mod bridge;
 pub mod catalog;
 pub mod error;
 pub mod markov;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Args, Parser, Subcommand};
+use unspool_sim::bridge;
 use unspool_sim::error::SimError;
 use unspool_sim::report::Report;
 use unspool_sim::roster::{self, Entry, ROSTER};
@@ -24,6 +25,8 @@ struct Arguments {
 enum Command {
     /// Plays sessions with every policy and prints what each was worth.
     Prefetch(Prefetch),
+    /// Drives the shipped planner from another simulator: JSON lines on stdin and stdout.
+    Bridge,
 }
 
 #[derive(Debug, Args)]
@@ -66,6 +69,8 @@ struct Prefetch {
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Prefetch(arguments) => prefetch(&arguments),
+        Command::Bridge => bridge::serve(std::io::stdin().lock(), std::io::stdout().lock())
+            .map_err(|e| SimError::Io { path: "bridge".into(), source: e }),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
