@@ -8,6 +8,7 @@ use std::time::Instant;
 use clap::{Args, Parser, Subcommand};
 use unspool_sim::bridge;
 use unspool_sim::error::SimError;
+use unspool_sim::plot;
 use unspool_sim::report::Report;
 use unspool_sim::roster::{self, Entry, ROSTER};
 use unspool_sim::run;
@@ -61,6 +62,9 @@ struct Prefetch {
     /// Run only this policy; may be given several times.
     #[arg(long, value_name = "NAME")]
     policy: Vec<String>,
+    /// Write a page with charts to this file.
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
     /// Threads; by default as many as there are cores.
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -100,6 +104,9 @@ fn prefetch(arguments: &Prefetch) -> Result<(), SimError> {
     let results = run::run(&world, &policies, arguments.threads.unwrap_or(cores).clamp(1, 256));
     let mut report = Report::new(&world, &policies, &results, settings.seed, settings.users, settings.traces);
     report.took_s = started.elapsed().as_secs_f64();
+    if let Some(file) = &arguments.plot {
+        plot::write(file, &report, &world, &policies)?;
+    }
     let text = match arguments.json {
         true => serde_json::to_string_pretty(&report).map_err(|e| SimError::Usage(e.to_string()))? + "\n",
         false => report.text(),
