@@ -13,7 +13,7 @@ use crate::feed::{Feed, PageFailure, SavedFeed, Step};
 use crate::impression::{Exit, Recorder, Shown};
 use crate::info::MediaInfo;
 use crate::model::{Item, MediaKey, Page, Span};
-use crate::planner::{DemandId, FetchEnd, Planner};
+use crate::planner::{Candidate, DemandId, FetchEnd, Limits, Planner};
 use crate::stage::{Near, PlayerId, Stage, StageOutput};
 use crate::time::{Millis, Time, Wall};
 
@@ -77,8 +77,7 @@ impl Engine {
             saved.current = saved.current.and_then(|i| i.checked_sub(1));
             self.feed.restore(saved);
         }
-        let Conditions { online, .. } = self.conditions;
-        self.planner.handle_condition(now, online, self.prefetching());
+        self.planner.handle_limits(now, self.limits());
         self.settle(now);
     }
 
@@ -147,8 +146,8 @@ impl Engine {
     }
 
     /// One transfer ended: its body bytes and the time from the first to the last of them.
-    pub fn handle_transfer(&mut self, bytes: u64, transfer: Millis) {
-        self.planner.handle_transfer(bytes, transfer);
+    pub fn handle_transfer(&mut self, host: &str, bytes: u64, first_byte: Millis, transfer: Millis) {
+        self.planner.handle_transfer(host, bytes, first_byte, transfer);
     }
 
     /// A player reported.
@@ -208,7 +207,7 @@ impl Engine {
             }
             self.stage.forget_failed();
         }
-        self.planner.handle_condition(now, conditions.online, self.prefetching());
+        self.planner.handle_limits(now, self.limits());
         if before.foreground != conditions.foreground {
             self.stage.handle_paused(self.feed.current(), !conditions.foreground);
             if conditions.foreground {
@@ -230,7 +229,7 @@ impl Engine {
     pub fn handle_end(&mut self, now: Time) {
         self.recorder.handle_left(now, Exit::Shutdown);
         self.conditions.online = false;
-        self.planner.handle_condition(now, false, false);
+        self.planner.handle_limits(now, self.limits());
         self.stage.handle_end();
         self.saved_at = None;
         self.save();
@@ -302,9 +301,9 @@ impl Engine {
         self.failed.contains(&position)
     }
 
-    fn prefetching(&self) -> bool {
-        let Conditions { foreground, data_saver, metered, .. } = self.conditions;
-        foreground && !(data_saver && metered)
+    fn limits(&self) -> Limits {
+        let Conditions { online, foreground, data_saver, metered, .. } = self.conditions;
+        Limits { online, prefetching: foreground && !(data_saver && metered), ..Limits::default() }
     }
 
     fn step(&mut self, now: Time, wall: Wall, exit: Exit) -> Step {
@@ -407,8 +406,16 @@ impl Engine {
         let current = self.feed.current();
         // Before the first swipe the first card is prepared as if it were the next one.
         let from = current.unwrap_or(positions.start);
-        let cards: Vec<(u64, &crate::model::Asset)> = (from..=from + self.planner.window())
-            .filter_map(|p| self.feed.item(p).map(|i| (p, &i.asset)))
+        let cards: Vec<Candidate<'_>> = (from..=from + self.planner.window())
+            .filter_map(|p| self.feed.item(p).map(|i| (p, i)))
+            .map(|(position, item)| Candidate {
+                position,
+                asset: &item.asset,
+                retention: &item.retention,
+                topic: item.topics.first().map(String::as_str),
+                // A player is built on one rendition and stays with it.
+                switchable: false,
+            })
             .collect();
         if !cards.is_empty() {
             let (stored, stage) = (&self.stored, &self.stage);

@@ -1,58 +1,87 @@
 //! The planner that ships, driven by the simulator.
 //!
-//! [`Planner`] is the very type the session uses. The adapter answers its probes from the chunk sizes of the session, tells it
-//! the window, the playhead, every finished transfer and what is held, and takes its demands as chunks: a demand for bytes
-//! of a rendition becomes a download of the next chunk of that video. One at a time, the most urgent first, as the
-//! fetcher serves them.
+//! [`Planner`] is the very type the session uses. The adapter describes the videos of the session to it as assets that can be
+//! switched at every chunk, answers its probes from the chunk sizes, tells it the window, the playhead, every finished
+//! transfer and what is held, and takes its demands as downloads of the next chunk of that video. The simulator moves one
+//! chunk at a time, so the planner is allowed one demand at a time.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use unspool_engine::planner::{DemandId, FetchEnd, Output, Planner, Policy as PlannerPolicy, Urgency};
-use unspool_engine::{
-    Asset, Container, Layout, MediaInfo, MediaKey, Millis, Rendition, Span, Time, VideoCodec,
+use unspool_engine::planner::{
+    Candidate, DemandId, FetchEnd, Output, Planner, Policy as PlannerPolicy,
 };
+use unspool_engine::{Asset, Container, Layout, MediaInfo, MediaKey, Millis, Rendition, Span, Time, VideoCodec};
 
 use crate::policy::{Action, Observation, Policy};
 use crate::session::{Session, Video};
 
 /// Longest the planner is left alone, milliseconds: the tick of the playhead in the session's driver.
-const TICK_MS: u32 = 100;
+const TICK_MS: u32 = 200;
+
+/// One video of the session as the planner knows it.
+struct Film {
+    id: u32,
+    asset: Asset,
+    retention: Vec<(u64, f64)>,
+    layouts: Vec<(MediaKey, Arc<MediaInfo>)>,
+    /// What is held of each rendition.
+    held: Vec<Vec<Span>>,
+    chunks: usize,
+}
+
+impl Film {
+    fn new(index: usize, video: &Video) -> Self {
+        let asset = asset(index, video);
+        let layouts = asset.renditions.iter().enumerate();
+        let layouts =
+            layouts.map(|(r, x)| (MediaKey::new(&asset.id, &x.id), Arc::new(info(video, r)))).collect();
+        Film {
+            id: video.id,
+            retention: video.retention.iter().map(|&(t, p)| (u64::from(t), p)).collect(),
+            layouts,
+            held: vec![Vec::new(); video.kbps.len()],
+            chunks: 0,
+            asset,
+        }
+    }
+
+    /// A chunk arrived.
+    fn add(&mut self, rendition: usize) {
+        let (_, info) = &self.layouts[rendition];
+        let start = info.index.get(self.chunks).map_or(info.size, |e| e.1);
+        let end = info.index.get(self.chunks + 1).map_or(info.size, |e| e.1);
+        self.chunks += 1;
+        match self.held[rendition].last_mut() {
+            Some(last) if last.end == start => last.end = end,
+            _ => self.held[rendition].push(Span::new(start, end)),
+        }
+    }
+}
 
 /// The shipped planner as a policy of the simulator.
 pub struct Shipped {
     policy: PlannerPolicy,
     planner: Planner,
-    session: Session,
-    assets: Vec<Asset>,
-    infos: BTreeMap<MediaKey, (usize, u8, Arc<MediaInfo>)>,
-    demands: BTreeMap<DemandId, Demand>,
+    films: Vec<Film>,
+    rtt_ms: f64,
+    queue: usize,
     /// The download that runs: its demand, video and rendition.
-    running: Option<(DemandId, usize, u8)>,
+    running: Option<(DemandId, usize, usize)>,
     now_ms: f64,
     playing: Option<usize>,
-}
-
-#[derive(Debug)]
-struct Demand {
-    video: usize,
-    rendition: u8,
-    /// One past the last byte that is wanted.
-    end: u64,
-    urgency: Urgency,
 }
 
 impl Shipped {
     /// A planner with this policy.
     #[must_use]
     pub fn new(policy: PlannerPolicy) -> Self {
+        let policy = PlannerPolicy { parallel: 1, ..policy };
         Shipped {
             planner: Planner::new(policy.clone()),
             policy,
-            session: Session { videos: Vec::new(), rtt_ms: 0.0, queue: 1 },
-            assets: Vec::new(),
-            infos: BTreeMap::new(),
-            demands: BTreeMap::new(),
+            films: Vec::new(),
+            rtt_ms: 0.0,
+            queue: 1,
             running: None,
             now_ms: 0.0,
             playing: None,
@@ -63,136 +92,91 @@ impl Shipped {
         Time(self.now_ms as u64)
     }
 
-    /// Bytes of the first `chunks` chunks.
-    fn offset(&self, video: usize, rendition: u8, chunks: usize) -> u64 {
-        self.session.videos[video].sizes[usize::from(rendition)][..chunks].iter().map(|&b| u64::from(b)).sum()
-    }
-
-    fn held(&self, video: usize, rendition: u8, chunks: &[u8]) -> Vec<Span> {
-        let run = chunks.iter().take_while(|&&r| r == rendition).count();
-        match run {
-            0 => Vec::new(),
-            _ => vec![Span::new(0, self.offset(video, rendition, run))],
-        }
-    }
-
-    fn chunks_of<'o>(&self, observation: &'o Observation, video: usize) -> &'o [u8] {
-        let id = self.session.videos[video].id;
-        observation.queue.iter().find(|q| q.video == id).map_or(&[], |q| &q.chunks)
-    }
-
-    fn window(&mut self, observation: &Observation, playing: usize) {
-        let end = (playing + self.session.queue).min(self.assets.len());
-        let cards: Vec<(u64, &Asset)> = (playing..end).map(|i| (i as u64, &self.assets[i])).collect();
-        let (infos, videos) = (&self.infos, &self.session.videos);
-        let held = |key: &MediaKey| {
-            infos.get(key).map_or(0, |&(video, rendition, _)| {
-                let chunks =
-                    observation.queue.iter().find(|q| q.video == videos[video].id).map(|q| &q.chunks);
-                let run = chunks.map_or(0, |c| c.iter().take_while(|&&r| r == rendition).count());
-                videos[video].media_ms(run) as u64
+    fn window(&mut self, playing: usize) {
+        let end = (playing + self.queue).min(self.films.len());
+        let cards: Vec<Candidate<'_>> = self.films[playing..end]
+            .iter()
+            .enumerate()
+            .map(|(i, film)| Candidate {
+                position: (playing + i) as u64,
+                asset: &film.asset,
+                retention: &film.retention,
+                topic: None,
+                switchable: true,
             })
-        };
-        let now = Time(self.now_ms as u64);
-        self.planner.handle_window(now, playing as u64, &cards, &held);
+            .collect();
+        self.planner.handle_window(Time(self.now_ms as u64), playing as u64, &cards, &|_| 0);
     }
 
-    /// Takes the planner's outputs until it has none.
-    fn drain(&mut self, observation: &Observation) {
+    /// Takes the planner's outputs until it has none; the demand it made, if any.
+    fn drain(&mut self) -> Option<(DemandId, usize, usize)> {
+        let mut asked = None;
         while let Some(output) = self.planner.poll_output() {
             match output {
                 Output::Probe { key, .. } => {
-                    let Some((video, rendition, info)) = self.infos.get(&key) else { continue };
-                    let held = self.held(*video, *rendition, self.chunks_of(observation, *video));
-                    self.planner.handle_probed(self.now(), &key, Arc::clone(info), held);
-                }
-                Output::Fetch { demand, key, spans, urgency } => {
-                    let Some(&(video, rendition, _)) = self.infos.get(&key) else { continue };
-                    let end = spans.last().map_or(0, |s| s.end);
-                    self.demands.insert(demand, Demand { video, rendition, end, urgency });
-                }
-                Output::Promote { demand, urgency } => {
-                    if let Some(d) = self.demands.get_mut(&demand) {
-                        d.urgency = urgency;
+                    if let Some((video, rendition)) = self.find(&key) {
+                        let film = &self.films[video];
+                        let (info, held) =
+                            (Arc::clone(&film.layouts[rendition].1), film.held[rendition].clone());
+                        self.planner.handle_probed(self.now(), &key, info, held);
                     }
+                }
+                Output::Fetch { demand, key, .. } => {
+                    asked = self.find(&key).map(|(video, rendition)| (demand, video, rendition));
                 }
                 Output::Cancel { demand } => {
-                    if let Some(d) = self.demands.remove(&demand) {
-                        let held = self.held(d.video, d.rendition, self.chunks_of(observation, d.video));
-                        self.planner.handle_fetch_end(self.now(), demand, FetchEnd::Cancelled, held);
-                    }
+                    asked = asked.filter(|a: &(DemandId, usize, usize)| a.0 != demand);
+                    self.planner.handle_fetch_end(self.now(), demand, FetchEnd::Cancelled, Vec::new());
                 }
+                Output::Promote { .. } => {}
             }
         }
+        asked
     }
 
-    /// Ends the demands whose bytes are all held.
-    fn settle(&mut self, observation: &Observation) {
-        loop {
-            let done = self.demands.iter().find_map(|(&id, d)| {
-                let chunks = self.chunks_of(observation, d.video);
-                let held = self.held(d.video, d.rendition, chunks);
-                let reached = held.last().map_or(0, |s| s.end) >= d.end;
-                // A video whose chunks went on in another rendition cannot serve this demand any more.
-                let stuck = chunks.iter().any(|&r| r != d.rendition);
-                (reached || stuck).then_some((id, held))
-            });
-            let Some((id, held)) = done else { return };
-            self.demands.remove(&id);
-            self.planner.handle_fetch_end(self.now(), id, FetchEnd::Done, held);
-            self.drain(observation);
-        }
+    fn find(&self, key: &MediaKey) -> Option<(usize, usize)> {
+        let (asset, rendition) = key.parts();
+        let (video, rendition) = (asset.parse().ok()?, rendition.parse().ok()?);
+        (video < self.films.len()).then_some((video, rendition))
     }
 }
 
 impl Policy for Shipped {
     fn reset(&mut self, session: &Session) {
-        self.planner = Planner::new(self.policy.clone());
-        self.session.clone_from(session);
-        self.assets = session.videos.iter().enumerate().map(|(i, v)| asset(i, v)).collect();
-        self.infos.clear();
-        for (i, (video, asset)) in session.videos.iter().zip(&self.assets).enumerate() {
-            for r in 0..video.kbps.len() {
-                let key = MediaKey::new(&asset.id, &asset.renditions[r].id);
-                self.infos.insert(key, (i, r as u8, Arc::new(info(video, r))));
-            }
-        }
-        self.demands.clear();
-        self.running = None;
-        self.now_ms = 0.0;
-        self.playing = None;
+        *self = Shipped::new(self.policy.clone());
+        self.films = session.videos.iter().enumerate().map(|(i, v)| Film::new(i, v)).collect();
+        self.rtt_ms = session.rtt_ms;
+        self.queue = session.queue;
     }
 
     fn decide(&mut self, observation: &Observation) -> Action {
         self.now_ms += observation.delay_ms;
-        if let Some((_, video, rendition)) = self.running.take() {
-            let transfer = (observation.delay_ms - self.session.rtt_ms).max(1.0);
-            self.planner.handle_transfer(observation.bytes, Millis(transfer as u64));
-            let held = self.held(video, rendition, self.chunks_of(observation, video));
-            let key = MediaKey::new(&self.assets[video].id, &rendition.to_string());
-            self.planner.handle_held(self.now(), &key, held);
-            self.drain(observation);
+        let now = self.now();
+        if let Some((demand, video, rendition)) = self.running.take() {
+            let transfer = (observation.delay_ms - self.rtt_ms).max(1.0);
+            let (first_byte, transfer) = (Millis(self.rtt_ms as u64), Millis(transfer as u64));
+            self.planner.handle_transfer("", observation.bytes, first_byte, transfer);
+            self.films[video].add(rendition);
+            let held = self.films[video].held[rendition].clone();
+            self.planner.handle_fetch_end(now, demand, FetchEnd::Done, held);
         }
-        let Some(playing) = self.session.index_of(observation.playing) else {
-            return Action::Sleep { ms: TICK_MS };
-        };
-        if self.playing != Some(playing) {
+        let playing = self.films.iter().position(|f| f.id == observation.playing);
+        if let Some(playing) = playing.filter(|p| self.playing != Some(*p)) {
             self.playing = Some(playing);
-            self.window(observation, playing);
-            self.drain(observation);
+            self.window(playing);
         }
         if let Some(head) = observation.queue.first() {
-            self.planner.handle_playhead(self.now(), head.played_ms as u64);
-            self.drain(observation);
+            self.planner.handle_playhead(now, head.played_ms as u64);
         }
-        self.settle(observation);
-        let next = self.demands.iter().max_by_key(|(id, d)| (d.urgency, std::cmp::Reverse(**id)));
-        match next {
-            Some((&id, d)) => {
-                self.running = Some((id, d.video, d.rendition));
-                Action::Download { video: self.session.videos[d.video].id, rendition: d.rendition }
+        match self.drain() {
+            Some((demand, video, rendition)) => {
+                self.running = Some((demand, video, rendition));
+                Action::Download { video: self.films[video].id, rendition: rendition as u8 }
             }
-            None => Action::Sleep { ms: TICK_MS },
+            None => {
+                let due = self.planner.poll_timeout().map_or(f64::from(TICK_MS), |at| at.0 as f64 - self.now_ms);
+                Action::Sleep { ms: (due as u32).clamp(10, TICK_MS) }
+            }
         }
     }
 }
@@ -208,11 +192,7 @@ fn asset(index: usize, video: &Video) -> Asset {
         bytes: Some(video.sizes[r].iter().map(|&b| u64::from(b)).sum()),
         expires_at_ms: None,
     });
-    Asset {
-        id: index.to_string(),
-        duration_ms: u64::from(video.duration_ms),
-        renditions: renditions.collect(),
-    }
+    Asset { id: index.to_string(), duration_ms: u64::from(video.duration_ms), renditions: renditions.collect() }
 }
 
 fn info(video: &Video, rendition: usize) -> MediaInfo {

@@ -1,0 +1,62 @@
+//! What the planner may do: how far it looks, and what the device and the person allow.
+
+use super::swipe::Habit;
+use super::tuning::{Tuning, Worth};
+
+/// How far ahead to fetch, and how to decide.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Policy {
+    /// Cards after the current one that are looked at.
+    pub window: u64,
+    /// Demands that may run at once; more than one hides the round trip between two.
+    pub parallel: usize,
+    /// With less than this much ahead, in milliseconds, the current card pre-empts every other.
+    pub danger_ms: u64,
+    /// Most bytes held or asked for of cards that are not shown yet.
+    pub ahead_bytes: u64,
+    /// What stalls, bytes and steps of quality are worth.
+    pub worth: Worth,
+    /// How the model is leaned.
+    pub tuning: Tuning,
+    /// How strongly a person's own looks count.
+    pub habit: Habit,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Policy {
+            window: 4,
+            parallel: 2,
+            danger_ms: 800,
+            // Five seconds of four cards at 8 Mbit/s are 20 MB.
+            ahead_bytes: 24 * 1024 * 1024,
+            worth: Worth::default(),
+            tuning: Tuning::default(),
+            habit: Habit::default(),
+        }
+    }
+}
+
+/// What may be fetched at the moment.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limits {
+    /// Whether there is a network.
+    pub online: bool,
+    /// Whether cards that are not shown yet may be fetched.
+    pub prefetching: bool,
+    /// Multiplies what a megabit costs.
+    pub price: f64,
+    /// Tallest picture worth fetching, in pixels.
+    pub max_height: u32,
+    /// Whether only the lowest rendition may be begun.
+    pub lowest: bool,
+    /// Bytes that may still be fetched today; prefetches never go beyond it.
+    pub data_left: Option<u64>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        // 1280 pixels is the height of a portrait 720p clip, the tallest a phone's feed profits from.
+        Limits { online: true, prefetching: true, price: 1.0, max_height: 1280, lowest: false, data_left: None }
+    }
+}
