@@ -17,7 +17,7 @@ use unspool_engine::planner::FetchEnd;
 use unspool_engine::session::{Conditions, Effect, Engine, EngineConfig, Notice, PlayerFact};
 use unspool_engine::stage::StageOutput;
 use unspool_engine::{
-    DemandId, Item, MediaInfo, MediaKey, Millis, Page, PageFailure, PlayerId, StartClass, Time,
+    DemandId, Item, MediaInfo, MediaKey, Millis, Page, PageFailure, PlayerId, StartClass, Time, links,
 };
 use unspool_media::FetchTicket;
 use unspool_player::{PlayerEvent, PlayerPool};
@@ -175,7 +175,8 @@ impl Driver {
                 Some(event) = players.recv() => self.handle_player(event),
                 Some(done) = transfers.recv() => {
                     let transfer = Millis(done.elapsed_ms.saturating_sub(done.ttfb_ms));
-                    self.engine.handle_transfer(done.bytes, transfer);
+                    let host = self.rendition(&done.key).map_or("", |r| links::host(&r.url)).to_owned();
+                    self.engine.handle_transfer(&host, done.bytes, Millis(done.ttfb_ms), transfer);
                 }
                 () = tokio::time::sleep(sleep) => {
                     let now = self.clock.now();

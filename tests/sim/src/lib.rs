@@ -21,6 +21,7 @@ pub mod network;
 pub mod people;
 pub mod plot;
 pub mod policy;
+pub mod replay;
 pub mod report;
 pub mod roster;
 pub mod run;

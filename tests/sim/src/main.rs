@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use unspool_sim::bridge;
 use unspool_sim::error::SimError;
 use unspool_sim::plot;
+use unspool_sim::replay::{self, SessionLog};
 use unspool_sim::report::Report;
 use unspool_sim::roster::{self, Entry, ROSTER};
 use unspool_sim::run;
@@ -28,6 +29,18 @@ enum Command {
     Prefetch(Prefetch),
     /// Drives the shipped planner from another simulator: JSON lines on stdin and stdout.
     Bridge,
+    /// Plays logged sessions of the real stack again and compares stalls and bytes.
+    Replay(Replay),
+}
+
+#[derive(Debug, Args)]
+struct Replay {
+    /// Logs, as `unspool-demo --headless --log FILE` writes them.
+    #[arg(required = true, value_name = "LOG")]
+    logs: Vec<PathBuf>,
+    /// Print the figures as JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -73,6 +86,7 @@ struct Prefetch {
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Prefetch(arguments) => prefetch(&arguments),
+        Command::Replay(arguments) => replay(&arguments),
         Command::Bridge => bridge::serve(std::io::stdin().lock(), std::io::stdout().lock())
             .map_err(|e| SimError::Io { path: "bridge".into(), source: e }),
     };
@@ -112,6 +126,18 @@ fn prefetch(arguments: &Prefetch) -> Result<(), SimError> {
         false => report.text(),
     };
     print(&text)
+}
+
+fn replay(arguments: &Replay) -> Result<(), SimError> {
+    let mut all = Vec::with_capacity(arguments.logs.len());
+    for file in &arguments.logs {
+        let name = file.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+        all.push(replay::compare(&name, &SessionLog::read(file)?));
+    }
+    print(&match arguments.json {
+        true => serde_json::to_string_pretty(&all).map_err(|e| SimError::Usage(e.to_string()))? + "\n",
+        false => replay::table(&all),
+    })
 }
 
 fn chosen(names: &[String]) -> Result<Vec<Entry>, SimError> {

@@ -7,10 +7,10 @@
 
 use std::sync::Arc;
 
-use unspool_engine::planner::{
-    Candidate, DemandId, FetchEnd, Output, Planner, Policy as PlannerPolicy,
+use unspool_engine::planner::{Candidate, DemandId, FetchEnd, Output, Planner, Policy as PlannerPolicy};
+use unspool_engine::{
+    Asset, Container, Layout, MediaInfo, MediaKey, Millis, Rendition, Span, Time, VideoCodec,
 };
-use unspool_engine::{Asset, Container, Layout, MediaInfo, MediaKey, Millis, Rendition, Span, Time, VideoCodec};
 
 use crate::policy::{Action, Observation, Policy};
 use crate::session::{Session, Video};
@@ -174,7 +174,8 @@ impl Policy for Shipped {
                 Action::Download { video: self.films[video].id, rendition: rendition as u8 }
             }
             None => {
-                let due = self.planner.poll_timeout().map_or(f64::from(TICK_MS), |at| at.0 as f64 - self.now_ms);
+                let due =
+                    self.planner.poll_timeout().map_or(f64::from(TICK_MS), |at| at.0 as f64 - self.now_ms);
                 Action::Sleep { ms: (due as u32).clamp(10, TICK_MS) }
             }
         }
@@ -192,7 +193,11 @@ fn asset(index: usize, video: &Video) -> Asset {
         bytes: Some(video.sizes[r].iter().map(|&b| u64::from(b)).sum()),
         expires_at_ms: None,
     });
-    Asset { id: index.to_string(), duration_ms: u64::from(video.duration_ms), renditions: renditions.collect() }
+    Asset {
+        id: index.to_string(),
+        duration_ms: u64::from(video.duration_ms),
+        renditions: renditions.collect(),
+    }
 }
 
 fn info(video: &Video, rendition: usize) -> MediaInfo {
