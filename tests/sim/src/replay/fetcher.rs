@@ -154,7 +154,7 @@ impl Fetcher {
             }
         }
         for chunk in self.chunks.iter().filter(|c| c.got >= 1.0) {
-            let end = (chunk.span.start + chunk.got as u64).min(chunk.span.end);
+            let end = (chunk.span.start + (chunk.got + 0.5) as u64).min(chunk.span.end);
             let held = self.held.entry(chunk.key.clone()).or_default();
             held.push(Span::new(chunk.span.start, end));
             *held = merge(std::mem::take(held));

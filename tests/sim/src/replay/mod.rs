@@ -15,8 +15,8 @@ use serde::Serialize;
 use unspool_engine::planner::{Output, Policy as PlannerPolicy};
 use unspool_engine::stage::StageOutput;
 use unspool_engine::{
-    Conditions, Container, Effect, Engine, EngineConfig, FetchEnd, MediaKey, Millis, Page, PlayerFact,
-    PlayerId, Span, StartClass, Step, Time, Urgency, Wall, links,
+    Conditions, Container, Effect, Engine, EngineConfig, FetchEnd, Layout, MediaKey, Millis, Page,
+    PlayerFact, PlayerId, Span, StartClass, Step, Time, Urgency, Wall, links,
 };
 
 use fetcher::{Demand, Fetcher, Owner};
@@ -34,6 +34,8 @@ const FRONT: u64 = 128 * 1024;
 const LOOK: u64 = 64 * 1024;
 /// What a playlist of a short clip costs, bytes.
 const PLAYLIST_BYTES: u64 = 1_300;
+/// Round trips until a playlist is there: a new connection, and its share of a link that others use.
+const PLAYLIST_TRIPS: f64 = 3.0;
 /// Longest session that is replayed: a day.
 const LONGEST_MS: f64 = 86_400_000.0;
 /// Longest a person waits for a picture before going on, as in the demo.
@@ -131,6 +133,7 @@ struct Stack<'a> {
     given: usize,
     playlists: u64,
     now: f64,
+    opened: f64,
     told_at: f64,
     /// Which visit comes next, and since when the current one shows a picture.
     next: usize,
@@ -158,6 +161,7 @@ impl<'a> Stack<'a> {
             given: 0,
             playlists: 0,
             now: 0.0,
+            opened: 0.0,
             told_at: 0.0,
             next: 0,
             asked_at: 0.0,
@@ -171,11 +175,14 @@ impl<'a> Stack<'a> {
     }
 
     fn run(&mut self) {
+        // The session is open when its first card is asked for.
+        self.now = self.log.visits[0].at_ms;
+        self.opened = self.now;
         self.engine.handle_start(self.time(), None, BTreeMap::new());
         self.drain();
         while self.now < LONGEST_MS {
             self.now += STEP_MS;
-            if self.now >= PLAYERS_READY_MS {
+            if self.now - self.opened >= PLAYERS_READY_MS {
                 while let Some(output) = self.backlog.pop_front() {
                     self.stage(output);
                 }
@@ -244,13 +251,18 @@ impl<'a> Stack<'a> {
             if self.fetcher.find(&Owner::Probe, &key).is_some() {
                 continue;
             }
-            let hls = self.is_hls(&key);
-            let mut wants = if hls { Vec::new() } else { vec![Span::new(0, FRONT.min(info.size))] };
-            wants.extend(info.headers.iter().map(|h| match h.start {
-                0 => *h,
-                at if hls => Span::new(at, h.end),
-                at => Span::new(at, h.end.max((at + LOOK).min(info.size))),
-            }));
+            // Of a fragmented file the probe leaves the tail to the demuxer.
+            let front = if self.is_hls(&key) { 0 } else { FRONT.min(info.size) };
+            let mut wants = vec![Span::new(0, front)];
+            wants.extend(
+                info.headers.iter().filter(|h| h.start == 0 || info.layout != Layout::Fragmented).map(|h| {
+                    match h.start {
+                        0 => *h,
+                        at => Span::new(at, h.end.max((at + LOOK).min(info.size))),
+                    }
+                }),
+            );
+            wants.retain(|w| !w.is_empty());
             let held = self.fetcher.held(&key);
             let want = wants.into_iter().find(|w| !unspool_engine::info::missing(&[*w], held).is_empty());
             let urgency = self.probes.get(&key).map_or(Urgency::Prefetch, |p| p.1);
@@ -382,7 +394,9 @@ impl<'a> Stack<'a> {
                     self.pages.push((self.now + trips + body, request.id, request.limit as usize));
                 }
                 Effect::Media(output) => self.media(output),
-                Effect::Stage(output) if self.now < PLAYERS_READY_MS => self.backlog.push_back(output),
+                Effect::Stage(output) if self.now - self.opened < PLAYERS_READY_MS => {
+                    self.backlog.push_back(output)
+                }
                 Effect::Stage(output) => self.stage(output),
                 Effect::Write(_) | Effect::Save(_) | Effect::Notice(_) => {}
             }
@@ -394,7 +408,7 @@ impl<'a> Stack<'a> {
             Output::Probe { key, urgency } => {
                 let wait = if self.is_hls(&key) && !self.probes.contains_key(&key) {
                     self.playlists += PLAYLIST_BYTES;
-                    2.0 * self.log.rtt_ms
+                    PLAYLIST_TRIPS * self.log.rtt_ms
                 } else {
                     0.0
                 };

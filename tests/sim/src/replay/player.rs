@@ -16,6 +16,8 @@ const SWITCH_MS: f64 = 3.0;
 const QUEUE_MS: f64 = 1_000.0;
 const STALL_AFTER_MS: f64 = 120.0;
 const RESUME_MS: f64 = 1_000.0;
+/// One picture at 25 to 30 a second.
+const FRAME_MS: f64 = 36.0;
 const READ_AHEAD: u64 = 512 * 1024;
 const UNWATCHED_AHEAD: u64 = 64 * 1024;
 
@@ -124,6 +126,18 @@ impl Player {
             return None;
         }
         let holes = unspool_engine::info::missing(&self.info.headers, held);
+        // A watched reader's first window begins behind the headers at the front; a header within it is waited for there.
+        let front = self.info.headers.first().filter(|h| h.start == 0).map_or(0, |h| h.end);
+        if watched && self.window.is_none() && holes.first().is_some_and(|h| h.start >= front) {
+            self.window = Some(Span::new(front, (front + READ_AHEAD).min(self.info.size)));
+        }
+        if let (Some(hole), Some(window)) = (holes.first(), self.window)
+            && watched
+            && window.start <= hole.start
+            && hole.start < window.end
+        {
+            return self.window;
+        }
         let at = match holes.first() {
             Some(hole) => hole.start,
             None => {
@@ -174,7 +188,8 @@ impl Player {
         if let Some(due) = self.due {
             let late = now - due;
             let enough = playable >= (self.playhead_ms + RESUME_MS).min(length);
-            let moves = if late < STALL_AFTER_MS { playable > self.playhead_ms + dt } else { enough };
+            let whole = playable >= (self.playhead_ms + FRAME_MS).min(length);
+            let moves = if late < STALL_AFTER_MS { whole } else { enough };
             if moves {
                 self.due = None;
                 return (late >= STALL_AFTER_MS).then_some(Happened::Stalled(late));
