@@ -19,6 +19,7 @@ use unspool_engine::session::{Conditions, Effect, Engine, EngineConfig, Notice, 
 use unspool_engine::stage::StageOutput;
 use unspool_engine::{
     DemandId, Item, MediaInfo, MediaKey, Millis, NetworkClass, Page, PageFailure, PlayerId, StartClass, Time,
+    links,
 };
 use unspool_media::FetchTicket;
 use unspool_player::{PlayerEvent, PlayerPool};
@@ -182,7 +183,8 @@ impl Driver {
                 Some(event) = players.recv() => self.handle_player(event),
                 Some(done) = transfers.recv() => {
                     let transfer = Millis(done.elapsed_ms.saturating_sub(done.ttfb_ms));
-                    self.engine.handle_transfer(&done.key, done.bytes, Millis(done.ttfb_ms), transfer);
+                    let host = self.rendition(&done.key).map_or("", |r| links::host(&r.url)).to_owned();
+                    self.engine.handle_transfer(&host, done.bytes, Millis(done.ttfb_ms), transfer);
                     self.count_transfer(done.bytes);
                 }
                 () = tokio::time::sleep(sleep) => {

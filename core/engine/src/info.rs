@@ -198,7 +198,9 @@ fn covers(held: &[Span], span: Span) -> bool {
     span.is_empty() || held.iter().any(|h| h.start <= span.start && span.end <= h.end)
 }
 
-pub(crate) fn merge(mut spans: Vec<Span>) -> Vec<Span> {
+/// Any spans, ascending and disjoint.
+#[must_use]
+pub fn merge(mut spans: Vec<Span>) -> Vec<Span> {
     spans.retain(|s| !s.is_empty());
     spans.sort();
     let mut out: Vec<Span> = Vec::with_capacity(spans.len());

@@ -328,12 +328,6 @@ impl Planner {
         &self.person
     }
 
-    /// The host a rendition of the window comes from.
-    #[must_use]
-    pub fn host(&self, key: &MediaKey) -> Option<&str> {
-        self.cards.values().find(|c| c.rungs.iter().any(|r| r.key == *key)).map(|c| c.host.as_str())
-    }
-
     /// The rendition chosen for a card.
     #[must_use]
     pub fn key(&self, position: u64) -> Option<&MediaKey> {

@@ -153,13 +153,12 @@ impl Engine {
         self.report_refused(now, reason);
     }
 
-    /// One transfer of a rendition ended: its body bytes, the wait for its first byte, and the time from that to its last.
-    pub fn handle_transfer(&mut self, key: &MediaKey, bytes: u64, first_byte: Millis, transfer: Millis) {
-        let host = self.planner.host(key).map(str::to_owned).unwrap_or_default();
+    /// One transfer from a host ended: its body bytes, the wait for its first byte, and the time from that to its last.
+    pub fn handle_transfer(&mut self, host: &str, bytes: u64, first_byte: Millis, transfer: Millis) {
         if self.conditions.metered {
             self.data_left = self.data_left.map(|left| left.saturating_sub(bytes));
         }
-        self.planner.handle_transfer(&host, bytes, first_byte, transfer);
+        self.planner.handle_transfer(host, bytes, first_byte, transfer);
     }
 
     /// What earlier sessions measured of this kind of network, by host; the empty name is all of them.

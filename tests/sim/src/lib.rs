@@ -13,12 +13,15 @@
 )]
 
 pub mod baselines;
+pub mod bridge;
 pub mod catalog;
 pub mod error;
 pub mod markov;
 pub mod network;
 pub mod people;
+pub mod plot;
 pub mod policy;
+pub mod replay;
 pub mod report;
 pub mod roster;
 pub mod run;

@@ -6,7 +6,10 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Args, Parser, Subcommand};
+use unspool_sim::bridge;
 use unspool_sim::error::SimError;
+use unspool_sim::plot;
+use unspool_sim::replay::{self, SessionLog};
 use unspool_sim::report::Report;
 use unspool_sim::roster::{self, Entry, ROSTER};
 use unspool_sim::run;
@@ -24,6 +27,20 @@ struct Arguments {
 enum Command {
     /// Plays sessions with every policy and prints what each was worth.
     Prefetch(Prefetch),
+    /// Drives the shipped planner from another simulator: JSON lines on stdin and stdout.
+    Bridge,
+    /// Plays logged sessions of the real stack again and compares stalls and bytes.
+    Replay(Replay),
+}
+
+#[derive(Debug, Args)]
+struct Replay {
+    /// Logs, as `unspool-demo --headless --log FILE` writes them.
+    #[arg(required = true, value_name = "LOG")]
+    logs: Vec<PathBuf>,
+    /// Print the figures as JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -58,6 +75,9 @@ struct Prefetch {
     /// Run only this policy; may be given several times.
     #[arg(long, value_name = "NAME")]
     policy: Vec<String>,
+    /// Write a page with charts to this file.
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
     /// Threads; by default as many as there are cores.
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -66,6 +86,9 @@ struct Prefetch {
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Prefetch(arguments) => prefetch(&arguments),
+        Command::Replay(arguments) => replay(&arguments),
+        Command::Bridge => bridge::serve(std::io::stdin().lock(), std::io::stdout().lock())
+            .map_err(|e| SimError::Io { path: "bridge".into(), source: e }),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -95,11 +118,26 @@ fn prefetch(arguments: &Prefetch) -> Result<(), SimError> {
     let results = run::run(&world, &policies, arguments.threads.unwrap_or(cores).clamp(1, 256));
     let mut report = Report::new(&world, &policies, &results, settings.seed, settings.users, settings.traces);
     report.took_s = started.elapsed().as_secs_f64();
+    if let Some(file) = &arguments.plot {
+        plot::write(file, &report, &world, &policies)?;
+    }
     let text = match arguments.json {
         true => serde_json::to_string_pretty(&report).map_err(|e| SimError::Usage(e.to_string()))? + "\n",
         false => report.text(),
     };
     print(&text)
+}
+
+fn replay(arguments: &Replay) -> Result<(), SimError> {
+    let mut all = Vec::with_capacity(arguments.logs.len());
+    for file in &arguments.logs {
+        let name = file.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+        all.push(replay::compare(&name, &SessionLog::read(file)?));
+    }
+    print(&match arguments.json {
+        true => serde_json::to_string_pretty(&all).map_err(|e| SimError::Usage(e.to_string()))? + "\n",
+        false => replay::table(&all),
+    })
 }
 
 fn chosen(names: &[String]) -> Result<Vec<Entry>, SimError> {

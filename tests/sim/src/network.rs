@@ -31,6 +31,18 @@ impl Trace {
     /// # Errors
     /// [`SimError::Trace`] for times that do not grow, rates that are no numbers, and traces that carry nothing.
     pub fn new(name: &str, rows: &[(f64, f64)]) -> Result<Self, SimError> {
+        Trace::with_payload(name, rows, PAYLOAD)
+    }
+
+    /// The same of rates that are body bytes alone, as the reference server shapes them.
+    ///
+    /// # Errors
+    /// As [`Trace::new`].
+    pub fn of_bodies(name: &str, rows: &[(f64, f64)]) -> Result<Self, SimError> {
+        Trace::with_payload(name, rows, 1.0)
+    }
+
+    fn with_payload(name: &str, rows: &[(f64, f64)], payload: f64) -> Result<Self, SimError> {
         let bad = |what: &str| Err(SimError::Trace(format!("{name}: {what}")));
         if rows.len() > MAX_ROWS {
             return bad("too many rows");
@@ -47,7 +59,7 @@ impl Trace {
             }
             last = t;
             ends.push((t - start) * 1_000.0);
-            rates.push(mbps * 125.0 * PAYLOAD);
+            rates.push(mbps * 125.0 * payload);
         }
         if !rates.iter().any(|&r| r > 0.0) {
             return bad("nothing would ever arrive");

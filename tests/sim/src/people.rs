@@ -45,7 +45,7 @@ pub struct View {
 /// What is known of how people watch.
 #[derive(Debug, Clone)]
 pub struct People {
-    /// For each band of length, watched shares of the length, sorted: the views themselves.
+    /// The views of each band of length; a band without any has the cited aggregates.
     bands: Option<Vec<Vec<View>>>,
     /// Views of each person in time order, people in the order of their ids.
     pub users: Vec<Vec<View>>,
@@ -110,8 +110,8 @@ impl People {
         for view in users.iter().flatten() {
             bands[band(view.duration_ms)].push(*view);
         }
-        if bands.iter().any(Vec::is_empty) {
-            return Err(SimError::format(path, "a band of length without a single view"));
+        if users.is_empty() {
+            return Err(SimError::format(path, "not a single view"));
         }
         Ok(People { bands: Some(bands), users })
     }
@@ -137,9 +137,8 @@ impl People {
             return 1.0;
         }
         let band = band(duration_ms);
-        match &self.bands {
-            Some(bands) => {
-                let views = &bands[band];
+        match self.bands.as_ref().map(|bands| &bands[band]).filter(|views| !views.is_empty()) {
+            Some(views) => {
                 let on = views.iter().filter(|v| stay(v, duration_ms) > ms).count();
                 on as f64 / views.len() as f64
             }

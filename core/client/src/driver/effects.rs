@@ -8,7 +8,7 @@ use unspool_engine::eviction::{self, Holding};
 use unspool_engine::impression::Write;
 use unspool_engine::planner::{self, FetchEnd};
 use unspool_engine::stage::StageOutput;
-use unspool_engine::{MediaKey, PageRequest, PlayerFact, PlayerId, Urgency};
+use unspool_engine::{MediaKey, PageRequest, PlayerFact, PlayerId, Rendition, Urgency};
 use unspool_media::{FetchError, Origin, Priority, Purpose};
 use unspool_player::PlayerPool;
 
@@ -72,13 +72,7 @@ impl Driver {
 
     /// Tells the media room where a rendition is, from the card that shows it.
     pub(super) fn register(&self, key: &MediaKey) {
-        let from = self.engine.current().unwrap_or(0);
-        let (asset, rendition) = key.parts();
-        let found = (from..=from + self.engine.planner().window())
-            .filter_map(|p| self.engine.item(p))
-            .find(|i| i.asset.id == asset)
-            .and_then(|i| i.asset.renditions.iter().find(|r| r.id == rendition));
-        if let Some(r) = found {
+        if let Some(r) = self.rendition(key) {
             let origin = Origin {
                 url: r.url.clone(),
                 expires_at_ms: r.expires_at_ms,
@@ -87,6 +81,16 @@ impl Driver {
             };
             self.core.media.register(key, origin);
         }
+    }
+
+    /// A rendition of a card near the current one, as the backend describes it.
+    pub(super) fn rendition(&self, key: &MediaKey) -> Option<&Rendition> {
+        let from = self.engine.current().unwrap_or(0);
+        let (asset, rendition) = key.parts();
+        (from..=from + self.engine.planner().window())
+            .filter_map(|p| self.engine.item(p))
+            .find(|i| i.asset.id == asset)
+            .and_then(|i| i.asset.renditions.iter().find(|r| r.id == rendition))
     }
 
     pub(super) fn run_stage(&mut self, output: StageOutput) {

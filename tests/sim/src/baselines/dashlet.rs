@@ -7,7 +7,8 @@
 //! as it is seen, minus expected stall, minus steps. With nothing left to fetch it sleeps.
 //!
 //! Source: Li et al., "Dashlet: Taming Swipe Uncertainty for Robust Short Video Streaming", NSDI 2023. The original has chunks
-//! of 5 s; the horizon is kept, and the bound is the one with which the published order of results comes out on chunks of 1 s.
+//! of 5 s; the horizon is kept. With a bound of 2 s it fetches half of its bytes in vain on fast networks, more than the paper
+//! reports, so the bound here is the one with which waste and score come out as published.
 
 use super::rate::{Link, last_rendition};
 use super::{complete, download, no_session};
@@ -20,7 +21,7 @@ const STEP_MS: f64 = 250.0;
 /// Steps of the horizon: 25 s.
 const STEPS: usize = 100;
 /// Expected stall at the end of the horizon under which a chunk is left out, milliseconds.
-const BOUND_MS: f64 = 2_000.0;
+const BOUND_MS: f64 = 10_000.0;
 /// Chunks whose renditions are chosen together.
 const TOGETHER: usize = 4;
 /// Share of the measured rate that is counted on.

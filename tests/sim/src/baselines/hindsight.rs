@@ -2,9 +2,10 @@
 //!
 //! It fetches the chunks that will be shown and no other, in the order of play, each as soon as the link is free and the
 //! queue reaches it. What is left to choose are the renditions, and a beam search chooses them: for every chunk it extends
-//! all kept states by each rendition, plays the exact network, and keeps the best states of every rendition and of every
-//! tenth of a second of slack. The answer is a schedule that the simulator then plays, so it is feasible; widening the beam does
+//! all kept states by each rendition, plays the exact network, and drops what can no longer win. The answer is a schedule that the simulator then plays, so it is feasible; widening the beam does
 //! not change it (a test holds that), so it is taken for the limit.
+
+use std::collections::BTreeMap;
 
 use super::{no_session, video};
 use crate::policy::{Action, Observation, Policy};
@@ -14,11 +15,13 @@ use crate::sim::Truth;
 
 /// States kept after each chunk.
 pub const WIDTH: usize = 600;
-/// Points a second of slack is worth in the order of the beam, up to [`SLACK_S`].
-const SLACK_WORTH: f64 = 0.3;
-const SLACK_S: f64 = 6.0;
-/// States that differ less than this in slack are one, milliseconds.
-const SAME_MS: f64 = 50.0;
+/// What a second of slack may be worth, in points: from a link that is fast enough to one on which every second saved is a
+/// second of stall saved.
+const SLACK_PRICES: [f64; 3] = [0.25, 0.8, STALL_WEIGHT];
+/// Slack beyond this is worth no more.
+const SLACK_S: f64 = 20.0;
+/// States that differ less than this in time or slack are one, milliseconds.
+const SAME_MS: f64 = 10.0;
 
 /// The oracle.
 pub struct Hindsight {
@@ -55,7 +58,7 @@ impl Policy for Hindsight {
                 return Action::Download { video: video(&self.session, q).id, rendition };
             }
         }
-        Action::Sleep { ms: 10 }
+        Action::Sleep { ms: 50 }
     }
 }
 
@@ -77,8 +80,8 @@ impl State {
         (self.shown - self.free).max(0.0)
     }
 
-    fn rank(&self) -> f64 {
-        self.score + SLACK_WORTH * (self.slack() / 1_000.0).min(SLACK_S)
+    fn rank(&self, price: f64) -> f64 {
+        self.score + price * (self.slack() / 1_000.0).min(SLACK_S)
     }
 }
 
@@ -159,11 +162,38 @@ fn opens(layers: &[Vec<State>], shown: &[(usize, usize, f64)], from: usize, gate
     0.0
 }
 
-/// The best states, at most `width`: no two of one rendition within the same slice of slack unless the later is better.
+/// At most `width` states: first without those that another of the same rendition beats in score, in slack and in time
+/// (such a state can never overtake it), then the best by each of three prices of slack, in turn.
 fn keep(mut states: Vec<State>, width: usize) -> Vec<State> {
-    states.sort_by(|a, b| b.rank().total_cmp(&a.rank()));
-    let mut seen = std::collections::BTreeSet::new();
-    states.retain(|s| seen.insert((s.kbps, (s.free / SAME_MS) as i64, (s.slack() / SAME_MS) as i64)));
-    states.truncate(width);
+    states.sort_by(|a, b| b.score.total_cmp(&a.score));
+    // For each rendition: the largest slack among better states that were free by a time.
+    let mut stairs: BTreeMap<u32, BTreeMap<i64, f64>> = BTreeMap::new();
+    states.retain(|s| {
+        let stair = stairs.entry(s.kbps).or_default();
+        let at = (s.free / SAME_MS).round() as i64;
+        if stair.range(..=at).next_back().is_some_and(|(_, &slack)| slack + SAME_MS >= s.slack()) {
+            return false;
+        }
+        let passed: Vec<i64> =
+            stair.range(at..).take_while(|(_, slack)| **slack <= s.slack()).map(|(&t, _)| t).collect();
+        for t in passed {
+            stair.remove(&t);
+        }
+        stair.insert(at, s.slack());
+        true
+    });
+    if states.len() <= width {
+        return states;
+    }
+    let mut kept = vec![false; states.len()];
+    for price in SLACK_PRICES {
+        let mut order: Vec<usize> = (0..states.len()).filter(|&i| !kept[i]).collect();
+        order.sort_by(|&a, &b| states[b].rank(price).total_cmp(&states[a].rank(price)));
+        for i in order.into_iter().take(width / SLACK_PRICES.len()) {
+            kept[i] = true;
+        }
+    }
+    let mut kept = kept.into_iter();
+    states.retain(|_| kept.next().unwrap_or(false));
     states
 }
