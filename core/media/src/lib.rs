@@ -8,6 +8,7 @@
 mod fetch;
 mod gateway;
 mod info;
+mod local;
 mod media;
 mod probe;
 mod prober;
@@ -17,11 +18,12 @@ mod store;
 mod ticket;
 
 pub use fetch::{
-    ByteCounts, FetchDone, FetchError, FetchSummary, Limits, Location, Priority, Purpose, ResolveError,
-    UrlResolver,
+    ByPurpose, ByteCounts, FetchDone, FetchError, FetchSummary, Limits, Location, Priority, Purpose,
+    ResolveError, Traffic, UrlResolver,
 };
 pub use gateway::{Gateway, GatewayError, GatewayLimits, GatewayStats};
 pub use info::{AudioCodec, Layout, MediaInfo, SyncSample, TrackInfo, TrackKind, VideoCodec};
+pub use local::LocalFile;
 pub use media::{Media, MediaConfig, MediaError, Origin};
 #[doc(hidden)]
 pub use probe::playlist_is_answered;

@@ -8,7 +8,7 @@ use unspool_engine::eviction::{self, Holding};
 use unspool_engine::impression::Write;
 use unspool_engine::planner::{self, FetchEnd};
 use unspool_engine::stage::StageOutput;
-use unspool_engine::{MediaKey, PageRequest, PlayerFact, PlayerId, Urgency};
+use unspool_engine::{MediaKey, Page, PageRequest, PlayerFact, PlayerId, Urgency};
 use unspool_media::{FetchError, Origin, Priority, Purpose};
 use unspool_player::PlayerPool;
 
@@ -22,6 +22,11 @@ const EVICT_TO_PERCENT: u64 = 90;
 
 impl Driver {
     pub(super) fn fetch_page(&self, request: PageRequest) {
+        if self.kept {
+            // All there is was there from the beginning.
+            let _ = self.inputs.send(Input::Page { request: request.id, answer: Ok(Page::default()) });
+            return;
+        }
         let (core, inputs, feed) = (Arc::clone(&self.core), self.inputs.clone(), self.feed.clone());
         tokio::spawn(async move {
             let answer = core.backend.page(&feed, request.cursor.as_deref(), request.limit).await;
@@ -42,8 +47,11 @@ impl Driver {
                 });
             }
             planner::Output::Fetch { demand, key, spans, urgency } => {
-                let purpose =
-                    if urgency == Urgency::Playback { Purpose::Playback } else { Purpose::Prefetch };
+                let purpose = match urgency {
+                    Urgency::Playback => Purpose::Playback,
+                    Urgency::Next => Purpose::Next,
+                    Urgency::Prefetch => Purpose::Prefetch,
+                };
                 let ticket = self.core.media.fetch(&key, &spans, priority(urgency), purpose);
                 let ticket = Arc::new(ticket);
                 self.tickets.insert(demand, Arc::clone(&ticket));
@@ -176,7 +184,9 @@ impl Driver {
 
     pub(super) fn keep_budget(&self) {
         let budget = self.core.config.cache_bytes;
-        let usage = self.core.media.usage();
+        // What is kept for offline has no part in the budget: it is never evicted for it.
+        let kept = self.core.keep.snapshot();
+        let usage = self.core.media.usage().saturating_sub(kept.held());
         if usage <= budget {
             return;
         }
@@ -184,6 +194,7 @@ impl Driver {
         let from = self.engine.current().unwrap_or(0);
         let near: BTreeSet<MediaKey> = (from.saturating_sub(1)..=from + self.engine.planner().window())
             .filter_map(|p| self.engine.planner().key(p).cloned())
+            .chain(kept.kept.iter().map(|kept| MediaKey::new(&kept.item.asset.id, &kept.rendition)))
             .collect();
         let media = Arc::clone(&self.core.media);
         tokio::task::spawn_blocking(move || {

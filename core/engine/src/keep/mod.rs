@@ -20,6 +20,7 @@ pub use model::{
 };
 
 use crate::delivery::Backoff;
+use crate::info::merge;
 use crate::model::{Item, MediaKey, Span};
 use crate::port::Conditions;
 use crate::time::{Millis, Time};
@@ -220,7 +221,7 @@ impl Keep {
     /// These bytes of an asset were brought or read by somebody else: they stay when it is forgotten.
     pub fn handle_used(&mut self, asset: &str, used: &[Span]) {
         if let Some(entry) = self.entry(asset) {
-            entry.record.others = crate::keep::model::union(&entry.record.others, used);
+            entry.record.others = merge(entry.record.others.iter().chain(used).copied().collect());
         }
     }
 

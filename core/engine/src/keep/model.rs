@@ -58,8 +58,8 @@ pub enum KeepFailure {
     Gone,
     /// What the server has is no video that plays.
     Unplayable,
-    /// The device has no room.
-    NoSpace,
+    /// The device has no room, or its disk refuses.
+    Storage,
     /// The server or the way to it failed more often than it is worth trying, or in a way that does not pass.
     Server,
 }
@@ -258,18 +258,4 @@ pub fn choose<'a>(asset: &'a Asset, policy: &KeepPolicy) -> Option<&'a Rendition
     let worth = |r: &&Rendition| (r.height, r.bitrate_bps, r.container != Container::Hls);
     let best = asset.renditions.iter().filter(fits).max_by_key(worth);
     best.or_else(|| asset.renditions.iter().min_by_key(|r| r.bitrate_bps))
-}
-
-/// The bytes in either of two ascending lists, ascending and disjoint.
-pub(super) fn union(a: &[Span], b: &[Span]) -> Vec<Span> {
-    let mut all: Vec<Span> = a.iter().chain(b).copied().filter(|span| !span.is_empty()).collect();
-    all.sort_unstable();
-    let mut joined: Vec<Span> = Vec::new();
-    for span in all {
-        match joined.last_mut() {
-            Some(last) if span.start <= last.end => last.end = last.end.max(span.end),
-            _ => joined.push(span),
-        }
-    }
-    joined
 }

@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -47,6 +47,8 @@ pub(crate) struct Entry {
     shared: Arc<Shared>,
     state: Mutex<State>,
     changed: Condvar,
+    /// Readers of the data file itself, from whom nothing may be taken.
+    leases: AtomicUsize,
 }
 
 /// What the index writer takes out of an entry.
@@ -60,7 +62,7 @@ impl Entry {
     pub(super) fn new(key: MediaKey, shared: Arc<Shared>, row: Row) -> Self {
         let name = file_name(key.as_str());
         let state = Mutex::new(State::new(row, shared.stored_bytes.clone()));
-        Entry { key, name, shared, state, changed: Condvar::new() }
+        Entry { key, name, shared, state, changed: Condvar::new(), leases: AtomicUsize::new(0) }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
@@ -95,6 +97,47 @@ impl Entry {
             state.last_used_ms = now;
             self.mark(&mut state);
         }
+    }
+
+    /// Begins a reading of the data file itself; eviction takes nothing until it is released.
+    pub(crate) fn lease(&self) {
+        // Under the lock, so that a removal has either seen it or is over.
+        let _state = self.lock();
+        self.leases.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn release(&self) {
+        self.leases.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_leased(&self) -> bool {
+        self.leases.load(Ordering::Relaxed) > 0
+    }
+
+    /// The data file of an entry that holds its first `size` bytes, each of its blocks compared with its checksum;
+    /// `None` when something is missing or damaged. Reads at most a block at a time under the lock.
+    pub(crate) fn verified_file(&self, size: u64) -> Result<Option<PathBuf>, StoreError> {
+        let generation = self.lock().generation;
+        for number in 0..size.div_ceil(BLOCK) {
+            let mut state = self.lock();
+            let block = Span::new(number * BLOCK, ((number + 1) * BLOCK).min(size));
+            if state.generation != generation
+                || !state.spans.covers(block)
+                || self.first_bad_block(&mut state, block).is_some()
+            {
+                return Ok(None);
+            }
+            if !state.blocks.contains_key(&number) {
+                // The end of a file whose length was learnt after its last bytes has none yet.
+                self.hash_blocks(&mut state, block);
+                self.mark(&mut state);
+            }
+        }
+        let mut state = self.lock();
+        // Opening compares the length of the file with the spans.
+        self.file(&mut state, false)?;
+        let whole = state.generation == generation && state.spans.covers(Span::new(0, size));
+        Ok(whole.then(|| self.path(generation)))
     }
 
     pub(crate) fn set_pinned(&self, pinned: bool) {

@@ -208,7 +208,14 @@ impl Store {
             tracing::debug!(target: "unspool::media", %error, "eviction chooses from the index of the last commit");
         }
         drop(self.core.index()?);
+        let leased = self.core.loaded().all().into_iter().filter(|entry| entry.is_leased());
+        let except = &except.iter().cloned().chain(leased.map(|entry| entry.key.clone())).collect();
         self.core.noted(Reader::open(&self.core.dir).and_then(|reader| reader.oldest(bytes, except)))
+    }
+
+    /// The directory it is in.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.core.dir
     }
 
     /// Bytes on the disk over all keys.
@@ -216,12 +223,13 @@ impl Store {
         self.core.shared.stored_bytes.load(Ordering::Relaxed)
     }
 
-    /// Gives the bytes of `span` back to the file system; how many there were. Pinned entries keep theirs.
+    /// Gives the bytes of `span` back to the file system; how many there were. Entries that are pinned or
+    /// read as a file keep theirs.
     pub(crate) fn remove(&self, key: &MediaKey, span: Span) -> Result<u64, StoreError> {
         let entry = self.core.entry(key);
         let mut index = self.core.index()?;
         let mut state = entry.lock();
-        if state.pinned() {
+        if state.pinned() || entry.is_leased() {
             return Ok(0);
         }
         let gone = state.take_out(span);
