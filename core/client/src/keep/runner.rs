@@ -200,6 +200,8 @@ impl Runner {
                 self.later.push((items, reply));
             } else {
                 let kept = self.keep(items).await;
+                // Whoever is answered finds it among what is kept.
+                self.publish();
                 let _ = reply.send(kept);
             }
         }
@@ -348,6 +350,10 @@ impl Runner {
                     // A chunk that ran when the fetch was cancelled still arrives and counts.
                     let _ = tokio::time::timeout(LAST_CHUNK, media.idle(&key)).await;
                     let looked = tokio::task::spawn_blocking(move || {
+                        // What is written down of it is true after a crash, too.
+                        if let Err(error) = media.flush() {
+                            tracing::warn!(%error, "the cache index waits to be written");
+                        }
                         (held_bytes(&media, &key), media.is_complete(&key), media.used(&key))
                     });
                     let (held, complete, used) = looked.await.unwrap_or_default();
@@ -398,7 +404,7 @@ impl Runner {
                 item,
                 rendition: record.key.parts().1.to_owned(),
                 state: view.state,
-                held: record.held,
+                held: view.held,
                 bytes: record.expected_bytes(),
             });
         }

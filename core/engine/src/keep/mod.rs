@@ -43,6 +43,8 @@ enum Running {
 #[derive(Debug)]
 struct Entry {
     record: KeptRecord,
+    /// Bytes held now; the record says how many were certain to survive when it was last brought up to date.
+    held: u64,
     running: Option<Running>,
     /// Whether the fetch that runs was told to stop.
     cancelled: bool,
@@ -182,6 +184,7 @@ impl Keep {
         let Some(entry) = self.entry(asset) else { return };
         entry.end(Running::Check);
         entry.checked = true;
+        entry.held = held;
         entry.record.held = held;
         match (entry.record.mark, complete) {
             (KeptMark::Complete, false) => {
@@ -202,6 +205,7 @@ impl Keep {
             Ok(size) => {
                 if entry.record.size != Some(size) {
                     entry.record.size = Some(size);
+                    entry.held = entry.held.min(size);
                     entry.record.held = entry.record.held.min(size);
                     self.save(asset);
                 }
@@ -225,7 +229,7 @@ impl Keep {
         }
     }
 
-    /// The fetch of an asset ended. `held` and `complete` are what the store says now.
+    /// The fetch of an asset ended. `held` and `complete` are what the store says now and would say after a crash.
     pub fn handle_fetched(
         &mut self,
         now: Time,
@@ -238,6 +242,7 @@ impl Keep {
         let cancelled = entry.cancelled;
         entry.end(Running::Fetch);
         entry.advance(held);
+        entry.record.held = entry.held;
         match end {
             _ if entry.record.mark == KeptMark::Dropping => {}
             _ if complete => self.completed(asset),
@@ -320,6 +325,7 @@ impl Keep {
         let hold = self.hold();
         self.entries.values().filter(|e| e.record.mark != KeptMark::Dropping).map(move |entry| KeptView {
             record: &entry.record,
+            held: entry.held,
             state: match (entry.record.mark, hold) {
                 (KeptMark::Paused, _) => KeepState::Paused,
                 (KeptMark::Complete, _) => KeepState::Complete,
@@ -348,7 +354,7 @@ impl Keep {
     #[must_use]
     pub fn pending_bytes(&self) -> u64 {
         let open = |e: &&Entry| !matches!(e.record.mark, KeptMark::Complete | KeptMark::Dropping);
-        let missing = |e: &Entry| e.record.expected_bytes().saturating_sub(e.record.held);
+        let missing = |e: &Entry| e.record.expected_bytes().saturating_sub(e.held);
         self.entries.values().filter(open).map(missing).sum()
     }
 
@@ -365,6 +371,7 @@ impl Keep {
         }
         let entry = Entry {
             failed_at: record.held,
+            held: record.held,
             record,
             running: None,
             cancelled: false,
@@ -390,7 +397,8 @@ impl Keep {
     fn completed(&mut self, asset: &str) {
         if let Some(entry) = self.entry(asset) {
             entry.record.mark = KeptMark::Complete;
-            entry.record.held = entry.record.size.unwrap_or(entry.record.held);
+            entry.held = entry.record.size.unwrap_or(entry.held);
+            entry.record.held = entry.held;
             entry.retry_at = None;
             entry.failures = 0;
             self.save(asset);
@@ -408,11 +416,11 @@ impl Keep {
             entry.retry_at = Some(now + RETRY_BASE);
             return;
         }
-        if entry.record.held > entry.failed_at {
+        if entry.held > entry.failed_at {
             entry.failures = 0;
             entry.backoff.reset();
         }
-        entry.failed_at = entry.record.held;
+        entry.failed_at = entry.held;
         entry.failures += 1;
         if !trouble.retryable || entry.failures >= attempts {
             entry.record.mark = KeptMark::Failed(trouble.kind);
@@ -484,7 +492,7 @@ impl Entry {
 
     fn advance(&mut self, held: u64) {
         let held = held.min(self.record.size.unwrap_or(u64::MAX));
-        self.record.held = self.record.held.max(held);
+        self.held = self.held.max(held);
     }
 
     /// Wants it again, with all its tries.

@@ -104,7 +104,7 @@ pub struct KeptRecord {
     pub mark: KeptMark,
     /// Length in bytes, once known.
     pub size: Option<u64>,
-    /// Bytes held when this was written.
+    /// Bytes that were held for certain when this was written.
     pub held: u64,
     /// Bytes that were not brought for keeping it, ascending and disjoint: they stay when it is forgotten.
     pub others: Vec<Span>,
@@ -156,6 +156,8 @@ pub enum KeepState {
 pub struct KeptView<'a> {
     /// What is written down of it.
     pub record: &'a KeptRecord,
+    /// Bytes held now.
+    pub held: u64,
     /// How far it is.
     pub state: KeepState,
 }

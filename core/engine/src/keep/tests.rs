@@ -91,9 +91,9 @@ impl World {
         }
         for view in self.keep.views() {
             let shown = self.shown.entry(view.record.asset().to_owned()).or_default();
-            assert!(view.record.held >= *shown, "progress went back");
-            assert!(view.record.size.is_none_or(|size| view.record.held <= size), "more than there is");
-            *shown = view.record.held;
+            assert!(view.held >= *shown, "progress went back");
+            assert!(view.record.size.is_none_or(|size| view.held <= size), "more than there is");
+            *shown = view.held;
         }
     }
 
