@@ -295,7 +295,10 @@ fn an_index_of_the_first_version_is_brought_up_with_its_totals() {
     store.remove(&key(49), Span::new(0, u64::MAX)).unwrap();
     let listed = store.list().unwrap();
     assert!(listed.iter().all(|stored| stored.spans[0] == Span::new(0, BLOCK)) && listed.len() == 49);
-    assert_eq!(store.usage_bytes(), listed.iter().flat_map(|stored| &stored.spans).map(Span::len).sum());
+    assert_eq!(
+        store.usage_bytes(),
+        listed.iter().flat_map(|stored| &stored.spans).map(Span::len).sum::<u64>()
+    );
 }
 
 #[test]
