@@ -85,11 +85,14 @@ struct Book {
     free_bytes: Option<u64>,
     keep_undo: bool,
     undo: BTreeMap<PathBuf, Vec<Undo>>,
+    /// What a failed sync let go of: it stays readable and is gone with the power, whatever later syncs say.
+    doomed: BTreeMap<PathBuf, Vec<Undo>>,
 }
 
 /// What a file was before a write that is not durable yet.
 struct Undo {
     offset: u64,
+    len: u64,
     bytes: Vec<u8>,
     size: u64,
 }
@@ -194,11 +197,17 @@ impl Book {
 
     fn end(&mut self, fault: DiskFault) -> ! {
         if fault == DiskFault::PowerCut {
-            for (path, undo) in &self.undo {
+            for (path, undo) in self.undo.iter().chain(&self.doomed) {
                 // A file that is gone has nothing to lose.
                 let Ok(file) = File::options().write(true).open(path) else { continue };
-                for Undo { offset, bytes, size } in undo.iter().rev() {
-                    let undone = file.write_all_at(bytes, *offset).and_then(|()| file.set_len(*size));
+                for Undo { offset, len, bytes, size } in undo.iter().rev() {
+                    // Past its old end the file reads as zeros again, or ends there when nothing follows.
+                    let mut before = bytes.clone();
+                    before.resize(usize::try_from(*len).unwrap_or(usize::MAX), 0);
+                    let mut undone = file.write_all_at(&before, *offset);
+                    if file.metadata().is_ok_and(|now| now.len() == offset + len) {
+                        undone = undone.and_then(|()| file.set_len((*size).clamp(*offset, offset + len)));
+                    }
                     assert!(
                         undone.is_ok(),
                         "what a power cut takes away could not be taken away: {undone:?}"
@@ -255,7 +264,9 @@ impl Disk for FaultyDisk {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         whole(&self.book, Operation::Remove, || fs::remove_file(path))?;
-        self.book().undo.remove(path);
+        let mut book = self.book();
+        book.undo.remove(path);
+        book.doomed.remove(path);
         Ok(())
     }
 
@@ -308,7 +319,12 @@ impl FaultyFile {
             }
         }
         bytes.truncate(got);
-        lock(&self.book).undo.entry(self.path.clone()).or_default().push(Undo { offset, bytes, size });
+        let (path, len) = (self.path.clone(), len as u64);
+        let mut book = lock(&self.book);
+        if let Some(doomed) = book.doomed.get_mut(&path) {
+            doomed.retain(|undo| undo.offset >= offset + len || undo.offset + undo.len <= offset);
+        }
+        book.undo.entry(path).or_default().push(Undo { offset, len, bytes, size });
         Ok(())
     }
 }
@@ -356,9 +372,15 @@ impl DataFile for FaultyFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        whole(&self.book, Operation::Sync, || self.inner.sync())?;
-        lock(&self.book).undo.remove(&self.path);
-        Ok(())
+        let synced = whole(&self.book, Operation::Sync, || self.inner.sync());
+        let mut book = lock(&self.book);
+        let pending = book.undo.remove(&self.path);
+        if synced.is_err()
+            && let Some(pending) = pending
+        {
+            book.doomed.entry(self.path.clone()).or_default().extend(pending);
+        }
+        synced
     }
 
     fn punch(&self, span: Span) -> io::Result<()> {
