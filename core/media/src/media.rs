@@ -270,6 +270,15 @@ impl Media {
         Ok(self.store.oldest(bytes, except)?)
     }
 
+    /// What was last used before `before_ms` (milliseconds since 1970), least recently used first and without pinned
+    /// renditions; at most `most` of them. Blocks like [`oldest`](Media::oldest).
+    ///
+    /// # Errors
+    /// A store error; nothing is known to be old then.
+    pub fn unused_since(&self, before_ms: i64, most: u32) -> Result<Vec<StoredMedia>, MediaError> {
+        Ok(self.store.unused_since(before_ms, most)?)
+    }
+
     /// Keeps `key` from eviction, across restarts too.
     pub fn pin(&self, key: &MediaKey) {
         self.store.entry(key).set_pinned(true);

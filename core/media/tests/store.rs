@@ -13,7 +13,7 @@ use std::time::Duration;
 use common::fixture::mp4_of;
 use common::{Fault, World};
 use unspool_engine::{Container, MediaKey, Span};
-use unspool_media::{ByteSource, Media, MediaConfig, Origin, Priority, Purpose};
+use unspool_media::{ByteSource, Media, MediaConfig, Priority, Purpose};
 use unspool_testkit::{byte_source_contract, byte_source_waiting_contract, pattern};
 
 const LONG: Duration = Duration::from_secs(15);

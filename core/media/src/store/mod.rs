@@ -182,11 +182,21 @@ impl Store {
         bytes: u64,
         except: &BTreeSet<MediaKey>,
     ) -> Result<Vec<StoredMedia>, StoreError> {
+        self.committed(|reader| reader.oldest(bytes, except))
+    }
+
+    /// What was last used before `before_ms` and is not pinned, least recently used first; at most `most`.
+    pub(crate) fn unused_since(&self, before_ms: i64, most: u32) -> Result<Vec<StoredMedia>, StoreError> {
+        self.committed(|reader| reader.unused_since(before_ms, most))
+    }
+
+    /// Reads the index after committing what is new.
+    fn committed<T>(&self, read: impl FnOnce(&Reader) -> Result<T, StoreError>) -> Result<T, StoreError> {
         if let Err(error) = self.core.commit() {
             tracing::debug!(target: "unspool::media", %error, "eviction chooses from the index of the last commit");
         }
         drop(self.core.index()?);
-        self.core.noted(Reader::open(&self.core.dir).and_then(|reader| reader.oldest(bytes, except)))
+        self.core.noted(Reader::open(&self.core.dir).and_then(|reader| read(&reader)))
     }
 
     /// Bytes on the disk over all keys.
