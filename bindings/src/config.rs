@@ -75,6 +75,9 @@ pub struct Conditions {
     /// Whether the app is on screen.
     #[uniffi(default = true)]
     pub foreground: bool,
+    /// Whether the system says that storage is low; the cache gives way then.
+    #[uniffi(default = false)]
+    pub low_storage: bool,
 }
 
 /// Which feed.
@@ -155,8 +158,8 @@ impl SessionConfig {
 
 impl From<Conditions> for unspool::Conditions {
     fn from(c: Conditions) -> Self {
-        let Conditions { online, metered, data_saver, foreground } = c;
-        unspool::Conditions { online, metered, data_saver, foreground }
+        let Conditions { online, metered, data_saver, foreground, low_storage } = c;
+        unspool::Conditions { online, metered, data_saver, foreground, low_storage }
     }
 }
 

@@ -66,6 +66,8 @@ pub enum Hold {
     Offline,
     /// The app is not on screen.
     Background,
+    /// The device is short of room.
+    LowStorage,
     /// The network is paid by the byte or the person saves data, and the configuration does not pay.
     Metered,
 }
@@ -266,6 +268,7 @@ impl From<unspool::Hold> for Hold {
         match hold {
             unspool::Hold::Offline => Hold::Offline,
             unspool::Hold::Background => Hold::Background,
+            unspool::Hold::LowStorage => Hold::LowStorage,
             unspool::Hold::Metered => Hold::Metered,
         }
     }

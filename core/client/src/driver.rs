@@ -6,6 +6,7 @@
 
 mod effects;
 mod publish;
+mod storage;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -71,6 +72,7 @@ pub(crate) enum Input {
         reason: String,
     },
     PoolReady(Result<PlayerPool, String>),
+    Stored(storage::Stored),
 }
 
 /// A failure at the edge, reduced to what the engine asks.
@@ -112,6 +114,7 @@ pub(crate) struct Driver {
     events: Arc<EventLog>,
     snapshot: watch::Sender<Snapshot>,
     conditions: Conditions,
+    storage: storage::Storage,
     playhead_ms: u64,
     /// Pictures shown since the swipe to the current card.
     frames: u64,
@@ -141,6 +144,7 @@ impl Driver {
             feed,
             kept: kind == FeedKind::Kept,
             engine: Engine::new(config, conditions),
+            storage: storage::Storage::new(core.config.cache_bytes),
             clock: core.clock,
             core,
             inputs,
@@ -281,6 +285,7 @@ impl Driver {
                 self.conditions = conditions;
                 self.core.media.set_offline(!conditions.online);
                 self.engine.handle_conditions(now, Clock::wall(), conditions);
+                self.keep_budget(now);
             }
             Input::Page { request, answer } => {
                 let answer = answer.map_err(|e| {
@@ -314,7 +319,7 @@ impl Driver {
                 self.tickets.remove(&demand);
                 let held = self.core.media.held(&key);
                 self.engine.handle_fetch_end(now, demand, &key, end, held, &reason);
-                self.keep_budget();
+                self.keep_budget(now);
             }
             Input::PoolReady(Ok(pool)) => {
                 self.pool = Some(pool);
@@ -322,6 +327,7 @@ impl Driver {
                     self.run_stage(output);
                 }
             }
+            Input::Stored(stored) => self.handle_stored(now, stored),
             Input::PoolReady(Err(reason)) => self.events.push(Event::PlayersFailed { reason }),
             #[cfg(feature = "fault-injection")]
             Input::Panic => panic!("a panic on purpose in the driver"),

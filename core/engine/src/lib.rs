@@ -6,6 +6,7 @@
 //!
 //! [`Engine`] is the whole of one feed session; the machines it is made of stand in modules of their own.
 
+pub mod budget;
 mod delivery;
 pub mod eviction;
 pub mod feed;

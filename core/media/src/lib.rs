@@ -5,6 +5,7 @@
 //! [`ByteSource`] and see one file whose bytes may still be arriving; the platform's own players read the same bytes over
 //! HTTP from [`Gateway`].
 
+mod disk;
 mod fetch;
 mod gateway;
 mod info;
@@ -17,6 +18,7 @@ mod source;
 mod store;
 mod ticket;
 
+pub use disk::{DataFile, Disk, LocalDisk, OpenMode, Step};
 pub use fetch::{
     ByPurpose, ByteCounts, FetchDone, FetchError, FetchSummary, Limits, Location, Priority, Purpose,
     ResolveError, Traffic, UrlResolver,

@@ -107,12 +107,4 @@ impl Media {
     pub async fn idle(&self, key: &MediaKey) {
         self.fetcher.idle(key).await;
     }
-
-    /// Bytes free for this process on the disk of the cache.
-    ///
-    /// # Errors
-    /// A store error when the file system does not tell.
-    pub fn free_bytes(&self) -> Result<u64, MediaError> {
-        Ok(fs4::available_space(self.store.dir()).map_err(StoreError::from)?)
-    }
 }

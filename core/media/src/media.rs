@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use unspool_engine::{Container, MediaKey, Span};
 
+use crate::disk::{Disk, LocalDisk};
 use crate::fetch::{
     Accounts, ByteCounts, Demand, FetchDone, FetchError, Fetcher, Http, Limits, Location, Priority, Purpose,
     UrlResolver,
@@ -43,6 +44,8 @@ pub struct MediaConfig {
     pub allow_plain_http: bool,
     /// Renditions whose index entries stay in memory while nobody uses them.
     pub keep_loaded: usize,
+    /// Where the cached bytes lie: this device, or in tests a disk that fails.
+    pub disk: Arc<dyn Disk>,
     /// Bounds and time-outs.
     pub limits: Limits,
 }
@@ -57,6 +60,7 @@ impl MediaConfig {
             user_agent: concat!("unspool/", env!("CARGO_PKG_VERSION")).to_owned(),
             allow_plain_http: false,
             keep_loaded: KEEP_LOADED,
+            disk: Arc::new(LocalDisk),
             limits: Limits::default(),
         }
     }
@@ -70,6 +74,7 @@ impl fmt::Debug for MediaConfig {
             .field("user_agent", &self.user_agent)
             .field("allow_plain_http", &self.allow_plain_http)
             .field("keep_loaded", &self.keep_loaded)
+            .field("disk", &self.disk)
             .field("limits", &self.limits)
             .finish()
     }
@@ -134,7 +139,7 @@ impl Media {
     /// # Errors
     /// [`StoreError::InUse`] when another session owns the directory, other store errors when it cannot be used.
     pub fn open(config: MediaConfig, handle: Handle) -> Result<Arc<Media>, MediaError> {
-        let store = Arc::new(Store::open(&config.dir, config.keep_loaded)?);
+        let store = Arc::new(Store::open(&config.dir, config.keep_loaded, config.disk)?);
         let http = Http::new(&config.user_agent, config.allow_plain_http, &config.limits)
             .map_err(MediaError::Client)?;
         let accounts = Arc::new(Accounts::default());
@@ -271,6 +276,15 @@ impl Media {
         Ok(self.store.oldest(bytes, except)?)
     }
 
+    /// What was last used before `before_ms` (milliseconds since 1970), least recently used first and without pinned
+    /// renditions; at most `most` of them. Blocks like [`oldest`](Media::oldest).
+    ///
+    /// # Errors
+    /// A store error; nothing is known to be old then.
+    pub fn unused_since(&self, before_ms: i64, most: u32) -> Result<Vec<StoredMedia>, MediaError> {
+        Ok(self.store.unused_since(before_ms, most)?)
+    }
+
     /// Keeps `key` from eviction, across restarts too.
     pub fn pin(&self, key: &MediaKey) {
         self.store.entry(key).set_pinned(true);
@@ -328,6 +342,14 @@ impl Media {
         self.store.health()
     }
 
+    /// Bytes that could still be written on the volume of the cache. A system call; not for the async threads.
+    ///
+    /// # Errors
+    /// A store error, where the system does not tell.
+    pub fn free_space(&self) -> Result<u64, MediaError> {
+        Ok(self.store.free_bytes()?)
+    }
+
     /// Samples of the line, one per finished request. The newest caller gets them; a slow one loses some.
     #[must_use]
     pub fn samples(&self) -> mpsc::Receiver<FetchDone> {
@@ -356,12 +378,6 @@ impl Media {
             Ok(closed) => Ok(closed?),
             Err(_) => Err(MediaError::Closed),
         }
-    }
-
-    /// Makes the cache behave as if the disk were full, or normal again: a switch for tests of what follows from it.
-    #[doc(hidden)]
-    pub fn simulate_full_disk(&self, full: bool) {
-        self.store.simulate_full(full);
     }
 }
 

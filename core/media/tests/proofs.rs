@@ -286,7 +286,9 @@ fn each_purpose_has_its_own_account_and_they_add_up_to_the_log() {
     world.server.put("refused", bytes, "\"1\"");
     world.server.fault("refused", Fault::Short(9_000));
     let key = world.register(&media, "refused", Container::Mp4);
-    world.run(media.fetch(&key, &[Span::new(0, size)], Priority::Prefetch, Purpose::Prefetch).wait()).unwrap();
+    world
+        .run(media.fetch(&key, &[Span::new(0, size)], Priority::Prefetch, Purpose::Prefetch).wait())
+        .unwrap();
 
     let log = world.server.log();
     let of = |path: &str| sent(&log, path).iter().map(Span::len).sum::<u64>();

@@ -1,10 +1,8 @@
 //! Runs what the engine wants done: each effect that is started comes back as an input.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use unspool_engine::eviction::{self, Holding};
 use unspool_engine::impression::Write;
 use unspool_engine::planner::{self, FetchEnd};
 use unspool_engine::stage::StageOutput;
@@ -16,9 +14,6 @@ use super::{Driver, Input, Trouble};
 use crate::events::Event;
 use crate::records;
 use crate::spool::Pending;
-
-/// Share of the cache budget that is left after an eviction, in percent, so that not every chunk evicts.
-const EVICT_TO_PERCENT: u64 = 90;
 
 impl Driver {
     pub(super) fn fetch_page(&self, request: PageRequest) {
@@ -178,40 +173,6 @@ impl Driver {
         tokio::spawn(async move {
             if let Err(e) = done.await {
                 events.push(Event::StorageFailed { reason: e.to_string() });
-            }
-        });
-    }
-
-    pub(super) fn keep_budget(&self) {
-        let budget = self.core.config.cache_bytes;
-        // What is kept for offline has no part in the budget: it is never evicted for it.
-        let kept = self.core.keep.snapshot();
-        let usage = self.core.media.usage().saturating_sub(kept.held());
-        if usage <= budget {
-            return;
-        }
-        let excess = usage - budget / 100 * EVICT_TO_PERCENT;
-        let from = self.engine.current().unwrap_or(0);
-        let near: BTreeSet<MediaKey> = (from.saturating_sub(1)..=from + self.engine.planner().window())
-            .filter_map(|p| self.engine.planner().key(p).cloned())
-            .chain(kept.kept.iter().map(|kept| MediaKey::new(&kept.item.asset.id, &kept.rendition)))
-            .collect();
-        let media = Arc::clone(&self.core.media);
-        tokio::task::spawn_blocking(move || {
-            let evicted = media.oldest(excess, &near).and_then(|oldest| {
-                let holdings: Vec<Holding> = oldest
-                    .into_iter()
-                    .map(|s| Holding {
-                        pinned: s.pinned,
-                        last_use: u64::try_from(s.last_used_ms).unwrap_or(0),
-                        spans: s.spans,
-                        key: s.key,
-                    })
-                    .collect();
-                media.evict(&eviction::evict(&holdings, excess))
-            });
-            if let Err(e) = evicted {
-                tracing::warn!(%e, "eviction failed");
             }
         });
     }

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 use unspool_engine::keep::{KeepEstimate, KeepPolicy, MAX_KEPT};
-use unspool_engine::{Conditions, Hold, Item, Keep, KeepState};
+use unspool_engine::{Conditions, Hold, Item, Keep, KeepState, MediaKey};
 use unspool_media::Media;
 
 use crate::backend::check;
@@ -96,6 +96,17 @@ impl KeepRoom {
         let mut seen = self.snapshot.clone();
         let newer = seen.wait_for(|snapshot| snapshot.revision > revision).await;
         newer.map(|snapshot| snapshot.clone()).map_err(|_| Error::ShutDown)
+    }
+
+    /// Bytes on the device for all that is kept.
+    pub(crate) fn held(&self) -> u64 {
+        self.snapshot.borrow().held()
+    }
+
+    /// The renditions that are kept.
+    pub(crate) fn keys(&self) -> Vec<MediaKey> {
+        let key = |kept: &Kept| MediaKey::new(&kept.item.asset.id, &kept.rendition);
+        self.snapshot.borrow().kept.iter().map(key).collect()
     }
 
     /// The cards of what is kept, in the order it was asked for.

@@ -180,7 +180,7 @@ impl Runner {
                 record.held = record.others.iter().map(Span::len).sum();
                 record.size = media.info(&record.key).map(|info| info.size);
             }
-            let free = media.free_bytes()?;
+            let free = media.free_space()?;
             let estimate = estimate(&records, pending, free);
             Ok::<_, MediaError>((records, estimate))
         });

@@ -29,10 +29,11 @@ impl KeepPolicy {
     /// Why nothing may be fetched under these conditions; `None` when it may.
     #[must_use]
     pub fn hold(&self, conditions: Conditions) -> Option<Hold> {
-        let Conditions { online, metered, data_saver, foreground } = conditions;
+        let Conditions { online, metered, data_saver, foreground, low_storage } = conditions;
         match () {
             () if !online => Some(Hold::Offline),
             () if !foreground => Some(Hold::Background),
+            () if low_storage => Some(Hold::LowStorage),
             () if (metered || data_saver) && !self.metered => Some(Hold::Metered),
             () => None,
         }
@@ -46,6 +47,8 @@ pub enum Hold {
     Offline,
     /// The app is not on screen.
     Background,
+    /// The device is short of room.
+    LowStorage,
     /// The network is paid by the byte or the person saves data, and the policy does not pay.
     Metered,
 }

@@ -151,6 +151,7 @@ impl World {
             metered: bits & 2 != 0,
             data_saver: bits & 4 != 0,
             foreground: bits & 8 == 0,
+            low_storage: bits & 16 != 0,
         };
         self.keep.handle_conditions(self.now, self.conditions);
         self.drain();
@@ -231,7 +232,13 @@ fn the_conditions_stop_it_and_let_it_go_on() {
     let mut world = World::new();
     world.keep(&["a"]);
     world.answer(0, 1);
-    for (bits, hold) in [(1, Hold::Offline), (2, Hold::Metered), (4, Hold::Metered), (8, Hold::Background)] {
+    for (bits, hold) in [
+        (1, Hold::Offline),
+        (2, Hold::Metered),
+        (4, Hold::Metered),
+        (8, Hold::Background),
+        (16, Hold::LowStorage),
+    ] {
         world.conditions(bits);
         assert_eq!(world.state("asset-a"), Some(KeepState::Held(hold)));
         world.keep.handle_fetched(world.now, "asset-a", Err(PASSES), 10, false);
@@ -354,7 +361,7 @@ fn moves() -> impl Strategy<Value = Move> {
         1 => (0u8..5).prop_map(Move::Pause),
         1 => (0u8..5).prop_map(Move::Resume),
         1 => (0u8..5).prop_map(Move::Forget),
-        2 => (0u8..16).prop_map(Move::Conditions),
+        2 => (0u8..32).prop_map(Move::Conditions),
         6 => (0usize..4, 0u8..12).prop_map(|(at, how)| Move::Answer(at, how)),
         2 => (0u8..5, 0u32..1_000_000).prop_map(|(n, held)| Move::Progress(n, held)),
         1 => (0u8..5, 0u32..1_000_000).prop_map(|(n, held)| Move::Used(n, held)),

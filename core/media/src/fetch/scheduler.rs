@@ -304,7 +304,7 @@ impl Fetcher {
             let state = demand.entry.lock();
             let size = state.validators().size;
             let holes: Vec<Span> = clamped(&demand.wants, size).flat_map(|want| state.holes(want)).collect();
-            (holes, demand.entry.is_full(&state))
+            (holes, demand.entry.reads_through(&state))
         };
         let failure = if holes.is_empty() {
             None
