@@ -14,7 +14,7 @@ use common::fixture::mp4_of;
 use common::{Fault, Logged, World, eventually};
 use futures_util::future::BoxFuture;
 use gateway_common::Door;
-use rand::{Rng, SeedableRng, rngs::StdRng};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
 use unspool_engine::{Container, MediaKey, Span};
 use unspool_media::{
     Limits, Location, Media, MediaConfig, MediaError, Priority, Purpose, ResolveError, UrlResolver,
@@ -90,10 +90,10 @@ fn no_byte_is_asked_for_twice_while_it_is_held() {
                 (media, keys) = open(&world);
                 assert_eq!(media.held(&keys[at]), held, "a restart forgets nothing");
             }
-            1 => {
+            1 | 2 => {
                 media.evict(&[(keys[at].clone(), span)]).unwrap();
             }
-            2..6 => {
+            3..6 => {
                 let key = keys[at].clone();
                 world.run(media.probe(&key, Priority::Next)).unwrap();
                 let source = media.source(&key).unwrap();
@@ -108,7 +108,7 @@ fn no_byte_is_asked_for_twice_while_it_is_held() {
             _ => {
                 let both = [Priority::Prefetch, Priority::Playback]
                     .map(|priority| media.fetch(&keys[at], &[span], priority, Purpose::Prefetch));
-                both.iter().for_each(|ticket| drop(world.run(ticket.wait()).unwrap()));
+                both.iter().for_each(|ticket| assert!(world.run(ticket.wait()).is_ok()));
             }
         }
         keys.iter().for_each(|key| world.run(media.idle(key)));
@@ -122,7 +122,7 @@ fn no_byte_is_asked_for_twice_while_it_is_held() {
     }
     let counts = media.counts();
     assert_eq!(counts.duplicate, 0);
-    assert!(seen > 100, "{seen} requests show something");
+    assert!(seen > 80, "{seen} requests show something");
 }
 
 #[test]
@@ -249,7 +249,7 @@ fn a_refusal_in_the_middle_of_a_file_causes_one_question_however_many_wait() {
         media.fetch(&key, &[Span::new(start, end)], Priority::Prefetch, Purpose::Prefetch)
     });
     assert!(read_all(&media, &key) == bytes);
-    tickets.iter().for_each(|ticket| drop(world.run(ticket.wait()).unwrap()));
+    tickets.iter().for_each(|ticket| assert!(world.run(ticket.wait()).is_ok()));
     assert_eq!(fresh.calls.load(Ordering::SeqCst), 1);
     let log = world.server.log();
     let refused = log.iter().filter(|line| line.status == 403).count();
