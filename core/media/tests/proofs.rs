@@ -307,3 +307,16 @@ fn each_purpose_has_its_own_account_and_they_add_up_to_the_log() {
     assert_eq!(counts.network, by.all().iter().map(|(_, traffic)| traffic.network).sum::<u64>());
     assert_eq!(counts.duplicate, 0);
 }
+
+#[test]
+fn what_only_a_probe_brought_is_as_new_as_it_is() {
+    let world = World::new();
+    world.server.put("a", mp4_of(&pattern(300_000), 4_000, false), "\"1\"");
+    let media = world.open();
+    let key = world.register(&media, "a", Container::Mp4);
+    world.run(media.probe(&key, Priority::Next)).unwrap();
+    let hour_ago = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap()
+        - Duration::from_secs(3_600);
+    let old = media.unused_since(i64::try_from(hour_ago.as_millis()).unwrap(), 10).unwrap();
+    assert!(old.is_empty(), "{old:?}");
+}
