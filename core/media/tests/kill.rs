@@ -299,7 +299,7 @@ impl Trial {
         let held: u64 = media.stored().iter().flat_map(|stored| &stored.spans).map(Span::len).sum();
         assert_eq!(media.usage(), held, "{what}: the total is that of the spans");
         let mut committed = Committed::new();
-        for n in 0..KEYS {
+        for (n, changed) in changed.into_iter().enumerate() {
             let spans = media.held(&key(n));
             let bytes: Vec<Vec<u8>> = spans.iter().map(|span| read(&media, n, *span, what)).collect();
             let version = (0..2).find(|version| {
@@ -312,7 +312,7 @@ impl Trial {
             assert!(version.is_some(), "{what}: bytes of {n} are those of no version");
             self.checked += spans.iter().map(Span::len).sum::<u64>();
             committed.set(n, &spans, true);
-            if !changed[n] {
+            if !changed {
                 let expected = &self.committed.0[n];
                 let lost = (0..SIZE as usize).find(|at| expected[*at] && !committed.0[n][*at]);
                 assert_eq!(lost, None, "{what}: a committed byte of {n} is gone");
