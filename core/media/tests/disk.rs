@@ -5,13 +5,15 @@
 
 mod common;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::World;
+use common::{Fault, World};
 use unspool_engine::{Container, MediaKey, Span};
 use unspool_media::{ByteSource, FetchError, Media, MediaConfig, Priority, Purpose, ReadError};
-use unspool_testkit::{DiskFault, FaultyDisk, Rule, pattern};
+use unspool_testkit::{
+    DiskFault, FaultyDisk, Operation, Rule, byte_source_contract, byte_source_waiting_contract, pattern,
+};
 
 const LONG: Duration = Duration::from_secs(15);
 const SIZE: usize = 210_000;
@@ -188,6 +190,74 @@ fn short_reads_and_writes_go_on_where_they_ended() {
     scenario(&world, &Files::new(), &disk, "everything is short");
     afterwards(&world, &Files::new(), "everything was short");
     assert!(disk.struck() > 200);
+}
+
+#[test]
+fn a_disk_that_cannot_do_one_thing_costs_no_playback() {
+    let world = World::in_memory();
+    let files = Files::new();
+    for fault in [DiskFault::Io, DiskFault::NoSpace, DiskFault::Torn] {
+        for operation in Operation::ALL {
+            let what = format!("{fault:?} at every {operation:?}");
+            let disk = FaultyDisk::with(Rule { operation: Some(operation), nth: 0, lasting: true, fault });
+            scenario(&world, &files, &disk, &what);
+            afterwards(&world, &files, &what);
+            assert!(disk.struck() > 0, "{what}: the scenario does that");
+        }
+    }
+}
+
+/// Sources over a store, each on a disk of its own, that stay open as long as their sources are in use.
+struct Sources {
+    world: World,
+    open: Mutex<Vec<(World, Arc<Media>)>>,
+    rule: Rule,
+}
+
+impl Sources {
+    fn make(&self, bytes: Vec<u8>, stall: Option<u64>) -> Arc<dyn ByteSource> {
+        let mut open = self.open.lock().unwrap();
+        let path = format!("f{}", open.len());
+        let size = bytes.len() as u64;
+        self.world.server.put(&path, bytes, "\"1\"");
+        let dir = World::in_memory();
+        let config = MediaConfig { disk: FaultyDisk::with(self.rule), ..dir.config() };
+        let media = Media::open(config, self.world.runtime.handle().clone()).unwrap();
+        let key = self.world.register(&media, &path, Container::Mp4);
+        if let Some(stall) = stall {
+            self.world.server.always(&path, Some(Fault::SilentFrom(stall)));
+        }
+        let source = media.source_of(&key, size);
+        open.push((dir, media));
+        source
+    }
+}
+
+/// The faults under which every reader keeps the contract: at one operation of each kind, and from one on.
+fn rules() -> Vec<Rule> {
+    let faults = [DiskFault::Io, DiskFault::NoSpace, DiskFault::Short, DiskFault::Torn];
+    let places =
+        [(Operation::Read, 2), (Operation::Write, 1), (Operation::Sync, 0), (Operation::Truncate, 0)];
+    let rules = faults.into_iter().flat_map(|fault| places.map(|(operation, nth)| (fault, operation, nth)));
+    rules
+        .map(|(fault, operation, nth)| Rule { operation: Some(operation), nth, lasting: nth != 2, fault })
+        .collect()
+}
+
+#[test]
+fn sources_keep_the_contract_on_a_disk_that_fails() {
+    for rule in rules() {
+        let sources = Sources { world: World::in_memory(), open: Mutex::default(), rule };
+        byte_source_contract(|bytes| sources.make(bytes, None));
+    }
+}
+
+#[test]
+fn sources_keep_the_waiting_contract_on_a_disk_that_fails() {
+    for rule in rules() {
+        let sources = Sources { world: World::in_memory(), open: Mutex::default(), rule };
+        byte_source_waiting_contract(|bytes, stall| sources.make(bytes, Some(stall)));
+    }
 }
 
 #[test]

@@ -36,6 +36,20 @@ pub enum Operation {
     Size,
 }
 
+impl Operation {
+    /// All of them.
+    pub const ALL: [Operation; 8] = [
+        Operation::Open,
+        Operation::Truncate,
+        Operation::Read,
+        Operation::Write,
+        Operation::Sync,
+        Operation::Punch,
+        Operation::Remove,
+        Operation::Size,
+    ];
+}
+
 /// How an operation fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DiskFault {
