@@ -234,7 +234,7 @@ impl Book {
 }
 
 /// SIGKILL: nothing is run, flushed or dropped.
-fn kill() -> ! {
+pub(crate) fn kill() -> ! {
     let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
     // The signal is on its way to this very process.
     loop {

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "every test file uses its own part")]
 
 pub mod fixture;
+pub mod scenario;
 
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
