@@ -46,6 +46,8 @@ fn config(dir: &tempfile::TempDir) -> SessionConfig {
         backend: None,
         token: Some("ada".into()),
         cache_bytes: None,
+        keep_max_height: None,
+        keep_on_metered: false,
         conditions: None,
         window: None,
         sound: false,

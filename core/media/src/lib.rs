@@ -9,6 +9,7 @@ mod disk;
 mod fetch;
 mod gateway;
 mod info;
+mod local;
 mod media;
 mod probe;
 mod prober;
@@ -19,11 +20,12 @@ mod ticket;
 
 pub use disk::{DataFile, Disk, LocalDisk, OpenMode, Step};
 pub use fetch::{
-    ByteCounts, FetchDone, FetchError, FetchSummary, Limits, Location, Priority, Purpose, ResolveError,
-    UrlResolver,
+    ByPurpose, ByteCounts, FetchDone, FetchError, FetchSummary, Limits, Location, Priority, Purpose,
+    ResolveError, Traffic, UrlResolver,
 };
 pub use gateway::{Gateway, GatewayError, GatewayLimits, GatewayStats};
 pub use info::{AudioCodec, Layout, MediaInfo, SyncSample, TrackInfo, TrackKind, VideoCodec};
+pub use local::LocalFile;
 pub use media::{Media, MediaConfig, MediaError, Origin};
 #[doc(hidden)]
 pub use probe::playlist_is_answered;

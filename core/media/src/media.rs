@@ -105,6 +105,12 @@ pub enum MediaError {
     /// The rendition was not probed yet; probe it first.
     #[error("the rendition was not probed yet")]
     NotProbed,
+    /// Some of the rendition is missing or damaged; fetch the rest first.
+    #[error("the rendition is not complete on this device")]
+    Incomplete,
+    /// The rendition is complete and consists of several files; read it through the gateway.
+    #[error("the rendition is not one file")]
+    NotOneFile,
     /// The media layer is shut down.
     #[error("the media layer is shut down")]
     Closed,
@@ -115,8 +121,8 @@ pub enum MediaError {
 /// Shape: shared by `Arc`, every method takes `&self` and may be called from any thread; no method of it waits for the
 /// network except the futures it returns. Cancellation: dropping such a future stops nothing, tickets have `cancel`.
 pub struct Media {
-    store: Arc<Store>,
-    fetcher: Arc<Fetcher>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) fetcher: Arc<Fetcher>,
     prober: Arc<Prober>,
     origins: Mutex<HashMap<MediaKey, Origin>>,
 }

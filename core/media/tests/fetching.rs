@@ -71,7 +71,7 @@ fn a_fetch_brings_exactly_its_bytes_in_bounded_requests() {
     let again = media.fetch(&key, &[Span::new(10, 1000)], Priority::Prefetch, Purpose::Prefetch);
     assert_eq!(world.run(again.wait()).unwrap().cached_bytes, 990);
     let counts = media.counts();
-    assert_eq!((counts.network, counts.network_prefetch, counts.wasted), (size, size, size));
+    assert_eq!((counts.network, counts.by_purpose.prefetch.network, counts.wasted), (size, size, size));
     world.run(media.probe(&key, Priority::Playback)).unwrap();
     assert!(media.is_complete(&key));
     assert!(read(&media, &key, Span::new(0, size)).unwrap() == bytes);

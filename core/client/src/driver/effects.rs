@@ -6,7 +6,7 @@ use std::time::Instant;
 use unspool_engine::impression::Write;
 use unspool_engine::planner::{self, FetchEnd};
 use unspool_engine::stage::StageOutput;
-use unspool_engine::{MediaKey, PageRequest, PlayerFact, PlayerId, Urgency};
+use unspool_engine::{MediaKey, Page, PageRequest, PlayerFact, PlayerId, Urgency};
 use unspool_media::{FetchError, Origin, Priority, Purpose};
 use unspool_player::PlayerPool;
 
@@ -17,6 +17,11 @@ use crate::spool::Pending;
 
 impl Driver {
     pub(super) fn fetch_page(&self, request: PageRequest) {
+        if self.kept {
+            // All there is was there from the beginning.
+            let _ = self.inputs.send(Input::Page { request: request.id, answer: Ok(Page::default()) });
+            return;
+        }
         let (core, inputs, feed) = (Arc::clone(&self.core), self.inputs.clone(), self.feed.clone());
         tokio::spawn(async move {
             let answer = core.backend.page(&feed, request.cursor.as_deref(), request.limit).await;
@@ -37,8 +42,11 @@ impl Driver {
                 });
             }
             planner::Output::Fetch { demand, key, spans, urgency } => {
-                let purpose =
-                    if urgency == Urgency::Playback { Purpose::Playback } else { Purpose::Prefetch };
+                let purpose = match urgency {
+                    Urgency::Playback => Purpose::Playback,
+                    Urgency::Next => Purpose::Next,
+                    Urgency::Prefetch => Purpose::Prefetch,
+                };
                 let ticket = self.core.media.fetch(&key, &spans, priority(urgency), purpose);
                 let ticket = Arc::new(ticket);
                 self.tickets.insert(demand, Arc::clone(&ticket));

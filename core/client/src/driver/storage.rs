@@ -112,16 +112,17 @@ impl Driver {
         self.keep_budget(now);
     }
 
-    /// Bytes that count against the budget.
+    /// Bytes that count against the budget; what is kept for offline does not.
     fn usage(&self) -> u64 {
-        self.core.media.usage()
+        self.core.media.usage().saturating_sub(self.core.keep.held())
     }
 
-    /// What plays, what comes next and what was just left: not to be given up.
+    /// What plays, what comes next, what was just left and what is kept for offline: not to be given up.
     fn near(&self) -> BTreeSet<MediaKey> {
         let from = self.engine.current().unwrap_or(0);
         (from.saturating_sub(1)..=from + self.engine.planner().window())
             .filter_map(|p| self.engine.planner().key(p).cloned())
+            .chain(self.core.keep.keys())
             .collect()
     }
 

@@ -178,6 +178,7 @@ impl Fetcher {
         };
         let cached =
             clamped(&demand.wants, size).flat_map(|want| held.within(want)).map(|span| span.len()).sum();
+        self.accounts.cached(demand.purpose, cached);
         let id = {
             let mut queue = self.queue();
             queue.next_id += 1;
@@ -242,6 +243,19 @@ impl Fetcher {
             (true, _) => Err(FetchError::Closed),
             (_, true) => Err(FetchError::Offline),
             _ => Ok(()),
+        }
+    }
+
+    /// Waits until no chunk of `key` is on its way; whatever starts meanwhile is waited for too.
+    pub(crate) async fn idle(&self, key: &MediaKey) {
+        let mut active = self.active.subscribe();
+        loop {
+            active.borrow_and_update();
+            if !self.queue().running.values().any(|running| running.key == *key) {
+                return;
+            }
+            // The sender lives as long as `self`, so there is another turn.
+            let _ = active.changed().await;
         }
     }
 

@@ -4,6 +4,7 @@
 //! which eviction and version changes rely on; the price is a copy out of the page cache, tens of microseconds.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -39,6 +40,8 @@ pub(crate) struct Entry {
     shared: Arc<Shared>,
     state: Mutex<State>,
     changed: Condvar,
+    /// Readers of the data file itself, from whom nothing may be taken.
+    leases: AtomicUsize,
 }
 
 /// What the index writer takes out of an entry.
@@ -59,7 +62,7 @@ impl Entry {
     pub(super) fn new(key: MediaKey, shared: Arc<Shared>, row: Row) -> Self {
         let name = file_name(key.as_str());
         let state = Mutex::new(State::new(row, &shared));
-        Entry { key, name, shared, state, changed: Condvar::new() }
+        Entry { key, name, shared, state, changed: Condvar::new(), leases: AtomicUsize::new(0) }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
@@ -95,6 +98,38 @@ impl Entry {
             state.last_used_ms = now;
             self.mark(&mut state);
         }
+    }
+
+    /// Begins a reading of the data file itself; eviction takes nothing until it is released.
+    pub(crate) fn lease(&self) {
+        // Under the lock, so that a removal has either seen it or is over.
+        let _state = self.lock();
+        self.leases.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn release(&self) {
+        self.leases.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_leased(&self) -> bool {
+        self.leases.load(Ordering::Relaxed) > 0
+    }
+
+    /// The data file of an entry that holds its first `size` bytes, each of its blocks compared with its checksum;
+    /// `None` when something is missing or damaged. Reads at most a block at a time under the lock.
+    pub(crate) fn verified_file(&self, size: u64) -> Result<Option<PathBuf>, StoreError> {
+        let generation = self.lock().generation;
+        for number in numbers(Span::new(0, size)) {
+            let mut state = self.lock();
+            if state.generation != generation || self.first_bad_block(&mut state, block(number)).is_some() {
+                return Ok(None);
+            }
+        }
+        let mut state = self.lock();
+        // Opening compares the length of the file with the spans.
+        self.file(&mut state, false)?;
+        let whole = state.generation == generation && state.spans.covers(Span::new(0, size));
+        Ok(whole.then(|| self.path(generation)))
     }
 
     pub(crate) fn set_pinned(&self, pinned: bool) {

@@ -182,7 +182,9 @@ impl Store {
         bytes: u64,
         except: &BTreeSet<MediaKey>,
     ) -> Result<Vec<StoredMedia>, StoreError> {
-        self.committed(|reader| reader.oldest(bytes, except))
+        let leased = self.core.loaded().all().into_iter().filter(|entry| entry.is_leased());
+        let except = except.iter().cloned().chain(leased.map(|entry| entry.key.clone())).collect();
+        self.committed(|reader| reader.oldest(bytes, &except))
     }
 
     /// What was last used before `before_ms` and is not pinned, least recently used first; at most `most`.
@@ -204,12 +206,13 @@ impl Store {
         self.core.shared.stored_bytes.load(Ordering::Relaxed)
     }
 
-    /// Gives the bytes of `span` back to the file system; how many there were. Pinned entries keep theirs.
+    /// Gives the bytes of `span` back to the file system; how many there were. Entries that are pinned or
+    /// read as a file keep theirs.
     pub(crate) fn remove(&self, key: &MediaKey, span: Span) -> Result<u64, StoreError> {
         let entry = self.core.entry(key);
         let mut index = self.core.index()?;
         let mut state = entry.lock();
-        if state.pinned() {
+        if state.pinned() || entry.is_leased() {
             return Ok(0);
         }
         entry.check_edges(&mut state, span);
