@@ -14,7 +14,7 @@ use common::fixture::mp4_of;
 use common::{Fault, Logged, World, eventually};
 use futures_util::future::BoxFuture;
 use gateway_common::Door;
-use rand::{Rng, SeedableRng, rngs::StdRng};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
 use unspool_engine::{Container, MediaKey, Span};
 use unspool_media::{
     Limits, Location, Media, MediaConfig, MediaError, Priority, Purpose, ResolveError, UrlResolver,
