@@ -12,6 +12,7 @@ mod media;
 mod probe;
 mod prober;
 mod reader;
+mod segments;
 mod source;
 mod store;
 mod ticket;
@@ -23,8 +24,6 @@ pub use fetch::{
 pub use gateway::{Gateway, GatewayError, GatewayLimits, GatewayStats};
 pub use info::{AudioCodec, Layout, MediaInfo, SyncSample, TrackInfo, TrackKind, VideoCodec};
 pub use media::{Media, MediaConfig, MediaError, Origin};
-#[doc(hidden)]
-pub use probe::playlist_is_answered;
 pub use probe::{ProbeError, probe_bytes, probe_file};
 pub use source::{ByteSource, ReadError};
 pub use store::{StoreError, StoreHealth, StoredMedia};

@@ -14,10 +14,11 @@ use crate::fetch::{
     Accounts, ByteCounts, Demand, FetchDone, FetchError, Fetcher, Http, Limits, Location, Priority, Purpose,
     UrlResolver,
 };
-use crate::info::MediaInfo;
+use crate::info::{Layout, MediaInfo};
 use crate::probe::ProbeError;
 use crate::prober::Prober;
 use crate::reader::StoreSource;
+use crate::segments::{Parts, owner};
 use crate::source::ByteSource;
 use crate::store::{Store, StoreError, StoreHealth, StoredMedia, Validators};
 use crate::ticket::FetchTicket;
@@ -100,6 +101,9 @@ pub enum MediaError {
     /// The rendition was not probed yet; probe it first.
     #[error("the rendition was not probed yet")]
     NotProbed,
+    /// The rendition lies in several files, so there is no one sequence of bytes to read.
+    #[error("the rendition lies in several files")]
+    Segmented,
     /// The media layer is shut down.
     #[error("the media layer is shut down")]
     Closed,
@@ -147,7 +151,7 @@ impl Media {
         self.fetcher
             .route(key)
             .set(Location { url: origin.url.clone(), expires_at_ms: origin.expires_at_ms });
-        self.prober.declare(key, origin.container);
+        self.prober.declare(key, origin.container, origin.bytes);
         self.origins().insert(key.clone(), origin);
     }
 
@@ -173,8 +177,13 @@ impl Media {
         self.prober.known(key)
     }
 
-    /// Brings `spans` into the cache. Spans past the end of the file are cut there.
+    /// Brings `spans` into the cache. Spans past the end of the file are cut there. Of a rendition in several files they
+    /// are places of its address space (see [`Layout::Segmented`](crate::Layout::Segmented)), and the files come one
+    /// after the other.
     pub fn fetch(&self, key: &MediaKey, spans: &[Span], priority: Priority, purpose: Purpose) -> FetchTicket {
+        if let Some(parts) = self.prober.parts(key) {
+            return FetchTicket::relay(&self.fetcher, parts, spans, priority, purpose);
+        }
         let entry = self.store.entry(key);
         entry.touch();
         FetchTicket::start(&self.fetcher, |done| Demand {
@@ -190,9 +199,13 @@ impl Media {
     /// A reader over the rendition's bytes, here or still to come. For HLS these are the bytes of its media file.
     ///
     /// # Errors
-    /// [`MediaError::NotProbed`] when the rendition's length is not known yet.
+    /// [`MediaError::NotProbed`] when the rendition's length is not known yet, [`MediaError::Segmented`] when it has no
+    /// one file.
     pub fn source(&self, key: &MediaKey) -> Result<Arc<dyn ByteSource>, MediaError> {
         let info = self.prober.known(key).ok_or(MediaError::NotProbed)?;
+        if info.layout == Layout::Segmented {
+            return Err(MediaError::Segmented);
+        }
         Ok(self.source_of(key, info.size))
     }
 
@@ -203,7 +216,7 @@ impl Media {
     pub fn source_of(&self, key: &MediaKey, size: u64) -> Arc<dyn ByteSource> {
         let entry = self.store.entry(key);
         entry.touch();
-        Arc::new(StoreSource::new(entry, self.fetcher.clone(), size))
+        Arc::new(StoreSource::new(entry, self.fetcher.clone(), Some(size)))
     }
 
     /// The version of `key` that readers opened now read: its number, and what the server said of it.
@@ -211,6 +224,28 @@ impl Media {
         let entry = self.store.entry(key);
         let state = entry.lock();
         (state.generation(), state.validators().clone())
+    }
+
+    /// The files of `key` if it has several.
+    pub(crate) fn parts(&self, key: &MediaKey) -> Option<Parts> {
+        self.prober.parts(key)
+    }
+
+    /// A reader over a file of a rendition that has several; its length is asked for where it is not known.
+    pub(crate) async fn file(
+        &self,
+        parts: &Parts,
+        file: u32,
+        priority: Priority,
+    ) -> Result<(Arc<dyn ByteSource>, u64), FetchError> {
+        let entry = parts.entry(file);
+        entry.touch();
+        if entry.lock().validators().size.is_none() {
+            self.prober.first_bytes(&entry, priority).await?;
+        }
+        let size = entry.lock().validators().size;
+        let size = size.ok_or(FetchError::Protocol("a file of unknown length"))?;
+        Ok((Arc::new(StoreSource::new(entry, self.fetcher.clone(), Some(size))), size))
     }
 
     /// The playlists that led to the media file of `key`, as they were read. Blocks for the disk.
@@ -221,18 +256,27 @@ impl Media {
     /// The bytes of `key` that can be read without the network, ascending.
     #[must_use]
     pub fn held(&self, key: &MediaKey) -> Vec<Span> {
+        if let Some(parts) = self.prober.parts(key) {
+            return parts.held().as_slice().to_vec();
+        }
         self.store.entry(key).lock().held().as_slice().to_vec()
     }
 
     /// The parts of `span` that are not here.
     #[must_use]
     pub fn holes(&self, key: &MediaKey, span: Span) -> Vec<Span> {
+        if let Some(parts) = self.prober.parts(key) {
+            return parts.held().holes(span);
+        }
         self.store.entry(key).lock().holes(span)
     }
 
     /// Whether `key` plays to its end without the network: it was probed and every byte is here.
     #[must_use]
     pub fn is_complete(&self, key: &MediaKey) -> bool {
+        if let Some(parts) = self.prober.parts(key) {
+            return parts.is_complete();
+        }
         let Some(info) = self.prober.known(key) else { return false };
         self.store.entry(key).lock().holes(Span::new(0, info.size)).is_empty()
     }
@@ -284,7 +328,14 @@ impl Media {
     pub fn evict(&self, plan: &[(MediaKey, Span)]) -> Result<u64, MediaError> {
         let mut freed = 0;
         for (key, span) in plan {
-            freed += self.store.remove(key, *span)?;
+            let rendition = owner(key).map(|(rendition, _)| rendition);
+            if self.store.entry(rendition.as_ref().unwrap_or(key)).lock().pinned() {
+                continue;
+            }
+            freed += match self.prober.parts(key) {
+                Some(parts) => parts.remove(*span)?,
+                None => self.store.remove(key, *span)?,
+            };
         }
         Ok(freed)
     }
@@ -295,8 +346,10 @@ impl Media {
     /// # Errors
     /// A store error; nothing or only a part is gone then, and asking again is safe.
     pub fn forget(&self, key: &MediaKey) -> Result<u64, MediaError> {
+        // The files first: without the answer their names would not be known.
+        let files = self.prober.parts(key).map_or(Ok(0), |parts| parts.forget())?;
         self.prober.forget(key)?;
-        Ok(self.store.forget(key)?)
+        Ok(files + self.store.forget(key)?)
     }
 
     /// Stops requests from leaving, or lets them again. Offline, what is not here fails at once and retryably.

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use unspool_media::{ProbeError, playlist_is_answered, probe_file};
+use unspool_media::{ProbeError, probe_bytes, probe_file};
 
 use super::{LONGEST, Numbers, SPARE, memory};
 
@@ -12,11 +12,15 @@ const PER_PLAYLIST_BYTE: usize = 64;
 /// Parses a playlist and holds the parser to its promises.
 fn parsed(text: &[u8], what: &str) -> Result<(), ProbeError> {
     let begun = Instant::now();
-    let (answer, held) = memory::peak(|| playlist_is_answered(text));
+    let (answer, held) = memory::peak(|| probe_bytes(text).map(drop));
     let took = begun.elapsed();
     assert!(took < LONGEST, "{what}: {took:?}");
     assert!(held <= PER_PLAYLIST_BYTE * text.len() + SPARE, "{what}: held {held} bytes for {}", text.len());
-    answer
+    match answer {
+        // All that is wrong with it is that its files are not here.
+        Err(ProbeError::Unsupported { what: "a playlist without its file" }) => Ok(()),
+        other => other,
+    }
 }
 
 const PLAYLIST: &str = "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:2\n#EXT-X-PLAYLIST-TYPE:VOD\n\
@@ -62,7 +66,9 @@ fn endless_playlists() {
             let _ = parsed(&text, &format!("{start:?} and endless {line:?}"));
         }
     }
-    let over = parsed(&vec![b'#'; LENGTH + 1], "one byte too many");
+    let mut over = b"#EXTM3U\n".to_vec();
+    over.resize(LENGTH + 1, b'#');
+    let over = parsed(&over, "one byte too many");
     assert!(matches!(over, Err(ProbeError::TooLarge { .. })));
 }
 

@@ -12,6 +12,7 @@ use unspool_engine::{MediaKey, Span};
 
 use super::super::{StoreError, StoredMedia};
 use super::{DATABASE, Row, file_number};
+use crate::segments::owner;
 
 /// A reading connection.
 #[derive(Debug)]
@@ -102,6 +103,17 @@ impl Reader {
         Ok(chosen)
     }
 
+    /// Whether `key` is a file of a rendition that is pinned or in `except`.
+    fn is_kept(&self, key: &MediaKey, except: &BTreeSet<MediaKey>) -> Result<bool, StoreError> {
+        let Some((rendition, _)) = owner(key) else { return Ok(false) };
+        if except.contains(&rendition) {
+            return Ok(true);
+        }
+        let mut pinned = self.db.prepare_cached("SELECT pinned FROM entry WHERE key = ?1")?;
+        let found: Option<bool> = pinned.query_row([rendition.as_str()], |row| row.get(0)).optional()?;
+        Ok(found.unwrap_or(false))
+    }
+
     fn offer(
         &self,
         part: Part,
@@ -127,7 +139,7 @@ impl Reader {
             && let Some(row) = rows.next()?
         {
             let key = MediaKey::from_stored(row.get(1)?);
-            if except.contains(&key) {
+            if except.contains(&key) || self.is_kept(&key, except)? {
                 continue;
             }
             *offered += row.get::<_, i64>(5)?.cast_unsigned();
