@@ -18,7 +18,7 @@ use crate::info::{Layout, MediaInfo};
 use crate::probe::ProbeError;
 use crate::prober::Prober;
 use crate::reader::StoreSource;
-use crate::segments::{Parts, owner};
+use crate::segments::{Assembled, Parts, owner};
 use crate::source::ByteSource;
 use crate::store::{Store, StoreError, StoreHealth, StoredMedia, Validators};
 use crate::ticket::FetchTicket;
@@ -207,6 +207,26 @@ impl Media {
             return Err(MediaError::Segmented);
         }
         Ok(self.source_of(key, info.size))
+    }
+
+    /// What a player of this core reads, and what it is in the places of that reader: the rendition's file, or its files
+    /// as one.
+    ///
+    /// # Errors
+    /// [`MediaError::NotProbed`] when the rendition is not known yet, [`MediaError::Segmented`] when its files cannot be
+    /// read as one: transport streams, or sound in a playlist of its own.
+    pub fn playable(
+        &self,
+        key: &MediaKey,
+    ) -> Result<(Arc<dyn ByteSource>, Arc<MediaInfo>), MediaError> {
+        let info = self.prober.known(key).ok_or(MediaError::NotProbed)?;
+        if info.layout != Layout::Segmented {
+            return Ok((self.source_of(key, info.size), info));
+        }
+        let parts = self.prober.parts(key).ok_or(MediaError::NotProbed)?;
+        let (source, info) =
+            Assembled::new(parts, self.fetcher.clone(), &info).ok_or(MediaError::Segmented)?;
+        Ok((Arc::new(source), Arc::new(info)))
     }
 
     /// A reader over the first `size` bytes of a rendition, for callers who know the length without a probe.

@@ -147,6 +147,12 @@ impl StoreSource {
         }
     }
 
+    /// Says that reading will go on at `offset` soon.
+    pub(crate) fn expect(&self, offset: u64) {
+        let held = self.available_from(offset);
+        self.roll(offset, held);
+    }
+
     /// Whether a demand for `offset` runs, ended, or has to be placed.
     fn demand_at(&self, offset: u64) -> Demanded {
         let mut shared = self.shared();

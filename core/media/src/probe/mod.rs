@@ -95,6 +95,13 @@ pub(crate) fn describe_head(bytes: &[u8], packing: listing::Packing) -> Result<M
     }
 }
 
+/// How many units of time a second has in a track of an initialisation part.
+pub(crate) fn track_timescale(init: &[u8], track: u32) -> Option<u32> {
+    let moov = boxes::child(init, b"moov").ok()??;
+    let movie = movie::Movie::read(moov).ok()?;
+    movie.tables.iter().find(|table| table.id == track).map(|table| table.timescale)
+}
+
 pub(crate) const fn malformed(what: &'static str) -> ProbeError {
     ProbeError::Malformed { what }
 }

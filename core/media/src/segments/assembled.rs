@@ -1,0 +1,321 @@
+//! A segmented rendition as one file that a demuxer can read at will.
+//!
+//! The file does not exist. It has a region of fixed length for each part, the headers first, so that places are known
+//! before any length is; what a part leaves of its region is a `free` box, which demuxers step over by its length. Behind
+//! the last region lies a random access index (`mfra`) with the times of the playlist, so that a seek needs no walk.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::Parts;
+use super::plan::Slot;
+use crate::fetch::Fetcher;
+use crate::info::{Layout, MediaInfo, TrackKind};
+use crate::probe::listing::Packing;
+use crate::probe::track_timescale;
+use crate::reader::StoreSource;
+use crate::source::{ByteSource, ReadError};
+use unspool_engine::Span;
+
+/// Bytes of a region. 4 GiB: beyond any segment, and a place is still a small number for two thousand of them.
+const REGION: u64 = 1 << 32;
+/// Bytes of the header of a `free` box with a long length.
+const GAP: u64 = 16;
+/// Readers kept open: of the part being read, the one before and the one after.
+const OPEN: usize = 3;
+/// Longest wait of one read, whatever its deadline.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
+/// The assembled file.
+#[derive(Debug)]
+pub(crate) struct Assembled {
+    parts: Parts,
+    fetcher: Arc<Fetcher>,
+    /// Which track the index at the end is of.
+    track: u32,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    interrupted: bool,
+    unwatched: bool,
+    /// Most recently used last.
+    open: Vec<(usize, Arc<StoreSource>)>,
+    /// The index at the end, once it could be made.
+    tail: Option<Arc<Vec<u8>>>,
+}
+
+/// Where a place is.
+enum Place<'a> {
+    /// In the region of a part: its number, and how far from the region's beginning.
+    Part(usize, &'a Slot, u64),
+    /// In the index at the end.
+    Tail(u64),
+}
+
+impl Assembled {
+    /// The file of `parts`, and what the probe's answer `info` is in its places; `None` for what cannot be one file.
+    pub(crate) fn new(
+        parts: Parts,
+        fetcher: Arc<Fetcher>,
+        info: &MediaInfo,
+    ) -> Option<(Assembled, MediaInfo)> {
+        let cut = parts.plan.cuts.first().filter(|_| parts.plan.cuts.len() == 1)?;
+        if cut.packing != Packing::Fragments {
+            return None;
+        }
+        let track = info.tracks.iter().find(|track| track.kind == TrackKind::Video)?.id;
+        let file = Assembled { parts, fetcher, track, state: Mutex::default() };
+        let mut index = Vec::with_capacity(file.parts.plan.slots.len() * 2);
+        for (number, slot) in file.parts.plan.slots.iter().enumerate() {
+            let Some(at) = slot.at else { continue };
+            let start = number as u64 * REGION;
+            // Time runs on over the bytes that the segment is expected to have, and stands still over the gap.
+            index.push((at / 1000, start));
+            index.push(((at + slot.micros) / 1000, start + slot.span.len().min(REGION - 1)));
+        }
+        index.push((info.duration_ms, file.size()));
+        let info = MediaInfo {
+            size: file.size(),
+            layout: Layout::Fragmented,
+            headers: vec![Span::new(0, REGION)],
+            index,
+            ..info.clone()
+        };
+        Some((file, info))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn regions(&self) -> u64 {
+        self.parts.plan.slots.len() as u64 * REGION
+    }
+
+    fn segments(&self) -> u64 {
+        self.parts.plan.slots.iter().filter(|slot| slot.at.is_some()).count() as u64
+    }
+
+    fn place(&self, offset: u64) -> Place<'_> {
+        let number = usize::try_from(offset / REGION).unwrap_or(usize::MAX);
+        match self.parts.plan.slots.get(number) {
+            Some(slot) => Place::Part(number, slot, offset % REGION),
+            None => Place::Tail(offset.saturating_sub(self.regions())),
+        }
+    }
+
+    /// A reader over the file of a part; opened when there is none.
+    fn open(&self, number: usize, slot: &Slot) -> Arc<StoreSource> {
+        let mut state = self.state();
+        let source = match state.open.iter().position(|(of, _)| *of == number) {
+            Some(at) => state.open.remove(at).1,
+            None => {
+                let entry = self.parts.entry(slot.file);
+                entry.touch();
+                let source = Arc::new(StoreSource::new(entry, self.fetcher.clone(), None));
+                source.set_watched(!state.unwatched);
+                if state.interrupted {
+                    source.interrupt();
+                }
+                source
+            }
+        };
+        let dropped = (state.open.len() >= OPEN).then(|| state.open.remove(0));
+        state.open.push((number, source.clone()));
+        drop(state);
+        // Its windows are closed without the lock.
+        drop(dropped);
+        source
+    }
+
+    /// Reads within a part; 0 behind its end, which is known then.
+    fn read_part(
+        &self,
+        number: usize,
+        slot: &Slot,
+        at: u64,
+        buf: &mut [u8],
+        deadline: Duration,
+    ) -> Result<usize, ReadError> {
+        let source = self.open(number, slot);
+        let all = slot.range.unwrap_or(Span::new(0, REGION - GAP));
+        if at >= all.len() {
+            return Ok(0);
+        }
+        let room = usize::try_from(all.len() - at).unwrap_or(usize::MAX).min(buf.len());
+        let got = source.read_at(all.start + at, &mut buf[..room], deadline)?;
+        self.look_ahead(number, slot, at + got as u64);
+        Ok(got)
+    }
+
+    /// Asks for the beginning of the next part when the rest of this one is here.
+    fn look_ahead(&self, number: usize, slot: &Slot, at: u64) {
+        if self.state().unwatched || self.end_of(slot).is_none_or(|end| at + self.run(slot, at) < end) {
+            return;
+        }
+        let Some(next) = self.parts.plan.slots.get(number + 1) else { return };
+        let left = self.end_of(slot).unwrap_or(at).saturating_sub(at);
+        if left < self.fetcher.limits().read_ahead && self.run(next, 0) == 0 {
+            let from = next.range.map_or(0, |range| range.start);
+            self.open(number + 1, next).expect(from);
+        }
+    }
+
+    /// Where the part ends, as far as that is known.
+    fn end_of(&self, slot: &Slot) -> Option<u64> {
+        let size = self.parts.entry(slot.file).lock().validators().size;
+        match slot.range {
+            Some(range) => Some(range.end.min(size.unwrap_or(u64::MAX)).saturating_sub(range.start)),
+            None => size,
+        }
+    }
+
+    /// Bytes of the part that are here from `at` on.
+    fn run(&self, slot: &Slot, at: u64) -> u64 {
+        let all = slot.range.unwrap_or(Span::new(0, u64::MAX));
+        let run = self.parts.entry(slot.file).lock().run_from(all.start.saturating_add(at));
+        run.min(all.len().saturating_sub(at))
+    }
+
+    /// The random access index: made when it is first read, from the headers that say how the track counts time.
+    fn tail(&self, deadline: Duration) -> Result<Arc<Vec<u8>>, ReadError> {
+        if let Some(tail) = &self.state().tail {
+            return Ok(tail.clone());
+        }
+        let until = Instant::now() + deadline;
+        let broken = |what: &str| ReadError::Failed { reason: what.to_owned(), retryable: false };
+        let first = self.parts.plan.slots.first().ok_or_else(|| broken("a rendition without parts"))?;
+        let mut head = Vec::new();
+        let mut piece = vec![0; 64 * 1024];
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.read_part(0, first, head.len() as u64, &mut piece, left)? {
+                0 => break,
+                got => head.extend_from_slice(&piece[..got]),
+            }
+            if head.len() as u64 > crate::probe::hls::INIT {
+                return Err(broken("the headers are too long"));
+            }
+        }
+        let scale = track_timescale(&head, self.track).ok_or_else(|| broken("the headers changed"))?;
+        let tail = Arc::new(self.index(scale));
+        self.state().tail = Some(tail.clone());
+        Ok(tail)
+    }
+
+    fn tail_len(&self) -> u64 {
+        // The outer box, the track's box with its fields, the closing box; an entry each.
+        8 + 24 + 16 + self.segments() * 19
+    }
+
+    /// The `mfra` box (ISO 14496-12, 8.8.9): where the first fragment of each segment is.
+    fn index(&self, scale: u32) -> Vec<u8> {
+        let length = u32::try_from(self.tail_len()).unwrap_or(u32::MAX);
+        let count = u32::try_from(self.segments()).unwrap_or(u32::MAX);
+        let mut out = Vec::with_capacity(length as usize);
+        let words = |out: &mut Vec<u8>, words: &[u32]| {
+            words.iter().for_each(|word| out.extend(word.to_be_bytes()));
+        };
+        words(&mut out, &[length]);
+        out.extend(b"mfra");
+        words(&mut out, &[length - 8 - 16]);
+        out.extend(b"tfra");
+        words(&mut out, &[1 << 24, self.track, 0, count]);
+        for (number, slot) in self.parts.plan.slots.iter().enumerate() {
+            let Some(at) = slot.at else { continue };
+            let time = u128::from(at) * u128::from(scale) / 1_000_000;
+            out.extend(u64::try_from(time).unwrap_or(u64::MAX).to_be_bytes());
+            out.extend((number as u64 * REGION).to_be_bytes());
+            out.extend([1, 1, 1]);
+        }
+        words(&mut out, &[16]);
+        out.extend(b"mfro");
+        words(&mut out, &[0, length]);
+        out
+    }
+}
+
+/// Copies what a gap holds at `at` from its beginning; it is `length` long.
+fn gap(at: u64, length: u64, buf: &mut [u8]) {
+    let mut head = [0; GAP as usize];
+    head[3] = 1;
+    head[4..8].copy_from_slice(b"free");
+    head[8..].copy_from_slice(&length.to_be_bytes());
+    for (place, byte) in (at..).zip(buf.iter_mut()) {
+        *byte = usize::try_from(place).ok().and_then(|place| head.get(place)).copied().unwrap_or(0);
+    }
+}
+
+impl ByteSource for Assembled {
+    fn size(&self) -> u64 {
+        self.regions() + self.tail_len()
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8], deadline: Duration) -> Result<usize, ReadError> {
+        let deadline = deadline.min(LONGEST_WAIT);
+        let room = usize::try_from(self.size().saturating_sub(offset)).unwrap_or(usize::MAX).min(buf.len());
+        let buf = &mut buf[..room];
+        if self.state().interrupted {
+            return Err(ReadError::Interrupted);
+        }
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        match self.place(offset) {
+            Place::Part(number, slot, at) => {
+                let got = self.read_part(number, slot, at, buf, deadline)?;
+                if got > 0 {
+                    return Ok(got);
+                }
+                let end = self.end_of(slot).unwrap_or(at).min(REGION - GAP);
+                let room = usize::try_from(REGION - at).unwrap_or(usize::MAX).min(buf.len());
+                gap(at.saturating_sub(end), REGION - end, &mut buf[..room]);
+                Ok(room)
+            }
+            Place::Tail(at) => {
+                let tail = self.tail(deadline)?;
+                let rest = usize::try_from(at).ok().and_then(|at| tail.get(at..)).unwrap_or_default();
+                let count = rest.len().min(buf.len());
+                buf[..count].copy_from_slice(&rest[..count]);
+                Ok(count)
+            }
+        }
+    }
+
+    fn available_from(&self, offset: u64) -> u64 {
+        let mut at = offset;
+        while let Place::Part(_, slot, inside) = self.place(at) {
+            let run = self.run(slot, inside);
+            match self.end_of(slot) {
+                Some(end) if inside + run >= end => at = (at / REGION + 1) * REGION,
+                _ => return at + run - offset,
+            }
+        }
+        self.size().saturating_sub(offset)
+    }
+
+    fn interrupt(&self) {
+        let mut state = self.state();
+        state.interrupted = true;
+        let open: Vec<Arc<StoreSource>> = state.open.iter().map(|(_, source)| source.clone()).collect();
+        drop(state);
+        open.iter().for_each(|source| source.interrupt());
+    }
+
+    fn resume(&self) {
+        let mut state = self.state();
+        state.interrupted = false;
+        // Under the lock, so that a later interrupt is not undone.
+        state.open.iter().for_each(|(_, source)| source.resume());
+    }
+
+    fn set_watched(&self, watched: bool) {
+        let mut state = self.state();
+        state.unwatched = !watched;
+        let open: Vec<Arc<StoreSource>> = state.open.iter().map(|(_, source)| source.clone()).collect();
+        drop(state);
+        open.iter().for_each(|source| source.set_watched(watched));
+    }
+}
