@@ -215,10 +215,7 @@ impl Media {
     /// # Errors
     /// [`MediaError::NotProbed`] when the rendition is not known yet, [`MediaError::Segmented`] when its files cannot be
     /// read as one: transport streams, or sound in a playlist of its own.
-    pub fn playable(
-        &self,
-        key: &MediaKey,
-    ) -> Result<(Arc<dyn ByteSource>, Arc<MediaInfo>), MediaError> {
+    pub fn playable(&self, key: &MediaKey) -> Result<(Arc<dyn ByteSource>, Arc<MediaInfo>), MediaError> {
         let info = self.prober.known(key).ok_or(MediaError::NotProbed)?;
         if info.layout != Layout::Segmented {
             return Ok((self.source_of(key, info.size), info));

@@ -155,7 +155,8 @@ fn gstreamer_pictures(address: &str, into: &Path) -> Vec<u8> {
 
 #[test]
 fn hls_over_several_files_decodes_to_the_origins_pictures() {
-    let Some(clips) = clips().map(|clips| clips.join("hls")).filter(|dir| dir.is_dir() && have("ffmpeg")) else {
+    let Some(clips) = clips().map(|clips| clips.join("hls")).filter(|dir| dir.is_dir() && have("ffmpeg"))
+    else {
         eprintln!("NO DATA: playlists or ffmpeg");
         return;
     };
@@ -178,7 +179,10 @@ fn hls_over_several_files_decodes_to_the_origins_pictures() {
         let key = world.register(&media, &path, Container::Hls);
         let info = world.run(media.probe(&key, Priority::Next)).unwrap();
         let direct = ffprobe(clips.join(folder).join(list).to_str().unwrap()).unwrap();
-        assert!(direct.contains(&format!("h264,{},{}", info.width, info.height)), "{folder}: {direct} {info:?}");
+        assert!(
+            direct.contains(&format!("h264,{},{}", info.width, info.height)),
+            "{folder}: {direct} {info:?}"
+        );
         assert_eq!(info.audio.is_some(), direct.contains("aac"), "{folder}: {direct}");
         let seconds = direct.lines().find_map(|l| l.strip_prefix("format,")?.parse::<f64>().ok()).unwrap();
         assert!((seconds * 1000.0 - info.duration_ms as f64).abs() < 50.0, "{folder}: {seconds} {info:?}");

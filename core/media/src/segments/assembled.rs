@@ -2,8 +2,11 @@
 //!
 //! The file does not exist. It has a region of fixed length for each part, the headers first, so that places are known
 //! before any length is; what a part leaves of its region is a `free` box, which demuxers step over by its length. Behind
-//! the last region lies a random access index (`mfra`) with the times of the playlist, so that a seek needs no walk.
+//! the last region lies a random access index (`mfra`) with the times of the playlist, so that a seek needs no walk. A
+//! region begins with the segment's first fragment, for that is what an index must name; what a segment has before it
+//! (`styp`, `sidx`) says nothing that is not in the index.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -21,6 +24,8 @@ use unspool_engine::Span;
 const REGION: u64 = 1 << 32;
 /// Bytes of the header of a `free` box with a long length.
 const GAP: u64 = 16;
+/// Boxes in front of a segment's first fragment that are stepped over; packagers write up to four.
+const LEADING: usize = 16;
 /// Readers kept open: of the part being read, the one before and the one after.
 const OPEN: usize = 3;
 /// Longest wait of one read, whatever its deadline.
@@ -42,6 +47,8 @@ struct State {
     unwatched: bool,
     /// Most recently used last.
     open: Vec<(usize, Arc<StoreSource>)>,
+    /// Bytes in front of the first fragment of parts that were looked at.
+    lead: BTreeMap<usize, u64>,
     /// The index at the end, once it could be made.
     tail: Option<Arc<Vec<u8>>>,
 }
@@ -139,6 +146,9 @@ impl Assembled {
         buf: &mut [u8],
         deadline: Duration,
     ) -> Result<usize, ReadError> {
+        let until = Instant::now() + deadline;
+        let at = at + self.lead(number, slot, deadline)?;
+        let deadline = until.saturating_duration_since(Instant::now());
         let source = self.open(number, slot);
         let all = slot.range.unwrap_or(Span::new(0, REGION - GAP));
         if at >= all.len() {
@@ -148,6 +158,47 @@ impl Assembled {
         let got = source.read_at(all.start + at, &mut buf[..room], deadline)?;
         self.look_ahead(number, slot, at + got as u64);
         Ok(got)
+    }
+
+    /// Bytes of a segment in front of its first fragment.
+    fn lead(&self, number: usize, slot: &Slot, deadline: Duration) -> Result<u64, ReadError> {
+        if slot.at.is_none() {
+            return Ok(0);
+        }
+        if let Some(lead) = self.state().lead.get(&number) {
+            return Ok(*lead);
+        }
+        let until = Instant::now() + deadline;
+        let source = self.open(number, slot);
+        let all = slot.range.unwrap_or(Span::new(0, REGION - GAP));
+        let mut at = 0u64;
+        for _ in 0..LEADING {
+            let mut head = [0; 8];
+            let mut got = 0;
+            while got < head.len() && at + (got as u64) < all.len() {
+                let left = until.saturating_duration_since(Instant::now());
+                match source.read_at(all.start + at + got as u64, &mut head[got..], left)? {
+                    0 => break,
+                    more => got += more,
+                }
+            }
+            let length = u64::from(u32::from_be_bytes([head[0], head[1], head[2], head[3]]));
+            if &head[4..] == b"moof" {
+                self.state().lead.insert(number, at);
+                return Ok(at);
+            }
+            if length < 8 {
+                break;
+            }
+            at += length;
+        }
+        // Whatever this is, it is the demuxer's to judge.
+        self.state().lead.insert(number, 0);
+        Ok(0)
+    }
+
+    fn known_lead(&self, number: usize) -> u64 {
+        self.state().lead.get(&number).copied().unwrap_or(0)
     }
 
     /// Asks for the beginning of the next part when the rest of this one is here.
@@ -270,6 +321,7 @@ impl ByteSource for Assembled {
                     return Ok(got);
                 }
                 let end = self.end_of(slot).unwrap_or(at).min(REGION - GAP);
+                let end = end.saturating_sub(self.known_lead(number));
                 let room = usize::try_from(REGION - at).unwrap_or(usize::MAX).min(buf.len());
                 gap(at.saturating_sub(end), REGION - end, &mut buf[..room]);
                 Ok(room)
@@ -286,10 +338,11 @@ impl ByteSource for Assembled {
 
     fn available_from(&self, offset: u64) -> u64 {
         let mut at = offset;
-        while let Place::Part(_, slot, inside) = self.place(at) {
-            let run = self.run(slot, inside);
+        while let Place::Part(number, slot, inside) = self.place(at) {
+            let lead = self.known_lead(number);
+            let run = self.run(slot, inside + lead);
             match self.end_of(slot) {
-                Some(end) if inside + run >= end => at = (at / REGION + 1) * REGION,
+                Some(end) if inside + lead + run >= end => at = (at / REGION + 1) * REGION,
                 _ => return at + run - offset,
             }
         }

@@ -93,9 +93,19 @@ fn crowds_of_files() {
 fn absurd_numbers_in_playlists() {
     for list in [PLAYLIST, FILES] {
         assert_eq!(parsed(list.as_bytes(), "the playlist itself"), Ok(()));
-        for number in
-            ["-1", "1e38", "1e308", "1e999", "nan", "inf", "-inf", "", "86401", "99999999999999999999", "0x10"]
-        {
+        for number in [
+            "-1",
+            "1e38",
+            "1e308",
+            "1e999",
+            "nan",
+            "inf",
+            "-inf",
+            "",
+            "86401",
+            "99999999999999999999",
+            "0x10",
+        ] {
             let text = list.replace("#EXTINF:2.0", &format!("#EXTINF:{number}"));
             assert!(
                 parsed(text.as_bytes(), &format!("a segment of {number} seconds")).is_err(),
@@ -103,7 +113,14 @@ fn absurd_numbers_in_playlists() {
             );
         }
         for range in [
-            "0@0", "18446744073709551615@1", "1@18446744073709551615", "-1@0", "@", "1@1@1", "", "1099511627777@0",
+            "0@0",
+            "18446744073709551615@1",
+            "1@18446744073709551615",
+            "-1@0",
+            "@",
+            "1@1@1",
+            "",
+            "1099511627777@0",
         ] {
             let text = list.replace("1000@800", range);
             assert!(parsed(text.as_bytes(), &format!("a segment at {range}")).is_err(), "range {range}");
