@@ -12,6 +12,7 @@ mod media;
 mod probe;
 mod prober;
 mod reader;
+mod remux;
 mod segments;
 mod source;
 mod store;

@@ -146,6 +146,21 @@ fn fragments_in_files_play_and_loop() {
 }
 
 #[test]
+fn transport_streams_play_and_loop() {
+    plays(World::new("2.4", &["-hls_segment_type", "mpegts"]), 2, 2_400);
+}
+
+#[test]
+fn every_picture_of_transport_streams_is_the_origins() {
+    // With pictures out of order, which fast encoders leave out.
+    let packing = ["-hls_segment_type", "mpegts", "-bf", "2", "-preset", "veryfast"];
+    let world = World::new("2.2", &packing);
+    let (source, _) = world.playable();
+    compare(&world, &*source);
+    world.close();
+}
+
+#[test]
 fn a_seek_goes_to_a_segment_that_is_not_here() {
     let world = World::fragments("6");
     let info = world.info();

@@ -254,7 +254,8 @@ fn describe(folder: &Path, recipe: &Recipe) -> Result<ClipRecord, OriginError> {
     for rung in &LADDER {
         let files = recipe.files(rung);
         let mut len = 0;
-        for file in files.iter().skip(usize::from(recipe.layout == Layout::Hls)).map(|name| folder.join(name)) {
+        for file in files.iter().skip(usize::from(recipe.layout == Layout::Hls)).map(|name| folder.join(name))
+        {
             len += file.metadata().map_err(OriginError::io("cannot read", &file))?.len();
         }
         let boxes = match recipe.layout {

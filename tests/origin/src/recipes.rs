@@ -158,7 +158,8 @@ impl Recipe {
             Layout::Hls => {
                 let id = rung.id;
                 let segments = |ending: &'static str| {
-                    (0..self.seconds.div_ceil(SEGMENT)).map(move |number| format!("{id}-{number:02}.{ending}"))
+                    (0..self.seconds.div_ceil(SEGMENT))
+                        .map(move |number| format!("{id}-{number:02}.{ending}"))
                 };
                 let mut files = vec![format!("{id}.m3u8")];
                 match rung.hls {
@@ -214,7 +215,9 @@ impl Recipe {
                     let id = rung.id;
                     let files = match rung.hls {
                         Packing::OneFile => {
-                            format!("-hls_segment_type fmp4 -hls_flags single_file -hls_segment_filename {id}.m4s")
+                            format!(
+                                "-hls_segment_type fmp4 -hls_flags single_file -hls_segment_filename {id}.m4s"
+                            )
                         }
                         Packing::Fragments => format!(
                             "-hls_segment_type fmp4 -hls_fmp4_init_filename {id}-init.mp4 \

@@ -18,7 +18,7 @@ mod segments;
 mod sps;
 #[cfg(test)]
 mod tests;
-mod transport;
+pub(crate) mod transport;
 
 pub use local::{probe_bytes, probe_file};
 

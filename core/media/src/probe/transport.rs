@@ -19,14 +19,15 @@ const STREAMS: usize = 32;
 const LOOK: usize = 64 * 1024;
 
 /// One packet.
-struct Packet<'a> {
+pub(crate) struct Packet<'a> {
     at: usize,
-    pid: u16,
-    starts: bool,
-    payload: &'a [u8],
+    pub pid: u16,
+    /// Whether a unit begins in it.
+    pub starts: bool,
+    pub payload: &'a [u8],
 }
 
-fn packets(bytes: &[u8]) -> impl Iterator<Item = Packet<'_>> {
+pub(crate) fn packets(bytes: &[u8]) -> impl Iterator<Item = Packet<'_>> {
     bytes.chunks_exact(PACKET).enumerate().filter_map(|(number, packet)| {
         let [0x47, flags, low, control, ..] = *packet else { return None };
         let skip = match control >> 4 & 3 {
@@ -61,6 +62,31 @@ fn section(bytes: &[u8], pid: u16, table: u8) -> Option<Vec<u8>> {
     None
 }
 
+/// Kind and identifier of the streams of the first programme.
+pub(crate) fn streams(bytes: &[u8]) -> Result<Vec<(u8, u16)>, ProbeError> {
+    let programmes = section(bytes, 0, 0).ok_or(malformed("no programme table"))?;
+    let map = programmes
+        .get(5..)
+        .unwrap_or_default()
+        .chunks_exact(4)
+        .find(|entry| entry[..2] != [0, 0])
+        .map(|entry| u16::from(entry[2] & 0x1f) << 8 | u16::from(entry[3]))
+        .ok_or(malformed("no programme"))?;
+    let map = section(bytes, map, 2).ok_or(malformed("no programme map"))?;
+    let descriptors = match map.get(7..9) {
+        Some(length) => usize::from(length[0] & 0x0f) << 8 | usize::from(length[1]),
+        None => return Err(malformed("a programme map ends early")),
+    };
+    let mut rest = map.get(9 + descriptors..).unwrap_or_default();
+    let mut streams = Vec::new();
+    while let (Some((head, tail)), true) = (rest.split_at_checked(5), streams.len() < STREAMS) {
+        streams.push((head[0], u16::from(head[1] & 0x1f) << 8 | u16::from(head[2])));
+        let length = usize::from(head[3] & 0x0f) << 8 | usize::from(head[4]);
+        rest = tail.get(length..).unwrap_or_default();
+    }
+    Ok(streams)
+}
+
 /// What the stream that begins with `bytes` is; times and places are left to whoever knows the whole.
 pub(super) fn describe(bytes: &[u8]) -> Result<MediaInfo, ProbeError> {
     match bytes {
@@ -74,15 +100,7 @@ pub(super) fn describe(bytes: &[u8]) -> Result<MediaInfo, ProbeError> {
         [b'W', b'E', b'B', b'V', ..] => return Err(ProbeError::Unsupported { what: "segments of text" }),
         _ => return Err(malformed("a segment that is no transport stream")),
     }
-    let programmes = section(bytes, 0, 0).ok_or(malformed("no programme table"))?;
-    let map = programmes
-        .get(5..)
-        .unwrap_or_default()
-        .chunks_exact(4)
-        .find(|entry| entry[..2] != [0, 0])
-        .map(|entry| u16::from(entry[2] & 0x1f) << 8 | u16::from(entry[3]))
-        .ok_or(malformed("no programme"))?;
-    let streams = section(bytes, map, 2).ok_or(malformed("no programme map"))?;
+    let streams = streams(bytes)?;
     let mut info = MediaInfo {
         size: 0,
         layout: Layout::Segmented,
@@ -96,17 +114,8 @@ pub(super) fn describe(bytes: &[u8]) -> Result<MediaInfo, ProbeError> {
         headers: Vec::new(),
         index: Vec::new(),
     };
-    let descriptors = match streams.get(7..9) {
-        Some(length) => usize::from(length[0] & 0x0f) << 8 | usize::from(length[1]),
-        None => return Err(malformed("a programme map ends early")),
-    };
-    let mut rest = streams.get(9 + descriptors..).unwrap_or_default();
-    for _ in 0..STREAMS {
-        let Some((head, tail)) = rest.split_at_checked(5) else { break };
-        let pid = u16::from(head[1] & 0x1f) << 8 | u16::from(head[2]);
-        let length = usize::from(head[3] & 0x0f) << 8 | usize::from(head[4]);
-        rest = tail.get(length..).unwrap_or_default();
-        stream(&mut info, bytes, head[0], pid)?;
+    for (kind, pid) in streams {
+        stream(&mut info, bytes, kind, pid)?;
     }
     if info.tracks.is_empty() {
         return Err(malformed("neither video nor audio"));
@@ -166,6 +175,13 @@ fn stream(info: &mut MediaInfo, bytes: &[u8], kind: u8, pid: u16) -> Result<(), 
     Ok(())
 }
 
+/// When a unit is decoded and when it is shown, in ticks of a ninetieth of a millisecond.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Times {
+    pub decoded: u64,
+    pub shown: u64,
+}
+
 /// One access unit, as far as it is there: where it begins and ends, when it is shown, its payload.
 struct Unit {
     span: Span,
@@ -187,7 +203,8 @@ fn units(bytes: &[u8], pid: u16) -> Vec<Unit> {
             if looked > LOOK {
                 break;
             }
-            let (shown, payload) = unit_head(packet.payload).unwrap_or((None, &[]));
+            let (times, payload) = unit_head(packet.payload).unwrap_or((None, &[]));
+            let shown = times.map(|times| times.shown);
             let span = Span::new(packet.at as u64, bytes.len() as u64);
             units.push(Unit { span, whole: false, shown, payload: Vec::new() });
             payload
@@ -202,22 +219,24 @@ fn units(bytes: &[u8], pid: u16) -> Vec<Unit> {
     units
 }
 
-/// Time and payload of a packet that begins a unit (ISO 13818-1, 2.4.3.6).
-fn unit_head(payload: &[u8]) -> Option<(Option<u64>, &[u8])> {
+/// Times and payload of a packet that begins a unit (ISO 13818-1, 2.4.3.6).
+pub(crate) fn unit_head(payload: &[u8]) -> Option<(Option<Times>, &[u8])> {
     let [0, 0, 1, _, _, _, _, flags, length, rest @ ..] = payload else { return None };
     let (head, tail) = rest.split_at_checked(usize::from(*length))?;
-    let shown = match head {
-        [a, b, c, d, e, ..] if flags & 0x80 != 0 => {
-            let [a, b, c, d, e] = [a, b, c, d, e].map(|byte| u64::from(*byte));
-            Some((a >> 1 & 7) << 30 | b << 22 | (c >> 1) << 15 | d << 7 | e >> 1)
-        }
-        _ => None,
-    };
-    Some((shown, tail))
+    let shown = stamp(head).filter(|_| flags & 0x80 != 0);
+    let decoded = head.get(5..).and_then(stamp).filter(|_| flags & 0x40 != 0);
+    Some((shown.map(|shown| Times { shown, decoded: decoded.unwrap_or(shown) }), tail))
+}
+
+/// A time of 33 bits in five bytes.
+fn stamp(bytes: &[u8]) -> Option<u64> {
+    let [a, b, c, d, e, ..] = *bytes else { return None };
+    let [a, b, c, d, e] = [a, b, c, d, e].map(u64::from);
+    Some((a >> 1 & 7) << 30 | b << 22 | (c >> 1) << 15 | d << 7 | e >> 1)
 }
 
 /// The network abstraction units of a payload, each from its naming byte on.
-fn nals(payload: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn nals(payload: &[u8]) -> impl Iterator<Item = &[u8]> {
     let starts: Vec<usize> =
         payload.windows(3).enumerate().filter(|(_, w)| *w == [0, 0, 1]).map(|(at, _)| at + 3).collect();
     let ends: Vec<usize> =

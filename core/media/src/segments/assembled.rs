@@ -4,7 +4,8 @@
 //! before any length is; what a part leaves of its region is a `free` box, which demuxers step over by its length. Behind
 //! the last region lies a random access index (`mfra`) with the times of the playlist, so that a seek needs no walk. A
 //! region begins with the segment's first fragment, for that is what an index must name; what a segment has before it
-//! (`styp`, `sidx`) says nothing that is not in the index.
+//! (`styp`, `sidx`) says nothing that is not in the index. Segments of transport stream are turned into fragments when
+//! they are read, whole, and the headers are made from the first.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,10 +14,11 @@ use std::time::{Duration, Instant};
 use super::Parts;
 use super::plan::Slot;
 use crate::fetch::Fetcher;
-use crate::info::{Layout, MediaInfo, TrackKind};
+use crate::info::{Layout, MediaInfo, TrackKind, VideoCodec};
 use crate::probe::listing::Packing;
 use crate::probe::track_timescale;
 use crate::reader::StoreSource;
+use crate::remux::{self, Clip};
 use crate::source::{ByteSource, ReadError};
 use unspool_engine::Span;
 
@@ -28,6 +30,8 @@ const GAP: u64 = 16;
 const LEADING: usize = 16;
 /// Readers kept open: of the part being read, the one before and the one after.
 const OPEN: usize = 3;
+/// Bytes of a transport stream that are turned into a fragment. 32 MiB: ten seconds at 25 Mbit/s.
+const LARGEST: usize = 32 << 20;
 /// Longest wait of one read, whatever its deadline.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
@@ -38,6 +42,9 @@ pub(crate) struct Assembled {
     fetcher: Arc<Fetcher>,
     /// Which track the index at the end is of.
     track: u32,
+    packing: Packing,
+    /// Pixels of the picture.
+    size: (u32, u32),
     state: Mutex<State>,
 }
 
@@ -51,10 +58,28 @@ struct State {
     lead: BTreeMap<usize, u64>,
     /// The index at the end, once it could be made.
     tail: Option<Arc<Vec<u8>>>,
+    /// The transport stream that is being read, and what is here of it.
+    raw: Option<(usize, Vec<u8>)>,
+    /// Fragments made of transport streams, most recently used last.
+    made: Vec<(usize, Arc<Vec<u8>>)>,
+    /// What the first transport stream says about all.
+    start: Option<Start>,
+}
+
+/// What holds for all transport streams of a rendition.
+#[derive(Debug, Clone)]
+struct Start {
+    headers: Arc<Vec<u8>>,
+    /// The time that becomes 0.
+    base: u64,
+    /// From the decoding of the first picture to its showing.
+    delay: u64,
 }
 
 /// Where a place is.
 enum Place<'a> {
+    /// In headers that are in no file.
+    Headers(u64),
     /// In the region of a part: its number, and how far from the region's beginning.
     Part(usize, &'a Slot, u64),
     /// In the index at the end.
@@ -69,15 +94,20 @@ impl Assembled {
         info: &MediaInfo,
     ) -> Option<(Assembled, MediaInfo)> {
         let cut = parts.plan.cuts.first().filter(|_| parts.plan.cuts.len() == 1)?;
-        if cut.packing != Packing::Fragments {
-            return None;
-        }
-        let track = info.tracks.iter().find(|track| track.kind == TrackKind::Video)?.id;
-        let file = Assembled { parts, fetcher, track, state: Mutex::default() };
+        let packing = cut.packing;
+        let track = match packing {
+            // A clock that starts anew would need other headers.
+            Packing::Fragments if cut.segments.iter().any(|segment| segment.jumps) => return None,
+            Packing::Fragments => info.tracks.iter().find(|track| track.kind == TrackKind::Video)?.id,
+            Packing::Transport if info.video != Some(VideoCodec::H264) => return None,
+            Packing::Transport => remux::VIDEO,
+        };
+        let size = (info.width, info.height);
+        let file = Assembled { parts, fetcher, track, packing, size, state: Mutex::default() };
         let mut index = Vec::with_capacity(file.parts.plan.slots.len() * 2);
         for (number, slot) in file.parts.plan.slots.iter().enumerate() {
             let Some(at) = slot.at else { continue };
-            let start = number as u64 * REGION;
+            let start = file.region(number);
             // Time runs on over the bytes that the segment is expected to have, and stands still over the gap.
             index.push((at / 1000, start));
             index.push(((at + slot.micros) / 1000, start + slot.span.len().min(REGION - 1)));
@@ -97,8 +127,18 @@ impl Assembled {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Regions in front of the first part.
+    fn before(&self) -> usize {
+        usize::from(self.packing == Packing::Transport)
+    }
+
+    /// Where the region of a part begins.
+    fn region(&self, number: usize) -> u64 {
+        (number + self.before()) as u64 * REGION
+    }
+
     fn regions(&self) -> u64 {
-        self.parts.plan.slots.len() as u64 * REGION
+        self.region(self.parts.plan.slots.len())
     }
 
     fn segments(&self) -> u64 {
@@ -106,7 +146,8 @@ impl Assembled {
     }
 
     fn place(&self, offset: u64) -> Place<'_> {
-        let number = usize::try_from(offset / REGION).unwrap_or(usize::MAX);
+        let region = usize::try_from(offset / REGION).unwrap_or(usize::MAX);
+        let Some(number) = region.checked_sub(self.before()) else { return Place::Headers(offset) };
         match self.parts.plan.slots.get(number) {
             Some(slot) => Place::Part(number, slot, offset % REGION),
             None => Place::Tail(offset.saturating_sub(self.regions())),
@@ -162,7 +203,7 @@ impl Assembled {
 
     /// Bytes of a segment in front of its first fragment.
     fn lead(&self, number: usize, slot: &Slot, deadline: Duration) -> Result<u64, ReadError> {
-        if slot.at.is_none() {
+        if slot.at.is_none() || self.packing == Packing::Transport {
             return Ok(0);
         }
         if let Some(lead) = self.state().lead.get(&number) {
@@ -223,6 +264,11 @@ impl Assembled {
         }
     }
 
+    /// Whether all of the part is here.
+    fn is_here(&self, slot: &Slot) -> bool {
+        self.end_of(slot).is_some_and(|end| self.run(slot, 0) >= end)
+    }
+
     /// Bytes of the part that are here from `at` on.
     fn run(&self, slot: &Slot, at: u64) -> u64 {
         let all = slot.range.unwrap_or(Span::new(0, u64::MAX));
@@ -236,7 +282,11 @@ impl Assembled {
             return Ok(tail.clone());
         }
         let until = Instant::now() + deadline;
-        let broken = |what: &str| ReadError::Failed { reason: what.to_owned(), retryable: false };
+        if self.packing == Packing::Transport {
+            let tail = Arc::new(self.index(remux::TIMESCALE));
+            self.state().tail = Some(tail.clone());
+            return Ok(tail);
+        }
         let first = self.parts.plan.slots.first().ok_or_else(|| broken("a rendition without parts"))?;
         let mut head = Vec::new();
         let mut piece = vec![0; 64 * 1024];
@@ -254,6 +304,100 @@ impl Assembled {
         let tail = Arc::new(self.index(scale));
         self.state().tail = Some(tail.clone());
         Ok(tail)
+    }
+
+    /// What a transport stream holds, all of it.
+    fn clip(&self, number: usize, slot: &Slot, deadline: Duration) -> Result<Clip, ReadError> {
+        let until = Instant::now() + deadline;
+        let mut bytes = match self.state().raw.take() {
+            Some((of, bytes)) if of == number => bytes,
+            _ => Vec::new(),
+        };
+        let mut piece = vec![0; 64 * 1024];
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.read_part(number, slot, bytes.len() as u64, &mut piece, left) {
+                Ok(0) => break,
+                Ok(got) => bytes.extend_from_slice(&piece[..got]),
+                Err(error) => {
+                    self.state().raw = Some((number, bytes));
+                    return Err(error);
+                }
+            }
+            if bytes.len() > LARGEST {
+                return Err(broken("a segment is too long"));
+            }
+        }
+        remux::read(&bytes).map_err(|error| broken(&error.to_string()))
+    }
+
+    /// What the first transport stream says.
+    fn start(&self, deadline: Duration) -> Result<Start, ReadError> {
+        if let Some(start) = &self.state().start {
+            return Ok(start.clone());
+        }
+        let first = self.parts.plan.slots.first().ok_or_else(|| broken("a rendition without parts"))?;
+        let clip = self.clip(0, first, deadline)?;
+        let times = clip.video.as_ref().and_then(|video| video.samples.first()).map(|first| first.times);
+        let times = times.ok_or_else(|| broken("a segment without pictures"))?;
+        let sound = clip.audio.as_ref().map(|audio| audio.shown);
+        let start = Start {
+            headers: Arc::new(remux::headers(&clip, self.size.0, self.size.1)),
+            base: remux::earlier(times.shown, sound.unwrap_or(times.shown)),
+            delay: times.shown.wrapping_sub(times.decoded),
+        };
+        let made = Arc::new(remux::fragment(&clip, 1, start.base, start.delay));
+        let mut state = self.state();
+        state.start = Some(start.clone());
+        state.made.push((0, made));
+        Ok(start)
+    }
+
+    /// A transport stream as a fragment.
+    fn made(&self, number: usize, slot: &Slot, deadline: Duration) -> Result<Arc<Vec<u8>>, ReadError> {
+        let until = Instant::now() + deadline;
+        let Start { base, delay, .. } = self.start(deadline)?;
+        {
+            let mut state = self.state();
+            if let Some(at) = state.made.iter().position(|(of, _)| *of == number) {
+                let made = state.made.remove(at);
+                state.made.push(made.clone());
+                return Ok(made.1);
+            }
+        }
+        let clip = self.clip(number, slot, until.saturating_duration_since(Instant::now()))?;
+        let segments = self.parts.plan.cuts.first().map_or(&[][..], |cut| &cut.segments);
+        let jumped = segments.iter().take(number + 1).skip(1).any(|segment| segment.jumps);
+        let first = clip.video.as_ref().and_then(|video| video.samples.first()).map(|first| first.times);
+        let base = match first.filter(|_| jumped) {
+            // Behind a jump the playlist tells the time.
+            Some(times) => times.shown.wrapping_sub(slot.at.unwrap_or(0) / 100 * 9),
+            None => base,
+        };
+        let made = Arc::new(remux::fragment(&clip, number as u32 + 1, base, delay));
+        let mut state = self.state();
+        if state.made.len() >= OPEN {
+            state.made.remove(0);
+        }
+        state.made.push((number, made.clone()));
+        Ok(made)
+    }
+
+    /// Copies from bytes that fill the beginning of a region.
+    fn copy(bytes: &[u8], at: u64, buf: &mut [u8]) -> usize {
+        let end = bytes.len() as u64;
+        let room = usize::try_from(REGION - at).unwrap_or(usize::MAX).min(buf.len());
+        match usize::try_from(at).ok().and_then(|at| bytes.get(at..)).filter(|rest| !rest.is_empty()) {
+            Some(rest) => {
+                let count = rest.len().min(room);
+                buf[..count].copy_from_slice(&rest[..count]);
+                count
+            }
+            None => {
+                gap(at.saturating_sub(end), REGION - end, &mut buf[..room]);
+                room
+            }
+        }
     }
 
     fn tail_len(&self) -> u64 {
@@ -278,7 +422,7 @@ impl Assembled {
             let Some(at) = slot.at else { continue };
             let time = u128::from(at) * u128::from(scale) / 1_000_000;
             out.extend(u64::try_from(time).unwrap_or(u64::MAX).to_be_bytes());
-            out.extend((number as u64 * REGION).to_be_bytes());
+            out.extend(self.region(number).to_be_bytes());
             out.extend([1, 1, 1]);
         }
         words(&mut out, &[16]);
@@ -286,6 +430,10 @@ impl Assembled {
         words(&mut out, &[0, length]);
         out
     }
+}
+
+fn broken(what: &str) -> ReadError {
+    ReadError::Failed { reason: what.to_owned(), retryable: false }
 }
 
 /// Copies what a gap holds at `at` from its beginning; it is `length` long.
@@ -315,6 +463,10 @@ impl ByteSource for Assembled {
             return Ok(0);
         }
         match self.place(offset) {
+            Place::Headers(at) => Ok(Self::copy(&self.start(deadline)?.headers, at, buf)),
+            Place::Part(number, slot, at) if self.packing == Packing::Transport => {
+                Ok(Self::copy(&self.made(number, slot, deadline)?, at, buf))
+            }
             Place::Part(number, slot, at) => {
                 let got = self.read_part(number, slot, at, buf, deadline)?;
                 if got > 0 {
@@ -338,7 +490,27 @@ impl ByteSource for Assembled {
 
     fn available_from(&self, offset: u64) -> u64 {
         let mut at = offset;
-        while let Place::Part(number, slot, inside) = self.place(at) {
+        loop {
+            let (number, slot, inside) = match self.place(at) {
+                Place::Part(number, slot, inside) => (number, slot, inside),
+                Place::Headers(_) => {
+                    // They are made of the first part.
+                    let first = self.parts.plan.slots.first();
+                    if !first.is_some_and(|first| self.is_here(first)) {
+                        return 0;
+                    }
+                    at = REGION;
+                    continue;
+                }
+                Place::Tail(_) => return self.size().saturating_sub(offset),
+            };
+            if self.packing == Packing::Transport {
+                if !self.is_here(slot) {
+                    return at - offset;
+                }
+                at = (at / REGION + 1) * REGION;
+                continue;
+            }
             let lead = self.known_lead(number);
             let run = self.run(slot, inside + lead);
             match self.end_of(slot) {
@@ -346,7 +518,6 @@ impl ByteSource for Assembled {
                 _ => return at + run - offset,
             }
         }
-        self.size().saturating_sub(offset)
     }
 
     fn interrupt(&self) {
