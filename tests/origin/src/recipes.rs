@@ -19,7 +19,7 @@ const HEIGHT: u32 = 1280;
 
 /// The ladder, lowest first: name, pixels, video bits per second. All portrait, widths even as 4:2:0 needs.
 pub const LADDER: [Rung; 3] = [
-    Rung { id: "270", width: 270, height: 480, video_bps: 350_000, hls: Packing::OneFile },
+    Rung { id: "270", width: 270, height: 480, video_bps: 350_000, hls: Packing::Transport },
     Rung { id: "406", width: 406, height: 720, video_bps: 900_000, hls: Packing::Fragments },
     Rung { id: "720", width: WIDTH, height: HEIGHT, video_bps: 2_200_000, hls: Packing::OneFile },
 ];
