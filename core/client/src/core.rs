@@ -369,7 +369,9 @@ fn media_error(error: &MediaError) -> Error {
         MediaError::Store(unspool_media::StoreError::InUse) => Error::InUse,
         MediaError::Store(e) => Error::Storage { reason: e.to_string() },
         MediaError::Closed => Error::ShutDown,
-        MediaError::Client(_) | MediaError::NotProbed => Error::Internal { reason: error.to_string() },
+        MediaError::Client(_) | MediaError::NotProbed | MediaError::Segmented => {
+            Error::Internal { reason: error.to_string() }
+        }
     }
 }
 
