@@ -170,7 +170,7 @@ mod tests {
         ] {
             bits.push_str(&part);
         }
-        while bits.len() % 8 != 0 {
+        while !bits.len().is_multiple_of(8) {
             bits.push('0');
         }
         let bytes: Vec<u8> =
