@@ -5,9 +5,11 @@
 //! [`ByteSource`] and see one file whose bytes may still be arriving; the platform's own players read the same bytes over
 //! HTTP from [`Gateway`].
 
+mod disk;
 mod fetch;
 mod gateway;
 mod info;
+mod local;
 mod media;
 mod probe;
 mod prober;
@@ -18,12 +20,14 @@ mod source;
 mod store;
 mod ticket;
 
+pub use disk::{DataFile, Disk, LocalDisk, OpenMode, Step};
 pub use fetch::{
-    ByteCounts, FetchDone, FetchError, FetchSummary, Limits, Location, Priority, Purpose, ResolveError,
-    UrlResolver,
+    ByPurpose, ByteCounts, FetchDone, FetchError, FetchSummary, Limits, Location, Priority, Purpose,
+    ResolveError, Traffic, UrlResolver,
 };
 pub use gateway::{Gateway, GatewayError, GatewayLimits, GatewayStats};
 pub use info::{AudioCodec, Layout, MediaInfo, SyncSample, TrackInfo, TrackKind, VideoCodec};
+pub use local::LocalFile;
 pub use media::{Media, MediaConfig, MediaError, Origin};
 pub use probe::{ProbeError, probe_bytes, probe_file};
 pub use source::{ByteSource, ReadError};

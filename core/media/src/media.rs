@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use unspool_engine::{Container, MediaKey, Span};
 
+use crate::disk::{Disk, LocalDisk};
 use crate::fetch::{
     Accounts, ByteCounts, Demand, FetchDone, FetchError, Fetcher, Http, Limits, Location, Priority, Purpose,
     UrlResolver,
@@ -44,6 +45,8 @@ pub struct MediaConfig {
     pub allow_plain_http: bool,
     /// Renditions whose index entries stay in memory while nobody uses them.
     pub keep_loaded: usize,
+    /// Where the cached bytes lie: this device, or in tests a disk that fails.
+    pub disk: Arc<dyn Disk>,
     /// Bounds and time-outs.
     pub limits: Limits,
 }
@@ -58,6 +61,7 @@ impl MediaConfig {
             user_agent: concat!("unspool/", env!("CARGO_PKG_VERSION")).to_owned(),
             allow_plain_http: false,
             keep_loaded: KEEP_LOADED,
+            disk: Arc::new(LocalDisk),
             limits: Limits::default(),
         }
     }
@@ -71,6 +75,7 @@ impl fmt::Debug for MediaConfig {
             .field("user_agent", &self.user_agent)
             .field("allow_plain_http", &self.allow_plain_http)
             .field("keep_loaded", &self.keep_loaded)
+            .field("disk", &self.disk)
             .field("limits", &self.limits)
             .finish()
     }
@@ -101,9 +106,12 @@ pub enum MediaError {
     /// The rendition was not probed yet; probe it first.
     #[error("the rendition was not probed yet")]
     NotProbed,
-    /// The rendition lies in several files, so there is no one sequence of bytes to read.
-    #[error("the rendition lies in several files")]
-    Segmented,
+    /// Some of the rendition is missing or damaged; fetch the rest first.
+    #[error("the rendition is not complete on this device")]
+    Incomplete,
+    /// The rendition lies in several files, so there is no one sequence of bytes; read it through the gateway.
+    #[error("the rendition is not one file")]
+    NotOneFile,
     /// The media layer is shut down.
     #[error("the media layer is shut down")]
     Closed,
@@ -114,8 +122,8 @@ pub enum MediaError {
 /// Shape: shared by `Arc`, every method takes `&self` and may be called from any thread; no method of it waits for the
 /// network except the futures it returns. Cancellation: dropping such a future stops nothing, tickets have `cancel`.
 pub struct Media {
-    store: Arc<Store>,
-    fetcher: Arc<Fetcher>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) fetcher: Arc<Fetcher>,
     prober: Arc<Prober>,
     origins: Mutex<HashMap<MediaKey, Origin>>,
 }
@@ -132,7 +140,7 @@ impl Media {
     /// # Errors
     /// [`StoreError::InUse`] when another session owns the directory, other store errors when it cannot be used.
     pub fn open(config: MediaConfig, handle: Handle) -> Result<Arc<Media>, MediaError> {
-        let store = Arc::new(Store::open(&config.dir, config.keep_loaded)?);
+        let store = Arc::new(Store::open(&config.dir, config.keep_loaded, config.disk)?);
         let http = Http::new(&config.user_agent, config.allow_plain_http, &config.limits)
             .map_err(MediaError::Client)?;
         let accounts = Arc::new(Accounts::default());
@@ -199,12 +207,12 @@ impl Media {
     /// A reader over the rendition's bytes, here or still to come. For HLS these are the bytes of its media file.
     ///
     /// # Errors
-    /// [`MediaError::NotProbed`] when the rendition's length is not known yet, [`MediaError::Segmented`] when it has no
+    /// [`MediaError::NotProbed`] when the rendition's length is not known yet, [`MediaError::NotOneFile`] when it has no
     /// one file.
     pub fn source(&self, key: &MediaKey) -> Result<Arc<dyn ByteSource>, MediaError> {
         let info = self.prober.known(key).ok_or(MediaError::NotProbed)?;
         if info.layout == Layout::Segmented {
-            return Err(MediaError::Segmented);
+            return Err(MediaError::NotOneFile);
         }
         Ok(self.source_of(key, info.size))
     }
@@ -213,7 +221,7 @@ impl Media {
     /// as one.
     ///
     /// # Errors
-    /// [`MediaError::NotProbed`] when the rendition is not known yet, [`MediaError::Segmented`] when its files cannot be
+    /// [`MediaError::NotProbed`] when the rendition is not known yet, [`MediaError::NotOneFile`] when its files cannot be
     /// read as one: transport streams, or sound in a playlist of its own.
     pub fn playable(&self, key: &MediaKey) -> Result<(Arc<dyn ByteSource>, Arc<MediaInfo>), MediaError> {
         let info = self.prober.known(key).ok_or(MediaError::NotProbed)?;
@@ -222,7 +230,7 @@ impl Media {
         }
         let parts = self.prober.parts(key).ok_or(MediaError::NotProbed)?;
         let (source, info) =
-            Assembled::new(parts, self.fetcher.clone(), &info).ok_or(MediaError::Segmented)?;
+            Assembled::new(parts, self.fetcher.clone(), &info).ok_or(MediaError::NotOneFile)?;
         Ok((Arc::new(source), Arc::new(info)))
     }
 
@@ -326,6 +334,20 @@ impl Media {
         Ok(self.store.oldest(bytes, except)?)
     }
 
+    /// What was last used before `before_ms` (milliseconds since 1970), least recently used first and without pinned
+    /// renditions and those of `except`; at most `most` of them. Blocks like [`oldest`](Media::oldest).
+    ///
+    /// # Errors
+    /// A store error; nothing is known to be old then.
+    pub fn unused_since(
+        &self,
+        before_ms: i64,
+        most: u32,
+        except: &BTreeSet<MediaKey>,
+    ) -> Result<Vec<StoredMedia>, MediaError> {
+        Ok(self.store.unused_since(before_ms, most, except)?)
+    }
+
     /// Keeps `key` from eviction, across restarts too.
     pub fn pin(&self, key: &MediaKey) {
         self.store.entry(key).set_pinned(true);
@@ -392,6 +414,14 @@ impl Media {
         self.store.health()
     }
 
+    /// Bytes that could still be written on the volume of the cache. A system call; not for the async threads.
+    ///
+    /// # Errors
+    /// A store error, where the system does not tell.
+    pub fn free_space(&self) -> Result<u64, MediaError> {
+        Ok(self.store.free_bytes()?)
+    }
+
     /// Samples of the line, one per finished request. The newest caller gets them; a slow one loses some.
     #[must_use]
     pub fn samples(&self) -> mpsc::Receiver<FetchDone> {
@@ -420,12 +450,6 @@ impl Media {
             Ok(closed) => Ok(closed?),
             Err(_) => Err(MediaError::Closed),
         }
-    }
-
-    /// Makes the cache behave as if the disk were full, or normal again: a switch for tests of what follows from it.
-    #[doc(hidden)]
-    pub fn simulate_full_disk(&self, full: bool) {
-        self.store.simulate_full(full);
     }
 }
 

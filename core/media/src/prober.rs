@@ -491,8 +491,7 @@ fn renew(store: &Arc<Store>, key: &MediaKey, news: Renewal) -> Result<(), StoreE
 
 fn purpose_of(priority: Priority) -> Purpose {
     match priority {
-        Priority::Playback => Purpose::Playback,
-        Priority::Next | Priority::Prefetch => Purpose::Prefetch,
+        Priority::Playback | Priority::Next | Priority::Prefetch => Purpose::Probe,
         Priority::Offline => Purpose::Offline,
     }
 }

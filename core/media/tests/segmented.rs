@@ -107,7 +107,7 @@ fn a_probe_costs_its_playlists_and_the_headers() {
     assert_eq!(asked, ["/v/all.m3u8", "/v/low/list.m3u8", "/v/low/init.mp4"]);
     assert_eq!(media.held(&key), [Span::new(0, init)]);
     assert_eq!(info.playable_until(0, &media.held(&key)), 0);
-    assert!(matches!(media.source(&key), Err(MediaError::Segmented)));
+    assert!(matches!(media.source(&key), Err(MediaError::NotOneFile)));
 }
 
 #[test]

@@ -55,6 +55,16 @@ impl Parts {
         self.plan.slots.iter().all(|slot| self.got(slot) == Got::All)
     }
 
+    /// The slots whose parts overlap what `used` answers for their files.
+    pub(crate) fn used(&self, used: impl Fn(&MediaKey) -> Vec<Span>) -> Vec<Span> {
+        let touched = |slot: &&Slot| {
+            let all = slot.range.unwrap_or(Span::new(0, u64::MAX));
+            used(&self.key_of(slot.file)).iter().any(|span| span.start < all.end && all.start < span.end)
+        };
+        let slots = self.plan.slots.iter().filter(touched).map(|slot| slot.span);
+        SpanSet::from_spans(slots).as_slice().to_vec()
+    }
+
     /// Takes what `span` stands for off the disk; the bytes freed.
     pub(crate) fn remove(&self, span: Span) -> Result<u64, StoreError> {
         let mut freed = 0;

@@ -7,6 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -315,6 +316,14 @@ impl World {
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let server = Server::start(runtime.handle());
         World { runtime, server, dir: tempfile::tempdir().unwrap() }
+    }
+
+    /// A world whose directory lies in memory where the system has such a place: for tests that open the cache
+    /// hundreds of times, and lose processes rather than power.
+    pub fn in_memory() -> World {
+        let memory = Path::new("/dev/shm");
+        let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+        World { dir: dir.unwrap(), ..World::new() }
     }
 
     pub fn config(&self) -> MediaConfig {

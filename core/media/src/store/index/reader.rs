@@ -114,6 +114,31 @@ impl Reader {
         Ok(found.unwrap_or(false))
     }
 
+    /// What was last used before `before_ms`, least recently used first; not pinned nor of `except`, and at most `most`.
+    pub(in super::super) fn unused_since(
+        &self,
+        before_ms: i64,
+        most: u32,
+        except: &BTreeSet<MediaKey>,
+    ) -> Result<Vec<StoredMedia>, StoreError> {
+        let mut old = self.db.prepare_cached(
+            "SELECT id, key, size, pinned, last_used_ms FROM entry
+             WHERE bytes > 0 AND pinned = 0 AND last_used_ms < ?1 ORDER BY last_used_ms, key",
+        )?;
+        let mut spans = self.spans()?;
+        let mut rows = old.query((before_ms,))?;
+        let mut found = Vec::new();
+        while (found.len() as u64) < u64::from(most)
+            && let Some(row) = rows.next()?
+        {
+            let stored = stored(row, &mut spans)?;
+            if !except.contains(&stored.key) && !self.is_kept(&stored.key, except)? {
+                found.push(stored);
+            }
+        }
+        Ok(found)
+    }
+
     fn offer(
         &self,
         part: Part,
