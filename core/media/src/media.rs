@@ -335,17 +335,12 @@ impl Media {
     }
 
     /// What was last used before `before_ms` (milliseconds since 1970), least recently used first and without pinned
-    /// renditions and those of `except`; at most `most` of them. Blocks like [`oldest`](Media::oldest).
+    /// renditions; at most `most` of them. Blocks like [`oldest`](Media::oldest).
     ///
     /// # Errors
     /// A store error; nothing is known to be old then.
-    pub fn unused_since(
-        &self,
-        before_ms: i64,
-        most: u32,
-        except: &BTreeSet<MediaKey>,
-    ) -> Result<Vec<StoredMedia>, MediaError> {
-        Ok(self.store.unused_since(before_ms, most, except)?)
+    pub fn unused_since(&self, before_ms: i64, most: u32) -> Result<Vec<StoredMedia>, MediaError> {
+        Ok(self.store.unused_since(before_ms, most)?)
     }
 
     /// Keeps `key` from eviction, across restarts too.

@@ -114,12 +114,11 @@ impl Reader {
         Ok(found.unwrap_or(false))
     }
 
-    /// What was last used before `before_ms`, least recently used first; not pinned nor of `except`, and at most `most`.
+    /// What was last used before `before_ms`, least recently used first; not pinned, and at most `most`.
     pub(in super::super) fn unused_since(
         &self,
         before_ms: i64,
         most: u32,
-        except: &BTreeSet<MediaKey>,
     ) -> Result<Vec<StoredMedia>, StoreError> {
         let mut old = self.db.prepare_cached(
             "SELECT id, key, size, pinned, last_used_ms FROM entry
@@ -132,7 +131,7 @@ impl Reader {
             && let Some(row) = rows.next()?
         {
             let stored = stored(row, &mut spans)?;
-            if !except.contains(&stored.key) && !self.is_kept(&stored.key, except)? {
+            if !self.is_kept(&stored.key, &BTreeSet::new())? {
                 found.push(stored);
             }
         }
