@@ -9,8 +9,11 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use unspool_engine::Span;
 
+use super::renew::rendition_of;
 use super::response::{content_length, content_range, if_range, is_identity, retry_after, validators};
+use super::scheduler::Renewal;
 use super::{FetchDone, FetchError, Fetcher, Place, Purpose, Route};
+use crate::segments::owner;
 use crate::store::{Entry, StoreError, Validators};
 
 /// Arriving bytes are filed when this many are together; one checksum block.
@@ -109,7 +112,8 @@ impl Chunk {
             if span.is_empty() {
                 return Ok(());
             }
-            let place = self.route.media_place(&self.entry.key, &self.fetcher).await?;
+            let (rendition, file) = rendition_of(&self.entry.key);
+            let place = self.route.media_place(&rendition, file, &self.fetcher).await?;
             let asked = Instant::now();
             let got = self.fetcher.http().get(place.url.clone(), span, if_range(&known)).await;
             let mut response = match got {
@@ -169,7 +173,7 @@ impl Chunk {
                 }
                 // A short range must be short because the file ends there, or the size is simply not told.
                 let size = range.total;
-                let generation = self.observe(headers, size, once)?;
+                let generation = self.observe(headers, size, once).await?;
                 Ok(Verdict::Take(Body { from: sent.start, until: sent.end, generation, tells_size: false }))
             }
             200 => {
@@ -178,7 +182,7 @@ impl Chunk {
                 }
                 let size = content_length(headers);
                 let before = once.versions;
-                let generation = self.observe(headers, size, once)?;
+                let generation = self.observe(headers, size, once).await?;
                 if once.versions != before && span.start > 0 {
                     // The whole new file, sent because our validator no longer holds: ask for the part instead.
                     return Ok(Verdict::Again);
@@ -196,7 +200,7 @@ impl Chunk {
                 if std::mem::replace(&mut once.relearnt, true) || total > span.start {
                     return Err(FetchError::Protocol("a range within the file was refused"));
                 }
-                self.observe(headers, Some(total), once)?;
+                self.observe(headers, Some(total), once).await?;
                 Ok(Verdict::Again)
             }
             401 | 403 | 404 | 410 => {
@@ -216,7 +220,7 @@ impl Chunk {
     }
 
     /// Compares the answer's version with the stored one; the generation that its bytes belong to.
-    fn observe(
+    async fn observe(
         &self,
         headers: &http::HeaderMap,
         size: Option<u64>,
@@ -231,6 +235,11 @@ impl Chunk {
         }
         if had_bytes {
             self.fetcher.accounts().version_dropped(&self.entry.key);
+        }
+        if let (Some((rendition, _)), true) = (owner(&self.entry.key), had_bytes) {
+            // One file of several is another one: what is here of the others belongs to what it was.
+            self.fetcher.tell(rendition, Renewal::Version).await?;
+            return Err(FetchError::Unstable);
         }
         Ok(generation)
     }

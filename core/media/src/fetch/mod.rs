@@ -26,8 +26,9 @@ pub use account::{ByPurpose, ByteCounts, Traffic};
 pub use error::{FetchError, ResolveError};
 pub(crate) use http::Http;
 pub(crate) use policy::ChunkPolicy;
-pub(crate) use route::{Place, Relocated, Route, Turn};
-pub(crate) use scheduler::{Demand, Fetcher};
+pub(crate) use renew::Found;
+pub(crate) use route::{Place, Relocated, Route, Turn, Way};
+pub(crate) use scheduler::{Demand, Fetcher, Renewal};
 
 /// How urgent bytes are; a higher one always starts first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
