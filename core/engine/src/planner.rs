@@ -35,6 +35,8 @@ use value::{Arrival, RUNGS, Speeds};
 
 /// How often a wait is thought over while a card plays: a tick of the playhead.
 const REVIEW: Millis = Millis(200);
+/// Share of people who leave each second whatever the curve says: where it is flat it would promise that nobody swipes.
+const WHIM_PER_S: f64 = 0.01;
 /// Most dwell believed, in milliseconds: a phone that was put down is not a liking.
 const LONGEST_DWELL_MS: u64 = 600_000;
 
@@ -561,7 +563,10 @@ impl Planner {
             // Nobody gets further while nothing plays.
             #[expect(clippy::cast_precision_loss, reason = "milliseconds of a video")]
             let plays = if distance == 0 { reach.saturating_sub(from) as f64 } else { f64::INFINITY };
-            let left = |u: f64| 1.0 - stays(at + (u * 1_000.0).min(plays));
+            let left = |u: f64| {
+                let u = u.min(plays / 1_000.0);
+                1.0 - stays(at + u * 1_000.0) * (1.0 - WHIM_PER_S * u).max(0.0)
+            };
             let rate_here = if reach > from { card.chosen().map(|r| r.mbps) } else { None };
             if !card.refused() && reach < card.end_ms() {
                 let train = card.train(reach, STEP_MS, |ms| comes * stays(ms));
@@ -577,6 +582,7 @@ impl Planner {
                 outlooks.push(Outlook {
                     speeds: self.speeds(&card.host),
                     buffer_s,
+                    bare: reach < from + STEP_MS,
                     train,
                     leaves: if distance == 0 { left(WAIT_S) } else { 0.0 },
                     arrival: if distance == 0 { None } else { arrival },
@@ -617,7 +623,7 @@ impl Planner {
 
     fn speeds(&self, host: &str) -> Speeds {
         let (path, tuning) = (self.links.to(host), &self.policy.tuning);
-        let scale = tuning.spread_base + tuning.spread_seen * path.deviation();
+        let scale = (tuning.spread_base + tuning.spread_seen * path.deviation()).max(path.cold_spread());
         Speeds::new(path.mean_mbps() * tuning.speed, scale, path.rtt_s())
     }
 

@@ -21,6 +21,8 @@ const PRIOR_WEIGHT: f64 = 0.3;
 const PRIOR_RTT_MS: f64 = 80.0;
 /// Deviation of the logarithm assumed before the first samples: half to twice the mean.
 const PRIOR_DEVIATION: f64 = 0.45;
+/// The same before the first sample of all, when even the class of the network is a guess: a fifth to five times.
+const COLD_DEVIATION: f64 = 1.6;
 /// Days after which a remembered estimate counts for half.
 const REMEMBER_DAYS: f64 = 7.0;
 
@@ -95,6 +97,7 @@ pub struct Throughput {
     deviation2: f64,
     rtt_ms: f64,
     measured: bool,
+    known: bool,
     /// Megabits and seconds of a transfer under way, where it is slower than the mean.
     hanging: Option<(f64, f64)>,
 }
@@ -117,6 +120,7 @@ impl Throughput {
             deviation2: PRIOR_DEVIATION * PRIOR_DEVIATION,
             rtt_ms: PRIOR_RTT_MS,
             measured: false,
+            known: false,
             hanging: None,
         }
     }
@@ -135,6 +139,7 @@ impl Throughput {
         cold.rtt_ms = f64::from(past.rtt_ms).clamp(1.0, 5_000.0) * trust + cold.rtt_ms * (1.0 - trust);
         let deviation = past.deviation.clamp(0.05, 2.0) * trust + PRIOR_DEVIATION * (1.0 - trust);
         cold.deviation2 = deviation * deviation;
+        cold.known = trust > 0.25;
         cold
     }
 
@@ -176,6 +181,7 @@ impl Throughput {
         self.megabits = self.megabits * keep + megabits;
         self.seconds = self.seconds * keep + seconds;
         self.measured = true;
+        self.known = true;
     }
 
     /// A transfer that is under way and has brought only so much: an upper bound, until the next sample.
@@ -196,6 +202,14 @@ impl Throughput {
     #[must_use]
     pub fn deviation(&self) -> f64 {
         self.deviation2.max(0.0).sqrt()
+    }
+
+    /// Spread of the logarithm, as the scale of a logistic distribution, that is owed to having measured nothing yet; 0
+    /// once something was, in this session or remembered from an earlier one.
+    #[must_use]
+    pub fn cold_spread(&self) -> f64 {
+        // The scale of a logistic distribution is its deviation times the root of three over pi.
+        if self.known { 0.0 } else { COLD_DEVIATION * 0.551 }
     }
 
     /// Round trip in seconds.

@@ -17,6 +17,8 @@ pub(crate) struct Outlook {
     pub(crate) speeds: Speeds,
     /// Seconds that can play, or will when what runs has ended.
     pub(crate) buffer_s: f64,
+    /// Whether not even its first second is there: a player cannot be pre-rolled on it.
+    pub(crate) bare: bool,
     /// What comes after that.
     pub(crate) train: Train,
     /// Probability that the person leaves within the wait; 0 for queued cards.
@@ -98,7 +100,7 @@ impl Order<'_> {
                 let megabits = train.megabits[step.rung][0];
                 Speeds::mean(|i| {
                     let done = delay(i) + card.speeds.takes(i, megabits);
-                    if card.buffer_s <= 0.0 { arrival.waits(done) } else { arrival.by(done) * step.relief[i] }
+                    if card.bare { arrival.waits(done) } else { arrival.by(done) * step.relief[i] }
                 })
             }
         };
@@ -108,7 +110,7 @@ impl Order<'_> {
     /// Seconds of stalls that one more chunk of a queued card avoids once the card is current, by speed.
     fn relief(&self, card: usize, rung: usize) -> [f64; SPEEDS] {
         let (card, mut relief) = (&self.cards[card], [0.0; SPEEDS]);
-        if card.arrival.is_some() && card.buffer_s > 0.0 {
+        if card.arrival.is_some() && !card.bare {
             let train = &card.train;
             for (speed, saved) in relief.iter_mut().enumerate() {
                 let without = train.stall(&card.speeds, speed, rung, 0, 0.0, card.buffer_s);
@@ -131,7 +133,7 @@ impl Order<'_> {
         }
         let megabits = card.train.megabits[step.rung][0];
         let wasted = card.price * megabits * (1.0 - card.train.reached[0]);
-        let saved = if card.buffer_s <= 0.0 {
+        let saved = if card.bare {
             card.train.reached[0] * Speeds::mean(|i| card.speeds.takes(i, megabits))
         } else {
             Speeds::mean(|i| step.relief[i])

@@ -105,6 +105,9 @@ fn play(planner: &mut Planner, world: &mut World, now: &mut Time, from_ms: u64, 
 #[test]
 fn the_playing_card_comes_first_then_its_neighbours() {
     let (mut planner, mut world) = (Planner::new(Policy::default()), World::default());
+    for _ in 0..8 {
+        planner.handle_transfer("", 250_000, Millis(50), Millis(250));
+    }
     show(&mut planner, &mut world, Time::ZERO, 0);
     let urgencies: Vec<_> = world.running.values().map(|(_, _, u)| *u).collect();
     assert_eq!(urgencies, vec![Urgency::Playback], "nothing else while the playing card is bare");
