@@ -128,16 +128,12 @@ impl Order<'_> {
         if card.train.len == 0 || card.train.reached[0] <= 0.0 {
             return false;
         }
-        if card.arrival.is_none() {
+        // The first second is what a player is pre-rolled on, and a link however fast has a round trip.
+        if card.arrival.is_none() || card.bare {
             return true;
         }
-        let megabits = card.train.megabits[step.rung][0];
-        let wasted = card.price * megabits * (1.0 - card.train.reached[0]);
-        let saved = if card.bare {
-            card.train.reached[0] * Speeds::mean(|i| card.speeds.takes(i, megabits))
-        } else {
-            Speeds::mean(|i| step.relief[i])
-        };
+        let wasted = card.price * card.train.megabits[step.rung][0] * (1.0 - card.train.reached[0]);
+        let saved = Speeds::mean(|i| step.relief[i]);
         self.worth.stall * saved > self.tuning.thrift_queued * wasted
     }
 
