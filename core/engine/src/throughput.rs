@@ -38,7 +38,7 @@ pub struct Memory {
 
 impl Default for Memory {
     fn default() -> Self {
-        Memory { per_s: 0.2, per_transfer: 0.3 }
+        Memory { per_s: 0.25, per_transfer: 0.4 }
     }
 }
 

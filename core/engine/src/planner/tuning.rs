@@ -76,13 +76,13 @@ impl Default for Tuning {
     fn default() -> Self {
         Tuning {
             spread_base: 0.17,
-            spread_seen: 0.16,
-            speed: 0.95,
-            tight: Lean { caution: 1.1, steady: 1.05, thrift: 1.0 },
-            ample: Lean { caution: 0.25, steady: 0.3, thrift: 2.0 },
+            spread_seen: 0.05,
+            speed: 0.92,
+            tight: Lean { caution: 1.1, steady: 1.1, thrift: 0.8 },
+            ample: Lean { caution: 0.4, steady: 0.3, thrift: 1.0 },
             thrift_queued: 1.2,
             goes_on: 0.97,
-            horizon: 4,
+            horizon: 5,
         }
     }
 }
