@@ -15,7 +15,7 @@ use unspool_engine::{Conditions, Exit, Impression, MediaKey, SavedFeed};
 use unspool_media::{Location, Media, MediaConfig, MediaError, ResolveError, UrlResolver};
 
 use crate::auth::Auth;
-use crate::backend::{Backend, Hosted, Native, check};
+use crate::backend::{Backend, Hosted, Located, Native, check};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::Error;
@@ -328,7 +328,9 @@ impl UrlResolver for Resolver {
         let key = key.clone();
         Box::pin(async move {
             match self.0.locate(&key).await {
-                Ok(located) => Ok(Location { url: located.url, expires_at_ms: located.expires_at_ms }),
+                Ok(Located { url, alternates, expires_at_ms }) => {
+                    Ok(Location { url, alternates, expires_at_ms })
+                }
                 Err(e) if e.retryable() => Err(ResolveError::Unavailable),
                 Err(_) => Err(ResolveError::Gone),
             }

@@ -9,6 +9,7 @@
 mod delivery;
 pub mod eviction;
 pub mod feed;
+pub mod hosts;
 pub mod impression;
 pub mod info;
 mod model;

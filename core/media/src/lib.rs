@@ -17,7 +17,7 @@ mod store;
 mod ticket;
 
 pub use fetch::{
-    ByteCounts, FetchDone, FetchError, FetchSummary, Limits, Location, Priority, Purpose, ResolveError,
+    ByteCounts, CertificateFault, FetchDone, FetchError, FetchSummary, Limits, Location, Priority, Purpose, ResolveError,
     UrlResolver,
 };
 pub use gateway::{Gateway, GatewayError, GatewayLimits, GatewayStats};

@@ -80,12 +80,22 @@ impl fmt::Debug for MediaConfig {
 pub struct Origin {
     /// Address of the file, or of the playlist for HLS.
     pub url: String,
-    /// Wall-clock milliseconds since 1970 after which `url` no longer answers.
+    /// Addresses of the same on other hosts, best first; see [`Location::alternates`].
+    pub alternates: Vec<String>,
+    /// Wall-clock milliseconds since 1970 after which they no longer answer.
     pub expires_at_ms: Option<i64>,
     /// Size in bytes where the backend knows it; a hint, the server has the last word.
     pub bytes: Option<u64>,
     /// Declared packing; HLS is told apart by it, the rest is the probe's business.
     pub container: Container,
+}
+
+impl Origin {
+    /// One address that does not expire, and nothing else known.
+    #[must_use]
+    pub fn new(url: impl Into<String>, container: Container) -> Self {
+        Origin { url: url.into(), alternates: Vec::new(), expires_at_ms: None, bytes: None, container }
+    }
 }
 
 /// Why the media layer cannot do what it was asked.
@@ -144,9 +154,11 @@ impl Media {
 
     /// Makes an address known. Calling it again replaces the address; bytes already here stay.
     pub fn register(&self, key: &MediaKey, origin: Origin) {
-        self.fetcher
-            .route(key)
-            .set(Location { url: origin.url.clone(), expires_at_ms: origin.expires_at_ms });
+        self.fetcher.route(key).set(Location {
+            url: origin.url.clone(),
+            alternates: origin.alternates.clone(),
+            expires_at_ms: origin.expires_at_ms,
+        });
         self.prober.declare(key, origin.container);
         self.origins().insert(key.clone(), origin);
     }

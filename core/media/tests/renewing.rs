@@ -43,7 +43,7 @@ impl Addresses {
 impl UrlResolver for Addresses {
     fn resolve(&self, _key: &MediaKey) -> BoxFuture<'_, Result<Location, ResolveError>> {
         let call = self.calls.fetch_add(1, Ordering::SeqCst).min(self.urls.len() - 1);
-        let location = Location { url: self.urls[call].clone(), expires_at_ms: self.expires_at_ms };
+        let location = Location { expires_at_ms: self.expires_at_ms, ..Location::new(&self.urls[call]) };
         Box::pin(async { Ok(location) })
     }
 }
@@ -106,7 +106,7 @@ fn nowhere(path: &str) -> String {
 
 fn register(media: &Media, url: String, container: Container) -> MediaKey {
     let key = MediaKey::new("a", "r");
-    media.register(&key, Origin { url, expires_at_ms: None, bytes: None, container });
+    media.register(&key, Origin::new(url, container));
     key
 }
 

@@ -291,7 +291,7 @@ fn child_that_gets_killed() {
     let keys: Vec<MediaKey> = (0..2).map(|n| MediaKey::new(&format!("k{n}"), "r")).collect();
     for (n, key) in keys.iter().enumerate() {
         let url = format!("{url}k{n}");
-        media.register(key, Origin { url, expires_at_ms: None, bytes: None, container: Container::Mp4 });
+        media.register(key, Origin::new(url, Container::Mp4));
     }
     // The parent aims its kill at the work, not at the start of the process.
     eprintln!("ready");

@@ -81,6 +81,7 @@ impl Driver {
         if let Some(r) = found {
             let origin = Origin {
                 url: r.url.clone(),
+                alternates: r.alternates.clone(),
                 expires_at_ms: r.expires_at_ms,
                 bytes: r.bytes,
                 container: r.container,

@@ -8,6 +8,7 @@
 mod account;
 mod chunk;
 mod error;
+mod hosts;
 mod http;
 mod policy;
 mod renew;
@@ -23,7 +24,8 @@ use unspool_engine::MediaKey;
 
 pub(crate) use account::Accounts;
 pub use account::ByteCounts;
-pub use error::{FetchError, ResolveError};
+pub use error::{CertificateFault, FetchError, ResolveError};
+pub(crate) use hosts::HostBook;
 pub(crate) use http::Http;
 pub(crate) use policy::ChunkPolicy;
 pub(crate) use route::{Place, Relocated, Route, Turn};
@@ -82,8 +84,22 @@ pub struct FetchSummary {
 pub struct Location {
     /// The address, signature included.
     pub url: String,
-    /// Wall-clock milliseconds since 1970 after which it no longer answers.
+    /// Addresses of the same bytes on other hosts, best first; asked while the first host rests. More than
+    /// [`Location::ALTERNATES`] are left out.
+    pub alternates: Vec<String>,
+    /// Wall-clock milliseconds since 1970 after which they no longer answer.
     pub expires_at_ms: Option<i64>,
+}
+
+impl Location {
+    /// Most alternates used. Eight: a file on more networks than any known publisher buys.
+    pub const ALTERNATES: usize = 8;
+
+    /// One address that does not expire.
+    #[must_use]
+    pub fn new(url: impl Into<String>) -> Self {
+        Location { url: url.into(), alternates: Vec::new(), expires_at_ms: None }
+    }
 }
 
 /// Gives a fresh address for a rendition whose old one was refused, is about to expire or leads to no server.

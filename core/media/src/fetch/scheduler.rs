@@ -17,8 +17,8 @@ use unspool_engine::{MediaKey, Span};
 use super::chunk::{Chunk, ChunkEnd};
 use super::policy::backoff;
 use super::{
-    Accounts, ChunkPolicy, FetchDone, FetchError, FetchSummary, Http, Limits, Priority, Purpose, Route,
-    UrlResolver,
+    Accounts, ChunkPolicy, FetchDone, FetchError, FetchSummary, HostBook, Http, Limits, Priority, Purpose,
+    Route, UrlResolver,
 };
 use crate::store::{Entry, SpanSet};
 
@@ -85,6 +85,7 @@ pub(crate) struct Fetcher {
     limits: Arc<Limits>,
     accounts: Arc<Accounts>,
     resolver: Option<Arc<dyn UrlResolver>>,
+    hosts: HostBook,
     renewed: OnceLock<Renewed>,
     routes: Mutex<HashMap<MediaKey, Arc<Route>>>,
     queue: Mutex<Queue>,
@@ -118,6 +119,7 @@ impl Fetcher {
             limits,
             accounts,
             resolver,
+            hosts: HostBook::new(),
             renewed: OnceLock::new(),
             routes: Mutex::default(),
             queue: Mutex::default(),
@@ -141,6 +143,10 @@ impl Fetcher {
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    pub(crate) fn hosts(&self) -> &HostBook {
+        &self.hosts
     }
 
     pub(crate) fn accounts(&self) -> &Arc<Accounts> {
@@ -226,6 +232,7 @@ impl Fetcher {
             queue.offline = offline;
             if !offline {
                 queue.pauses.clear();
+                self.hosts.clear();
             }
         }
         self.pump();
@@ -373,12 +380,12 @@ impl Fetcher {
                     None
                 }
                 // An answer without anything new would be asked for again and again.
-                Ok(()) => self.pause(&mut queue, &running.key, FetchError::Unstable, None),
+                Ok(()) => self.pause(&mut queue, &running.key, FetchError::Unstable, None, false),
                 Err(error) if error.transient() => {
                     if end.stored > 0 {
                         queue.pauses.remove(&running.key);
                     }
-                    self.pause(&mut queue, &running.key, error, end.retry_after)
+                    self.pause(&mut queue, &running.key, error, end.retry_after, end.elsewhere)
                 }
                 Err(error) => Some(error),
             };
@@ -405,18 +412,24 @@ impl Fetcher {
         self.pump();
     }
 
-    /// Lets a key rest after a failure; gives the failure back when it had its tries.
+    /// Lets a key rest after a failure, unless the next try goes to another host; gives the failure back when it had its
+    /// tries.
     fn pause(
         self: &Arc<Self>,
         queue: &mut Queue,
         key: &MediaKey,
         error: FetchError,
         retry_after: Option<Duration>,
+        elsewhere: bool,
     ) -> Option<FetchError> {
         let pause = queue.pauses.entry(key.clone()).or_default();
         pause.attempts += 1;
         if pause.attempts >= self.limits.attempts {
             return Some(error);
+        }
+        if elsewhere {
+            pause.until = None;
+            return None;
         }
         let wait = backoff(&self.limits, pause.attempts, retry_after);
         pause.until = Some(Instant::now() + wait);

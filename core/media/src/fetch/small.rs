@@ -3,13 +3,13 @@
 //! They go past the scheduler, because they are one short request each, and past the span store, because they are kept
 //! as blobs. The rules about addresses, refusals, retries and the books are the same.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use unspool_engine::{MediaKey, Span};
 
 use super::policy::backoff;
 use super::response::{content_range, is_identity, retry_after};
-use super::{FetchError, Fetcher, Purpose, Relocated, Turn};
+use super::{FetchError, Fetcher, Location, Purpose, Relocated, Turn};
 
 /// Most that is received of a refusal: an error page of any common server.
 const REFUSAL_BYTES: u64 = 64 * 1024;
@@ -29,15 +29,30 @@ impl Fetcher {
         let mut attempt = 0;
         let mut refreshed = false;
         let mut relocated = false;
+        let mut switches = 0;
         loop {
             self.may_send()?;
             let route = self.route(key);
             let place = route.place_along(key, references, self, turn).await?;
             let mut asked = None;
+            let began = Instant::now();
             let error = match self.try_small(place.url.clone(), limit, purpose, &mut asked).await {
-                Ok(bytes) => return Ok(bytes),
+                Ok(bytes) => {
+                    self.hosts().answered(&place.host, began);
+                    return Ok(bytes);
+                }
                 Err(error) => error,
             };
+            self.hosts().failed(&place.host, began, &error, asked);
+            let elsewhere = error.of_host()
+                && switches < Location::ALTERNATES
+                && route.has_better(references, &place, self.http(), self.hosts(), false);
+            let missing = error == FetchError::Denied { status: 404 }
+                && route.is_missing(references, &place, self.http());
+            if elsewhere || missing {
+                switches += 1;
+                continue;
+            }
             match (&error, self.resolver()) {
                 (FetchError::Denied { .. }, Some(resolver)) if !refreshed => {
                     refreshed = true;

@@ -341,7 +341,7 @@ impl World {
     }
 
     pub fn origin(&self, path: &str, container: Container) -> Origin {
-        Origin { url: self.server.url(path), expires_at_ms: None, bytes: None, container }
+        Origin::new(self.server.url(path), container)
     }
 
     pub fn run<T>(&self, future: impl Future<Output = T>) -> T {

@@ -49,7 +49,7 @@ pub(crate) fn rows(effort: Effort) -> Result<Vec<Row>, BenchError> {
         &media,
         runtime.handle(),
         &key,
-        Origin { url, expires_at_ms: None, bytes: None, container: Container::Mp4 },
+        Origin::new(url, Container::Mp4),
     )?;
     // The server is not asked again: what follows reads the store alone.
     media.set_offline(true);
