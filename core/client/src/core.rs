@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use unspool_engine::{Conditions, Exit, Impression, MediaKey, SavedFeed};
-use unspool_media::{Location, Media, MediaConfig, MediaError, ResolveError, UrlResolver};
+use unspool_media::{Location, Media, MediaConfig, MediaError, ResolveError, TlsError, UrlResolver};
 
 use crate::auth::Auth;
 use crate::backend::{Backend, Hosted, Located, Native, check};
@@ -371,7 +371,8 @@ fn media_error(error: &MediaError) -> Error {
         MediaError::Store(unspool_media::StoreError::InUse) => Error::InUse,
         MediaError::Store(e) => Error::Storage { reason: e.to_string() },
         MediaError::Closed => Error::ShutDown,
-        MediaError::Client(_) | MediaError::NotProbed => Error::Internal { reason: error.to_string() },
+        MediaError::Tls(TlsError::Platform(_)) | MediaError::Client(_) | MediaError::NotProbed => Error::Internal { reason: error.to_string() },
+        MediaError::Tls(e) => Error::Config { reason: e.to_string() },
     }
 }
 

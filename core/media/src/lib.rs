@@ -15,6 +15,7 @@ mod reader;
 mod source;
 mod store;
 mod ticket;
+mod tls;
 
 pub use fetch::{
     ByteCounts, CertificateFault, FetchDone, FetchError, FetchSummary, Limits, Location, Priority, Purpose, ResolveError,
@@ -29,3 +30,4 @@ pub use probe::{ProbeError, probe_bytes, probe_file};
 pub use source::{ByteSource, ReadError};
 pub use store::{StoreError, StoreHealth, StoredMedia};
 pub use ticket::FetchTicket;
+pub use tls::{HostPins, Pin, TlsConfig, TlsError};

@@ -21,6 +21,7 @@ use crate::reader::StoreSource;
 use crate::source::ByteSource;
 use crate::store::{Store, StoreError, StoreHealth, StoredMedia, Validators};
 use crate::ticket::FetchTicket;
+use crate::tls::{TlsConfig, TlsError};
 
 /// Samples of the line that wait for the planner; more would be history.
 const SAMPLES: usize = 256;
@@ -41,6 +42,8 @@ pub struct MediaConfig {
     pub user_agent: String,
     /// Whether plain HTTP may leave this machine; to the machine itself it always may.
     pub allow_plain_http: bool,
+    /// Whom HTTPS trusts.
+    pub tls: TlsConfig,
     /// Renditions whose index entries stay in memory while nobody uses them.
     pub keep_loaded: usize,
     /// Bounds and time-outs.
@@ -56,6 +59,7 @@ impl MediaConfig {
             resolver: None,
             user_agent: concat!("unspool/", env!("CARGO_PKG_VERSION")).to_owned(),
             allow_plain_http: false,
+            tls: TlsConfig::default(),
             keep_loaded: KEEP_LOADED,
             limits: Limits::default(),
         }
@@ -69,6 +73,7 @@ impl fmt::Debug for MediaConfig {
             .field("resolver", &self.resolver.is_some())
             .field("user_agent", &self.user_agent)
             .field("allow_plain_http", &self.allow_plain_http)
+            .field("tls", &self.tls)
             .field("keep_loaded", &self.keep_loaded)
             .field("limits", &self.limits)
             .finish()
@@ -104,9 +109,12 @@ pub enum MediaError {
     /// The cache cannot be opened or changed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The HTTP client cannot be built: the platform's certificates cannot be read.
+    /// The HTTP client cannot be built.
     #[error("no HTTP client: {0}")]
     Client(String),
+    /// The rules of trust cannot be used, or the platform's certificates cannot be read.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The rendition was not probed yet; probe it first.
     #[error("the rendition was not probed yet")]
     NotProbed,
@@ -139,8 +147,7 @@ impl Media {
     /// [`StoreError::InUse`] when another session owns the directory, other store errors when it cannot be used.
     pub fn open(config: MediaConfig, handle: Handle) -> Result<Arc<Media>, MediaError> {
         let store = Arc::new(Store::open(&config.dir, config.keep_loaded)?);
-        let http = Http::new(&config.user_agent, config.allow_plain_http, &config.limits)
-            .map_err(MediaError::Client)?;
+        let http = Http::new(&config.user_agent, config.allow_plain_http, config.tls, &config.limits)?;
         let accounts = Arc::new(Accounts::default());
         let fetcher =
             Arc::new(Fetcher::new(handle, http, Arc::new(config.limits), accounts, config.resolver.clone()));
