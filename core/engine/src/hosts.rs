@@ -57,9 +57,16 @@ struct Health {
 /// The health of all hosts.
 ///
 /// Shape: told of outcomes, asked for choices; a value without I/O. Times are the caller's monotonic ones.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hosts {
+    rest: Millis,
     known: BTreeMap<String, Health>,
+}
+
+impl Default for Hosts {
+    fn default() -> Self {
+        Hosts::new(REST)
+    }
 }
 
 enum Standing {
@@ -69,6 +76,12 @@ enum Standing {
 }
 
 impl Hosts {
+    /// Nothing known yet; failing hosts rest for `rest` first, at least a millisecond and at most [`REST_MAX`].
+    #[must_use]
+    pub fn new(rest: Millis) -> Self {
+        Hosts { rest: rest.clamp(Millis(1), REST_MAX), known: BTreeMap::new() }
+    }
+
     fn standing(&self, now: Time, host: &str) -> Standing {
         let Some(health) = self.known.get(host) else { return Standing::Well };
         let Some(until) = health.until else { return Standing::Well };
@@ -136,6 +149,7 @@ impl Hosts {
         if !self.known.contains_key(host) {
             self.make_room();
         }
+        let first_rest = self.rest;
         let health = self.known.entry(host.to_owned()).or_default();
         let same = health.until.is_some() && began < health.failed;
         if failure == HostFailure::Broken && health.until.is_none() {
@@ -155,7 +169,7 @@ impl Hosts {
             HostFailure::Busy { wait } => wait.unwrap_or_default(),
             _ => Millis::default(),
         };
-        let rest = Millis(REST.0 << doublings).max(asked).min(REST_MAX);
+        let rest = Millis(first_rest.0 << doublings).max(asked).min(REST_MAX);
         let until = health.failed + rest;
         health.until = Some(health.until.filter(|_| same).map_or(until, |known| known.max(until)));
     }
@@ -167,7 +181,8 @@ impl Hosts {
 
     fn make_room(&mut self) {
         while self.known.len() >= KEPT {
-            let due_first = self.known.iter().min_by_key(|(_, health)| health.until).map(|(host, _)| host.clone());
+            let due_first =
+                self.known.iter().min_by_key(|(_, health)| health.until).map(|(host, _)| host.clone());
             match due_first {
                 Some(host) => self.known.remove(&host),
                 None => return,
@@ -243,7 +258,12 @@ mod tests {
         hosts.handle_failure(Time(0), Time(0), "a", HostFailure::Busy { wait: Some(Millis(60_000)) });
         assert_eq!(hosts.peek(Time(59_999), &AB, false), 1);
         assert_eq!(hosts.peek(Time(60_000), &AB, false), 0);
-        hosts.handle_failure(Time(60_000), Time(60_000), "a", HostFailure::Busy { wait: Some(Millis(u64::MAX)) });
+        hosts.handle_failure(
+            Time(60_000),
+            Time(60_000),
+            "a",
+            HostFailure::Busy { wait: Some(Millis(u64::MAX)) },
+        );
         assert_eq!(hosts.peek(Time(60_000 + REST_MAX.0), &AB, false), 0);
     }
 

@@ -144,10 +144,12 @@ impl Media {
     /// Opens the cache in `config.dir`; requests run on `handle`.
     ///
     /// # Errors
-    /// [`StoreError::InUse`] when another session owns the directory, other store errors when it cannot be used.
+    /// [`StoreError::InUse`] when another session owns the directory, other store errors when it cannot be used,
+    /// [`MediaError::Tls`] when the rules of trust cannot be kept.
     pub fn open(config: MediaConfig, handle: Handle) -> Result<Arc<Media>, MediaError> {
-        let store = Arc::new(Store::open(&config.dir, config.keep_loaded)?);
+        // First what can be wrong without the directory, so that a refused configuration leaves it free.
         let http = Http::new(&config.user_agent, config.allow_plain_http, config.tls, &config.limits)?;
+        let store = Arc::new(Store::open(&config.dir, config.keep_loaded)?);
         let accounts = Arc::new(Accounts::default());
         let fetcher =
             Arc::new(Fetcher::new(handle, http, Arc::new(config.limits), accounts, config.resolver.clone()));

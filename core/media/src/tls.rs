@@ -308,7 +308,8 @@ fn judged(error: &Error) -> Option<Distrust> {
 fn fault_of(error: &Error) -> Option<CertificateFault> {
     let Error::InvalidCertificate(error) = error else { return None };
     Some(match error {
-        CertificateError::UnknownIssuer => CertificateFault::UnknownIssuer,
+        // A bad signature is that of somebody who took a trusted authority's name.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => CertificateFault::UnknownIssuer,
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             CertificateFault::WrongName
         }
@@ -332,15 +333,18 @@ mod tests {
         assert_eq!(pin, Pin::of_key(b""));
         assert_eq!(pin.to_string(), text);
         assert_eq!(text.trim_start_matches("sha256/").parse(), Ok(pin));
-        for wrong in ["", "sha256/", "sha256/AAAA", "sha1/47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", "ä"] {
+        for wrong in ["", "sha256/", "sha256/AAAA", "sha1/47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", "ä"]
+        {
             assert_eq!(wrong.parse::<Pin>(), Err(TlsError::Pin), "{wrong}");
         }
     }
 
     #[test]
     fn pins_are_of_a_host_and_of_its_subdomains_where_it_says_so() {
-        let pins = |host: &str, subdomains| HostPins { host: host.into(), subdomains, keys: vec![Pin([1; 32])] };
-        let rules = TlsConfig { pins: vec![pins("CDN.example", true), pins("b.test", false)], ..Default::default() };
+        let pins =
+            |host: &str, subdomains| HostPins { host: host.into(), subdomains, keys: vec![Pin([1; 32])] };
+        let rules =
+            TlsConfig { pins: vec![pins("CDN.example", true), pins("b.test", false)], ..Default::default() };
         for host in ["cdn.example", "cdn.example.", "a.cdn.example", "x.a.CDN.example", "b.test"] {
             assert!(rules.is_pinned(host), "{host}");
         }

@@ -26,7 +26,9 @@ pub enum FetchError {
     Certificate(CertificateFault),
     /// The server proved who it is, but with a key that the app did not pin for it. Ship the server's new key in the
     /// configuration, or find out who sits in the line; trying again does not help.
-    #[error("the server's key is none of those pinned for its host: update the pins, or distrust the network")]
+    #[error(
+        "the server's key is none of those pinned for its host: update the pins, or distrust the network"
+    )]
     Pinned,
     /// The connection broke in the middle.
     #[error("the connection broke")]

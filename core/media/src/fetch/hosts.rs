@@ -17,8 +17,8 @@ pub(crate) struct HostBook {
 }
 
 impl HostBook {
-    pub(crate) fn new() -> Self {
-        HostBook { zero: Instant::now(), hosts: Mutex::default() }
+    pub(crate) fn new(rest: Duration) -> Self {
+        HostBook { zero: Instant::now(), hosts: Mutex::new(Hosts::new(Millis(millis(rest)))) }
     }
 
     fn hosts(&self) -> MutexGuard<'_, Hosts> {

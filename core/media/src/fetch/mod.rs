@@ -124,6 +124,8 @@ pub struct Limits {
     pub backoff_base: Duration,
     /// Longest back-off, also the most that a `Retry-After` is honoured with.
     pub backoff_cap: Duration,
+    /// First rest of a failing host when the same bytes are on others; doubled per failure up to five minutes.
+    pub host_rest: Duration,
     /// Smallest chunk in bytes. 64 KiB: one checksum block, and a request head costs under 1 % of it.
     pub chunk_min: u64,
     /// Chunk in bytes before the line is known: fits a clip's header and first frames, 1 s at 1 Mbit/s.
@@ -148,6 +150,7 @@ impl Default for Limits {
             attempts: 5,
             backoff_base: Duration::from_millis(250),
             backoff_cap: Duration::from_secs(8),
+            host_rest: Duration::from_millis(unspool_engine::hosts::REST.0),
             chunk_min: 64 * 1024,
             chunk_initial: 128 * 1024,
             chunk_max: 1024 * 1024,

@@ -113,13 +113,14 @@ impl Fetcher {
         resolver: Option<Arc<dyn UrlResolver>>,
     ) -> Self {
         let policy = ChunkPolicy::new(&limits);
+        let hosts = HostBook::new(limits.host_rest);
         Fetcher {
             handle,
             http,
             limits,
             accounts,
             resolver,
-            hosts: HostBook::new(),
+            hosts,
             renewed: OnceLock::new(),
             routes: Mutex::default(),
             queue: Mutex::default(),
