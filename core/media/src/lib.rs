@@ -18,8 +18,8 @@ mod ticket;
 mod tls;
 
 pub use fetch::{
-    ByteCounts, CertificateFault, FetchDone, FetchError, FetchSummary, Limits, Location, Priority, Purpose,
-    ResolveError, UrlResolver,
+    ByteCounts, CertificateFault, Cmcd, FetchDone, FetchError, FetchSummary, Limits, Location, Playback,
+    Prewarm, Priority, Purpose, ResolveError, UrlResolver,
 };
 pub use gateway::{Gateway, GatewayError, GatewayLimits, GatewayStats};
 pub use info::{AudioCodec, Layout, MediaInfo, SyncSample, TrackInfo, TrackKind, VideoCodec};

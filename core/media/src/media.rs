@@ -11,8 +11,8 @@ use tokio::sync::mpsc;
 use unspool_engine::{Container, MediaKey, Span};
 
 use crate::fetch::{
-    Accounts, ByteCounts, Demand, FetchDone, FetchError, Fetcher, Http, Limits, Location, Priority, Purpose,
-    UrlResolver,
+    About, Accounts, ByteCounts, Cmcd, Demand, FetchDone, FetchError, Fetcher, Http, Limits, Location,
+    Playback, Prewarm, Priority, Purpose, UrlResolver,
 };
 use crate::info::MediaInfo;
 use crate::probe::ProbeError;
@@ -44,6 +44,8 @@ pub struct MediaConfig {
     pub allow_plain_http: bool,
     /// Whom HTTPS trusts.
     pub tls: TlsConfig,
+    /// Whether requests tell servers of the playback they serve, and how; default: they do not.
+    pub cmcd: Option<Cmcd>,
     /// Renditions whose index entries stay in memory while nobody uses them.
     pub keep_loaded: usize,
     /// Bounds and time-outs.
@@ -60,6 +62,7 @@ impl MediaConfig {
             user_agent: concat!("unspool/", env!("CARGO_PKG_VERSION")).to_owned(),
             allow_plain_http: false,
             tls: TlsConfig::default(),
+            cmcd: None,
             keep_loaded: KEEP_LOADED,
             limits: Limits::default(),
         }
@@ -74,6 +77,7 @@ impl fmt::Debug for MediaConfig {
             .field("user_agent", &self.user_agent)
             .field("allow_plain_http", &self.allow_plain_http)
             .field("tls", &self.tls)
+            .field("cmcd", &self.cmcd)
             .field("keep_loaded", &self.keep_loaded)
             .field("limits", &self.limits)
             .finish()
@@ -91,6 +95,11 @@ pub struct Origin {
     pub expires_at_ms: Option<i64>,
     /// Size in bytes where the backend knows it; a hint, the server has the last word.
     pub bytes: Option<u64>,
+    /// Average bits per second, and those of the best rendition of the same asset; 0 when unknown. Told to servers with
+    /// [`MediaConfig::cmcd`], not used otherwise.
+    pub bitrate_bps: u64,
+    /// See [`bitrate_bps`](Origin::bitrate_bps).
+    pub top_bitrate_bps: u64,
     /// Declared packing; HLS is told apart by it, the rest is the probe's business.
     pub container: Container,
 }
@@ -99,7 +108,15 @@ impl Origin {
     /// One address that does not expire, and nothing else known.
     #[must_use]
     pub fn new(url: impl Into<String>, container: Container) -> Self {
-        Origin { url: url.into(), alternates: Vec::new(), expires_at_ms: None, bytes: None, container }
+        Origin {
+            url: url.into(),
+            alternates: Vec::new(),
+            expires_at_ms: None,
+            bytes: None,
+            bitrate_bps: 0,
+            top_bitrate_bps: 0,
+            container,
+        }
     }
 }
 
@@ -132,6 +149,8 @@ pub struct Media {
     fetcher: Arc<Fetcher>,
     prober: Arc<Prober>,
     origins: Mutex<HashMap<MediaKey, Origin>>,
+    /// What is played now, for those who are told it.
+    playing: Mutex<Option<(MediaKey, Playback)>>,
 }
 
 impl fmt::Debug for Media {
@@ -154,7 +173,14 @@ impl Media {
         let fetcher =
             Arc::new(Fetcher::new(handle, http, Arc::new(config.limits), accounts, config.resolver.clone()));
         let prober = Arc::new(Prober::new(store.clone(), fetcher.clone()));
-        Ok(Arc::new(Media { store, fetcher, prober, origins: Mutex::default() }))
+        let media =
+            Arc::new(Media { store, fetcher, prober, origins: Mutex::default(), playing: Mutex::default() });
+        if let Some(way) = config.cmcd {
+            let media_of = Arc::downgrade(&media);
+            let describe = move |key: &MediaKey| media_of.upgrade().map(|m| m.about(key)).unwrap_or_default();
+            media.fetcher.tell(way, Box::new(describe));
+        }
+        Ok(media)
     }
 
     fn origins(&self) -> MutexGuard<'_, HashMap<MediaKey, Origin>> {
@@ -170,6 +196,43 @@ impl Media {
         });
         self.prober.declare(key, origin.container);
         self.origins().insert(key.clone(), origin);
+    }
+
+    /// Takes in how `key` is being played; `None` when it no longer is. Told to servers with [`MediaConfig::cmcd`].
+    pub fn set_playback(&self, key: &MediaKey, playback: Option<Playback>) {
+        let now = playback.map(|playback| (key.clone(), playback));
+        let mut playing = self.playing.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.is_some() || playing.as_ref().is_some_and(|(known, _)| known == key) {
+            *playing = now;
+        }
+    }
+
+    fn about(&self, key: &MediaKey) -> About {
+        let playing = self.playing.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let playback = playing.filter(|(known, _)| known == key).map(|(_, playback)| playback);
+        let origin = self.origin(key);
+        let info = self.prober.remembered(key);
+        let buffered_ms = playback.zip(info.as_ref()).map(|(playback, info)| {
+            info.playable_until(playback.playhead_ms, &self.held(key)) - playback.playhead_ms
+        });
+        About {
+            container: origin.as_ref().map(|origin| origin.container),
+            bitrate_bps: origin.as_ref().map_or(0, |origin| origin.bitrate_bps),
+            top_bitrate_bps: origin.as_ref().map_or(0, |origin| origin.top_bitrate_bps),
+            info,
+            playback,
+            buffered_ms,
+        }
+    }
+
+    /// Brings connections to the hosts of `urls` about, so that the first request to them needs no handshake.
+    ///
+    /// At most [`Prewarm::HOSTS`] hosts, one connection each, none for a host that was spoken to of late or is being
+    /// connected to. Costs a request for nothing (`HEAD /`) per host, without any signature or other part of an address.
+    /// Returns at once; going offline and [`shutdown`](Media::shutdown) end it, and it ends itself within the patience of
+    /// `Limits::stall_timeout`. What cannot be connected to is left to the requests that follow.
+    pub fn prewarm<'a>(&self, urls: impl IntoIterator<Item = &'a str>) -> Prewarm {
+        self.fetcher.prewarm(urls)
     }
 
     /// The newest registered origin of `key`.

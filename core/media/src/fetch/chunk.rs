@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use unspool_engine::Span;
 
+use super::cmcd::Object;
 use super::response::{content_length, content_range, if_range, is_identity, retry_after, validators};
 use super::{FetchDone, FetchError, Fetcher, Location, Place, Purpose, Route};
 use crate::store::{Entry, StoreError, Validators};
@@ -31,6 +32,8 @@ pub(super) struct Chunk {
     pub route: Arc<Route>,
     pub entry: Arc<Entry>,
     pub span: Span,
+    /// The range that is likely asked for after this one.
+    pub next: Option<Span>,
     pub purpose: Purpose,
 }
 
@@ -117,7 +120,9 @@ impl Chunk {
             let urgent = self.purpose == Purpose::Playback;
             let place = self.route.media_place(&self.entry.key, &self.fetcher, urgent).await?;
             let asked = Instant::now();
-            let got = self.fetcher.http().get(place.url.clone(), span, if_range(&known)).await;
+            let said = self.fetcher.says(&self.entry.key, Object::Media, self.next, urgent);
+            self.fetcher.warmth().used(&place.host);
+            let got = self.fetcher.http().get(place.url.clone(), span, if_range(&known), said).await;
             let mut response = match got {
                 Ok(response) => response,
                 Err(error) => {
@@ -181,6 +186,9 @@ impl Chunk {
         once: &mut Once,
     ) -> bool {
         self.fetcher.hosts().failed(&place.host, asked, error, wait);
+        if *error == FetchError::Unreachable {
+            self.fetcher.warmth().failed(&place.host);
+        }
         once.switches += 1;
         let urgent = self.purpose == Purpose::Playback;
         error.of_host()

@@ -3,17 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderMap;
 use http::header::{ACCEPT_ENCODING, IF_RANGE, RANGE};
 use reqwest::redirect::{Attempt, Policy};
 use unspool_engine::Span;
 use url::{Host, Url};
 
-use super::{FetchError, Limits};
+use super::cmcd::Data;
+use super::{Cmcd, FetchError, Limits};
 use crate::media::MediaError;
 use crate::tls::{Distrust, TlsConfig, distrust};
 
 /// Idle connections live this long: longer than the pause between two swipes, shorter than servers keep them (60 s).
-const IDLE: Duration = Duration::from_secs(45);
+pub(super) const IDLE: Duration = Duration::from_secs(45);
 
 /// The part of the patience with a silent server that a connection may take to come about; less than all of it, so
 /// that a host that does not answer is told apart from one that is slow.
@@ -70,14 +72,22 @@ impl Http {
     /// Asks for `span` and waits for the response head.
     pub(crate) async fn get(
         &self,
-        url: Url,
+        mut url: Url,
         span: Span,
         if_range: Option<&str>,
+        said: Option<(Cmcd, Data)>,
     ) -> Result<reqwest::Response, FetchError> {
+        let mut headers = HeaderMap::new();
+        match said {
+            Some((Cmcd::Headers, data)) => headers.extend(data.headers()),
+            Some((Cmcd::Query, data)) => data.put_into(&mut url),
+            None => {}
+        }
         let last = span.end.saturating_sub(1).max(span.start);
         let mut request = self
             .client
             .get(url)
+            .headers(headers)
             .header(RANGE, format!("bytes={}-{last}", span.start))
             .header(ACCEPT_ENCODING, "identity");
         if let Some(validator) = if_range {
@@ -85,6 +95,15 @@ impl Http {
         }
         match tokio::time::timeout(self.stall, request.send()).await {
             Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => Err(classify(&error)),
+            Err(_) => Err(FetchError::Stalled),
+        }
+    }
+
+    /// Brings a connection to the host of `base` about by asking it for nothing: the answer's head is all that is read.
+    pub(super) async fn knock(&self, base: Url, within: Duration) -> Result<(), FetchError> {
+        match tokio::time::timeout(within, self.client.head(base).send()).await {
+            Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(classify(&error)),
             Err(_) => Err(FetchError::Stalled),
         }

@@ -7,6 +7,7 @@
 
 mod account;
 mod chunk;
+mod cmcd;
 mod error;
 mod hosts;
 mod http;
@@ -16,6 +17,7 @@ mod response;
 mod route;
 mod scheduler;
 mod small;
+mod warm;
 
 use std::time::Duration;
 
@@ -24,12 +26,15 @@ use unspool_engine::MediaKey;
 
 pub(crate) use account::Accounts;
 pub use account::ByteCounts;
+pub(crate) use cmcd::About;
+pub use cmcd::{Cmcd, Playback};
 pub use error::{CertificateFault, FetchError, ResolveError};
 pub(crate) use hosts::HostBook;
 pub(crate) use http::Http;
 pub(crate) use policy::ChunkPolicy;
 pub(crate) use route::{Place, Relocated, Route, Turn};
 pub(crate) use scheduler::{Demand, Fetcher};
+pub use warm::Prewarm;
 
 /// How urgent bytes are; a higher one always starts first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -15,10 +15,12 @@ use tokio::task::AbortHandle;
 use unspool_engine::{MediaKey, Span};
 
 use super::chunk::{Chunk, ChunkEnd};
+use super::cmcd::{self, Cmcd, Data, Object};
 use super::policy::backoff;
+use super::warm::Warmth;
 use super::{
-    Accounts, ChunkPolicy, FetchDone, FetchError, FetchSummary, HostBook, Http, Limits, Priority, Purpose,
-    Route, UrlResolver,
+    About, Accounts, ChunkPolicy, FetchDone, FetchError, FetchSummary, HostBook, Http, Limits, Priority,
+    Purpose, Route, UrlResolver,
 };
 use crate::store::{Entry, SpanSet};
 
@@ -28,6 +30,16 @@ pub(crate) type Done = Box<dyn FnOnce(Result<FetchSummary, FetchError>) + Send>;
 /// Takes in that the references of a key's route were renewed, or with `None` that its playlist describes another
 /// version now. Called off the async threads; may block for the disk.
 pub(crate) type Renewed = Arc<dyn Fn(&MediaKey, Option<&[String]>) + Send + Sync>;
+
+/// What is known of a rendition and of its playback, for those who are told it.
+pub(crate) type Describe = Box<dyn Fn(&MediaKey) -> About + Send + Sync>;
+
+/// That requests tell of playback, and how.
+struct Said {
+    way: Cmcd,
+    session: String,
+    describe: Describe,
+}
 
 /// What somebody wants.
 pub(crate) struct Demand {
@@ -86,6 +98,8 @@ pub(crate) struct Fetcher {
     accounts: Arc<Accounts>,
     resolver: Option<Arc<dyn UrlResolver>>,
     hosts: HostBook,
+    warmth: Warmth,
+    said: OnceLock<Said>,
     renewed: OnceLock<Renewed>,
     routes: Mutex<HashMap<MediaKey, Arc<Route>>>,
     queue: Mutex<Queue>,
@@ -121,6 +135,8 @@ impl Fetcher {
             accounts,
             resolver,
             hosts,
+            warmth: Warmth::default(),
+            said: OnceLock::new(),
             renewed: OnceLock::new(),
             routes: Mutex::default(),
             queue: Mutex::default(),
@@ -144,6 +160,29 @@ impl Fetcher {
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// From now on requests tell of playback; set once, when the layer is put together.
+    pub(crate) fn tell(&self, way: Cmcd, describe: Describe) {
+        let _ = self.said.set(Said { way, session: cmcd::session(), describe });
+    }
+
+    /// What a request for `key` tells. `waited_for` says that a person waits.
+    pub(super) fn says(
+        &self,
+        key: &MediaKey,
+        object: Object,
+        next: Option<Span>,
+        waited_for: bool,
+    ) -> Option<(Cmcd, Data)> {
+        let said = self.said.get()?;
+        let about = (said.describe)(key);
+        let measured = self.policy.lock().unwrap_or_else(PoisonError::into_inner).kbps();
+        Some((said.way, Data::of(key, object, &about, &said.session, measured, next, waited_for)))
+    }
+
+    pub(crate) fn warmth(&self) -> &Warmth {
+        &self.warmth
     }
 
     pub(crate) fn hosts(&self) -> &HostBook {
@@ -231,6 +270,7 @@ impl Fetcher {
         {
             let mut queue = self.queue();
             queue.offline = offline;
+            self.warmth.end();
             if !offline {
                 queue.pauses.clear();
                 self.hosts.clear();
@@ -256,6 +296,7 @@ impl Fetcher {
     /// Fails everything that waits, lets running chunks finish until `deadline`, then ends them.
     pub(crate) async fn close(self: &Arc<Self>, deadline: Duration) {
         self.queue().closed = true;
+        self.warmth.end();
         self.pump();
         let mut active = self.active.subscribe();
         if tokio::time::timeout(deadline, active.wait_for(|running| *running == 0)).await.is_err() {
@@ -343,12 +384,18 @@ impl Fetcher {
         }
         let taken = SpanSet::from_spans(queue.running.values().filter(|r| r.key == *key).map(|r| r.span));
         let Some(free) = holes.iter().flat_map(|hole| taken.holes(*hole)).next() else { return };
-        let span = self.policy.lock().unwrap_or_else(PoisonError::into_inner).first_chunk(free);
+        let (span, next) = {
+            let policy = self.policy.lock().unwrap_or_else(PoisonError::into_inner);
+            let span = policy.first_chunk(free);
+            let after = holes.iter().map(|hole| Span::new(hole.start.max(span.end), hole.end));
+            (span, after.filter(|rest| !rest.is_empty()).map(|rest| policy.first_chunk(rest)).next())
+        };
         let chunk = Chunk {
             fetcher: self.clone(),
             route: self.route(key),
             entry: demand.entry.clone(),
             span,
+            next,
             purpose: demand.purpose,
         };
         let running = Running { demand: id, key: key.clone(), span, playback, abort: None };

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use unspool_engine::{MediaKey, Span};
 
+use super::cmcd::Object;
+use super::hosts::host_of;
 use super::policy::backoff;
 use super::response::{content_range, is_identity, retry_after};
 use super::{FetchError, Fetcher, Location, Purpose, Relocated, Turn};
@@ -36,7 +38,7 @@ impl Fetcher {
             let place = route.place_along(key, references, self, turn).await?;
             let mut asked = None;
             let began = Instant::now();
-            let error = match self.try_small(place.url.clone(), limit, purpose, &mut asked).await {
+            let error = match self.try_small(key, place.url.clone(), limit, purpose, &mut asked).await {
                 Ok(bytes) => {
                     self.hosts().answered(&place.host, began);
                     return Ok(bytes);
@@ -90,12 +92,15 @@ impl Fetcher {
 
     async fn try_small(
         &self,
+        key: &MediaKey,
         url: url::Url,
         limit: u64,
         purpose: Purpose,
         asked: &mut Option<Duration>,
     ) -> Result<Vec<u8>, FetchError> {
-        let mut response = self.http().get(url, Span::new(0, limit), None).await?;
+        let said = self.says(key, Object::Manifest, None, purpose == Purpose::Playback);
+        self.warmth().used(&host_of(&url));
+        let mut response = self.http().get(url, Span::new(0, limit), None, said).await?;
         let status = response.status().as_u16();
         if !response.status().is_success() {
             self.discard(&mut response, purpose).await;
