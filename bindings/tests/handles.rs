@@ -39,6 +39,13 @@ impl HostBackend for Host {
     }
 }
 
+/// SHA-256 of nothing, as pins are written.
+const KEY: &str = "sha256/47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
+
+fn pinned(host: &str, key: &str) -> HostPins {
+    HostPins { host: host.into(), keys: vec![key.into()], subdomains: false }
+}
+
 fn config(dir: &tempfile::TempDir) -> SessionConfig {
     SessionConfig {
         data_dir: dir.path().join("core").to_string_lossy().into_owned(),
@@ -54,6 +61,9 @@ fn config(dir: &tempfile::TempDir) -> SessionConfig {
         describe_first_frame: false,
         send_every: None,
         request_timeout: None,
+        extra_roots: None,
+        pins: Vec::new(),
+        cmcd: None,
     }
 }
 
@@ -79,6 +89,10 @@ async fn arguments_that_cannot_work_are_told() {
         ("a line break in a token", SessionConfig { token: Some("a\nb".into()), ..config(&dir) }, true),
         ("no account", SessionConfig { account: String::new(), ..config(&dir) }, true),
         ("a file as backend", SessionConfig { backend: Some("file:///etc".into()), ..config(&dir) }, false),
+        ("roots that are none", SessionConfig { extra_roots: Some("x".into()), ..config(&dir) }, true),
+        ("a pin that is none", SessionConfig { pins: vec![pinned("cdn.example", "sha256/x")], ..config(&dir) }, true),
+        ("a pinned host without a name", SessionConfig { pins: vec![pinned("", KEY)], ..config(&dir) }, true),
+        ("a pinned host in plain text", SessionConfig { pins: vec![pinned("127.0.0.1", KEY)], ..config(&dir) }, true),
         ("no players", SessionConfig { players: 0, ..config(&dir) }, true),
     ];
     for (what, config, hosted) in cases {

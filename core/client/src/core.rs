@@ -71,10 +71,20 @@ impl Core {
         let seed = session.as_u64_pair().1;
         let meter = Meter::default();
         crate::tls::install();
+        if let Some(base) = &config.backend
+            && base.scheme() == "http"
+            && base.host_str().is_some_and(|host| config.tls.is_pinned(host))
+        {
+            return Err(Error::Config {
+                reason: "the backend's host is pinned and its address is not https".into(),
+            });
+        }
+        let trust = config.tls.client_config().map_err(|e| tls_error(&e))?;
         let client = reqwest::Client::builder()
             .user_agent(concat!("unspool/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(config.request_timeout)
             .redirect(reqwest::redirect::Policy::none())
+            .tls_backend_preconfigured(trust)
             .build()
             .map_err(|e| Error::Internal { reason: format!("http client: {e}") })?;
         let auth = Auth::new(config.credentials.clone(), config.request_timeout);
@@ -93,6 +103,8 @@ impl Core {
         };
         let media_config = MediaConfig {
             resolver: Some(Arc::new(Resolver(Arc::clone(&backend)))),
+            tls: config.tls.clone(),
+            cmcd: config.cmcd,
             ..MediaConfig::new(dir.join("media"))
         };
         let media = Media::open(media_config, handle.clone()).map_err(|e| media_error(&e))?;
@@ -371,8 +383,15 @@ fn media_error(error: &MediaError) -> Error {
         MediaError::Store(unspool_media::StoreError::InUse) => Error::InUse,
         MediaError::Store(e) => Error::Storage { reason: e.to_string() },
         MediaError::Closed => Error::ShutDown,
-        MediaError::Tls(TlsError::Platform(_)) | MediaError::Client(_) | MediaError::NotProbed => Error::Internal { reason: error.to_string() },
-        MediaError::Tls(e) => Error::Config { reason: e.to_string() },
+        MediaError::Client(_) | MediaError::NotProbed => Error::Internal { reason: error.to_string() },
+        MediaError::Tls(e) => tls_error(e),
+    }
+}
+
+fn tls_error(error: &TlsError) -> Error {
+    match error {
+        TlsError::Platform(_) => Error::Internal { reason: error.to_string() },
+        TlsError::Roots(_) | TlsError::Pin | TlsError::Pins => Error::Config { reason: error.to_string() },
     }
 }
 

@@ -49,4 +49,5 @@ pub use tls::install as install_tls;
 pub use unspool_engine::{
     Asset, Conditions, Container, Creator, Exit, Item, MediaKey, Page, Policy, Rendition, StartClass,
 };
+pub use unspool_media::{Cmcd, HostPins, Pin, TlsConfig, TlsError};
 pub use unspool_player::version as player_version;

@@ -131,7 +131,8 @@ impl TlsConfig {
     }
 
     /// Whether `host` may only be spoken to with a pinned key, so never in plain text.
-    pub(crate) fn is_pinned(&self, host: &str) -> bool {
+    #[must_use]
+    pub fn is_pinned(&self, host: &str) -> bool {
         self.keys_of(host).is_some()
     }
 
