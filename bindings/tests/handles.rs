@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use unspool_ffi::{
-    CancelToken, Conditions, FeedKind, HostBackend, HostError, HostPage, Location, PageRequest,
+    CancelToken, Conditions, FeedKind, HostBackend, HostPins, HostError, HostPage, Location, PageRequest,
     SessionConfig, Topic, Unspool, UnspoolError,
 };
 
@@ -82,7 +82,12 @@ async fn hosted(dir: &tempfile::TempDir, answers: bool) -> Arc<Unspool> {
 async fn arguments_that_cannot_work_are_told() {
     let dir = tempfile::tempdir().unwrap();
     let host = || Some(Arc::new(Host { answers: true }) as Arc<dyn HostBackend>);
-    let cases: [(&str, SessionConfig, bool); 7] = [
+    let in_plain = SessionConfig {
+        backend: Some("http://127.0.0.1:9".into()),
+        pins: vec![pinned("127.0.0.1", KEY)],
+        ..config(&dir)
+    };
+    let cases: [(&str, SessionConfig, bool); 11] = [
         ("no backend", config(&dir), false),
         ("no credentials", SessionConfig { token: None, ..config(&dir) }, true),
         ("no token at all", SessionConfig { token: Some(String::new()), ..config(&dir) }, true),
@@ -92,7 +97,7 @@ async fn arguments_that_cannot_work_are_told() {
         ("roots that are none", SessionConfig { extra_roots: Some("x".into()), ..config(&dir) }, true),
         ("a pin that is none", SessionConfig { pins: vec![pinned("cdn.example", "sha256/x")], ..config(&dir) }, true),
         ("a pinned host without a name", SessionConfig { pins: vec![pinned("", KEY)], ..config(&dir) }, true),
-        ("a pinned host in plain text", SessionConfig { pins: vec![pinned("127.0.0.1", KEY)], ..config(&dir) }, true),
+        ("a pinned host in plain text", in_plain, false),
         ("no players", SessionConfig { players: 0, ..config(&dir) }, true),
     ];
     for (what, config, hosted) in cases {

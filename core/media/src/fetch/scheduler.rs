@@ -269,10 +269,13 @@ impl Fetcher {
     pub(crate) fn set_offline(self: &Arc<Self>, offline: bool) {
         {
             let mut queue = self.queue();
-            queue.offline = offline;
-            self.warmth.end();
-            if !offline {
+            let was = std::mem::replace(&mut queue.offline, offline);
+            if offline {
+                self.warmth.end();
+            } else {
                 queue.pauses.clear();
+            }
+            if was && !offline {
                 self.hosts.clear();
             }
         }
