@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use unspool_ffi::{
-    CancelToken, Conditions, FeedKind, HostBackend, HostPins, HostError, HostPage, Location, PageRequest,
+    CancelToken, Conditions, FeedKind, HostBackend, HostError, HostPage, HostPins, Location, PageRequest,
     SessionConfig, Topic, Unspool, UnspoolError,
 };
 
@@ -53,6 +53,8 @@ fn config(dir: &tempfile::TempDir) -> SessionConfig {
         backend: None,
         token: Some("ada".into()),
         cache_bytes: None,
+        keep_max_height: None,
+        keep_on_metered: false,
         conditions: None,
         window: None,
         sound: false,
@@ -95,7 +97,11 @@ async fn arguments_that_cannot_work_are_told() {
         ("no account", SessionConfig { account: String::new(), ..config(&dir) }, true),
         ("a file as backend", SessionConfig { backend: Some("file:///etc".into()), ..config(&dir) }, false),
         ("roots that are none", SessionConfig { extra_roots: Some("x".into()), ..config(&dir) }, true),
-        ("a pin that is none", SessionConfig { pins: vec![pinned("cdn.example", "sha256/x")], ..config(&dir) }, true),
+        (
+            "a pin that is none",
+            SessionConfig { pins: vec![pinned("cdn.example", "sha256/x")], ..config(&dir) },
+            true,
+        ),
         ("a pinned host without a name", SessionConfig { pins: vec![pinned("", KEY)], ..config(&dir) }, true),
         ("a pinned host in plain text", in_plain, false),
         ("no players", SessionConfig { players: 0, ..config(&dir) }, true),
@@ -127,7 +133,9 @@ async fn a_token_ends_a_wait_before_and_during_it_and_the_answer_is_still_to_be_
     });
     token.cancel();
     assert_eq!(waiting.await.unwrap(), Err(UnspoolError::Cancelled));
-    session.set_conditions(Conditions { online: false, metered: false, data_saver: false, foreground: true });
+    let conditions =
+        Conditions { online: false, metered: false, data_saver: false, foreground: true, low_storage: true };
+    session.set_conditions(conditions);
     let mut seen = feed.snapshot();
     while seen.online {
         let newer = feed.snapshot_after(seen.revision, Some(CancelToken::new()));

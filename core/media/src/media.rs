@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use unspool_engine::{Container, MediaKey, Span};
 
+use crate::disk::{Disk, LocalDisk};
 use crate::fetch::{
     About, Accounts, ByteCounts, Cmcd, Demand, FetchDone, FetchError, Fetcher, Http, Limits, Location,
     Playback, Prewarm, Priority, Purpose, UrlResolver,
@@ -48,6 +49,8 @@ pub struct MediaConfig {
     pub cmcd: Option<Cmcd>,
     /// Renditions whose index entries stay in memory while nobody uses them.
     pub keep_loaded: usize,
+    /// Where the cached bytes lie: this device, or in tests a disk that fails.
+    pub disk: Arc<dyn Disk>,
     /// Bounds and time-outs.
     pub limits: Limits,
 }
@@ -64,6 +67,7 @@ impl MediaConfig {
             tls: TlsConfig::default(),
             cmcd: None,
             keep_loaded: KEEP_LOADED,
+            disk: Arc::new(LocalDisk),
             limits: Limits::default(),
         }
     }
@@ -79,6 +83,7 @@ impl fmt::Debug for MediaConfig {
             .field("tls", &self.tls)
             .field("cmcd", &self.cmcd)
             .field("keep_loaded", &self.keep_loaded)
+            .field("disk", &self.disk)
             .field("limits", &self.limits)
             .finish()
     }
@@ -135,6 +140,12 @@ pub enum MediaError {
     /// The rendition was not probed yet; probe it first.
     #[error("the rendition was not probed yet")]
     NotProbed,
+    /// Some of the rendition is missing or damaged; fetch the rest first.
+    #[error("the rendition is not complete on this device")]
+    Incomplete,
+    /// The rendition is complete and consists of several files; read it through the gateway.
+    #[error("the rendition is not one file")]
+    NotOneFile,
     /// The media layer is shut down.
     #[error("the media layer is shut down")]
     Closed,
@@ -145,8 +156,8 @@ pub enum MediaError {
 /// Shape: shared by `Arc`, every method takes `&self` and may be called from any thread; no method of it waits for the
 /// network except the futures it returns. Cancellation: dropping such a future stops nothing, tickets have `cancel`.
 pub struct Media {
-    store: Arc<Store>,
-    fetcher: Arc<Fetcher>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) fetcher: Arc<Fetcher>,
     prober: Arc<Prober>,
     origins: Mutex<HashMap<MediaKey, Origin>>,
     /// What is played now, for those who are told it.
@@ -168,7 +179,7 @@ impl Media {
     pub fn open(config: MediaConfig, handle: Handle) -> Result<Arc<Media>, MediaError> {
         // First what can be wrong without the directory, so that a refused configuration leaves it free.
         let http = Http::new(&config.user_agent, config.allow_plain_http, config.tls, &config.limits)?;
-        let store = Arc::new(Store::open(&config.dir, config.keep_loaded)?);
+        let store = Arc::new(Store::open(&config.dir, config.keep_loaded, config.disk)?);
         let accounts = Arc::new(Accounts::default());
         let fetcher =
             Arc::new(Fetcher::new(handle, http, Arc::new(config.limits), accounts, config.resolver.clone()));
@@ -349,6 +360,15 @@ impl Media {
         Ok(self.store.oldest(bytes, except)?)
     }
 
+    /// What was last used before `before_ms` (milliseconds since 1970), least recently used first and without pinned
+    /// renditions; at most `most` of them. Blocks like [`oldest`](Media::oldest).
+    ///
+    /// # Errors
+    /// A store error; nothing is known to be old then.
+    pub fn unused_since(&self, before_ms: i64, most: u32) -> Result<Vec<StoredMedia>, MediaError> {
+        Ok(self.store.unused_since(before_ms, most)?)
+    }
+
     /// Keeps `key` from eviction, across restarts too.
     pub fn pin(&self, key: &MediaKey) {
         self.store.entry(key).set_pinned(true);
@@ -406,6 +426,14 @@ impl Media {
         self.store.health()
     }
 
+    /// Bytes that could still be written on the volume of the cache. A system call; not for the async threads.
+    ///
+    /// # Errors
+    /// A store error, where the system does not tell.
+    pub fn free_space(&self) -> Result<u64, MediaError> {
+        Ok(self.store.free_bytes()?)
+    }
+
     /// Samples of the line, one per finished request. The newest caller gets them; a slow one loses some.
     #[must_use]
     pub fn samples(&self) -> mpsc::Receiver<FetchDone> {
@@ -434,12 +462,6 @@ impl Media {
             Ok(closed) => Ok(closed?),
             Err(_) => Err(MediaError::Closed),
         }
-    }
-
-    /// Makes the cache behave as if the disk were full, or normal again: a switch for tests of what follows from it.
-    #[doc(hidden)]
-    pub fn simulate_full_disk(&self, full: bool) {
-        self.store.simulate_full(full);
     }
 }
 

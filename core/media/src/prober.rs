@@ -361,8 +361,7 @@ fn keep_references(store: &Store, key: &MediaKey, references: Option<&[String]>)
 
 fn purpose_of(priority: Priority) -> Purpose {
     match priority {
-        Priority::Playback => Purpose::Playback,
-        Priority::Next | Priority::Prefetch => Purpose::Prefetch,
+        Priority::Playback | Priority::Next | Priority::Prefetch => Purpose::Probe,
         Priority::Offline => Purpose::Offline,
     }
 }

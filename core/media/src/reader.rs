@@ -109,10 +109,14 @@ impl StoreSource {
         }
     }
 
+    fn purpose(&self) -> Purpose {
+        if self.shared().unwatched { Purpose::Next } else { Purpose::Playback }
+    }
+
     fn open_window(&self, serial: u64, want: Span) {
         let (shared, entry) = (Arc::downgrade(&self.shared), self.entry.clone());
         let (priority, purpose) = match self.shared().unwatched {
-            true => (Priority::Next, Purpose::Prefetch),
+            true => (Priority::Next, Purpose::Next),
             false => (Priority::Playback, Purpose::Playback),
         };
         let id = self.fetcher.demand(Demand {
@@ -225,7 +229,7 @@ impl ByteSource for StoreSource {
             };
             if got > 0 {
                 let end = offset + got as u64;
-                self.fetcher.accounts().read(&self.entry.key, Span::new(offset, end), waited);
+                self.fetcher.accounts().read(&self.entry.key, self.purpose(), Span::new(offset, end), waited);
                 self.roll(end, held);
                 return Ok(got);
             }

@@ -330,7 +330,7 @@ impl Chunk {
             }
             let room = usize::try_from(until - at - held.len() as u64).unwrap_or(usize::MAX);
             let useful = piece.len().min(room);
-            self.fetcher.accounts().dropped((piece.len() - useful) as u64);
+            self.fetcher.accounts().dropped(self.purpose, (piece.len() - useful) as u64);
             held.extend_from_slice(&piece[..useful]);
             if held.len() >= PIECE_BYTES || oldest.elapsed() >= PIECE_AGE {
                 let bytes = held.split().freeze();
@@ -353,12 +353,12 @@ impl Chunk {
     ) -> Result<u64, FetchError> {
         let len = bytes.len() as u64;
         let entry = self.entry.clone();
-        let accounts = self.fetcher.accounts().clone();
+        let (accounts, purpose) = (self.fetcher.accounts().clone(), self.purpose);
         let filed = tokio::task::spawn_blocking(move || {
             let holes = entry.lock().holes(Span::new(at, at + len));
             let new = entry.write(generation, at, &bytes)?;
             if new > 0 {
-                holes.iter().for_each(|hole| accounts.fetched(&entry.key, *hole));
+                holes.iter().for_each(|hole| accounts.fetched(&entry.key, purpose, *hole));
             }
             Ok::<u64, StoreError>(new)
         })
@@ -366,12 +366,16 @@ impl Chunk {
         match filed {
             Ok(Ok(new)) => {
                 end.stored += new;
-                self.fetcher.accounts().dropped(len - new);
+                let same = self.entry.lock().generation() == generation;
+                match same {
+                    true => self.fetcher.accounts().duplicate(purpose, len - new),
+                    false => self.fetcher.accounts().dropped(purpose, len - new),
+                }
                 Ok(len)
             }
             Ok(Err(error)) => {
                 tracing::warn!(target: "unspool::media", %error, "fetched bytes could not be stored");
-                self.fetcher.accounts().dropped(len);
+                self.fetcher.accounts().dropped(purpose, len);
                 Err(FetchError::Store)
             }
             Err(_) => Err(FetchError::Closed),

@@ -25,7 +25,7 @@ use futures_util::future::BoxFuture;
 use unspool_engine::MediaKey;
 
 pub(crate) use account::Accounts;
-pub use account::ByteCounts;
+pub use account::{ByPurpose, ByteCounts, Traffic};
 pub(crate) use cmcd::About;
 pub use cmcd::{Cmcd, Playback};
 pub use error::{CertificateFault, FetchError, ResolveError};
@@ -52,12 +52,16 @@ pub enum Priority {
 /// Who asked for bytes, for the books.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Purpose {
-    /// A player read them.
+    /// The player on screen reads them, or will within its read-ahead.
     Playback,
-    /// A planner wanted them ahead of playback.
+    /// The next card needs them, or a player that nobody watches yet.
+    Next,
+    /// A planner wanted them further ahead.
     Prefetch,
     /// The person keeps the clip.
     Offline,
+    /// They tell what a rendition is.
+    Probe,
 }
 
 /// One finished network request, as a sample of the line.

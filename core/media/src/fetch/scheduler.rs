@@ -224,6 +224,7 @@ impl Fetcher {
         };
         let cached =
             clamped(&demand.wants, size).flat_map(|want| held.within(want)).map(|span| span.len()).sum();
+        self.accounts.cached(demand.purpose, cached);
         let id = {
             let mut queue = self.queue();
             queue.next_id += 1;
@@ -296,6 +297,19 @@ impl Fetcher {
         }
     }
 
+    /// Waits until no chunk of `key` is on its way; whatever starts meanwhile is waited for too.
+    pub(crate) async fn idle(&self, key: &MediaKey) {
+        let mut active = self.active.subscribe();
+        loop {
+            active.borrow_and_update();
+            if !self.queue().running.values().any(|running| running.key == *key) {
+                return;
+            }
+            // The sender lives as long as `self`, so there is another turn.
+            let _ = active.changed().await;
+        }
+    }
+
     /// Fails everything that waits, lets running chunks finish until `deadline`, then ends them.
     pub(crate) async fn close(self: &Arc<Self>, deadline: Duration) {
         self.queue().closed = true;
@@ -342,7 +356,7 @@ impl Fetcher {
             let state = demand.entry.lock();
             let size = state.validators().size;
             let holes: Vec<Span> = clamped(&demand.wants, size).flat_map(|want| state.holes(want)).collect();
-            (holes, demand.entry.is_full(&state))
+            (holes, demand.entry.reads_through(&state))
         };
         let failure = if holes.is_empty() {
             None

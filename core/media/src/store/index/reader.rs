@@ -102,6 +102,25 @@ impl Reader {
         Ok(chosen)
     }
 
+    /// What was last used before `before_ms`, least recently used first; not pinned, and at most `most`.
+    pub(in super::super) fn unused_since(
+        &self,
+        before_ms: i64,
+        most: u32,
+    ) -> Result<Vec<StoredMedia>, StoreError> {
+        let mut old = self.db.prepare_cached(
+            "SELECT id, key, size, pinned, last_used_ms FROM entry
+             WHERE bytes > 0 AND pinned = 0 AND last_used_ms < ?1 ORDER BY last_used_ms, key LIMIT ?2",
+        )?;
+        let mut spans = self.spans()?;
+        let mut rows = old.query((before_ms, most))?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(stored(row, &mut spans)?);
+        }
+        Ok(found)
+    }
+
     fn offer(
         &self,
         part: Part,
