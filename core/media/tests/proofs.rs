@@ -90,10 +90,10 @@ fn no_byte_is_asked_for_twice_while_it_is_held() {
                 (media, keys) = open(&world);
                 assert_eq!(media.held(&keys[at]), held, "a restart forgets nothing");
             }
-            1 => {
+            1 | 2 => {
                 media.evict(&[(keys[at].clone(), span)]).unwrap();
             }
-            2..6 => {
+            3..6 => {
                 let key = keys[at].clone();
                 world.run(media.probe(&key, Priority::Next)).unwrap();
                 let source = media.source(&key).unwrap();
@@ -108,9 +108,7 @@ fn no_byte_is_asked_for_twice_while_it_is_held() {
             _ => {
                 let both = [Priority::Prefetch, Priority::Playback]
                     .map(|priority| media.fetch(&keys[at], &[span], priority, Purpose::Prefetch));
-                both.iter().for_each(|ticket| {
-                    world.run(ticket.wait()).unwrap();
-                });
+                both.iter().for_each(|ticket| assert!(world.run(ticket.wait()).is_ok()));
             }
         }
         keys.iter().for_each(|key| world.run(media.idle(key)));
@@ -124,7 +122,7 @@ fn no_byte_is_asked_for_twice_while_it_is_held() {
     }
     let counts = media.counts();
     assert_eq!(counts.duplicate, 0);
-    assert!(seen > 100, "{seen} requests show something");
+    assert!(seen > 80, "{seen} requests show something");
 }
 
 #[test]
@@ -251,9 +249,7 @@ fn a_refusal_in_the_middle_of_a_file_causes_one_question_however_many_wait() {
         media.fetch(&key, &[Span::new(start, end)], Priority::Prefetch, Purpose::Prefetch)
     });
     assert!(read_all(&media, &key) == bytes);
-    tickets.iter().for_each(|ticket| {
-        world.run(ticket.wait()).unwrap();
-    });
+    tickets.iter().for_each(|ticket| assert!(world.run(ticket.wait()).is_ok()));
     assert_eq!(fresh.calls.load(Ordering::SeqCst), 1);
     let log = world.server.log();
     let refused = log.iter().filter(|line| line.status == 403).count();
@@ -310,4 +306,17 @@ fn each_purpose_has_its_own_account_and_they_add_up_to_the_log() {
     assert_eq!(counts.network, log.iter().map(|line| line.sent.len()).sum::<u64>());
     assert_eq!(counts.network, by.all().iter().map(|(_, traffic)| traffic.network).sum::<u64>());
     assert_eq!(counts.duplicate, 0);
+}
+
+#[test]
+fn what_only_a_probe_brought_is_as_new_as_it_is() {
+    let world = World::new();
+    world.server.put("a", mp4_of(&pattern(300_000), 4_000, false), "\"1\"");
+    let media = world.open();
+    let key = world.register(&media, "a", Container::Mp4);
+    world.run(media.probe(&key, Priority::Next)).unwrap();
+    let hour_ago = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap()
+        - Duration::from_secs(3_600);
+    let old = media.unused_since(i64::try_from(hour_ago.as_millis()).unwrap(), 10).unwrap();
+    assert!(old.is_empty(), "{old:?}");
 }
