@@ -189,7 +189,7 @@ impl Unspool {
     /// in no log. Returns at once.
     ///
     /// # Errors
-    /// [`Error::Config`] for a rendition that the open feed has not chosen for a card near the playhead,
+    /// [`Error::Config`] for a rendition that neither the open feed has chosen for a card near the playhead nor is kept,
     /// [`Error::ShutDown`] after [`shutdown`](Unspool::shutdown), [`Error::Internal`] when the device gives no port.
     pub fn gateway_url(&self, asset: &str, rendition: &str) -> Result<String, Error> {
         self.check()?;

@@ -14,6 +14,8 @@ mod media;
 mod probe;
 mod prober;
 mod reader;
+mod remux;
+mod segments;
 mod source;
 mod store;
 mod ticket;
@@ -28,8 +30,6 @@ pub use gateway::{Gateway, GatewayError, GatewayLimits, GatewayStats};
 pub use info::{AudioCodec, Layout, MediaInfo, SyncSample, TrackInfo, TrackKind, VideoCodec};
 pub use local::LocalFile;
 pub use media::{Media, MediaConfig, MediaError, Origin};
-#[doc(hidden)]
-pub use probe::playlist_is_answered;
 pub use probe::{ProbeError, probe_bytes, probe_file};
 pub use source::{ByteSource, ReadError};
 pub use store::{StoreError, StoreHealth, StoredMedia};

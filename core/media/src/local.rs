@@ -7,6 +7,7 @@ use std::sync::Arc;
 use unspool_engine::{MediaKey, Span};
 
 use crate::fetch::Purpose;
+use crate::info::Layout;
 use crate::media::{Media, MediaError};
 use crate::store::{Entry, StoreError};
 
@@ -68,7 +69,7 @@ impl Media {
             return Err(MediaError::Incomplete);
         }
         let entry = self.store.entry(key);
-        if entry.lock().stored().is_empty() {
+        if info.layout == Layout::Segmented {
             return Err(MediaError::NotOneFile);
         }
         entry.touch();
@@ -100,7 +101,11 @@ impl Media {
     /// Bytes of `key` that a player read in this session, or that were fetched in it for something else than keeping.
     #[must_use]
     pub fn used(&self, key: &MediaKey) -> Vec<Span> {
-        self.fetcher.accounts().used_besides(key, Purpose::Offline)
+        let used = |key: &MediaKey| self.fetcher.accounts().used_besides(key, Purpose::Offline);
+        match self.parts(key) {
+            Some(parts) => parts.used(used),
+            None => used(key),
+        }
     }
 
     /// Waits until no request of `key` is on its way, so that after a cancel nothing more arrives.

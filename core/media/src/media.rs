@@ -15,10 +15,11 @@ use crate::fetch::{
     About, Accounts, ByteCounts, Cmcd, Demand, FetchDone, FetchError, Fetcher, Http, Limits, Location,
     Playback, Prewarm, Priority, Purpose, UrlResolver,
 };
-use crate::info::MediaInfo;
+use crate::info::{Layout, MediaInfo};
 use crate::probe::ProbeError;
 use crate::prober::Prober;
 use crate::reader::StoreSource;
+use crate::segments::{Assembled, Parts, owner};
 use crate::source::ByteSource;
 use crate::store::{Store, StoreError, StoreHealth, StoredMedia, Validators};
 use crate::ticket::FetchTicket;
@@ -143,7 +144,7 @@ pub enum MediaError {
     /// Some of the rendition is missing or damaged; fetch the rest first.
     #[error("the rendition is not complete on this device")]
     Incomplete,
-    /// The rendition is complete and consists of several files; read it through the gateway.
+    /// The rendition lies in several files, so there is no one sequence of bytes; read it through the gateway.
     #[error("the rendition is not one file")]
     NotOneFile,
     /// The media layer is shut down.
@@ -189,7 +190,7 @@ impl Media {
         if let Some(way) = config.cmcd {
             let media_of = Arc::downgrade(&media);
             let describe = move |key: &MediaKey| media_of.upgrade().map(|m| m.about(key)).unwrap_or_default();
-            media.fetcher.tell(way, Box::new(describe));
+            media.fetcher.say(way, Box::new(describe));
         }
         Ok(media)
     }
@@ -205,7 +206,7 @@ impl Media {
             alternates: origin.alternates.clone(),
             expires_at_ms: origin.expires_at_ms,
         });
-        self.prober.declare(key, origin.container);
+        self.prober.declare(key, origin.container, origin.bytes);
         self.origins().insert(key.clone(), origin);
     }
 
@@ -222,7 +223,7 @@ impl Media {
         let playing = self.playing.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let playback = playing.filter(|(known, _)| known == key).map(|(_, playback)| playback);
         let origin = self.origin(key);
-        let info = self.prober.remembered(key);
+        let info = self.prober.in_memory(key);
         let buffered_ms = playback.zip(info.as_ref()).map(|(playback, info)| {
             info.playable_until(playback.playhead_ms, &self.held(key)) - playback.playhead_ms
         });
@@ -268,8 +269,13 @@ impl Media {
         self.prober.known(key)
     }
 
-    /// Brings `spans` into the cache. Spans past the end of the file are cut there.
+    /// Brings `spans` into the cache. Spans past the end of the file are cut there. Of a rendition in several files they
+    /// are places of its address space (see [`Layout::Segmented`](crate::Layout::Segmented)), and the files come one
+    /// after the other.
     pub fn fetch(&self, key: &MediaKey, spans: &[Span], priority: Priority, purpose: Purpose) -> FetchTicket {
+        if let Some(parts) = self.prober.parts(key) {
+            return FetchTicket::relay(&self.fetcher, parts, spans, priority, purpose);
+        }
         let entry = self.store.entry(key);
         entry.touch();
         FetchTicket::start(&self.fetcher, |done| Demand {
@@ -285,10 +291,31 @@ impl Media {
     /// A reader over the rendition's bytes, here or still to come. For HLS these are the bytes of its media file.
     ///
     /// # Errors
-    /// [`MediaError::NotProbed`] when the rendition's length is not known yet.
+    /// [`MediaError::NotProbed`] when the rendition's length is not known yet, [`MediaError::NotOneFile`] when it has no
+    /// one file.
     pub fn source(&self, key: &MediaKey) -> Result<Arc<dyn ByteSource>, MediaError> {
         let info = self.prober.known(key).ok_or(MediaError::NotProbed)?;
+        if info.layout == Layout::Segmented {
+            return Err(MediaError::NotOneFile);
+        }
         Ok(self.source_of(key, info.size))
+    }
+
+    /// What a player of this core reads, and what it is in the places of that reader: the rendition's file, or its files
+    /// as one.
+    ///
+    /// # Errors
+    /// [`MediaError::NotProbed`] when the rendition is not known yet, [`MediaError::NotOneFile`] when its files cannot be
+    /// read as one: transport streams, or sound in a playlist of its own.
+    pub fn playable(&self, key: &MediaKey) -> Result<(Arc<dyn ByteSource>, Arc<MediaInfo>), MediaError> {
+        let info = self.prober.known(key).ok_or(MediaError::NotProbed)?;
+        if info.layout != Layout::Segmented {
+            return Ok((self.source_of(key, info.size), info));
+        }
+        let parts = self.prober.parts(key).ok_or(MediaError::NotProbed)?;
+        let (source, info) =
+            Assembled::new(parts, self.fetcher.clone(), &info).ok_or(MediaError::NotOneFile)?;
+        Ok((Arc::new(source), Arc::new(info)))
     }
 
     /// A reader over the first `size` bytes of a rendition, for callers who know the length without a probe.
@@ -298,7 +325,7 @@ impl Media {
     pub fn source_of(&self, key: &MediaKey, size: u64) -> Arc<dyn ByteSource> {
         let entry = self.store.entry(key);
         entry.touch();
-        Arc::new(StoreSource::new(entry, self.fetcher.clone(), size))
+        Arc::new(StoreSource::new(entry, self.fetcher.clone(), Some(size)))
     }
 
     /// The version of `key` that readers opened now read: its number, and what the server said of it.
@@ -306,6 +333,28 @@ impl Media {
         let entry = self.store.entry(key);
         let state = entry.lock();
         (state.generation(), state.validators().clone())
+    }
+
+    /// The files of `key` if it has several.
+    pub(crate) fn parts(&self, key: &MediaKey) -> Option<Parts> {
+        self.prober.parts(key)
+    }
+
+    /// A reader over a file of a rendition that has several; its length is asked for where it is not known.
+    pub(crate) async fn file(
+        &self,
+        parts: &Parts,
+        file: u32,
+        priority: Priority,
+    ) -> Result<(Arc<dyn ByteSource>, u64), FetchError> {
+        let entry = parts.entry(file);
+        entry.touch();
+        if entry.lock().validators().size.is_none() {
+            self.prober.first_bytes(&entry, priority).await?;
+        }
+        let size = entry.lock().validators().size;
+        let size = size.ok_or(FetchError::Protocol("a file of unknown length"))?;
+        Ok((Arc::new(StoreSource::new(entry, self.fetcher.clone(), Some(size))), size))
     }
 
     /// The playlists that led to the media file of `key`, as they were read. Blocks for the disk.
@@ -316,18 +365,27 @@ impl Media {
     /// The bytes of `key` that can be read without the network, ascending.
     #[must_use]
     pub fn held(&self, key: &MediaKey) -> Vec<Span> {
+        if let Some(parts) = self.prober.parts(key) {
+            return parts.held().as_slice().to_vec();
+        }
         self.store.entry(key).lock().held().as_slice().to_vec()
     }
 
     /// The parts of `span` that are not here.
     #[must_use]
     pub fn holes(&self, key: &MediaKey, span: Span) -> Vec<Span> {
+        if let Some(parts) = self.prober.parts(key) {
+            return parts.held().holes(span);
+        }
         self.store.entry(key).lock().holes(span)
     }
 
     /// Whether `key` plays to its end without the network: it was probed and every byte is here.
     #[must_use]
     pub fn is_complete(&self, key: &MediaKey) -> bool {
+        if let Some(parts) = self.prober.parts(key) {
+            return parts.is_complete();
+        }
         let Some(info) = self.prober.known(key) else { return false };
         self.store.entry(key).lock().holes(Span::new(0, info.size)).is_empty()
     }
@@ -388,7 +446,14 @@ impl Media {
     pub fn evict(&self, plan: &[(MediaKey, Span)]) -> Result<u64, MediaError> {
         let mut freed = 0;
         for (key, span) in plan {
-            freed += self.store.remove(key, *span)?;
+            let rendition = owner(key).map(|(rendition, _)| rendition);
+            if self.store.entry(rendition.as_ref().unwrap_or(key)).lock().pinned() {
+                continue;
+            }
+            freed += match self.prober.parts(key) {
+                Some(parts) => parts.remove(*span)?,
+                None => self.store.remove(key, *span)?,
+            };
         }
         Ok(freed)
     }
@@ -399,8 +464,10 @@ impl Media {
     /// # Errors
     /// A store error; nothing or only a part is gone then, and asking again is safe.
     pub fn forget(&self, key: &MediaKey) -> Result<u64, MediaError> {
+        // The files first: without the answer their names would not be known.
+        let files = self.prober.parts(key).map_or(Ok(0), |parts| parts.forget())?;
         self.prober.forget(key)?;
-        Ok(self.store.forget(key)?)
+        Ok(files + self.store.forget(key)?)
     }
 
     /// Stops requests from leaving, or lets them again. Offline, what is not here fails at once and retryably.

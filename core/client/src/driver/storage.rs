@@ -144,8 +144,9 @@ fn give_up(
 ) -> Result<u64, MediaError> {
     let mut freed = 0;
     if let Some(since) = since {
-        let old = media.unused_since(since, EXPIRE_MOST)?;
-        let old: Vec<Holding> = holdings(old).into_iter().filter(|h| !near.contains(&h.key)).collect();
+        let mut old = media.unused_since(since, EXPIRE_MOST)?;
+        old.retain(|stored| !near.contains(&stored.rendition()));
+        let old = holdings(old);
         freed += evict(media, &eviction::expire(&old, u64::try_from(since).unwrap_or(0)))?;
     }
     let excess = excess.saturating_sub(freed);

@@ -10,8 +10,11 @@ use bytes::{Bytes, BytesMut};
 use unspool_engine::Span;
 
 use super::cmcd::Object;
+use super::renew::rendition_of;
 use super::response::{content_length, content_range, if_range, is_identity, retry_after, validators};
+use super::scheduler::Renewal;
 use super::{FetchDone, FetchError, Fetcher, Location, Place, Purpose, Route};
+use crate::segments::owner;
 use crate::store::{Entry, StoreError, Validators};
 
 /// Arriving bytes are filed when this many are together; one checksum block.
@@ -118,9 +121,10 @@ impl Chunk {
                 return Ok(());
             }
             let urgent = self.purpose == Purpose::Playback;
-            let place = self.route.media_place(&self.entry.key, &self.fetcher, urgent).await?;
+            let (rendition, file) = rendition_of(&self.entry.key);
+            let place = self.route.media_place(&rendition, file, &self.fetcher, urgent).await?;
             let asked = Instant::now();
-            let said = self.fetcher.says(&self.entry.key, Object::Media, self.next, urgent);
+            let said = self.fetcher.says(&rendition, Object::Media, self.next, urgent);
             self.fetcher.warmth().used(&place.host);
             let got = self.fetcher.http().get(place.url.clone(), span, if_range(&known), said).await;
             let mut response = match got {
@@ -176,6 +180,11 @@ impl Chunk {
         }
     }
 
+    /// The references to the file that this chunk is of.
+    fn references(&self) -> Vec<String> {
+        self.route.references(rendition_of(&self.entry.key).1)
+    }
+
     /// Writes a failure into the books of health; whether another host is to be asked at once.
     fn fails_over(
         &self,
@@ -195,7 +204,7 @@ impl Chunk {
             && once.switches <= Location::ALTERNATES
             && self.fetcher.may_send().is_ok()
             && self.route.has_better(
-                &self.route.references(),
+                &self.references(),
                 place,
                 self.fetcher.http(),
                 self.fetcher.hosts(),
@@ -228,7 +237,7 @@ impl Chunk {
                 }
                 // A short range must be short because the file ends there, or the size is simply not told.
                 let size = range.total;
-                let generation = self.observe(headers, size, place, once)?;
+                let generation = self.observe(headers, size, place, once).await?;
                 Ok(Verdict::Take(Body { from: sent.start, until: sent.end, generation, tells_size: false }))
             }
             200 => {
@@ -237,7 +246,7 @@ impl Chunk {
                 }
                 let size = content_length(headers);
                 let before = once.versions;
-                let generation = self.observe(headers, size, place, once)?;
+                let generation = self.observe(headers, size, place, once).await?;
                 if once.versions != before && span.start > 0 {
                     // The whole new file, sent because our validator no longer holds: ask for the part instead.
                     return Ok(Verdict::Again);
@@ -255,10 +264,10 @@ impl Chunk {
                 if std::mem::replace(&mut once.relearnt, true) || total > span.start {
                     return Err(FetchError::Protocol("a range within the file was refused"));
                 }
-                self.observe(headers, Some(total), place, once)?;
+                self.observe(headers, Some(total), place, once).await?;
                 Ok(Verdict::Again)
             }
-            404 if self.route.is_missing(&self.route.references(), place, self.fetcher.http()) => {
+            404 if self.route.is_missing(&self.references(), place, self.fetcher.http()) => {
                 Ok(Verdict::Again)
             }
             401 | 403 | 404 | 410 => {
@@ -278,7 +287,7 @@ impl Chunk {
     }
 
     /// Compares the answer's version with the stored one; the generation that its bytes belong to.
-    fn observe(
+    async fn observe(
         &self,
         headers: &http::HeaderMap,
         size: Option<u64>,
@@ -295,6 +304,11 @@ impl Chunk {
         }
         if had_bytes {
             self.fetcher.accounts().version_dropped(&self.entry.key);
+        }
+        if let (Some((rendition, _)), true) = (owner(&self.entry.key), had_bytes) {
+            // One file of several is another one: what is here of the others belongs to what it was.
+            self.fetcher.tell(rendition, Renewal::Version).await?;
+            return Err(FetchError::Unstable);
         }
         Ok(generation)
     }

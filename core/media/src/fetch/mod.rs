@@ -32,8 +32,9 @@ pub use error::{CertificateFault, FetchError, ResolveError};
 pub(crate) use hosts::HostBook;
 pub(crate) use http::Http;
 pub(crate) use policy::ChunkPolicy;
-pub(crate) use route::{Place, Relocated, Route, Turn};
-pub(crate) use scheduler::{Demand, Fetcher};
+pub(crate) use renew::Found;
+pub(crate) use route::{Place, Relocated, Route, Turn, Way};
+pub(crate) use scheduler::{Demand, Fetcher, Renewal};
 pub use warm::Prewarm;
 
 /// How urgent bytes are; a higher one always starts first.

@@ -20,16 +20,24 @@ use super::policy::backoff;
 use super::warm::Warmth;
 use super::{
     About, Accounts, ChunkPolicy, FetchDone, FetchError, FetchSummary, HostBook, Http, Limits, Priority,
-    Purpose, Route, UrlResolver,
+    Purpose, Route, UrlResolver, Way,
 };
+use crate::segments::owner;
 use crate::store::{Entry, SpanSet};
 
 /// Receives the outcome of a demand; called once, without locks, on any thread.
 pub(crate) type Done = Box<dyn FnOnce(Result<FetchSummary, FetchError>) + Send>;
 
-/// Takes in that the references of a key's route were renewed, or with `None` that its playlist describes another
-/// version now. Called off the async threads; may block for the disk.
-pub(crate) type Renewed = Arc<dyn Fn(&MediaKey, Option<&[String]>) + Send + Sync>;
+/// What became known of a rendition whose playlist was read again.
+pub(crate) enum Renewal {
+    /// It has these references and ways now.
+    References(Vec<String>, Vec<Way>),
+    /// It describes another version now.
+    Version,
+}
+
+/// Takes a renewal in. Called off the async threads; may block for the disk.
+pub(crate) type Renewed = Arc<dyn Fn(&MediaKey, Renewal) + Send + Sync>;
 
 /// What is known of a rendition and of its playback, for those who are told it.
 pub(crate) type Describe = Box<dyn Fn(&MediaKey) -> About + Send + Sync>;
@@ -163,7 +171,7 @@ impl Fetcher {
     }
 
     /// From now on requests tell of playback; set once, when the layer is put together.
-    pub(crate) fn tell(&self, way: Cmcd, describe: Describe) {
+    pub(crate) fn say(&self, way: Cmcd, describe: Describe) {
         let _ = self.said.set(Said { way, session: cmcd::session(), describe });
     }
 
@@ -206,8 +214,10 @@ impl Fetcher {
         self.renewed.get().cloned()
     }
 
-    /// The way to `key`, created unknown when there is none.
+    /// The way to `key`, created unknown when there is none. Files of a rendition go its way.
     pub(crate) fn route(&self, key: &MediaKey) -> Arc<Route> {
+        let rendition = owner(key).map(|(rendition, _)| rendition);
+        let key = rendition.as_ref().unwrap_or(key);
         self.routes.lock().unwrap_or_else(PoisonError::into_inner).entry(key.clone()).or_default().clone()
     }
 
@@ -234,6 +244,13 @@ impl Fetcher {
         };
         self.pump();
         id
+    }
+
+    /// A number that no demand has.
+    pub(crate) fn number(&self) -> u64 {
+        let mut queue = self.queue();
+        queue.next_id += 1;
+        queue.next_id
     }
 
     /// Raises or lowers a demand.
@@ -302,7 +319,10 @@ impl Fetcher {
         let mut active = self.active.subscribe();
         loop {
             active.borrow_and_update();
-            if !self.queue().running.values().any(|running| running.key == *key) {
+            let of_key = |running: &Running| {
+                running.key == *key || owner(&running.key).is_some_and(|(rendition, _)| rendition == *key)
+            };
+            if !self.queue().running.values().any(of_key) {
                 return;
             }
             // The sender lives as long as `self`, so there is another turn.

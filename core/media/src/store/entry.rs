@@ -92,11 +92,14 @@ impl Entry {
 
     /// Records a use, for eviction by age.
     pub(crate) fn touch(&self) {
+        self.used(&mut self.lock());
+    }
+
+    fn used(&self, state: &mut State) {
         let now = now_ms();
-        let mut state = self.lock();
         if now - state.last_used_ms >= USE_GRAIN_MS {
             state.last_used_ms = now;
-            self.mark(&mut state);
+            self.mark(state);
         }
     }
 
@@ -210,6 +213,8 @@ impl Entry {
         if self.shared.is_closed() {
             return Err(StoreError::Closed);
         }
+        // Whoever asked for them: bytes that just came are not old.
+        self.used(&mut state);
         let mut new = 0;
         for hole in state.holes(Span::new(offset, end)) {
             let part = bytes.slice(index_of(hole.start - offset)..index_of(hole.end - offset));

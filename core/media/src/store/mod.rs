@@ -41,6 +41,8 @@ use std::thread::JoinHandle;
 
 use unspool_engine::{MediaKey, Span};
 
+use crate::segments::owner;
+
 pub(crate) use entry::{Entry, Validators};
 pub use error::StoreError;
 use files::remove_file;
@@ -64,6 +66,15 @@ pub struct StoredMedia {
     pub pinned: bool,
     /// When it was last read or fetched, in milliseconds since 1970.
     pub last_used_ms: i64,
+}
+
+impl StoredMedia {
+    /// The rendition that these bytes are of: another key than [`key`](StoredMedia::key) where they are one of its
+    /// files.
+    #[must_use]
+    pub fn rendition(&self) -> MediaKey {
+        owner(&self.key).map_or_else(|| self.key.clone(), |(rendition, _)| rendition)
+    }
 }
 
 /// Health of the store since it was opened.
