@@ -106,7 +106,7 @@ impl Prober {
         if declared.is_some_and(|declared| declared.container != Container::Hls) {
             return None;
         }
-        let Known { generation, plan, .. } = self.remembered(key)?;
+        let Known { generation, plan, .. } = self.recall(key)?;
         Some(self.parts_of(key, generation, plan?))
     }
 
@@ -116,10 +116,10 @@ impl Prober {
 
     /// What is known of `key` without the network. The first call for a key reads a blob.
     pub(crate) fn known(&self, key: &MediaKey) -> Option<Arc<MediaInfo>> {
-        self.remembered(key).map(|known| known.info)
+        self.recall(key).map(|known| known.info)
     }
 
-    fn remembered(&self, key: &MediaKey) -> Option<Known> {
+    fn recall(&self, key: &MediaKey) -> Option<Known> {
         let found = self.books().known.get(key).cloned();
         let known = match found {
             Some(known) => known?,
@@ -131,6 +131,11 @@ impl Prober {
         };
         let current = self.store.entry(key).lock().generation() == known.generation;
         current.then_some(known)
+    }
+
+    /// What is in memory of `key`; neither the disk nor the network is asked.
+    pub(crate) fn remembered(&self, key: &MediaKey) -> Option<Arc<MediaInfo>> {
+        Some(self.books().known.get(key)?.as_ref()?.info.clone())
     }
 
     fn load(&self, key: &MediaKey) -> Option<Known> {

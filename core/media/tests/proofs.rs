@@ -108,7 +108,9 @@ fn no_byte_is_asked_for_twice_while_it_is_held() {
             _ => {
                 let both = [Priority::Prefetch, Priority::Playback]
                     .map(|priority| media.fetch(&keys[at], &[span], priority, Purpose::Prefetch));
-                both.iter().for_each(|ticket| assert!(world.run(ticket.wait()).is_ok()));
+                both.iter().for_each(|ticket| {
+                    world.run(ticket.wait()).unwrap();
+                });
             }
         }
         keys.iter().for_each(|key| world.run(media.idle(key)));
@@ -227,7 +229,7 @@ struct Fresh {
 impl UrlResolver for Fresh {
     fn resolve(&self, _key: &MediaKey) -> BoxFuture<'_, Result<Location, ResolveError>> {
         self.calls.fetch_add(1, Ordering::SeqCst);
-        Box::pin(async { Ok(Location { url: self.url.clone(), expires_at_ms: None }) })
+        Box::pin(async { Ok(Location::new(&self.url)) })
     }
 }
 
@@ -249,7 +251,9 @@ fn a_refusal_in_the_middle_of_a_file_causes_one_question_however_many_wait() {
         media.fetch(&key, &[Span::new(start, end)], Priority::Prefetch, Purpose::Prefetch)
     });
     assert!(read_all(&media, &key) == bytes);
-    tickets.iter().for_each(|ticket| assert!(world.run(ticket.wait()).is_ok()));
+    tickets.iter().for_each(|ticket| {
+        world.run(ticket.wait()).unwrap();
+    });
     assert_eq!(fresh.calls.load(Ordering::SeqCst), 1);
     let log = world.server.log();
     let refused = log.iter().filter(|line| line.status == 403).count();

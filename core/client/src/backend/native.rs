@@ -107,7 +107,11 @@ impl Backend for Native {
         Box::pin(async move {
             let (asset, rendition) = key.parts();
             let fresh: WireLocated = self.get(&["assets", asset, "renditions", rendition], &[]).await?;
-            check::located(Located { url: fresh.url, expires_at_ms: fresh.expires_at_ms })
+            check::located(Located {
+                url: fresh.url,
+                alternates: fresh.alternates,
+                expires_at_ms: fresh.expires_at_ms,
+            })
         })
     }
 }
@@ -187,6 +191,8 @@ struct WireRendition {
     bitrate_bps: u64,
     container: Container,
     url: String,
+    #[serde(default)]
+    alternates: Vec<String>,
     bytes: Option<u64>,
     expires_at_ms: Option<i64>,
 }
@@ -205,6 +211,8 @@ struct WireTopic {
 #[derive(Deserialize)]
 struct WireLocated {
     url: String,
+    #[serde(default)]
+    alternates: Vec<String>,
     expires_at_ms: Option<i64>,
 }
 
@@ -234,6 +242,7 @@ impl From<WireRendition> for Rendition {
             bitrate_bps: wire.bitrate_bps,
             container: wire.container,
             url: wire.url,
+            alternates: wire.alternates,
             bytes: wire.bytes,
             expires_at_ms: wire.expires_at_ms,
         }
