@@ -190,7 +190,7 @@ impl Media {
         if let Some(way) = config.cmcd {
             let media_of = Arc::downgrade(&media);
             let describe = move |key: &MediaKey| media_of.upgrade().map(|m| m.about(key)).unwrap_or_default();
-            media.fetcher.tell(way, Box::new(describe));
+            media.fetcher.say(way, Box::new(describe));
         }
         Ok(media)
     }
@@ -223,7 +223,7 @@ impl Media {
         let playing = self.playing.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let playback = playing.filter(|(known, _)| known == key).map(|(_, playback)| playback);
         let origin = self.origin(key);
-        let info = self.prober.remembered(key);
+        let info = self.prober.in_memory(key);
         let buffered_ms = playback.zip(info.as_ref()).map(|(playback, info)| {
             info.playable_until(playback.playhead_ms, &self.held(key)) - playback.playhead_ms
         });

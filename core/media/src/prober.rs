@@ -106,7 +106,7 @@ impl Prober {
         if declared.is_some_and(|declared| declared.container != Container::Hls) {
             return None;
         }
-        let Known { generation, plan, .. } = self.recall(key)?;
+        let Known { generation, plan, .. } = self.remembered(key)?;
         Some(self.parts_of(key, generation, plan?))
     }
 
@@ -116,10 +116,10 @@ impl Prober {
 
     /// What is known of `key` without the network. The first call for a key reads a blob.
     pub(crate) fn known(&self, key: &MediaKey) -> Option<Arc<MediaInfo>> {
-        self.recall(key).map(|known| known.info)
+        self.remembered(key).map(|known| known.info)
     }
 
-    fn recall(&self, key: &MediaKey) -> Option<Known> {
+    fn remembered(&self, key: &MediaKey) -> Option<Known> {
         let found = self.books().known.get(key).cloned();
         let known = match found {
             Some(known) => known?,
@@ -134,7 +134,7 @@ impl Prober {
     }
 
     /// What is in memory of `key`; neither the disk nor the network is asked.
-    pub(crate) fn remembered(&self, key: &MediaKey) -> Option<Arc<MediaInfo>> {
+    pub(crate) fn in_memory(&self, key: &MediaKey) -> Option<Arc<MediaInfo>> {
         Some(self.books().known.get(key)?.as_ref()?.info.clone())
     }
 

@@ -8,15 +8,18 @@
 
 mod common;
 
+use std::fs;
 use std::io::{BufRead, BufReader, Write as _};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use common::World;
+use rusqlite::Connection;
 use unspool_engine::{Container, MediaKey, Span};
 use unspool_media::{Media, MediaConfig, Origin, Priority, Purpose, Step};
-use unspool_testkit::{DiskFault, FaultyDisk, Operation, Rule, pattern};
+use unspool_testkit::{DiskFault, FaultyDisk, FaultyIndex, Operation, Rule, pattern};
 
 const LONG: Duration = Duration::from_secs(15);
 const SIZE: u64 = 260_000;
@@ -50,6 +53,8 @@ enum Plan {
     Operation(Option<Operation>, u64, DiskFault),
     /// At a step between operations.
     Step(Step, u64, DiskFault),
+    /// At an operation of SQLite.
+    Index(u64, DiskFault),
     /// With the power, at a commit that follows syncs of which some failed.
     FailedSync(u64, u64),
 }
@@ -78,6 +83,7 @@ impl Plan {
             Plan::Step(step, nth, how) => {
                 format!("2 {} {nth} {}", Step::ALL.iter().position(|s| *s == step).unwrap(), fault(how))
             }
+            Plan::Index(nth, how) => format!("4 {nth} 0 {}", fault(how)),
             Plan::FailedSync(sync, commit) => format!("3 {sync} {commit} 0"),
         }
     }
@@ -99,6 +105,12 @@ impl Plan {
                 let (operation, nth) = (Some(Operation::Sync), sync as u64);
                 disk.set(Rule { operation, nth, lasting: false, fault: DiskFault::Io });
                 disk.end_at(Step::AfterCommit, commit as u64, DiskFault::PowerCut);
+            }
+            [4, nth, _, fault] => {
+                let faults = FaultyIndex::install();
+                faults.set(nth as u64, false, FAULTS[fault]);
+                // For as long as the process lives, which is not long.
+                std::mem::forget(faults);
             }
             _ => panic!("no plan: {text}"),
         }
@@ -293,11 +305,60 @@ impl Trial {
         self.check(&format!("round {}, {plan:?}", self.rounds), changed);
     }
 
+    fn index(&self) -> PathBuf {
+        self.world.dir.path().join("index.db")
+    }
+
+    /// Brings all files into the cache.
+    fn fill(&mut self) {
+        let media = self.world.open();
+        for n in 0..KEYS {
+            let origin = self.world.origin(&format!("k{n}v0"), Container::Mp4);
+            media.register(&key(n), origin);
+            self.world.fetch(&media, &key(n), Span::new(0, SIZE));
+            self.committed.set(n, &media.held(&key(n)), true);
+        }
+        self.world.close(media);
+    }
+
+    /// Makes the index one of the first version, with all it says that this version could say.
+    fn age_index(&self) {
+        let old = self.world.dir.path().join("old.db");
+        let db = Connection::open(&old).unwrap();
+        db.execute_batch(include_str!("fixtures/index-v1.sql")).unwrap();
+        db.execute("ATTACH ?1 AS now", [self.index().to_str().unwrap()]).unwrap();
+        let columns = "id, key, generation, size, etag, last_modified, pinned, last_used_ms";
+        db.execute_batch(&format!(
+            "INSERT INTO main.entry ({columns}) SELECT {columns} FROM now.entry;
+             INSERT INTO main.span SELECT entry, first, past FROM now.span;
+             INSERT INTO main.block SELECT entry, number, hash FROM now.block;
+             INSERT INTO main.blob SELECT key, bytes FROM now.blob;"
+        ))
+        .unwrap();
+        drop(db);
+        self.remove_index();
+        fs::rename(old, self.index()).unwrap();
+    }
+
+    fn remove_index(&self) {
+        for suffix in ["", "-wal", "-shm"] {
+            let _ = fs::remove_file(format!("{}{suffix}", self.index().display()));
+        }
+    }
+
+    /// Makes the index unreadable; nothing is committed then.
+    fn break_index(&mut self) {
+        self.remove_index();
+        fs::write(self.index(), vec![0x5a; 20_000]).unwrap();
+        self.committed = Committed::new();
+    }
+
     fn check(&mut self, what: &str, changed: [bool; KEYS]) {
         let media = self.world.open();
         media.set_offline(true);
         let held: u64 = media.stored().iter().flat_map(|stored| &stored.spans).map(Span::len).sum();
         assert_eq!(media.usage(), held, "{what}: the total is that of the spans");
+        let committed_nothing = self.committed.0.iter().flatten().all(|kept| !kept);
         let mut committed = Committed::new();
         for (n, changed) in changed.into_iter().enumerate() {
             let spans = media.held(&key(n));
@@ -321,7 +382,7 @@ impl Trial {
         }
         let health = media.health();
         assert_eq!(health.damaged_blocks, 0, "{what}: bytes were claimed that are not there");
-        assert!(!health.index_recovered, "{what}: the index broke");
+        assert!(!health.index_recovered || committed_nothing, "{what}: the index broke");
         self.world.close(media);
         self.committed = committed;
     }
@@ -384,6 +445,21 @@ fn killed_at_every_step_the_cache_holds_no_wrong_byte_and_loses_nothing_committe
             trial.round(Plan::FailedSync(sync, commit));
         }
     }
+    for fault in [DiskFault::Kill, DiskFault::PowerCut] {
+        trial.fill();
+        trial.age_index();
+        trial.round(Plan::Step(Step::Migrating, 0, fault));
+        for (step, nth) in
+            [(Step::Replacing, 0), (Step::Replacing, 1), (Step::Replacing, 2), (Step::Sweeping, 0)]
+        {
+            trial.fill();
+            trial.break_index();
+            trial.round(Plan::Step(step, nth, fault));
+        }
+    }
+    for nth in 0..70 {
+        trial.round(Plan::Index(nth * 3, FAULTS[nth as usize % 2]));
+    }
     assert_eq!(trial.hit, trial.rounds, "every child came to its step");
-    assert!(trial.rounds >= 87 && trial.followed > 500_000, "{} {}", trial.rounds, trial.followed);
+    assert!(trial.rounds >= 167 && trial.followed > 500_000, "{} {}", trial.rounds, trial.followed);
 }

@@ -224,6 +224,42 @@ fn a_flipped_bit_becomes_a_hole_and_is_fetched_again() {
 }
 
 #[test]
+fn rot_under_a_running_session_is_found_within_some_loops_and_fetched_again() {
+    let world = World::new();
+    let bytes = mp4_of(&pattern(500_000), 4_000, false);
+    let size = bytes.len() as u64;
+    world.server.put("a", bytes.clone(), "\"1\"");
+    let media = world.open();
+    let key = world.register(&media, "a", Container::Mp4);
+    world.fetch(&media, &key, Span::new(0, size));
+    let source = media.source_of(&key, size);
+    let requests = world.server.requests();
+    let mut out = vec![0; bytes.len()];
+    let mut play = || {
+        let mut got = 0;
+        while got < out.len() {
+            let piece = out.len().min(got + 16_000);
+            got += source.read_at(got as u64, &mut out[got..piece], LONG).unwrap();
+        }
+        out == bytes
+    };
+    for _ in 0..40 {
+        assert!(play(), "nothing is wrong yet");
+    }
+    assert_eq!((media.health().damaged_blocks, world.server.requests()), (0, requests));
+    let [path] = &files_under(&world.dir.path().join("spans"))[..] else { panic!("one file") };
+    let file = fs::File::options().read(true).write(true).open(path).unwrap();
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, 300_000).unwrap();
+    file.write_all_at(&[byte[0] ^ 1], 300_000).unwrap();
+    // Two mebibytes of reading compare one of its eight blocks: about thirty loops on average.
+    let loops = (1..400).find(|_| play() && media.health().damaged_blocks == 1).expect("rot is found");
+    assert!(loops > 1, "not every read compares");
+    assert_eq!(world.server.requests(), requests + 1, "only the bad block was fetched again");
+    assert!(play());
+}
+
+#[test]
 fn lost_and_shortened_files_become_holes() {
     for shorten in [Some(100_000), None] {
         let world = World::new();

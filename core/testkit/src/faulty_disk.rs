@@ -36,6 +36,20 @@ pub enum Operation {
     Size,
 }
 
+impl Operation {
+    /// All of them.
+    pub const ALL: [Operation; 8] = [
+        Operation::Open,
+        Operation::Truncate,
+        Operation::Read,
+        Operation::Write,
+        Operation::Sync,
+        Operation::Punch,
+        Operation::Remove,
+        Operation::Size,
+    ];
+}
+
 /// How an operation fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DiskFault {
@@ -220,7 +234,7 @@ impl Book {
 }
 
 /// SIGKILL: nothing is run, flushed or dropped.
-fn kill() -> ! {
+pub(crate) fn kill() -> ! {
     let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
     // The signal is on its way to this very process.
     loop {

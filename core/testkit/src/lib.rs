@@ -5,8 +5,10 @@
 
 mod contract;
 mod faulty_disk;
+mod faulty_index;
 mod file_source;
 
 pub use contract::{byte_source_contract, byte_source_waiting_contract, pattern};
 pub use faulty_disk::{DiskFault, FaultyDisk, Operation, Rule};
+pub use faulty_index::FaultyIndex;
 pub use file_source::FileSource;

@@ -8,12 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
-use unspool_engine::info::missing;
 use unspool_engine::keep::{KeepEstimate, MAX_KEPT, estimate};
-use unspool_engine::{Conditions, Item, Keep, KeepOutput, KeepTrouble, KeptMark, KeptRecord, MediaKey, Span};
-use unspool_media::{FetchTicket, Media, MediaError, Origin, Priority, Purpose};
+use unspool_engine::{Conditions, Item, Keep, KeepOutput, KeepTrouble, KeptMark, KeptRecord, Span};
+use unspool_media::{FetchTicket, Media, MediaError};
 
-use super::trouble::{of_fetch, of_probe};
+use super::effects::held_bytes;
 use super::{Kept, KeptSnapshot, too_many};
 use crate::clock::Clock;
 use crate::error::Error;
@@ -23,9 +22,6 @@ use crate::store::SessionStore;
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// How soon a record that could not be written is tried again.
 const WRITE_AGAIN: Duration = Duration::from_secs(5);
-/// Longest wait for the last chunk of what is forgotten: the fetcher gives a silent server up after eight seconds.
-const LAST_CHUNK: Duration = Duration::from_secs(12);
-
 pub(super) type Reply<T> = oneshot::Sender<Result<T, Error>>;
 pub(super) type Answers<T> = oneshot::Receiver<Result<T, Error>>;
 
@@ -43,7 +39,7 @@ pub(super) enum Command {
 }
 
 /// What came of an effect.
-enum Answer {
+pub(super) enum Answer {
     Checked { asset: String, held: u64, complete: bool },
     Probed { asset: String, answer: Result<u64, KeepTrouble> },
     Fetched { asset: String, end: Result<(), KeepTrouble>, held: u64, complete: bool, used: Vec<Span> },
@@ -59,14 +55,14 @@ struct Forgetting {
 
 /// The task.
 pub(super) struct Runner {
-    media: Arc<Media>,
+    pub(super) media: Arc<Media>,
     store: Arc<SessionStore>,
     clock: Clock,
-    engine: Keep,
+    pub(super) engine: Keep,
     commands: mpsc::UnboundedReceiver<Command>,
     answers: mpsc::UnboundedReceiver<Answer>,
-    answer: mpsc::UnboundedSender<Answer>,
-    tickets: BTreeMap<String, Arc<FetchTicket>>,
+    pub(super) answer: mpsc::UnboundedSender<Answer>,
+    pub(super) tickets: BTreeMap<String, Arc<FetchTicket>>,
     /// Rows that the database has to learn; `None` for one that goes.
     unsaved: BTreeMap<String, Option<KeptRecord>>,
     forgetting: Vec<Forgetting>,
@@ -240,14 +236,28 @@ impl Runner {
                 self.engine.handle_fetched(now, &asset, end, held, complete);
             }
             Answer::Dropped { asset, freed } => {
-                if let Err(error) = &freed {
-                    tracing::warn!(%error, "bytes of a forgotten asset stay for now");
-                }
                 self.engine.handle_dropped(now, &asset, freed.is_ok());
-                for waiting in self.forgetting.iter_mut().filter(|w| w.assets.contains(&asset)) {
-                    waiting.freed += *freed.as_ref().unwrap_or(&0);
+                match freed {
+                    Ok(freed) => {
+                        let waiting = self.forgetting.iter_mut().filter(|w| w.assets.contains(&asset));
+                        waiting.for_each(|w| w.freed += freed);
+                    }
+                    Err(error) => self.stays(&asset, &error),
                 }
             }
+        }
+    }
+
+    /// Bytes of a forgotten asset could not be dropped yet: whoever waits for it is told, and it is tried again.
+    fn stays(&mut self, asset: &str, error: &MediaError) {
+        tracing::warn!(%error, "bytes of a forgotten asset stay for now");
+        let told = || Error::Storage { reason: error.to_string() };
+        for waiting in self.forgetting.extract_if(.., |waiting| waiting.assets.contains(asset)) {
+            let _ = waiting.reply.send(Err(told()));
+        }
+        let of = |items: &[Item]| items.iter().any(|item| item.asset.id == asset);
+        for (_, reply) in self.later.extract_if(.., |(items, _)| of(items)) {
+            let _ = reply.send(Err(told()));
         }
     }
 
@@ -278,6 +288,11 @@ impl Runner {
                 KeepOutput::Erase { asset } => {
                     self.items.remove(&asset);
                     self.unsaved.insert(asset, None);
+                }
+                KeepOutput::Pin { key } => {
+                    // Before anything else is done to it, so that no later unpinning is overtaken.
+                    let media = Arc::clone(&self.media);
+                    let _ = tokio::task::spawn_blocking(move || media.pin(&key)).await;
                 }
                 output => {
                     // What is announced is on the disk before it is begun; a disk that refuses is told below.
@@ -318,84 +333,6 @@ impl Runner {
         }
     }
 
-    fn run_output(&mut self, output: KeepOutput) {
-        let (media, answer) = (Arc::clone(&self.media), self.answer.clone());
-        match output {
-            KeepOutput::Save(_) | KeepOutput::Erase { .. } => {}
-            KeepOutput::Pin { key } => {
-                tokio::task::spawn_blocking(move || media.pin(&key));
-            }
-            KeepOutput::Check { asset, key } => {
-                self.register(&asset, &key);
-                tokio::task::spawn_blocking(move || {
-                    let (held, complete) = (held_bytes(&media, &key), media.is_complete(&key));
-                    let _ = answer.send(Answer::Checked { asset, held, complete });
-                });
-            }
-            KeepOutput::Probe { asset, key } => {
-                self.register(&asset, &key);
-                tokio::spawn(async move {
-                    let found = media.probe(&key, Priority::Offline).await;
-                    let found = found.map(|info| info.size).map_err(|e| of_probe(&e));
-                    let _ = answer.send(Answer::Probed { asset, answer: found });
-                });
-            }
-            KeepOutput::Fetch { asset, key, size } => {
-                self.register(&asset, &key);
-                let all = [Span::new(0, size)];
-                let ticket = Arc::new(media.fetch(&key, &all, Priority::Offline, Purpose::Offline));
-                self.tickets.insert(asset.clone(), Arc::clone(&ticket));
-                tokio::spawn(async move {
-                    let end = ticket.wait().await.map(drop).map_err(|e| of_fetch(&e));
-                    // A chunk that ran when the fetch was cancelled still arrives and counts.
-                    let _ = tokio::time::timeout(LAST_CHUNK, media.idle(&key)).await;
-                    let looked = tokio::task::spawn_blocking(move || {
-                        // What is written down of it is true after a crash, too.
-                        if let Err(error) = media.flush() {
-                            tracing::warn!(%error, "the cache index waits to be written");
-                        }
-                        (held_bytes(&media, &key), media.is_complete(&key), media.used(&key))
-                    });
-                    let (held, complete, used) = looked.await.unwrap_or_default();
-                    let _ = answer.send(Answer::Fetched { asset, end, held, complete, used });
-                });
-            }
-            KeepOutput::Cancel { asset } => {
-                if let Some(ticket) = self.tickets.get(&asset) {
-                    ticket.cancel();
-                }
-            }
-            KeepOutput::Drop { asset, key, others } => {
-                tokio::spawn(async move {
-                    let _ = tokio::time::timeout(LAST_CHUNK, media.idle(&key)).await;
-                    let dropped = tokio::task::spawn_blocking(move || let_go(&media, &key, &others));
-                    let freed = dropped.await.unwrap_or(Err(MediaError::Closed));
-                    let _ = answer.send(Answer::Dropped { asset, freed });
-                });
-            }
-        }
-    }
-
-    /// Tells the media room where a kept rendition is, unless a feed has told it already.
-    fn register(&self, asset: &str, key: &MediaKey) {
-        if self.media.origin(key).is_some() {
-            return;
-        }
-        let Some(record) = self.engine.record(asset) else { return };
-        let Some(rendition) = record.rendition() else { return };
-        let rates = record.item.asset.renditions.iter().map(|other| other.bitrate_bps);
-        let origin = Origin {
-            url: rendition.url.clone(),
-            alternates: rendition.alternates.clone(),
-            bitrate_bps: rendition.bitrate_bps,
-            top_bitrate_bps: rates.max().unwrap_or(0),
-            expires_at_ms: rendition.expires_at_ms,
-            bytes: rendition.bytes,
-            container: rendition.container,
-        };
-        self.media.register(key, origin);
-    }
-
     fn publish(&mut self) {
         let mut kept = Vec::with_capacity(self.engine.len());
         for view in self.engine.views() {
@@ -422,24 +359,4 @@ impl Runner {
             !same
         });
     }
-}
-
-fn held_bytes(media: &Media, key: &MediaKey) -> u64 {
-    media.held(key).iter().map(Span::len).sum()
-}
-
-/// Leaves a rendition to eviction and drops what was brought only for keeping it; the bytes freed.
-fn let_go(media: &Media, key: &MediaKey, others: &[Span]) -> Result<u64, MediaError> {
-    media.unpin(key);
-    // Somebody plays it from its file: eviction has it afterwards.
-    if media.is_leased(key) {
-        return Ok(0);
-    }
-    let used = media.used(key);
-    if others.is_empty() && used.is_empty() {
-        return media.forget(key);
-    }
-    let only = missing(&missing(&media.held(key), others), &used);
-    let plan: Vec<(MediaKey, Span)> = only.into_iter().map(|span| (key.clone(), span)).collect();
-    media.evict(&plan)
 }

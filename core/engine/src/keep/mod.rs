@@ -8,6 +8,7 @@
 //! Records are written before what they describe is begun and erased after it is gone, so a killed process finds every
 //! kept asset again, and goes on dropping what it was dropping.
 
+mod entry;
 mod model;
 #[cfg(test)]
 mod tests;
@@ -19,44 +20,15 @@ pub use model::{
     KeptView, choose, estimate, expected_bytes,
 };
 
-use crate::delivery::Backoff;
+use entry::{Entry, RETRY_BASE, Running};
+
 use crate::info::merge;
 use crate::model::{Item, MediaKey, Span};
 use crate::port::Conditions;
-use crate::time::{Millis, Time};
+use crate::time::Time;
 
 /// Assets kept at most: a day and a half of clips of a minute each, and a list that an app can still show.
 pub const MAX_KEPT: usize = 2_000;
-/// First pause after a failure. The fetcher has tried for about eight seconds by then.
-const RETRY_BASE: Millis = Millis(2_000);
-/// Longest pause: a server that is being repaired is back within minutes, and nobody waits in front of a screen.
-const RETRY_TOP: Millis = Millis(5 * 60_000);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Running {
-    Check,
-    Probe,
-    Fetch,
-    Drop,
-}
-
-#[derive(Debug)]
-struct Entry {
-    record: KeptRecord,
-    /// Bytes held now; the record says how many were certain to survive when it was last brought up to date.
-    held: u64,
-    running: Option<Running>,
-    /// Whether the fetch that runs was told to stop.
-    cancelled: bool,
-    /// Whether its bytes were compared with its record in this session.
-    checked: bool,
-    retry_at: Option<Time>,
-    failures: u32,
-    /// Bytes held at the last failure.
-    failed_at: u64,
-    backoff: Backoff,
-}
-
 /// The machine of everything that is kept offline.
 #[derive(Debug)]
 pub struct Keep {
@@ -369,17 +341,7 @@ impl Keep {
         if record.mark != KeptMark::Dropping {
             self.out.push_back(KeepOutput::Pin { key: record.key.clone() });
         }
-        let entry = Entry {
-            failed_at: record.held,
-            held: record.held,
-            record,
-            running: None,
-            cancelled: false,
-            checked: false,
-            retry_at: None,
-            failures: 0,
-            backoff: Backoff::new(RETRY_BASE, RETRY_TOP, self.seed ^ place),
-        };
+        let entry = Entry::new(record, self.seed ^ place);
         self.entries.insert(place, entry);
         Some(place)
     }
@@ -475,32 +437,5 @@ impl Keep {
             entry.running = Some(running);
             self.out.push_back(output);
         }
-    }
-}
-
-impl Entry {
-    fn is_fetching(&self) -> bool {
-        matches!(self.running, Some(Running::Probe | Running::Fetch))
-    }
-
-    fn end(&mut self, of: Running) {
-        if self.running == Some(of) {
-            self.running = None;
-            self.cancelled = false;
-        }
-    }
-
-    fn advance(&mut self, held: u64) {
-        let held = held.min(self.record.size.unwrap_or(u64::MAX));
-        self.held = self.held.max(held);
-    }
-
-    /// Wants it again, with all its tries.
-    fn want(&mut self, out: &mut VecDeque<KeepOutput>) {
-        self.record.mark = KeptMark::Wanted;
-        self.retry_at = None;
-        self.failures = 0;
-        self.backoff.reset();
-        out.push_back(KeepOutput::Save(Box::new(self.record.clone())));
     }
 }

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::{Container, Rendition};
 use crate::testing::item;
+use crate::time::Millis;
 
 const SIZE: u64 = 1_000_000;
 const PASSES: KeepTrouble = KeepTrouble { kind: KeepFailure::Server, retryable: true, offline: false };

@@ -180,7 +180,7 @@ impl Chunk {
         }
     }
 
-    /// The references to the file that the chunk is of.
+    /// The references to the file that this chunk is of.
     fn references(&self) -> Vec<String> {
         self.route.references(rendition_of(&self.entry.key).1)
     }
@@ -307,7 +307,7 @@ impl Chunk {
         }
         if let (Some((rendition, _)), true) = (owner(&self.entry.key), had_bytes) {
             // One file of several is another one: what is here of the others belongs to what it was.
-            self.fetcher.report(rendition, Renewal::Version).await?;
+            self.fetcher.tell(rendition, Renewal::Version).await?;
             return Err(FetchError::Unstable);
         }
         Ok(generation)

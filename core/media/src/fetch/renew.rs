@@ -149,7 +149,7 @@ impl Fetcher {
             true => Renewal::References(chain.references, chain.ways),
             false => Renewal::Version,
         };
-        self.report(key, news).await?;
+        self.tell(key, news).await?;
         match (same, file) {
             (true, _) => Ok(()),
             // What was asked for belongs to the version that is gone.
@@ -159,7 +159,7 @@ impl Fetcher {
     }
 
     /// Tells whoever keeps what is known of renditions, off the async threads.
-    pub(super) async fn report(&self, key: MediaKey, news: Renewal) -> Result<(), FetchError> {
+    pub(super) async fn tell(&self, key: MediaKey, news: Renewal) -> Result<(), FetchError> {
         let Some(renewed) = self.renewed() else { return Ok(()) };
         let told = tokio::task::spawn_blocking(move || renewed(&key, news));
         told.await.map_err(|_| FetchError::Closed)

@@ -245,8 +245,8 @@ impl Route {
         }
     }
 
-    /// Where the media file is, or `file` of several; the address is refreshed first when it is about to expire. `urgent` says that a person
-    /// waits.
+    /// Where the media file is, or `file` of several; the address is refreshed first when it is about to expire. `urgent`
+    /// says that a person waits.
     pub(crate) async fn media_place(
         &self,
         key: &MediaKey,

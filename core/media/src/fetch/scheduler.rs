@@ -171,7 +171,7 @@ impl Fetcher {
     }
 
     /// From now on requests tell of playback; set once, when the layer is put together.
-    pub(crate) fn tell(&self, way: Cmcd, describe: Describe) {
+    pub(crate) fn say(&self, way: Cmcd, describe: Describe) {
         let _ = self.said.set(Said { way, session: cmcd::session(), describe });
     }
 

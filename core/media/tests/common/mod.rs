@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "every test file uses its own part")]
 
 pub mod fixture;
+pub mod scenario;
 pub mod tls;
 
 use std::collections::{HashMap, VecDeque};
@@ -37,6 +38,8 @@ pub enum Fault {
     Status(u16, Vec<(&'static str, String)>),
     /// The right head, this many bytes, then silence.
     Stall(u64),
+    /// The right head, the bytes before this offset of the file, then silence.
+    SilentFrom(u64),
     /// The right head, this many bytes, then a broken connection.
     Short(u64),
     /// The whole file with status 200, whatever was asked.
@@ -297,6 +300,10 @@ async fn serve(State(app): State<App>, request: Request) -> Response {
     }
     let body = served.bytes.slice(span.start as usize..span.end as usize);
     let sent = |count: u64| Span::new(span.start, span.start + count.min(span.len()));
+    let fault = match fault {
+        Some(Fault::SilentFrom(offset)) => Some(Fault::Stall(offset.saturating_sub(span.start))),
+        other => other,
+    };
     match fault {
         Some(Fault::Stall(count)) => {
             log(status.as_u16(), sent(count));
