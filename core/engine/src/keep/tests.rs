@@ -153,6 +153,7 @@ impl World {
             data_saver: bits & 4 != 0,
             foreground: bits & 8 == 0,
             low_storage: bits & 16 != 0,
+            ..Conditions::default()
         };
         self.keep.handle_conditions(self.now, self.conditions);
         self.drain();
