@@ -540,8 +540,9 @@ pub(crate) fn public(error: &BackendError) -> Error {
         BackendError::Busy { retry_after, .. } => {
             Error::Backend { reason: error.to_string(), retry_after: *retry_after }
         }
-        BackendError::Refused { .. } | BackendError::Malformed(_) | BackendError::NoToken(_) => {
-            Error::Backend { reason: error.to_string(), retry_after: None }
-        }
+        BackendError::Refused { .. }
+        | BackendError::Malformed(_)
+        | BackendError::NoToken(_)
+        | BackendError::Untrusted(_) => Error::Backend { reason: error.to_string(), retry_after: None },
     }
 }

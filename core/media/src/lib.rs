@@ -34,4 +34,4 @@ pub use probe::{ProbeError, probe_bytes, probe_file};
 pub use source::{ByteSource, ReadError};
 pub use store::{StoreError, StoreHealth, StoredMedia};
 pub use ticket::FetchTicket;
-pub use tls::{HostPins, Pin, TlsConfig, TlsError};
+pub use tls::{HostPins, Pin, TlsConfig, TlsError, distrust};

@@ -21,7 +21,7 @@ use rustls::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::fetch::CertificateFault;
+use crate::fetch::{CertificateFault, FetchError};
 
 /// Largest text of extra roots, in bytes: a few hundred certificates.
 const ROOTS_BYTES: usize = 512 * 1024;
@@ -271,16 +271,10 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// What is wrong with the server, if an error of a connection says that it is about its certificate.
-pub(crate) enum Distrust {
-    /// The certificate itself.
-    Certificate(CertificateFault),
-    /// Its key is not pinned.
-    NotPinned,
-}
-
-/// Looks through an error and its causes for a refused certificate.
-pub(crate) fn distrust(error: &(dyn std::error::Error + 'static)) -> Option<Distrust> {
+/// Looks through an error of a connection and its causes for a refused certificate or a key that is not pinned:
+/// [`FetchError::Certificate`] or [`FetchError::Pinned`]; `None` when it is about something else.
+#[must_use]
+pub fn distrust(error: &(dyn std::error::Error + 'static)) -> Option<FetchError> {
     let mut next = Some(error);
     // Errors nest a handful deep; the bound is against one that is its own cause.
     for _ in 0..16 {
@@ -297,13 +291,13 @@ pub(crate) fn distrust(error: &(dyn std::error::Error + 'static)) -> Option<Dist
     None
 }
 
-fn judged(error: &Error) -> Option<Distrust> {
+fn judged(error: &Error) -> Option<FetchError> {
     if let Error::InvalidCertificate(CertificateError::Other(OtherError(cause))) = error
         && cause.downcast_ref::<NotPinned>().is_some()
     {
-        return Some(Distrust::NotPinned);
+        return Some(FetchError::Pinned);
     }
-    fault_of(error).map(Distrust::Certificate)
+    fault_of(error).map(FetchError::Certificate)
 }
 
 fn fault_of(error: &Error) -> Option<CertificateFault> {

@@ -119,6 +119,7 @@ pub(super) fn error(error: BackendError) -> BackendError {
     let short = |text: String| text.chars().take(REASON_CHARS).collect();
     match error {
         BackendError::Network(reason) => BackendError::Network(short(reason)),
+        BackendError::Untrusted(reason) => BackendError::Untrusted(short(reason)),
         BackendError::NoToken(reason) => BackendError::NoToken(short(reason)),
         BackendError::Malformed(reason) => BackendError::Malformed(short(reason)),
         BackendError::Busy { status, retry_after } => {

@@ -41,6 +41,9 @@ pub enum BackendError {
     /// The network failed or nothing came in time.
     #[error("network: {0}")]
     Network(String),
+    /// It could not prove that it is the backend; a captive portal or a wrong clock may be the cause.
+    #[error("{0}")]
+    Untrusted(String),
     /// It asked to wait, or failed in a way that passes.
     #[error("busy: status {status}")]
     Busy {
@@ -72,6 +75,7 @@ impl BackendError {
     pub fn retryable(&self) -> bool {
         match self {
             BackendError::Network(_)
+            | BackendError::Untrusted(_)
             | BackendError::Busy { .. }
             | BackendError::NoToken(_)
             | BackendError::Malformed(_) => true,

@@ -124,6 +124,9 @@ fn no_token(error: &TokenError) -> BackendError {
 }
 
 fn network(error: &reqwest::Error) -> BackendError {
+    if let Some(distrust) = unspool_media::distrust(error) {
+        return BackendError::Untrusted(distrust.to_string());
+    }
     // The address may hold a signature, so the text names the kind of failure only.
     let what = if error.is_timeout() {
         "time-out"

@@ -37,6 +37,8 @@ pub(super) struct Chunk {
     pub span: Span,
     /// The range that is likely asked for after this one.
     pub next: Option<Span>,
+    /// Whether a person waits for it.
+    pub urgent: bool,
     pub purpose: Purpose,
 }
 
@@ -120,11 +122,10 @@ impl Chunk {
             if span.is_empty() {
                 return Ok(());
             }
-            let urgent = self.purpose == Purpose::Playback;
             let (rendition, file) = rendition_of(&self.entry.key);
-            let place = self.route.media_place(&rendition, file, &self.fetcher, urgent).await?;
+            let place = self.route.media_place(&rendition, file, &self.fetcher, self.urgent).await?;
             let asked = Instant::now();
-            let said = self.fetcher.says(&rendition, Object::Media, self.next, urgent);
+            let said = self.fetcher.says(&rendition, Object::Media, self.next, self.urgent);
             self.fetcher.warmth().used(&place.host);
             let got = self.fetcher.http().get(place.url.clone(), span, if_range(&known), said).await;
             let mut response = match got {
@@ -199,7 +200,6 @@ impl Chunk {
             self.fetcher.warmth().failed(&place.host);
         }
         once.switches += 1;
-        let urgent = self.purpose == Purpose::Playback;
         error.of_host()
             && once.switches <= Location::ALTERNATES
             && self.fetcher.may_send().is_ok()
@@ -208,7 +208,7 @@ impl Chunk {
                 place,
                 self.fetcher.http(),
                 self.fetcher.hosts(),
-                urgent,
+                self.urgent,
             )
     }
 

@@ -12,7 +12,7 @@ use url::{Host, Url};
 use super::cmcd::Data;
 use super::{Cmcd, FetchError, Limits};
 use crate::media::MediaError;
-use crate::tls::{Distrust, TlsConfig, distrust};
+use crate::tls::{TlsConfig, distrust};
 
 /// Idle connections live this long: longer than the pause between two swipes, shorter than servers keep them (60 s).
 pub(super) const IDLE: Duration = Duration::from_secs(45);
@@ -162,10 +162,7 @@ fn classify(error: &reqwest::Error) -> FetchError {
     } else if error.is_builder() {
         FetchError::Refused("not a usable URL")
     } else if let Some(distrust) = distrust(error) {
-        match distrust {
-            Distrust::Certificate(fault) => FetchError::Certificate(fault),
-            Distrust::NotPinned => FetchError::Pinned,
-        }
+        distrust
     } else if error.is_connect() {
         FetchError::Unreachable
     } else if error.is_timeout() {

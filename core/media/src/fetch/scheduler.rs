@@ -433,6 +433,7 @@ impl Fetcher {
             entry: demand.entry.clone(),
             span,
             next,
+            urgent: playback,
             purpose: demand.purpose,
         };
         let running = Running { demand: id, key: key.clone(), span, playback, abort: None };
