@@ -301,10 +301,14 @@ impl Driver {
                     self.page_trouble = Some(e);
                     failure
                 });
-                if answer.is_ok() {
+                let arrived = answer.is_ok();
+                if arrived {
                     self.page_trouble = None;
                 }
                 self.engine.handle_page(now, request, answer);
+                if arrived {
+                    self.prewarm();
+                }
             }
             Input::Probed { key, answer } => match answer {
                 Ok(info) => {
@@ -414,6 +418,7 @@ impl Driver {
                 self.count_frames(id, frames);
                 if position.is_some() && position == self.engine.current() {
                     self.playhead_ms = position_ms;
+                    self.tell_playback(false);
                     if let Some(key) = position.and_then(|p| self.engine.planner().key(p)).cloned() {
                         let held = self.core.media.held(&key);
                         self.engine.handle_held(now, &key, held);
@@ -421,7 +426,12 @@ impl Driver {
                 }
                 PlayerFact::Progress { playhead_ms: position_ms, active_ms }
             }
-            PlayerEvent::StallBegin { .. } => return,
+            PlayerEvent::StallBegin { .. } => {
+                if position.is_some() && position == self.engine.current() {
+                    self.tell_playback(true);
+                }
+                return;
+            }
             PlayerEvent::StallEnd { ms, .. } => {
                 if let Some(position) = position {
                     self.events.push(Event::Stalled { position, ms });
@@ -530,8 +540,9 @@ pub(crate) fn public(error: &BackendError) -> Error {
         BackendError::Busy { retry_after, .. } => {
             Error::Backend { reason: error.to_string(), retry_after: *retry_after }
         }
-        BackendError::Refused { .. } | BackendError::Malformed(_) | BackendError::NoToken(_) => {
-            Error::Backend { reason: error.to_string(), retry_after: None }
-        }
+        BackendError::Refused { .. }
+        | BackendError::Malformed(_)
+        | BackendError::NoToken(_)
+        | BackendError::Untrusted(_) => Error::Backend { reason: error.to_string(), retry_after: None },
     }
 }

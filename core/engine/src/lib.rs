@@ -10,6 +10,7 @@ pub mod budget;
 mod delivery;
 pub mod eviction;
 pub mod feed;
+pub mod hosts;
 pub mod impression;
 pub mod info;
 pub mod keep;
