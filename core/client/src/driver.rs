@@ -6,6 +6,7 @@
 
 mod effects;
 mod publish;
+mod recall;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -17,7 +18,8 @@ use unspool_engine::planner::FetchEnd;
 use unspool_engine::session::{Conditions, Effect, Engine, EngineConfig, Notice, PlayerFact};
 use unspool_engine::stage::StageOutput;
 use unspool_engine::{
-    DemandId, Item, MediaInfo, MediaKey, Millis, Page, PageFailure, PlayerId, StartClass, Time, links,
+    DemandId, Item, MediaInfo, MediaKey, Millis, NetworkClass, Page, PageFailure, PlayerId, StartClass, Time,
+    links,
 };
 use unspool_media::FetchTicket;
 use unspool_player::{PlayerEvent, PlayerPool};
@@ -67,6 +69,7 @@ pub(crate) enum Input {
         end: FetchEnd,
         reason: String,
     },
+    Recalled(NetworkClass, recall::Recalled),
     PoolReady(Result<PlayerPool, String>),
 }
 
@@ -107,6 +110,9 @@ pub(crate) struct Driver {
     events: Arc<EventLog>,
     snapshot: watch::Sender<Snapshot>,
     conditions: Conditions,
+    traffic: recall::Traffic,
+    /// Transfers that ended.
+    transfers: u32,
     playhead_ms: u64,
     /// Pictures shown since the swipe to the current card.
     frames: u64,
@@ -147,6 +153,8 @@ impl Driver {
             events,
             snapshot,
             conditions,
+            traffic: recall::Traffic::default(),
+            transfers: 0,
             playhead_ms: 0,
             frames: 0,
             counted: BTreeMap::new(),
@@ -177,6 +185,7 @@ impl Driver {
                     let transfer = Millis(done.elapsed_ms.saturating_sub(done.ttfb_ms));
                     let host = self.rendition(&done.key).map_or("", |r| links::host(&r.url)).to_owned();
                     self.engine.handle_transfer(&host, done.bytes, Millis(done.ttfb_ms), transfer);
+                    self.count_transfer(done.bytes);
                 }
                 () = tokio::time::sleep(sleep) => {
                     let now = self.clock.now();
@@ -194,6 +203,7 @@ impl Driver {
     async fn start(&mut self) {
         let core = Arc::clone(&self.core);
         let feed = self.feed.clone();
+        let class = self.conditions.network;
         let loaded = tokio::task::spawn_blocking(move || {
             let saved = core.store.load_feed(&feed).unwrap_or_else(|e| {
                 tracing::warn!(%e, "no saved feed");
@@ -209,13 +219,15 @@ impl Driver {
                     }
                 }
             }
-            (saved, stored)
+            (saved, stored, recall::Recalled::read(&core, class))
         });
-        let (saved, stored) = loaded.await.unwrap_or_default();
+        let (saved, stored, recalled) = loaded.await.unwrap_or_default();
+        self.recall(&recalled);
         self.engine.handle_start(self.clock.now(), saved, stored);
     }
 
     async fn stop(&mut self) {
+        self.write_down_last().await;
         self.engine.handle_end(self.clock.now());
         self.drain();
         for (_, ticket) in std::mem::take(&mut self.tickets) {
@@ -262,9 +274,15 @@ impl Driver {
                 self.with_current(|pool, player| pool.set_muted(player, muted));
             }
             Input::Conditions(conditions) => {
-                self.conditions = conditions;
+                let before = std::mem::replace(&mut self.conditions, conditions);
                 self.core.media.set_offline(!conditions.online);
+                if before.network != conditions.network {
+                    self.write_down(before.network);
+                }
                 self.engine.handle_conditions(now, Clock::wall(), conditions);
+                if before.network != conditions.network {
+                    self.change_network(conditions.network);
+                }
             }
             Input::Page { request, answer } => {
                 let answer = answer.map_err(|e| {
@@ -300,6 +318,7 @@ impl Driver {
                 self.engine.handle_fetch_end(now, demand, &key, end, held, &reason);
                 self.keep_budget();
             }
+            Input::Recalled(class, recalled) => self.handle_recalled(class, &recalled),
             Input::PoolReady(Ok(pool)) => {
                 self.pool = Some(pool);
                 for output in std::mem::take(&mut self.stage_backlog) {

@@ -47,6 +47,7 @@ pub use session::{ShutdownReport, Unspool};
 pub use snapshot::{Bytes, CardView, Outgoing, Snapshot, Stage};
 pub use tls::install as install_tls;
 pub use unspool_engine::{
-    Asset, Conditions, Container, Creator, Exit, Item, MediaKey, Page, Policy, Rendition, StartClass,
+    Asset, Conditions, Container, Creator, Exit, Item, MediaKey, NetworkClass, Page, Policy, Rendition,
+    StartClass,
 };
 pub use unspool_player::version as player_version;

@@ -1,4 +1,4 @@
-//! The session's own small database: what a feed looked like when it was last seen.
+//! The session's own small database: what a feed looked like when it was last seen, and small records of the driver.
 //!
 //! One file, `session.db`, one connection behind a lock that is never held across a call out. The driver calls it from
 //! blocking threads only.
@@ -12,9 +12,12 @@ use rusqlite_migration::{M, Migrations};
 use unspool_engine::SavedFeed;
 
 static MIGRATIONS: Lazy<Migrations<'static>> = Lazy::new(|| {
-    Migrations::new(vec![M::up(
-        "CREATE TABLE feed (name TEXT PRIMARY KEY, saved TEXT NOT NULL, wall_ms INTEGER NOT NULL) STRICT;",
-    )])
+    Migrations::new(vec![
+        M::up(
+            "CREATE TABLE feed (name TEXT PRIMARY KEY, saved TEXT NOT NULL, wall_ms INTEGER NOT NULL) STRICT;",
+        ),
+        M::up("CREATE TABLE memory (name TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;"),
+    ])
 });
 
 /// Why the database gave no answer.
@@ -63,6 +66,22 @@ impl SessionStore {
         }))
     }
 
+    /// Replaces a small record of the driver.
+    pub(crate) fn remember(&self, name: &str, record: &str) -> Result<(), StoreError> {
+        let db = self.lock();
+        let db = db.as_ref().ok_or(StoreError::Suspended)?;
+        db.prepare_cached("INSERT OR REPLACE INTO memory (name, record) VALUES (?1, ?2)")?
+            .execute(params![name, record])?;
+        Ok(())
+    }
+
+    /// A small record of the driver.
+    pub(crate) fn recall(&self, name: &str) -> Result<Option<String>, StoreError> {
+        let db = self.lock();
+        let db = db.as_ref().ok_or(StoreError::Suspended)?;
+        Ok(db.query_row("SELECT record FROM memory WHERE name = ?1", [name], |r| r.get(0)).optional()?)
+    }
+
     /// Writes everything to the main file and closes it, so that no lock is held while the app is suspended.
     pub(crate) fn suspend(&self) -> Result<(), StoreError> {
         if let Some(db) = self.lock().take() {
@@ -109,7 +128,14 @@ mod tests {
         assert!(!path.with_extension("db-wal").exists(), "nothing is left open");
         store.resume().unwrap();
         assert_eq!(store.load_feed("for_you").unwrap(), Some(saved.clone()));
+        store.remember("links", "1").unwrap();
+        store.remember("links", "2").unwrap();
         drop(store);
-        assert_eq!(SessionStore::open(&path).unwrap().load_feed("for_you").unwrap(), Some(saved));
+        let again = SessionStore::open(&path).unwrap();
+        assert_eq!(again.load_feed("for_you").unwrap(), Some(saved));
+        assert_eq!(
+            (again.recall("links").unwrap().as_deref(), again.recall("x").unwrap()),
+            (Some("2"), None)
+        );
     }
 }

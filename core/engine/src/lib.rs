@@ -29,8 +29,8 @@ pub use delivery::{
 pub use feed::{PageFailure, PageRequest, SavedFeed, Step};
 pub use impression::{Exit, Impression, StartClass};
 pub use info::{AudioCodec, Layout, MediaInfo, SyncSample, TrackInfo, TrackKind, VideoCodec};
-pub use model::{Asset, Container, Creator, Item, MediaKey, Page, Rendition, Span};
 pub use links::Links;
+pub use model::{Asset, Container, Creator, Item, MediaKey, Page, Rendition, Span};
 pub use planner::{Candidate, DemandId, FetchEnd, Policy, Urgency};
 pub use session::{Conditions, Effect, Engine, EngineConfig, Notice, PlayerFact, Wake};
 pub use stage::PlayerId;

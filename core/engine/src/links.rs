@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::throughput::{NetworkClass, Remembered, Throughput};
+use crate::throughput::{Memory, NetworkClass, Remembered, Throughput};
 use crate::time::Millis;
 
 /// Hosts told apart; a feed uses a handful of CDNs.
@@ -12,34 +12,35 @@ const MAX_HOSTS: usize = 16;
 #[derive(Debug, Clone)]
 pub struct Links {
     class: NetworkClass,
+    memory: Memory,
     all: Throughput,
     hosts: BTreeMap<String, Throughput>,
 }
 
 impl Default for Links {
     fn default() -> Self {
-        Links::new(NetworkClass::Unknown)
+        Links::new(NetworkClass::Unknown, Memory::default())
     }
 }
 
 impl Links {
     /// Nothing measured yet.
     #[must_use]
-    pub fn new(class: NetworkClass) -> Self {
-        Links { class, all: Throughput::cold(class), hosts: BTreeMap::new() }
+    pub fn new(class: NetworkClass, memory: Memory) -> Self {
+        Links { class, memory, all: Throughput::cold(class, memory), hosts: BTreeMap::new() }
     }
 
     /// The device changed to another kind of network: what was measured on the one before says nothing of it.
     pub fn handle_class(&mut self, class: NetworkClass) {
         if self.class != class {
-            *self = Links::new(class);
+            *self = Links::new(class, self.memory);
         }
     }
 
     /// Takes up what an earlier session measured, by host; the empty name is all of them.
     pub fn restore(&mut self, past: &BTreeMap<String, Remembered>, unix_ms: i64) {
         for (host, record) in past.iter().take(MAX_HOSTS + 1) {
-            let estimate = Throughput::remembered(self.class, record, unix_ms);
+            let estimate = Throughput::remembered(self.class, self.memory, record, unix_ms);
             if host.is_empty() {
                 self.all = estimate;
             } else {

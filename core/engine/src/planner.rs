@@ -22,11 +22,12 @@ use std::sync::Arc;
 
 pub use policy::{Limits, Policy};
 pub use swipe::{Curve, Habit, SwipeModel};
-pub use tuning::{Tuning, Worth};
+pub use tuning::{Lean, Tuning, Worth};
 
 use crate::info::{MediaInfo, missing};
 use crate::links::Links;
 use crate::model::{Asset, MediaKey, Span};
+use crate::throughput::{NetworkClass, Remembered};
 use crate::time::{Millis, Time};
 use card::{Card, Probe, Running, STEP_MS};
 use order::{Order, Outlook, WAIT_S};
@@ -145,9 +146,9 @@ impl Planner {
     pub fn new(policy: Policy) -> Self {
         Planner {
             person: SwipeModel::new(policy.habit),
+            links: Links::new(NetworkClass::Unknown, policy.memory),
             policy,
             limits: Limits::default(),
-            links: Links::default(),
             cards: BTreeMap::new(),
             current: None,
             playhead_ms: 0,
@@ -198,6 +199,9 @@ impl Planner {
             if let Some(card) = self.cards.get_mut(&candidate.position) {
                 Self::keep_to_what_is_held(card, held);
             }
+        }
+        for card in self.cards.values_mut() {
+            card.bend(self.person.theta(card.topic.as_deref()));
         }
         self.due = Some(now);
     }
@@ -254,6 +258,16 @@ impl Planner {
         self.limits.data_left = self.limits.data_left.map(|left| left.saturating_sub(bytes));
     }
 
+    /// The device says what kind of network it is on.
+    pub fn handle_network(&mut self, class: NetworkClass) {
+        self.links.handle_class(class);
+    }
+
+    /// Takes up what earlier sessions measured of this kind of network, by host; the empty name is all of them.
+    pub fn restore(&mut self, past: &BTreeMap<String, Remembered>, unix_ms: i64) {
+        self.links.restore(past, unix_ms);
+    }
+
     /// The playhead of the current card moved.
     pub fn handle_playhead(&mut self, now: Time, playhead_ms: u64) {
         self.looped |= playhead_ms + STEP_MS < self.playhead_ms;
@@ -306,11 +320,6 @@ impl Planner {
     #[must_use]
     pub fn links(&self) -> &Links {
         &self.links
-    }
-
-    /// The paths to the hosts, to restore what an earlier session measured.
-    pub fn links_mut(&mut self) -> &mut Links {
-        &mut self.links
     }
 
     /// What is known of the person.
@@ -367,12 +376,7 @@ impl Planner {
         }
         let ended = self.looped || self.watched_ms + STEP_MS / 2 >= card.end_ms();
         let watched = if ended { card.duration_ms } else { self.watched_ms };
-        self.person.handle_dwell(
-            &card.curve,
-            card.topic.as_deref(),
-            watched.min(LONGEST_DWELL_MS),
-            !ended,
-        );
+        self.person.handle_dwell(&card.curve, card.topic.as_deref(), watched.min(LONGEST_DWELL_MS), !ended);
     }
 
     fn enter(&mut self, candidate: &Candidate<'_>) {
@@ -412,20 +416,19 @@ impl Planner {
         if !self.limits.online {
             return;
         }
+        let mut unready: Vec<u64> = Vec::new();
         if self.in_danger(current) {
             self.cancel_where(|position| position != current);
+            unready.extend(self.cards.keys().filter(|&&p| p != current));
         }
         self.promote(current);
-        let mut unready: Vec<u64> = Vec::new();
         loop {
             let running = self.cards.values().filter(|c| c.running.is_some()).count();
             if running >= self.policy.parallel {
                 return;
             }
             let (positions, outlooks) = self.outlooks(now, current, &unready);
-            let order =
-                Order { worth: &self.policy.worth, tuning: &self.policy.tuning, cards: &outlooks };
-            let Some((place, rung)) = order.best() else {
+            let Some((place, rung)) = self.order(&outlooks).best() else {
                 if running == 0 && !outlooks.is_empty() {
                     self.review_at = Some(now + REVIEW);
                 }
@@ -451,8 +454,8 @@ impl Planner {
         if bytes == 0 {
             return false;
         }
-        let too_much = self.limits.data_left.is_some_and(|left| bytes > left)
-            || ahead + bytes > self.policy.ahead_bytes;
+        let too_much =
+            self.limits.data_left.is_some_and(|left| bytes > left) || ahead + bytes > self.policy.ahead_bytes;
         if position != current && too_much {
             return false;
         }
@@ -502,17 +505,21 @@ impl Planner {
         for (position, urgency) in allowed {
             let Some(card) = self.cards.get(&position) else { continue };
             let due = card.retry_at.is_none_or(|at| now >= at);
-            if !card.switchable && !card.fixed && matches!(card.chosen().map(|r| &r.probe), Some(Probe::Unasked)) {
+            if !card.switchable
+                && !card.fixed
+                && matches!(card.chosen().map(|r| &r.probe), Some(Probe::Unasked))
+            {
                 let choice = self.first_choice(now, current, position);
                 if let Some(card) = self.cards.get_mut(&position) {
                     card.choice = choice;
                 }
             }
+            let max_height = self.max_height();
             let Some(card) = self.cards.get_mut(&position) else { continue };
             let (choice, switchable) = (card.choice, card.switchable);
             for (r, rung) in card.rungs.iter_mut().enumerate().filter(|&(r, _)| switchable || r == choice) {
                 let ask = match rung.probe {
-                    Probe::Unasked => due && (r == choice || rung.height <= self.limits.max_height),
+                    Probe::Unasked => due && (r == choice || rung.height <= max_height),
                     Probe::Running => rung.probed_as < urgency,
                     Probe::Known(_) | Probe::Refused => false,
                 };
@@ -528,8 +535,13 @@ impl Planner {
     /// The rendition to begin a card with, by what the feed says of its renditions.
     fn first_choice(&self, now: Time, current: u64, position: u64) -> usize {
         let (positions, outlooks) = self.outlooks(now, current, &[]);
-        let order = Order { worth: &self.policy.worth, tuning: &self.policy.tuning, cards: &outlooks };
-        positions.iter().position(|&p| p == position).map_or(0, |place| order.rung(place))
+        let place = positions.iter().position(|&p| p == position);
+        place.map_or(0, |place| self.order(&outlooks).rung(place))
+    }
+
+    fn order<'a>(&'a self, cards: &'a [Outlook]) -> Order<'a> {
+        let Policy { worth, tuning, preempts, .. } = &self.policy;
+        Order { worth, tuning, preempts: *preempts, cards }
     }
 
     /// What is to come of every card that lacks something, the current one first.
@@ -539,17 +551,17 @@ impl Planner {
         let mut before = self.shown_mbps;
         for (&position, card) in &self.cards {
             let distance = position.saturating_sub(current);
-            let theta = self.person.theta(card.topic.as_deref());
-            let bend = |share: f64| if (theta - 1.0).abs() < 1e-9 { share } else { share.powf(theta) };
             #[expect(clippy::cast_precision_loss, reason = "milliseconds of a video")]
             let at = if distance == 0 { self.playhead_ms as f64 } else { 0.0 };
-            let here = card.curve.survival(at).max(1e-9);
-            let stays = |ms: f64| bend((card.curve.survival(ms) / here).min(1.0));
+            let stays = |ms: f64| card.stays(at, ms);
             let from = if distance == 0 { self.playhead_ms } else { 0 };
             let reach = card.running.map_or_else(|| card.reach(from), |r| r.to_ms.max(from));
             #[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "a short window")]
             let comes = self.policy.tuning.goes_on.powi(distance as i32);
-            let left = |u: f64| 1.0 - stays(at + u * 1_000.0);
+            // Nobody gets further while nothing plays.
+            #[expect(clippy::cast_precision_loss, reason = "milliseconds of a video")]
+            let plays = if distance == 0 { reach.saturating_sub(from) as f64 } else { f64::INFINITY };
+            let left = |u: f64| 1.0 - stays(at + (u * 1_000.0).min(plays));
             let rate_here = if reach > from { card.chosen().map(|r| r.mbps) } else { None };
             if !card.refused() && reach < card.end_ms() {
                 let train = card.train(reach, STEP_MS, |ms| comes * stays(ms));
@@ -571,6 +583,7 @@ impl Planner {
                     rates,
                     allowed: self.allowed(card),
                     before: rate_here.or(before),
+                    lean: self.lean(card),
                     price: self.policy.worth.megabit * self.limits.price,
                     ready: card.running.is_none() && !waits && may && !unready.contains(&position),
                 });
@@ -578,7 +591,7 @@ impl Planner {
             before = card.chosen().map(|r| r.mbps).filter(|_| reach > 0).or(before);
             arrival = Some(match arrival {
                 None => Arrival::after(left),
-                Some(a) => a.then(left),
+                Some(a) => a.then(&card.dwell),
             });
         }
         (positions, outlooks)
@@ -589,8 +602,17 @@ impl Planner {
         if !card.switchable && (card.fixed || asked) {
             return (card.choice, card.choice + 1);
         }
-        let fit = card.rungs.iter().take_while(|r| r.height <= self.limits.max_height).count();
+        let fit = card.rungs.iter().take_while(|r| r.height <= self.max_height()).count();
         (0, if self.limits.lowest { 1 } else { fit.max(1) })
+    }
+
+    fn max_height(&self) -> u32 {
+        self.limits.max_height.min(self.policy.max_height)
+    }
+
+    fn lean(&self, card: &Card) -> Lean {
+        let top = card.rungs.last().map_or(1.0, |r| r.mbps).max(0.01);
+        self.policy.tuning.lean(self.links.to(&card.host).mean_mbps() / top)
     }
 
     fn speeds(&self, host: &str) -> Speeds {

@@ -4,6 +4,7 @@ use crate::feed::{PageRequest, SavedFeed};
 use crate::impression::{StartClass, Write};
 use crate::planner::{self, Policy};
 use crate::stage::StageOutput;
+use crate::throughput::NetworkClass;
 
 /// What does not change while the session runs.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,11 +30,25 @@ pub struct Conditions {
     pub data_saver: bool,
     /// Whether the app is on screen.
     pub foreground: bool,
+    /// Whether the device saves its battery.
+    pub battery_saver: bool,
+    /// Whether the device is hot and slows itself down.
+    pub hot: bool,
+    /// What kind of network it is.
+    pub network: NetworkClass,
 }
 
 impl Default for Conditions {
     fn default() -> Self {
-        Conditions { online: true, metered: false, data_saver: false, foreground: true }
+        Conditions {
+            online: true,
+            metered: false,
+            data_saver: false,
+            foreground: true,
+            battery_saver: false,
+            hot: false,
+            network: NetworkClass::Unknown,
+        }
     }
 }
 

@@ -12,17 +12,33 @@ use crate::time::Millis;
 
 /// Samples below this size measure the round trip, not the rate.
 pub const SMALLEST_SAMPLE: u64 = 16 * 1024;
-/// Share of a sample's weight that is forgotten per second of later transfers. Measured on recorded traces, 0.19 beats
-/// both the last sample alone and a memory of minutes.
-const FORGET_PER_S: f64 = 0.186;
-/// Seconds of transfer that an assumption made before the first sample counts for.
+/// Seconds of transfer that an assumption made before the first sample counts for; at most as much as [`PRIOR_WEIGHT`] of
+/// the first sample.
 const PRIOR_S: f64 = 0.5;
+/// See [`PRIOR_S`].
+const PRIOR_WEIGHT: f64 = 0.3;
 /// Round trip assumed before the first answer, milliseconds: the middle of what mobile networks show to a near CDN.
 const PRIOR_RTT_MS: f64 = 80.0;
 /// Deviation of the logarithm assumed before the first samples: half to twice the mean.
 const PRIOR_DEVIATION: f64 = 0.45;
 /// Days after which a remembered estimate counts for half.
 const REMEMBER_DAYS: f64 = 7.0;
+
+/// How fast older samples fade.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Memory {
+    /// Logarithm of what a second of later transfers leaves of a sample's weight.
+    pub per_s: f64,
+    /// What a later transfer, however short, takes at least: on a fast link a chunk takes a blink, and an outage must
+    /// not be remembered for a hundred of them.
+    pub per_transfer: f64,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Memory { per_s: 0.2, per_transfer: 0.3 }
+    }
+}
 
 /// What the device says about its network before anything was measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
@@ -73,6 +89,7 @@ pub struct Remembered {
 /// A running estimate of one path.
 #[derive(Debug, Clone)]
 pub struct Throughput {
+    memory: Memory,
     megabits: f64,
     seconds: f64,
     deviation2: f64,
@@ -84,16 +101,17 @@ pub struct Throughput {
 
 impl Default for Throughput {
     fn default() -> Self {
-        Throughput::cold(NetworkClass::Unknown)
+        Throughput::cold(NetworkClass::Unknown, Memory::default())
     }
 }
 
 impl Throughput {
     /// An estimate before the first sample.
     #[must_use]
-    pub fn cold(class: NetworkClass) -> Self {
+    pub fn cold(class: NetworkClass, memory: Memory) -> Self {
         let mbps = mbps(class.cold_start_bps());
         Throughput {
+            memory,
             megabits: mbps * PRIOR_S,
             seconds: PRIOR_S,
             deviation2: PRIOR_DEVIATION * PRIOR_DEVIATION,
@@ -106,11 +124,11 @@ impl Throughput {
     /// An estimate that begins with what an earlier session measured on the same kind of network; the older it is, the
     /// more the class counts instead.
     #[must_use]
-    pub fn remembered(class: NetworkClass, past: &Remembered, unix_ms: i64) -> Self {
+    pub fn remembered(class: NetworkClass, memory: Memory, past: &Remembered, unix_ms: i64) -> Self {
         #[expect(clippy::cast_precision_loss, reason = "days")]
         let days = unix_ms.saturating_sub(past.unix_ms).max(0) as f64 / 86_400_000.0;
         let trust = 0.5_f64.powf(days / REMEMBER_DAYS);
-        let mut cold = Throughput::cold(class);
+        let mut cold = Throughput::cold(class, memory);
         let then = mbps(past.bps).clamp(0.01, 10_000.0);
         let now = mbps(class.cold_start_bps());
         cold.megabits = (then.ln() * trust + now.ln() * (1.0 - trust)).exp() * PRIOR_S;
@@ -143,7 +161,12 @@ impl Throughput {
             return;
         }
         self.hanging = None;
-        let keep = (-FORGET_PER_S * seconds).exp();
+        if !self.measured {
+            let weight = (PRIOR_WEIGHT * seconds / self.seconds).min(1.0);
+            self.megabits *= weight;
+            self.seconds *= weight;
+        }
+        let keep = (-(self.memory.per_s * seconds).max(self.memory.per_transfer)).exp();
         let stray = (megabits / seconds / self.mean_mbps()).ln();
         if self.measured {
             // A transfer of a second renews a quarter of the deviation.
@@ -230,22 +253,26 @@ mod tests {
         let before = t.mean_mbps();
         t.at_most(0, Millis(3_000));
         assert!(t.mean_mbps() < before / 3.0, "{} {}", t.mean_mbps(), before);
-        let low = t.mean_mbps();
-        t.at_most(u64::from(u32::MAX), Millis(1));
-        assert!((t.mean_mbps() - low).abs() < 1e-9, "no upper bound raises the mean");
+        t.at_most(u64::from(u32::MAX), Millis(3_100));
+        assert!((t.mean_mbps() - before).abs() < 1e-9, "no upper bound raises the mean");
     }
 
     #[test]
     fn what_was_measured_is_remembered_and_fades() {
-        let mut t = Throughput::cold(NetworkClass::Cellular4g);
+        let mut t = Throughput::cold(NetworkClass::Cellular4g, Memory::default());
         assert_eq!(t.remember(0), None);
         for _ in 0..20 {
             sample(&mut t, 1.0);
         }
         let past = t.remember(1_000).unwrap();
-        let soon = Throughput::remembered(NetworkClass::Cellular4g, &past, 2_000);
+        let soon = Throughput::remembered(NetworkClass::Cellular4g, Memory::default(), &past, 2_000);
         assert!((soon.mean_mbps() - t.mean_mbps()).abs() < 0.05);
-        let late = Throughput::remembered(NetworkClass::Cellular4g, &past, 1_000 + 60 * 86_400_000);
+        let late = Throughput::remembered(
+            NetworkClass::Cellular4g,
+            Memory::default(),
+            &past,
+            1_000 + 60 * 86_400_000,
+        );
         assert!(late.mean_mbps() > 4.0, "{}", late.mean_mbps());
         let text = serde_json::to_string(&past).unwrap();
         assert_eq!(serde_json::from_str::<Remembered>(&text).unwrap(), past);

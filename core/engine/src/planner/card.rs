@@ -8,7 +8,7 @@ use crate::model::{Asset, Container, MediaKey, Rendition, Span};
 use crate::time::{Millis, Time};
 
 use super::swipe::Curve;
-use super::value::{RUNGS, TRAIN, Train};
+use super::value::{Arrival, RUNGS, TRAIN, Train};
 use super::{DemandId, Urgency};
 
 /// Milliseconds of media fetched at once: short, so that each next step is decided with what is known then.
@@ -64,11 +64,14 @@ pub(crate) struct Running {
 
 #[derive(Debug)]
 pub(crate) struct Card {
-    pub(crate) asset: String,
     pub(crate) host: String,
     pub(crate) duration_ms: u64,
     pub(crate) curve: Curve,
     pub(crate) topic: Option<String>,
+    /// The exponent this person bends the curve by.
+    theta: f64,
+    /// How soon a person who begins this card leaves it.
+    pub(crate) dwell: Arrival,
     pub(crate) switchable: bool,
     /// Lowest rate first, never empty.
     pub(crate) rungs: Vec<Rung>,
@@ -96,7 +99,8 @@ impl Card {
             })
             .collect();
         Card {
-            asset: asset.id.clone(),
+            theta: 1.0,
+            dwell: Arrival::after(|u| 1.0 - curve.survival(u * 1_000.0)),
             host: asset.renditions.first().map_or("", |r| links::host(&r.url)).to_owned(),
             duration_ms: asset.duration_ms,
             curve,
@@ -109,6 +113,21 @@ impl Card {
             retry_at: None,
             failures: 0,
         }
+    }
+
+    /// Takes in how hasty the person is.
+    pub(crate) fn bend(&mut self, theta: f64) {
+        if (self.theta - theta).abs() > 1e-6 {
+            self.theta = theta;
+            self.dwell = Arrival::after(|u| 1.0 - self.stays(0.0, u * 1_000.0));
+        }
+    }
+
+    /// Probability that a person who watched to `from_ms` watches to `to_ms`.
+    pub(crate) fn stays(&self, from_ms: f64, to_ms: f64) -> f64 {
+        let here = self.curve.survival(from_ms).max(1e-9);
+        let share = (self.curve.survival(to_ms) / here).min(1.0);
+        if (self.theta - 1.0).abs() < 1e-6 { share } else { share.powf(self.theta) }
     }
 
     pub(crate) fn chosen(&self) -> Option<&Rung> {

@@ -1,11 +1,11 @@
 //! What to fetch next, at which rendition, or whether to wait: the step whose order costs least.
 //!
-//! For every card that lacks something the next chunk is a candidate. Fetching one delays the others by as long as it takes;
-//! waiting delays all of them. Each order's cost is the stalls it is expected to cause, in points, and the bytes it is
-//! expected to waste that waiting would have saved. The smallest wins.
+//! For every card that lacks something the next chunk is a candidate. Fetching one first delays the others by as long as it
+//! takes; waiting delays the best order as a whole. The cost of an order is the stalls it is expected to cause, in points,
+//! and the bytes it is expected to waste that waiting would have saved. The smallest wins.
 
-use super::tuning::{Tuning, Worth};
-use super::value::{Arrival, RUNGS, Speeds, Train};
+use super::tuning::{Lean, Tuning, Worth};
+use super::value::{Arrival, RUNGS, SPEEDS, Speeds, Train};
 
 /// Seconds a wait is taken to last: the tick of the playhead.
 pub(crate) const WAIT_S: f64 = 0.2;
@@ -29,6 +29,8 @@ pub(crate) struct Outlook {
     pub(crate) allowed: (usize, usize),
     /// Nominal Mbit/s of what is shown before the next chunk, where known.
     pub(crate) before: Option<f64>,
+    /// What depends on how fast its path is.
+    pub(crate) lean: Lean,
     /// Points a megabit costs.
     pub(crate) price: f64,
     /// Whether a step of this card may be started now.
@@ -40,11 +42,15 @@ pub(crate) struct Outlook {
 struct Step {
     card: usize,
     rung: usize,
+    /// Seconds of stalls that the chunk avoids once its card is current, by speed.
+    relief: [f64; SPEEDS],
 }
 
 pub(crate) struct Order<'a> {
     pub(crate) worth: &'a Worth,
     pub(crate) tuning: &'a Tuning,
+    /// Whether a fetch for a queued card gives way to one for the current card.
+    pub(crate) preempts: bool,
     /// The current card first; cards with nothing left to fetch are not among them.
     pub(crate) cards: &'a [Outlook],
 }
@@ -53,23 +59,33 @@ impl Order<'_> {
     /// The card (by place in `cards`) and the rendition to fetch the next chunk of, or `None` to wait.
     pub(crate) fn best(&self) -> Option<(usize, usize)> {
         let steps: Vec<Step> = (0..self.cards.len())
-            .map(|card| Step { card, rung: self.rung(card) })
+            .map(|card| {
+                let rung = self.rung(card);
+                Step { card, rung, relief: self.relief(card, rung) }
+            })
             .filter(|s| self.worthwhile(s))
             .collect();
-        let wait: f64 = steps.iter().map(|s| self.loss(s, |_| WAIT_S)).sum();
-        let mut best = (wait, None);
-        for first in steps.iter().filter(|s| self.cards[s.card].ready) {
-            let megabits = self.cards[first.card].train.megabits[first.rung][0];
-            let speeds = &self.cards[first.card].speeds;
-            let takes = |speed| speeds.takes(speed, megabits);
-            let others: f64 =
-                steps.iter().filter(|s| s.card != first.card).map(|s| self.loss(s, takes)).sum();
-            let cost = self.loss(first, |_| 0.0) + others + self.wasted(first);
-            if cost < best.0 {
+        let (mut wait, mut best) = (f64::INFINITY, (f64::INFINITY, None));
+        for first in &steps {
+            let card = &self.cards[first.card];
+            let megabits = card.train.megabits[first.rung][0];
+            let begun = |delay: f64| {
+                let others = steps.iter().filter(|s| s.card != first.card);
+                self.loss(first, |_| delay)
+                    + others
+                        .map(|s| match self.preempts && self.cards[s.card].arrival.is_none() {
+                            true => self.loss(s, |_| delay + card.speeds.rtt_s),
+                            false => self.loss(s, |i| delay + card.speeds.takes(i, megabits)),
+                        })
+                        .sum::<f64>()
+            };
+            wait = wait.min(begun(WAIT_S));
+            let cost = begun(0.0) + self.wasted(first);
+            if card.ready && cost < best.0 {
                 best = (cost, Some((first.card, first.rung)));
             }
         }
-        best.1
+        best.1.filter(|_| best.0 < wait)
     }
 
     /// Points lost to stalls of one card if its step begins `delay` from now.
@@ -82,23 +98,25 @@ impl Order<'_> {
                 let megabits = train.megabits[step.rung][0];
                 Speeds::mean(|i| {
                     let done = delay(i) + card.speeds.takes(i, megabits);
-                    if card.buffer_s <= 0.0 {
-                        arrival.waits(done)
-                    } else {
-                        arrival.by(done) * self.relief(i, card, step.rung)
-                    }
+                    if card.buffer_s <= 0.0 { arrival.waits(done) } else { arrival.by(done) * step.relief[i] }
                 })
             }
         };
         self.worth.stall * stall
     }
 
-    /// Seconds of stalls that one more chunk of a queued card avoids once the card is current.
-    fn relief(&self, speed: usize, card: &Outlook, rung: usize) -> f64 {
-        let train = &card.train;
-        let without = train.stall(&card.speeds, speed, rung, 0, 0.0, card.buffer_s);
-        let with = train.stall(&card.speeds, speed, rung, 1, 0.0, card.buffer_s + train.seconds[0]);
-        (without - with).max(0.0)
+    /// Seconds of stalls that one more chunk of a queued card avoids once the card is current, by speed.
+    fn relief(&self, card: usize, rung: usize) -> [f64; SPEEDS] {
+        let (card, mut relief) = (&self.cards[card], [0.0; SPEEDS]);
+        if card.arrival.is_some() && card.buffer_s > 0.0 {
+            let train = &card.train;
+            for (speed, saved) in relief.iter_mut().enumerate() {
+                let without = train.stall(&card.speeds, speed, rung, 0, 0.0, card.buffer_s);
+                let with = train.stall(&card.speeds, speed, rung, 1, 0.0, card.buffer_s + train.seconds[0]);
+                *saved = (without - with).max(0.0);
+            }
+        }
+        relief
     }
 
     /// Whether a chunk is worth its bytes at all. That of a queued card is fetched before it is known whether the person
@@ -116,7 +134,7 @@ impl Order<'_> {
         let saved = if card.buffer_s <= 0.0 {
             card.train.reached[0] * Speeds::mean(|i| card.speeds.takes(i, megabits))
         } else {
-            Speeds::mean(|i| self.relief(i, card, step.rung))
+            Speeds::mean(|i| step.relief[i])
         };
         self.worth.stall * saved > self.tuning.thrift_queued * wasted
     }
@@ -124,7 +142,7 @@ impl Order<'_> {
     /// Points of bytes that waiting would save: the person may leave meanwhile.
     fn wasted(&self, step: &Step) -> f64 {
         let card = &self.cards[step.card];
-        self.tuning.thrift * card.price * card.train.megabits[step.rung][0] * card.leaves
+        card.lean.thrift * card.price * card.train.megabits[step.rung][0] * card.leaves
     }
 
     /// The rendition of a card's next chunk: the one that is worth most if it is kept for a few chunks.
@@ -158,9 +176,6 @@ impl Order<'_> {
                 arrival.waits(done - c.buffer_s) + then
             }
         });
-        shown
-            - waste
-            - self.tuning.steady * self.worth.switch * step
-            - self.tuning.caution * self.worth.stall * stall
+        shown - waste - c.lean.steady * self.worth.switch * step - c.lean.caution * self.worth.stall * stall
     }
 }

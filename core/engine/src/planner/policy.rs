@@ -2,6 +2,7 @@
 
 use super::swipe::Habit;
 use super::tuning::{Tuning, Worth};
+use crate::throughput::Memory;
 
 /// How far ahead to fetch, and how to decide.
 #[derive(Debug, Clone, PartialEq)]
@@ -10,14 +11,21 @@ pub struct Policy {
     pub window: u64,
     /// Demands that may run at once; more than one hides the round trip between two.
     pub parallel: usize,
+    /// Whether the fetcher serves the current card at once, whatever else runs. A simulator that moves one chunk at a time to
+    /// its end does not.
+    pub preempts: bool,
     /// With less than this much ahead, in milliseconds, the current card pre-empts every other.
     pub danger_ms: u64,
+    /// Tallest picture worth fetching for this screen, in pixels.
+    pub max_height: u32,
     /// Most bytes held or asked for of cards that are not shown yet.
     pub ahead_bytes: u64,
     /// What stalls, bytes and steps of quality are worth.
     pub worth: Worth,
     /// How the model is leaned.
     pub tuning: Tuning,
+    /// How fast the estimate of the throughput forgets.
+    pub memory: Memory,
     /// How strongly a person's own looks count.
     pub habit: Habit,
 }
@@ -27,11 +35,15 @@ impl Default for Policy {
         Policy {
             window: 4,
             parallel: 2,
+            preempts: true,
             danger_ms: 800,
+            // The height of a portrait 720p clip, the tallest a phone's feed profits from.
+            max_height: 1280,
             // Five seconds of four cards at 8 Mbit/s are 20 MB.
             ahead_bytes: 24 * 1024 * 1024,
             worth: Worth::default(),
             tuning: Tuning::default(),
+            memory: Memory::default(),
             habit: Habit::default(),
         }
     }
@@ -56,7 +68,13 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        // 1280 pixels is the height of a portrait 720p clip, the tallest a phone's feed profits from.
-        Limits { online: true, prefetching: true, price: 1.0, max_height: 1280, lowest: false, data_left: None }
+        Limits {
+            online: true,
+            prefetching: true,
+            price: 1.0,
+            max_height: u32::MAX,
+            lowest: false,
+            data_left: None,
+        }
     }
 }

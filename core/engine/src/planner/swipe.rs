@@ -71,11 +71,8 @@ impl Curve {
     pub fn prior(duration_ms: u64) -> Self {
         let duration = u32::try_from(duration_ms).unwrap_or(u32::MAX).max(1);
         let end = TO_THE_END.iter().find(|&&(below, _)| duration < below).map_or(0.07, |&(_, share)| share);
-        let mut points: Vec<(u32, f64)> = PRIOR
-            .iter()
-            .filter(|&&(ms, _)| ms < duration)
-            .map(|&(ms, share)| (ms, share.max(end)))
-            .collect();
+        let mut points: Vec<(u32, f64)> =
+            PRIOR.iter().filter(|&&(ms, _)| ms < duration).map(|&(ms, share)| (ms, share.max(end))).collect();
         points.push((duration, end.min(points.last().map_or(1.0, |p| p.1))));
         Curve { points }
     }

@@ -59,7 +59,15 @@ pub(crate) struct Train {
 impl Train {
     /// Expected seconds without pictures if the chunks from `from` on are fetched one after the other at one rendition,
     /// beginning in `delay` seconds, while `buffer` seconds can play; at one of the speeds.
-    pub(crate) fn stall(&self, speeds: &Speeds, speed: usize, rung: usize, from: usize, delay: f64, buffer: f64) -> f64 {
+    pub(crate) fn stall(
+        &self,
+        speeds: &Speeds,
+        speed: usize,
+        rung: usize,
+        from: usize,
+        delay: f64,
+        buffer: f64,
+    ) -> f64 {
         let (mut done, mut needed, mut stalled, mut total) = (delay, buffer, 0.0_f64, 0.0);
         for k in from..self.len {
             done += speeds.takes(speed, self.megabits[rung][k]);
@@ -80,7 +88,7 @@ const GRID: usize = 24;
 const STEP_S: f64 = 0.5;
 
 /// When a queued card becomes the current one: the probability that it did within so many seconds.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Arrival {
     by: [f64; GRID + 1],
     /// Seconds, within the first so many, in which it is the current one, expected.
@@ -107,9 +115,8 @@ impl Arrival {
         Arrival::of(by)
     }
 
-    /// The card after this one, `left(u)` being the probability that the person leaves this one within `u` seconds.
-    pub(crate) fn then(&self, left: impl Fn(f64) -> f64) -> Self {
-        let dwell = Arrival::after(left);
+    /// The card after this one, `dwell` being how soon the person leaves this one.
+    pub(crate) fn then(&self, dwell: &Arrival) -> Self {
         let mut by = [0.0; GRID + 1];
         for (g, b) in by.iter_mut().enumerate() {
             for i in 1..=g {
@@ -170,7 +177,10 @@ mod tests {
         let speeds = Speeds::new(1.0, 0.0, 0.0);
         assert!((train(1.0).stall(&speeds, 0, 0, 0, 0.0, 1.0)).abs() < 1e-9, "just in time");
         assert!((train(1.0).stall(&speeds, 0, 0, 0, 0.5, 1.0) - 0.5).abs() < 1e-9, "late once, then in step");
-        assert!((train(1.5).stall(&speeds, 0, 0, 0, 0.0, 1.5) - 1.5).abs() < 1e-9, "falls back further by each chunk");
+        assert!(
+            (train(1.5).stall(&speeds, 0, 0, 0, 0.0, 1.5) - 1.5).abs() < 1e-9,
+            "falls back further by each chunk"
+        );
         assert!((train(1.5).stall(&speeds, 0, 0, 1, 0.0, 1.5) - 1.0).abs() < 1e-9);
     }
 
@@ -190,7 +200,7 @@ mod tests {
         let first = Arrival::after(left);
         assert!((first.by(2.0) - 0.5).abs() < 1e-9 && (first.by(60.0) - 1.0).abs() < 1e-9);
         assert!((first.waits(4.0) - 2.0).abs() < 1e-6 && (first.waits(20.0) - 18.0).abs() < 1e-6);
-        let second = first.then(left);
+        let second = first.then(&first);
         assert!((second.by(4.0) - 0.5).abs() < 0.02, "{}", second.by(4.0));
         assert!(second.by(8.0) > 0.97 && second.by(1.0) < 0.05);
     }
