@@ -6,11 +6,13 @@
 //!
 //! [`Engine`] is the whole of one feed session; the machines it is made of stand in modules of their own.
 
+pub mod budget;
 mod delivery;
 pub mod eviction;
 pub mod feed;
 pub mod impression;
 pub mod info;
+pub mod keep;
 pub mod links;
 mod model;
 pub mod planner;
@@ -29,6 +31,10 @@ pub use delivery::{
 pub use feed::{PageFailure, PageRequest, SavedFeed, Step};
 pub use impression::{Exit, Impression, StartClass};
 pub use info::{AudioCodec, Layout, MediaInfo, SyncSample, TrackInfo, TrackKind, VideoCodec};
+pub use keep::{
+    Hold, Keep, KeepEstimate, KeepFailure, KeepOutput, KeepPolicy, KeepState, KeepTrouble, KeptMark,
+    KeptRecord,
+};
 pub use links::Links;
 pub use model::{Asset, Container, Creator, Item, MediaKey, Page, Rendition, Span};
 pub use planner::{Candidate, DemandId, FetchEnd, Policy, Urgency};

@@ -30,6 +30,8 @@ pub struct Conditions {
     pub data_saver: bool,
     /// Whether the app is on screen.
     pub foreground: bool,
+    /// Whether the system says that storage is low; the cache gives way then.
+    pub low_storage: bool,
     /// Whether the device saves its battery.
     pub battery_saver: bool,
     /// Whether the device is hot and slows itself down.
@@ -45,6 +47,7 @@ impl Default for Conditions {
             metered: false,
             data_saver: false,
             foreground: true,
+            low_storage: false,
             battery_saver: false,
             hot: false,
             network: NetworkClass::Unknown,
