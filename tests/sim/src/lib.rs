@@ -19,6 +19,7 @@ pub mod error;
 pub mod markov;
 pub mod network;
 pub mod people;
+pub mod personal;
 pub mod plot;
 pub mod policy;
 pub mod replay;

@@ -8,6 +8,7 @@ use std::time::Instant;
 use clap::{Args, Parser, Subcommand};
 use unspool_sim::bridge;
 use unspool_sim::error::SimError;
+use unspool_sim::personal;
 use unspool_sim::plot;
 use unspool_sim::replay::{self, SessionLog};
 use unspool_sim::report::Report;
@@ -29,8 +30,32 @@ enum Command {
     Prefetch(Prefetch),
     /// Drives the shipped planner from another simulator: JSON lines on stdin and stdout.
     Bridge,
+    /// Compares the shipped planner with and without what it learns of each person, on real people.
+    Personal(Personal),
     /// Plays logged sessions of the real stack again and compares stalls and bytes.
     Replay(Replay),
+}
+
+#[derive(Debug, Args)]
+struct Personal {
+    /// Print the figures as JSON.
+    #[arg(long)]
+    json: bool,
+    /// Interaction log of people instead of the shared one.
+    #[arg(long, value_name = "FILE")]
+    people: Option<PathBuf>,
+    /// Folder of shared data; by default `UNSPOOL_SHARED`, else the one beside the repository.
+    #[arg(long, value_name = "DIR")]
+    shared: Option<PathBuf>,
+    /// Number of people.
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    users: usize,
+    /// Traces each person meets in each class.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    traces: usize,
+    /// Seed of everything that is drawn.
+    #[arg(long, value_name = "N", default_value_t = 42)]
+    seed: u64,
 }
 
 #[derive(Debug, Args)]
@@ -86,6 +111,7 @@ struct Prefetch {
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Prefetch(arguments) => prefetch(&arguments),
+        Command::Personal(arguments) => personal(&arguments),
         Command::Replay(arguments) => replay(&arguments),
         Command::Bridge => bridge::serve(std::io::stdin().lock(), std::io::stdout().lock())
             .map_err(|e| SimError::Io { path: "bridge".into(), source: e }),
@@ -126,6 +152,29 @@ fn prefetch(arguments: &Prefetch) -> Result<(), SimError> {
         false => report.text(),
     };
     print(&text)
+}
+
+fn personal(arguments: &Personal) -> Result<(), SimError> {
+    let settings = Settings {
+        people: arguments.people.clone(),
+        shared: arguments.shared.clone().or(Settings::default().shared),
+        users: arguments.users,
+        traces: arguments.traces,
+        seed: arguments.seed,
+        ..Settings::default()
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let found = personal::compare(&settings, cores)?;
+    if arguments.json {
+        return print(
+            &(serde_json::to_string_pretty(&found).map_err(|e| SimError::Usage(e.to_string()))? + "\n"),
+        );
+    }
+    let verdict = if found.gained { "a gain" } else { "no gain that is certain" };
+    print(&format!(
+        "{} people, {} sessions: S {:.2} without, {:.2} with; {:+.2} (95 % {:+.2} to {:+.2}): {verdict}\n",
+        found.people, found.sessions, found.s_without, found.s_with, found.gain, found.low, found.high
+    ))
 }
 
 fn replay(arguments: &Replay) -> Result<(), SimError> {
