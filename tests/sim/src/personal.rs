@@ -55,8 +55,8 @@ pub fn compare(settings: &Settings, threads: usize) -> Result<Personal, SimError
     let world = World::build(&Settings { real_people: true, ..settings.clone() })?;
     let entry = |name, build| Entry { name, kind: Kind::Ours, build };
     let policies = [
-        entry("without", |_| Box::new(without()) as Box<dyn Policy>),
-        entry("with", |_| Box::new(Shipped::new(PlannerPolicy::default())) as Box<dyn Policy>),
+        entry("without", |_, _| Box::new(without()) as Box<dyn Policy>),
+        entry("with", |_, _| Box::new(Shipped::new(PlannerPolicy::default())) as Box<dyn Policy>),
     ];
     let results = run::run(&world, &policies, threads);
     let users = world.classes.iter().flat_map(|c| &c.cases).map(|c| c.user + 1).max().unwrap_or(0);
