@@ -349,7 +349,7 @@ fn spool_error(error: &SpoolError) -> Error {
     match error {
         SpoolError::InUse => Error::InUse,
         SpoolError::Closed => Error::ShutDown,
-        SpoolError::Event(_) => Error::Internal { reason: error.to_string() },
+        SpoolError::Event(_) | SpoolError::Consent => Error::Internal { reason: error.to_string() },
         _ => Error::Storage { reason: error.to_string() },
     }
 }

@@ -12,6 +12,7 @@ mod backend;
 mod clock;
 mod config;
 mod core;
+mod crash;
 mod driver;
 mod error;
 mod events;
@@ -35,6 +36,8 @@ mod work;
 pub use auth::{Auth, Credentials, TokenError, TokenProvider};
 pub use backend::{Backend, BackendError, Located, Native, Topic};
 pub use config::{Config, FeedKind, PlayerOptions, TelemetryOptions};
+#[cfg(feature = "fault-injection")]
+pub use crash::POINTS as CRASH_POINTS;
 pub use driver::Card;
 pub use error::Error;
 pub use events::{Event, EventBatch};

@@ -14,6 +14,7 @@ pub mod info;
 mod model;
 pub mod planner;
 mod port;
+pub mod schema;
 pub mod session;
 pub mod stage;
 #[cfg(test)]

@@ -358,7 +358,7 @@ impl Outbox {
         let (done, level) = {
             let connection = match file.connection.take() {
                 Some(connection) => connection,
-                None => self.0.database.open()?.0,
+                None => self.0.database.open_or_replace()?,
             };
             let connection = file.connection.insert(connection);
             let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;

@@ -19,6 +19,7 @@ use unspool_engine::{
 use super::handle::{Flush, FlushReason, FlushReport, LastAnswer, Signals, UploadStatus, UploaderHandle};
 use super::lane::{Lane, Prepared};
 use super::post::{Sent, post};
+use crate::crash;
 use crate::meter::Meter;
 
 /// Flushes that may wait for the task to take notice; further callers wait for a place.
@@ -197,6 +198,7 @@ impl<L: Lane> Courier<L> {
     }
 
     fn answered(&mut self, sent: Sent<L::Receipt>) {
+        crash::point("batch.answered");
         self.in_flight = None;
         self.receipt = sent.receipt;
         self.status.last = Some(LastAnswer { answer: sent.answer, status: sent.status });

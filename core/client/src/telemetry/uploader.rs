@@ -133,15 +133,15 @@ impl Lane for SpoolLane {
     }
 
     async fn prepare(&self, key: u64, encoding: Encoding) -> Result<Prepared, SpoolError> {
-        let Some(loaded) = self.spool.load(key).await? else { return Ok(Prepared::Gone) };
-        let request = otlp::encode_request(&loaded, &self.spool.level(), &self.service_version);
+        let Some(joined) = self.spool.join(key).await? else { return Ok(Prepared::Gone) };
+        let request = otlp::encode_request(&joined, &self.service_version);
         let body = match encoding {
             Encoding::Gzip => otlp::gzip(&request)?,
             Encoding::Identity => request,
         };
         Ok(Prepared::Send(Outgoing {
             path: "/v1/logs",
-            id: loaded.batch.id,
+            id: joined.batch.id,
             auth: self.auth.clone(),
             content_type: HeaderValue::from_static(PROTOBUF),
             encoding,
