@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use unspool_engine::Policy;
+use unspool_engine::schema::Consent;
 use unspool_engine::session::Conditions;
 use url::Url;
 
@@ -104,6 +105,11 @@ pub struct Config {
     pub conditions: Conditions,
     /// How far ahead to fetch.
     pub policy: Policy,
+    /// Version of the app's policy, told with every viewing so that a change can be seen in what people do; at most 32
+    /// bytes, empty where there is none.
+    pub policy_version: String,
+    /// What the person agreed to. Default everything: asking is the app's part, and so is saying what was answered.
+    pub consent: Consent,
     /// How players show and sound.
     pub player: PlayerOptions,
     /// How telemetry leaves.
@@ -171,6 +177,8 @@ impl Config {
             cache_bytes: 512 * 1024 * 1024,
             conditions: Conditions::default(),
             policy: Policy::default(),
+            policy_version: String::new(),
+            consent: Consent::all(),
             player: PlayerOptions::default(),
             telemetry: TelemetryOptions::default(),
             request_timeout: Duration::from_secs(15),

@@ -11,6 +11,7 @@ use futures_util::future::{BoxFuture, join_all};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use unspool_engine::schema::{self, Consent};
 use unspool_engine::{Conditions, Exit, Impression, MediaKey, SavedFeed};
 use unspool_media::{Location, Media, MediaConfig, MediaError, ResolveError, UrlResolver};
 
@@ -25,7 +26,7 @@ use crate::meter::Meter;
 use crate::outbox::{Outbox, OutboxError, Verb};
 use crate::records;
 use crate::snapshot::{Bytes, Outgoing};
-use crate::spool::{Spool, SpoolError, SpoolLimits};
+use crate::spool::{self, Class, Rules, Spool, SpoolError, SpoolLimits};
 use crate::store::{SessionStore, StoreError};
 use crate::telemetry::UploaderHandle;
 
@@ -98,8 +99,9 @@ impl Core {
         let media = Media::open(media_config, handle.clone()).map_err(|e| media_error(&e))?;
         media.set_offline(!config.conditions.online);
         let store = SessionStore::open(&dir.join("session.db")).map_err(|e| store_error(&e))?;
-        let spool =
-            Spool::open(dir.join("events.db"), SpoolLimits::default()).map_err(|e| spool_error(&e))?;
+        let limits = SpoolLimits::default();
+        let spool = Spool::open_with(dir.join("events.db"), limits, Rules::Schema, config.consent)
+            .map_err(|e| spool_error(&e))?;
         let outbox = Outbox::open(dir.join("outbox.db")).map_err(|e| outbox_error(&e))?;
 
         let lanes = config.backend.clone().map(|base| {
@@ -154,7 +156,46 @@ impl Core {
         let Some(open) = open else { return Ok(()) };
         self.add_watched(open.active_ms);
         let record = records::impression(&self.session, &Impression { exit: Some(Exit::Killed), ..open });
-        self.spool.close_ahead(records::SLOT, &record).await.map(drop).map_err(|e| spool_error(&e))
+        match self.spool.close_ahead(records::SLOT, &record).await {
+            Ok(_) | Err(SpoolError::Consent) => Ok(()),
+            Err(e) => Err(spool_error(&e)),
+        }
+    }
+
+    /// Records an event of the app, which the compiled schema must list.
+    pub(crate) fn told(
+        &self,
+        name: &str,
+        attributes: Vec<(String, spool::Value)>,
+    ) -> Result<spool::Event, Error> {
+        // The core alone knows what was rendered.
+        let schema = schema::find(name).filter(|schema| schema.name != schema::IMPRESSION);
+        let schema =
+            schema.ok_or_else(|| Error::Config { reason: "no such event for apps to record".into() })?;
+        Ok(spool::Event {
+            name: name.to_owned(),
+            wall_ms: Clock::wall().unix_ms,
+            session: self.session.clone(),
+            class: Class::from(schema.worth),
+            attributes,
+        })
+    }
+
+    pub(crate) fn record(&self, event: &spool::Event) -> Result<(), Error> {
+        self.spool.record(event).map_err(|e| spool_error(&e))
+    }
+
+    /// Gives `false` when the person did not agree to what the event is for.
+    pub(crate) async fn record_durable(&self, event: &spool::Event) -> Result<bool, Error> {
+        match self.spool.record_durable(event).await {
+            Ok(_) => Ok(true),
+            Err(SpoolError::Consent) => Ok(false),
+            Err(e) => Err(spool_error(&e)),
+        }
+    }
+
+    pub(crate) async fn set_consent(&self, consent: Consent) -> Result<(), Error> {
+        self.spool.set_consent(consent).await.map(drop).map_err(|e| spool_error(&e))
     }
 
     pub(crate) async fn interests(self: Arc<Self>) -> Result<Vec<String>, Error> {
@@ -349,7 +390,8 @@ fn spool_error(error: &SpoolError) -> Error {
     match error {
         SpoolError::InUse => Error::InUse,
         SpoolError::Closed => Error::ShutDown,
-        SpoolError::Event(_) | SpoolError::Consent => Error::Internal { reason: error.to_string() },
+        SpoolError::Event(_) => Error::Config { reason: error.to_string() },
+        SpoolError::Consent => Error::Internal { reason: error.to_string() },
         _ => Error::Storage { reason: error.to_string() },
     }
 }

@@ -17,7 +17,7 @@ use unspool_engine::planner::FetchEnd;
 use unspool_engine::session::{Conditions, Effect, Engine, EngineConfig, Notice, PlayerFact};
 use unspool_engine::stage::StageOutput;
 use unspool_engine::{
-    DemandId, Item, MediaInfo, MediaKey, Millis, Page, PageFailure, PlayerId, StartClass, Time,
+    DemandId, Item, MediaInfo, MediaKey, Millis, Page, PageFailure, PlayerId, StartClass, Time, Viewer,
 };
 use unspool_media::FetchTicket;
 use unspool_player::{PlayerEvent, PlayerPool};
@@ -49,6 +49,7 @@ pub(crate) enum Input {
     Retry,
     Seek(u64),
     Mute(bool),
+    Viewer(Viewer),
     #[cfg(feature = "fault-injection")]
     Panic,
     Conditions(Conditions),
@@ -131,9 +132,11 @@ impl Driver {
             policy: core.config.policy.clone(),
             players: core.config.player.players,
         };
+        let mut engine = Engine::new(config, conditions);
+        engine.set_policy_version(&core.config.policy_version);
         Driver {
             feed,
-            engine: Engine::new(config, conditions),
+            engine,
             clock: core.clock,
             core,
             inputs,
@@ -255,9 +258,14 @@ impl Driver {
                 self.page_trouble = None;
                 self.engine.handle_retry(now);
             }
-            Input::Seek(ms) => self.with_current(|pool, player| pool.seek(player, ms)),
+            Input::Viewer(fact) => self.engine.handle_viewer(now, Clock::wall(), fact),
+            Input::Seek(ms) => {
+                self.engine.handle_viewer(now, Clock::wall(), Viewer::Sought);
+                self.with_current(|pool, player| pool.seek(player, ms));
+            }
             Input::Mute(muted) => {
                 self.muted = muted;
+                self.engine.handle_viewer(now, Clock::wall(), Viewer::Muted(muted));
                 self.with_current(|pool, player| pool.set_muted(player, muted));
             }
             Input::Conditions(conditions) => {

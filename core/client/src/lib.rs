@@ -49,7 +49,9 @@ pub use records::IMPRESSION;
 pub use session::{ShutdownReport, Unspool};
 pub use snapshot::{Bytes, CardView, Outgoing, Snapshot, Stage};
 pub use tls::install as install_tls;
+pub use unspool_engine::schema::{self, Consent, Purpose};
 pub use unspool_engine::{
-    Asset, Conditions, Container, Creator, Exit, Item, MediaKey, Page, Policy, Rendition, StartClass,
+    Asset, Conditions, Container, Creator, Exit, Item, MediaKey, Page, Policy, Rendition, StartClass, Tap,
+    Viewer,
 };
 pub use unspool_player::version as player_version;

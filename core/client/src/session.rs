@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{oneshot, watch};
 use unspool_engine::MediaKey;
+use unspool_engine::schema::Consent;
 use unspool_engine::session::Conditions;
 
 use crate::backend::Topic;
@@ -19,6 +20,7 @@ use crate::error::Error;
 use crate::feed::{FeedSession, Inputs};
 use crate::outbox::Verb;
 use crate::snapshot::{Bytes, Outgoing};
+use crate::spool::Value;
 use crate::work::{self, Writes};
 
 /// How the end of a session went.
@@ -88,6 +90,9 @@ impl Unspool {
     pub fn open(config: Config) -> Result<Self, Error> {
         if config.player.players == 0 {
             return Err(Error::Config { reason: "at least one player is needed".into() });
+        }
+        if config.policy_version.len() > 32 {
+            return Err(Error::Config { reason: "the version of the policy has more than 32 bytes".into() });
         }
         create_private(&config.data_dir)?;
         // Two workers: one may be busy with a database or a checksum while the other moves bytes.
@@ -179,6 +184,38 @@ impl Unspool {
     pub async fn liked(&self, item: &str) -> Result<Option<bool>, Error> {
         let (core, item) = (Arc::clone(&self.0.core), item.to_owned());
         self.read(async move { core.wish(Verb::Like, item).await }).await
+    }
+
+    /// Records something the person did that the core cannot see: a share, a search, a report. `name` and `attributes` are
+    /// those of the compiled [schema](crate::schema); anything else is refused. Returns at once; on disk a twentieth of a
+    /// second later at most. What the person did not agree to is not recorded.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for what the schema does not list, [`Error::ShutDown`] after [`shutdown`](Unspool::shutdown).
+    pub fn record(&self, name: &str, attributes: Vec<(String, Value)>) -> Result<(), Error> {
+        self.check()?;
+        let event = self.0.core.told(name, attributes)?;
+        self.0.core.record(&event)
+    }
+
+    /// The same, and on disk when it returns; `false` when the person did not agree to it, and nothing was recorded.
+    ///
+    /// # Errors
+    /// As [`record`](Unspool::record), and [`Error::Storage`] when the disk refuses.
+    pub async fn record_durable(&self, name: &str, attributes: Vec<(String, Value)>) -> Result<bool, Error> {
+        let core = Arc::clone(&self.0.core);
+        let event = core.told(name, attributes)?;
+        self.write(async move { core.record_durable(&event).await }).await
+    }
+
+    /// The person agreed to this and to nothing else. From here on nothing else is recorded, and what was recorded for
+    /// other purposes and not sent is deleted; done when it returns.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] when the disk refuses.
+    pub async fn set_consent(&self, consent: Consent) -> Result<(), Error> {
+        let core = Arc::clone(&self.0.core);
+        self.write(async move { core.set_consent(consent).await }).await
     }
 
     /// The address under which a player of the platform (ExoPlayer, AVPlayer, `<video>`) reads a rendition from the cache

@@ -29,7 +29,7 @@ pub use facts::{
 pub const RETRY_AFTER_CAP: Millis = Millis(24 * 60 * 60 * 1_000);
 
 /// A learned size limit never falls below this, in bytes: a few single events.
-const LEARNED_BYTES_FLOOR: u64 = 4 * 1024;
+const LEARNED_BYTES_FLOOR: u64 = 1_024;
 
 /// Rows quarantined in a row without one acceptance before each further one costs a back-off: an endpoint that refuses
 /// everything is broken, and must not empty the queue into quarantine at full speed.

@@ -27,7 +27,7 @@ pub use delivery::{
     Held, RETRY_AFTER_CAP, Stored,
 };
 pub use feed::{PageFailure, PageRequest, SavedFeed, Step};
-pub use impression::{Exit, Impression, StartClass};
+pub use impression::{Exit, Impression, StartClass, Tap, Viewer};
 pub use info::{AudioCodec, Layout, MediaInfo, SyncSample, TrackInfo, TrackKind, VideoCodec};
 pub use model::{Asset, Container, Creator, Item, MediaKey, Page, Rendition, Span};
 pub use planner::{DemandId, FetchEnd, Policy, Urgency};

@@ -15,7 +15,7 @@ use unspool_player::PlayerPool;
 use super::{Driver, Input, Trouble};
 use crate::events::Event;
 use crate::records;
-use crate::spool::Pending;
+use crate::spool::{Pending, SpoolError};
 
 /// Share of the cache budget that is left after an eviction, in percent, so that not every chunk evicts.
 const EVICT_TO_PERCENT: u64 = 90;
@@ -168,7 +168,10 @@ impl Driver {
     pub(super) fn report_failed<T: Send + 'static>(&self, done: Pending<T>) {
         let events = Arc::clone(&self.events);
         tokio::spawn(async move {
-            if let Err(e) = done.await {
+            // Without consent there is nothing to write, which is no failure.
+            if let Err(e) = done.await
+                && e != SpoolError::Consent
+            {
                 events.push(Event::StorageFailed { reason: e.to_string() });
             }
         });

@@ -58,3 +58,44 @@ fn a_full_disk_tells_who_waits_and_counts_who_does_not() {
     );
     assert!(level.is_conserved());
 }
+
+#[test]
+fn a_clock_set_forward_by_a_year_gives_up_nothing() {
+    use std::sync::atomic::AtomicI64;
+    static WALL: AtomicI64 = AtomicI64::new(1_700_000_000_000);
+    fn clocks() -> (i64, i64) {
+        (WALL.load(Ordering::SeqCst), 1_000)
+    }
+    const YEAR: i64 = 365 * 24 * 3_600_000;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.db");
+    let database = Database { path, durability: Durability::Process, migrations: &MIGRATIONS };
+    let mut writer = open(&database);
+    writer.clocks = clocks;
+    let at = |writer: &mut Writer, wall: i64| {
+        WALL.store(wall, Ordering::SeqCst);
+        let Work::Record(mut work) = record(None) else { unreachable!() };
+        let event = Event {
+            name: "unspool.test".into(),
+            wall_ms: wall,
+            session: "s".into(),
+            class: Class::B,
+            attributes: Vec::new(),
+        };
+        work.event = Encoded::new(&event).unwrap();
+        writer.commit(&mut vec![Work::Record(work)]);
+        let level = writer.level.borrow().clone();
+        assert!(level.is_conserved());
+        (level.queued_rows, level.counters.dropped.age_limit)
+    };
+    let begin = 1_700_000_000_000;
+    assert_eq!(at(&mut writer, begin), (1, 0));
+    assert_eq!(at(&mut writer, begin + YEAR), (2, 0), "the boot clock stood still: a jump");
+    assert_eq!(at(&mut writer, begin + YEAR + 1_000), (3, 0));
+    assert_eq!(at(&mut writer, begin), (4, 0), "and back");
+    assert_eq!(at(&mut writer, 0), (5, 0), "an empty battery");
+    drop(writer);
+    let mut writer = open(&database);
+    writer.clocks = clocks;
+    assert_eq!(at(&mut writer, 1_000), (6, 0), "the jumps are remembered");
+}
