@@ -48,12 +48,16 @@ pub struct Loaded {
     pub records: Vec<Vec<u8>>,
 }
 
-/// A batch as it is sent: its rows are one after the other as they stand in a `ScopeLogs`, and the books of the moment.
+/// A batch as it is sent, and the books of the moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Joined {
+pub struct Joined {
+    /// The batch.
     pub batch: OpenBatch,
+    /// The books when it was read.
     pub counters: Counters,
+    /// Events not acknowledged then, those of this batch among them.
     pub queued: u64,
+    /// Its rows one after the other, each an OTLP `LogRecord` as it stands in a `ScopeLogs`.
     pub records: Vec<u8>,
 }
 

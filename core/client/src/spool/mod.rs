@@ -30,13 +30,12 @@ use rusqlite_migration::{M, Migrations};
 use tokio::sync::{oneshot, watch};
 use unspool_engine::schema::{self, Consent, Purpose};
 
-pub use batches::{Loaded, OpenBatch, Quarantined};
+pub use batches::{Joined, Loaded, OpenBatch, Quarantined};
 pub use error::SpoolError;
 pub use event::{Class, Event, EventError, MAX_ATTRIBUTES, MAX_KEY_BYTES, MAX_TEXT_BYTES, Value};
 pub use ledger::{Counters, Dropped};
 pub use writer::Level;
 
-pub(crate) use batches::Joined;
 use database::{Database, Durability};
 use inbox::Inbox;
 use records::Encoded;
@@ -403,8 +402,8 @@ impl Spool {
         self.task(move |turn| batches::load(turn, key))
     }
 
-    /// A batch as it is sent.
-    pub(crate) fn join(&self, key: u64) -> Pending<Option<Joined>> {
+    /// A batch as it is sent; `None` when it is not open any more.
+    pub fn join(&self, key: u64) -> Pending<Option<Joined>> {
         self.task(move |turn| batches::join(turn, key))
     }
 

@@ -4,6 +4,7 @@
 //! lane knows one queue and one server: the [`Spool`](crate::spool::Spool) posts OTLP logs here, the
 //! [`Outbox`](crate::outbox::Outbox) posts intents with the same machinery.
 
+mod codec;
 pub(crate) mod courier;
 mod handle;
 pub(crate) mod lane;
@@ -11,5 +12,6 @@ pub(crate) mod otlp;
 mod post;
 mod uploader;
 
+pub use codec::{BatchCodec, Otlp, gzip};
 pub use handle::{FlushReason, FlushReport, LastAnswer, UploadStatus, UploaderHandle};
 pub use uploader::{Uploader, UploaderConfig};

@@ -5,10 +5,6 @@
 //! encoded. Identity is (installation, seq): observed time, severity and a uuid per event would add 40 % to a
 //! compressed batch and say nothing more.
 
-use std::io::Write as _;
-
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ScopeLogs};
 use opentelemetry_proto::tonic::resource::v1::Resource;
@@ -176,13 +172,6 @@ pub(crate) fn encode_request(joined: &Joined, version: &str) -> Vec<u8> {
     request.extend_from_slice(&scope);
     request.extend_from_slice(records);
     request
-}
-
-/// Compresses a body with the fastest level: the phone is playing video, and a batch of repeated keys packs well anyway.
-pub(crate) fn gzip(body: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
-    encoder.write_all(body)?;
-    encoder.finish()
 }
 
 #[cfg(test)]
