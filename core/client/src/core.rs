@@ -398,9 +398,11 @@ fn spool_error(error: &SpoolError) -> Error {
 
 fn outbox_error(error: &OutboxError) -> Error {
     match error {
-        OutboxError::Identifier | OutboxError::TooManyInterests => {
-            Error::Config { reason: error.to_string() }
-        }
+        OutboxError::Identifier
+        | OutboxError::TooManyInterests
+        | OutboxError::Order
+        | OutboxError::Insufficient
+        | OutboxError::TooLate => Error::Config { reason: error.to_string() },
         OutboxError::Full => Error::Storage { reason: error.to_string() },
         OutboxError::Store(e) => spool_error(e),
     }

@@ -124,7 +124,7 @@ fn event(n: i64) -> Event {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_collector_that_is_not_ours_takes_every_record_as_it_was() {
     let Ok(program) = std::env::var("UNSPOOL_ROTEL") else {
-        println!("SKIPPED: no collector; UNSPOOL_ROTEL is not set");
+        println!("SKIPPED delivery to a collector: UNSPOOL_ROTEL names none");
         return;
     };
     let folder = tempfile::tempdir().unwrap();

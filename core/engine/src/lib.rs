@@ -12,6 +12,7 @@ pub mod feed;
 pub mod impression;
 pub mod info;
 mod model;
+pub mod payment;
 pub mod planner;
 mod port;
 pub mod schema;

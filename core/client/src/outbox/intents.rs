@@ -14,7 +14,7 @@ use super::{Intent, OpId, OutboxLevel, Verb, Wedged};
 const CONFIRMED_ROWS: i64 = 10_000;
 
 /// Longest reason kept, in characters.
-const MAX_REASON_CHARS: usize = 256;
+pub(super) const MAX_REASON_CHARS: usize = 256;
 
 /// What an intent is about.
 pub(super) struct Thing<'a> {

@@ -13,9 +13,10 @@ use super::writer::Command;
 /// Events that may wait: what a kill can cost of those nobody waits for.
 pub(crate) const CAPACITY: usize = 256;
 
-/// Events at which the writer begins although nobody waits: a group of 64 writes a tenth of the bytes of a commit each,
+/// Events at which the writer begins although nobody waits: half of what may wait, so that callers go on meanwhile. A group
+/// of 128 writes a tenth of the bytes of a commit each,
 /// and longer ones save little more.
-const GROUP_AT: usize = 64;
+const GROUP_AT: usize = 128;
 
 /// Longest time an event that nobody waits for stays in memory: a twentieth of a second, too short to swipe in.
 pub(crate) const LINGER: Duration = Duration::from_millis(50);

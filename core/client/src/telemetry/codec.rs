@@ -54,12 +54,16 @@ impl BatchCodec for Otlp {
     }
 }
 
-/// Compresses a body with the fastest level: the phone is playing video, and a batch of repeated keys packs well anyway.
+/// Level 3 of zlib. Of 500 events of 226 bytes it leaves 29.5 bytes each in 4.6 µs; level 1 37.2 in 2.7, level 6 28.4 in 9.6
+/// (miniz_oxide, 2026-11-22). The phone is playing video, and bytes on a mobile network cost more than 2 µs.
+const LEVEL: u32 = 3;
+
+/// Compresses a body.
 ///
 /// # Errors
 /// None that is known of: it writes to memory.
 pub fn gzip(body: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
+    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::new(LEVEL));
     encoder.write_all(body)?;
     encoder.finish()
 }

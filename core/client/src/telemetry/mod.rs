@@ -9,7 +9,7 @@ pub(crate) mod courier;
 mod handle;
 pub(crate) mod lane;
 pub(crate) mod otlp;
-mod post;
+pub(crate) mod post;
 mod uploader;
 
 pub use codec::{BatchCodec, Otlp, gzip};
