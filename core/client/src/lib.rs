@@ -23,6 +23,7 @@ mod gate;
 mod lanes;
 mod meter;
 pub mod outbox;
+mod owner;
 mod players;
 mod records;
 mod session;

@@ -218,6 +218,17 @@ impl Unspool {
         self.write(async move { core.set_consent(consent).await }).await
     }
 
+    /// Deletes all telemetry of this device that was not sent, under every account, and asks the backend to delete what it
+    /// was sent from here. A new identifier begins. Likes and other intents are not telemetry and stay. A kill in between
+    /// leaves the rest to the next open.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] when the disk refuses; call it again.
+    pub async fn erase_telemetry(&self) -> Result<(), Error> {
+        let core = Arc::clone(&self.0.core);
+        self.write(async move { core.erase().await }).await
+    }
+
     /// The address under which a player of the platform (ExoPlayer, AVPlayer, `<video>`) reads a rendition from the cache
     /// of this session, whose bytes are fetched as they are read. It leads to a server on the loopback interface that is
     /// started by the first call; it is good until the next [`resume`](Unspool::resume), belongs to this device alone and
@@ -238,6 +249,12 @@ impl Unspool {
         inner.core.media.set_offline(!conditions.online);
         inner.core.set_conditions(conditions);
         self.tell(Input::Conditions(conditions));
+    }
+
+    /// Tells the session whether the device is roaming and whether its battery is low or being saved. Telemetry waits then
+    /// until things are better, unless its queue is filling up; what the person does is sent all the same. Returns at once.
+    pub fn set_power(&self, roaming: bool, low_power: bool) {
+        self.0.core.set_power(roaming, low_power);
     }
 
     /// Says that somebody signed in again: a new token is asked for, what was held for want of one is sent, and a page

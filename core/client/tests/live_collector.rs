@@ -4,7 +4,7 @@
 //! `UNSPOOL_ROTEL` names the program; `scripts/setup-rotel.sh` fetches it. Without it the test says SKIPPED.
 
 // Helpers of tests fail loudly.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::collections::BTreeMap;
 use std::io::Read as _;

@@ -463,3 +463,128 @@ fn many_threads_record_without_a_gap() {
     let batch = spool.claim(u32::MAX, u64::MAX).wait().unwrap().unwrap();
     assert_eq!((batch.first, batch.last, batch.rows), (1, 8_000, 8_000));
 }
+
+/// Every file in the folder that holds the bytes.
+fn holding(folder: &Path, canary: &str) -> Vec<String> {
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let holds = |path: &std::path::PathBuf| {
+        std::fs::read(path).unwrap().windows(canary.len()).any(|window| window == canary.as_bytes())
+    };
+    files.filter(holds).map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
+}
+
+#[test]
+fn after_an_erasure_no_file_holds_a_canary_and_another_identifier_begins() {
+    const CANARY: &str = "canary-7f3a9c";
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.db");
+    let spool = open(folder.path());
+    let sung = |n: i64| event(n, Class::B).with("item", CANARY);
+    for n in 1..=500 {
+        spool.record(&sung(n)).unwrap();
+    }
+    let (batch, _) = {
+        let whole = spool.claim(100, u64::MAX).wait().unwrap().unwrap();
+        spool.split(whole.key, false).wait().unwrap().unwrap()
+    };
+    let (left, _) = spool.split(batch.key, false).wait().unwrap().unwrap();
+    spool.accept(left.key, 0).wait().unwrap();
+    spool.write_ahead(1, &sung(1_000)).wait().unwrap();
+    spool.close().wait().unwrap();
+    // A damaged file that was set aside holds it too.
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2 / 4096 * 4096;
+    bytes[middle..middle + 4096].fill(0xa5);
+    std::fs::write(&path, &bytes).unwrap();
+    let spool = open(folder.path());
+    while spool.claim(1_000, u64::MAX).wait() == Err(SpoolError::Corrupt) {}
+    spool.record_durable(&sung(2_000)).wait().unwrap();
+    assert!(holding(folder.path(), CANARY).len() >= 2, "{:?}", holding(folder.path(), CANARY));
+
+    let (before, all) = (spool.installation(), spool.installations().wait().unwrap());
+    assert_eq!((all.len(), all.last().map(String::as_str)), (2, Some(&*before)));
+    spool.erase().wait().unwrap();
+    assert_eq!(holding(folder.path(), CANARY), Vec::<String>::new());
+    let level = spool.level();
+    assert_ne!(level.installation, before);
+    assert_eq!((level.counters.recorded, level.queued_rows, level.counters.dropped.total()), (0, 0, 0));
+    assert_eq!(spool.record_durable(&event(1, Class::B)).wait(), Ok(Seq(1)));
+    spool.close().wait().unwrap();
+    assert!(open(folder.path()).recovered().is_empty());
+    assert_eq!(holding(folder.path(), CANARY), Vec::<String>::new());
+}
+
+#[test]
+fn without_consent_nothing_is_recorded_and_what_was_is_deleted_and_counted() {
+    use unspool::{Consent, Purpose};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.db");
+    let spool = open(folder.path());
+    let of = |name: &str, n: i64| Event { name: name.into(), ..event(n, Class::B) };
+    for n in 1..=300 {
+        spool
+            .record(&of(["unspool.impression", "unspool.like", "unspool.report"][n as usize % 3], n))
+            .unwrap();
+    }
+    let batch = spool.claim(90, u64::MAX).wait().unwrap().unwrap();
+    let gone = spool.claim(0, 0).wait().unwrap().unwrap();
+    assert_eq!(gone.rows, 1);
+    spool.write_ahead(1, &of("unspool.impression", 900)).wait().unwrap();
+    let consent = Consent::none().with(Purpose::Measurement);
+    assert_eq!(spool.set_consent(consent).wait(), Ok(100), "the likes go");
+    let level = spool.level();
+    assert_eq!((level.queued_rows, level.counters.dropped.consent), (200, 100));
+    assert!(level.is_conserved());
+    let left = spool.load(batch.key).wait().unwrap().unwrap();
+    assert_eq!((left.batch.rows, left.records.len()), (60, 60), "also those of a batch");
+    assert_ne!(left.batch.id, batch.id, "other rows, another name");
+    assert_eq!(spool.record(&of("unspool.like", 301)), Ok(()), "and none come");
+    assert_eq!(spool.record_durable(&of("unspool.like", 302)).wait(), Err(SpoolError::Consent));
+    spool.record_durable(&of("unspool.impression", 303)).wait().unwrap();
+    assert_eq!(spool.set_consent(Consent::none()).wait(), Ok(101));
+    assert_eq!(spool.close_ahead(1, &of("unspool.impression", 901)).wait(), Err(SpoolError::Consent));
+    spool.accept(batch.key, 0).wait().unwrap();
+    let rest = spool.claim(1_000, u64::MAX).wait().unwrap().unwrap();
+    spool.accept(rest.key, 0).wait().unwrap();
+    for open in spool.open_batches().wait().unwrap() {
+        spool.accept(open.key, 0).wait().unwrap();
+    }
+    let level = spool.level();
+    assert_eq!((level.queued_rows, level.queued_bytes, level.unclaimed_bytes), (0, 0, 0));
+    assert_eq!((level.counters.delivered, level.counters.dropped.consent), (100, 201));
+    assert!(level.is_conserved());
+    spool.set_consent(Consent::all()).wait().unwrap();
+    spool.record_durable(&of("unspool.like", 400)).wait().unwrap();
+    spool.close().wait().unwrap();
+    // The app opens with what was agreed to meanwhile.
+    let rules = unspool::spool::Rules::Bounds;
+    let spool = Spool::open_with(&path, SpoolLimits::default(), rules, Consent::none()).unwrap();
+    let level = spool.level();
+    assert_eq!((level.queued_rows, level.counters.dropped.consent), (0, 202));
+    assert!(level.is_conserved() && spool.recovered().is_empty());
+}
+
+#[test]
+fn with_the_schema_only_what_it_lists_is_written() {
+    use unspool::Consent;
+    use unspool::spool::Rules;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.db");
+    let spool = Spool::open_with(path, SpoolLimits::default(), Rules::Schema, Consent::all()).unwrap();
+    let share = |attributes: Vec<(String, Value)>| Event {
+        name: "unspool.share".into(),
+        attributes,
+        ..event(1, Class::B)
+    };
+    let good = vec![("item".into(), "i".into()), ("target".into(), "message".into())];
+    spool.record_durable(&share(good.clone())).wait().unwrap();
+    let refused = |event: Event| {
+        assert!(matches!(spool.record(&event), Err(SpoolError::Event(EventError::Schema(_)))), "{event:?}");
+        assert!(matches!(spool.record_durable(&event).wait(), Err(SpoolError::Event(_))));
+        assert!(matches!(spool.write_ahead(1, &event).wait(), Err(SpoolError::Event(_))));
+    };
+    refused(share([good.clone(), vec![("phone".into(), "555".into())]].concat()));
+    refused(Event { class: Class::C, ..share(good.clone()) });
+    refused(Event { name: "unspool.contacts".into(), ..share(good) });
+    assert_eq!(spool.level().counters.recorded, 1);
+}

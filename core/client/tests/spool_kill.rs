@@ -6,7 +6,7 @@
 //! die; 300 if it is not set.
 
 // Helpers of tests fail loudly.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod spool_collector;
 

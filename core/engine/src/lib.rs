@@ -24,8 +24,8 @@ pub mod throughput;
 mod time;
 
 pub use delivery::{
-    Answer, Backoff, Batch, Condition, Delivery, DeliveryConfig, DeliveryEffect, DeliveryReason, Encoding,
-    Held, RETRY_AFTER_CAP, Stored,
+    Answer, Backoff, Batch, Circumstances, Condition, Delivery, DeliveryConfig, DeliveryEffect,
+    DeliveryReason, Encoding, Held, PATIENT_PERCENT, RETRY_AFTER_CAP, Stored,
 };
 pub use feed::{PageFailure, PageRequest, SavedFeed, Step};
 pub use impression::{Exit, Impression, StartClass, Tap, Viewer};

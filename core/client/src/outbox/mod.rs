@@ -80,6 +80,12 @@ pub enum Verb {
     Save,
     /// Be interested in a topic.
     Interest,
+    /// See nothing of a creator any more. Sent before anything else.
+    Block,
+    /// Report something, named `<subject>#<category>`. Sent before anything else.
+    Report,
+    /// Delete what was sent from an installation.
+    Erase,
 }
 
 impl Verb {
@@ -91,6 +97,9 @@ impl Verb {
             Verb::Follow => "follow",
             Verb::Save => "save",
             Verb::Interest => "interest",
+            Verb::Block => "block",
+            Verb::Report => "report",
+            Verb::Erase => "erase",
         }
     }
 
@@ -100,6 +109,9 @@ impl Verb {
             "follow" => Ok(Verb::Follow),
             "save" => Ok(Verb::Save),
             "interest" => Ok(Verb::Interest),
+            "block" => Ok(Verb::Block),
+            "report" => Ok(Verb::Report),
+            "erase" => Ok(Verb::Erase),
             other => Err(rusqlite::Error::InvalidParameterName(other.to_owned())),
         }
     }
@@ -246,6 +258,46 @@ impl Outbox {
             wallet::recover(tx)
         })?;
         Ok(outbox)
+    }
+
+    /// Asks for the deletion of what was sent from `installations`, and notes that the files here are to be deleted too
+    /// until [`erased`](Self::erased) says that they are. Durable, even against a power cut, when it returns.
+    ///
+    /// # Errors
+    /// [`OutboxError::Store`].
+    pub fn request_erasure(
+        &self,
+        installations: &[String],
+        actor: &str,
+        wall_ms: i64,
+    ) -> Result<(), OutboxError> {
+        self.write(|tx| {
+            for target in installations {
+                intents::set(tx, &intents::Thing { actor, verb: Verb::Erase, target }, true, wall_ms)?;
+            }
+            tx.execute("INSERT OR REPLACE INTO meta(name, value) VALUES ('erasing', '1')", [])?;
+            Ok(())
+        })
+    }
+
+    /// Whether an erasure was asked for whose files may still be here.
+    ///
+    /// # Errors
+    /// [`OutboxError::Store`].
+    pub fn is_erasing(&self) -> Result<bool, OutboxError> {
+        self.write(|tx| {
+            let found =
+                tx.query_row("SELECT 1 FROM meta WHERE name = 'erasing'", [], |_| Ok(())).optional()?;
+            Ok(found.is_some())
+        })
+    }
+
+    /// The files of the last erasure are gone.
+    ///
+    /// # Errors
+    /// [`OutboxError::Store`].
+    pub fn erased(&self) -> Result<(), OutboxError> {
+        self.write(|tx| tx.execute("DELETE FROM meta WHERE name = 'erasing'", []).map(drop))
     }
 
     /// Takes down what the person is about to pay. Nothing is sent before [`confirm_payment`](Self::confirm_payment).

@@ -5,6 +5,9 @@
 //! can arrive twice, late, or after the person was told that it was given up. A kill is the loss of everything in memory:
 //! the outbox is dropped and opened again on what was committed.
 
+// What was played is worth a line.
+#![allow(clippy::print_stdout)]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use rand::rngs::StdRng;

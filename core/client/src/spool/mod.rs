@@ -208,6 +208,21 @@ impl Spool {
             Database { path: path.into(), durability: Durability::Process, migrations: &MIGRATIONS };
         let consent = Arc::new(AtomicU8::new(consent.bits()));
         let mut writer = Writer::open(database, limits, Arc::clone(&consent))?;
+        let recovered = match Self::recover(&mut writer) {
+            // What the first look met has been replaced since.
+            Err(SpoolError::Corrupt) => Self::recover(&mut writer),
+            other => other,
+        }?;
+        crash::point("open.recovered");
+        let level = writer.level.subscribe();
+        let inbox = Arc::new(Inbox::default());
+        let theirs = Arc::clone(&inbox);
+        std::thread::Builder::new().name("unspool-spool".to_owned()).spawn(move || writer.run(&theirs))?;
+        Ok(Spool { sender: Arc::new(Sender(inbox)), level, recovered: recovered.into(), rules, consent })
+    }
+
+    /// Records what a killed process left open, and deletes what is not agreed to any more.
+    fn recover(writer: &mut Writer) -> Result<Vec<Recovered>, SpoolError> {
         let (reply, answer) = oneshot::channel();
         let recover = |turn: &mut Turn<'_>| {
             let recovered = records::recover(turn)?;
@@ -217,13 +232,7 @@ impl Spool {
             Ok(recovered)
         };
         writer.commit(&mut vec![Work::Job(Box::new(Task { work: Some(recover), value: None, reply }))]);
-        crash::point("open.recovered");
-        let recovered = Pending(Ok(answer)).now()?;
-        let level = writer.level.subscribe();
-        let inbox = Arc::new(Inbox::default());
-        let theirs = Arc::clone(&inbox);
-        std::thread::Builder::new().name("unspool-spool".to_owned()).spawn(move || writer.run(&theirs))?;
-        Ok(Spool { sender: Arc::new(Sender(inbox)), level, recovered: recovered.into(), rules, consent })
+        Pending(Ok(answer)).now()
     }
 
     /// Records an event and goes on. It is committed with its company, a twentieth of a second later at most; when 256

@@ -186,7 +186,7 @@ pub(crate) fn enforce(turn: &mut Turn<'_>, limits: SpoolLimits) -> rusqlite::Res
 /// spared can be recomputed by whoever reads them.
 pub(crate) fn is_spared(seq: i64) -> bool {
     let hash = (seq as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-    hash % SPARED == 0
+    hash.is_multiple_of(SPARED)
 }
 
 enum Verdict {

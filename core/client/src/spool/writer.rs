@@ -202,7 +202,7 @@ impl Writer {
         if self.connection.is_some() {
             return Ok(());
         }
-        match self.database.open().map_err(SpoolError::from).and_then(|connection| self.adopt(connection)) {
+        match self.database.open().and_then(|connection| self.adopt(connection)) {
             Err(SpoolError::Corrupt) => self.replace(),
             other => other,
         }

@@ -13,7 +13,8 @@ use reqwest::{Client, Url};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use unspool_engine::{
-    Answer, Batch, Condition, Delivery, DeliveryConfig, DeliveryEffect, Encoding, Held, Millis, Stored, Time,
+    Answer, Batch, Circumstances, Condition, Delivery, DeliveryConfig, DeliveryEffect, Encoding, Held,
+    Millis, Stored, Time,
 };
 
 use super::handle::{Flush, FlushReason, FlushReport, LastAnswer, Signals, UploadStatus, UploaderHandle};
@@ -66,7 +67,13 @@ pub(crate) fn spawn<L: Lane>(
     runtime: &tokio::runtime::Handle,
 ) -> UploaderHandle {
     let (flushes, inbox) = mpsc::channel(FLUSHES);
-    let heard = Signals { online: config.online, foreground: true, nudges: 0, refreshes: 0 };
+    let heard = Signals {
+        online: config.online,
+        circumstances: Circumstances::default(),
+        foreground: true,
+        nudges: 0,
+        refreshes: 0,
+    };
     let (signals, hints) = watch::channel(heard);
     let (publish, status) = watch::channel(UploadStatus::default());
     let mut delivery = Delivery::new(config.delivery);
@@ -182,6 +189,9 @@ impl<L: Lane> Courier<L> {
         if said.foreground != heard.foreground {
             let condition = if said.foreground { Condition::Foreground } else { Condition::Background };
             self.delivery.handle_condition(now, condition);
+        }
+        if said.circumstances != heard.circumstances {
+            self.delivery.handle_circumstances(now, said.circumstances);
         }
         if said.refreshes != heard.refreshes {
             self.delivery.handle_refreshed(now);
