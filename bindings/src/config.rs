@@ -25,9 +25,15 @@ pub struct SessionConfig {
     /// Bearer token that stays valid as long as the session. Tokens that expire come from a `TokenProvider`.
     #[uniffi(default = None)]
     pub token: Option<String>,
-    /// Bytes of media kept on disk. Default 512 MiB.
+    /// Bytes of media on disk beside what is kept for offline. Default 512 MiB.
     #[uniffi(default = None)]
     pub cache_bytes: Option<u64>,
+    /// Tallest picture worth keeping for offline, in pixels. Default 1280.
+    #[uniffi(default = None)]
+    pub keep_max_height: Option<u32>,
+    /// Whether what is kept for offline is fetched over networks that are paid by the byte, too.
+    #[uniffi(default = false)]
+    pub keep_on_metered: bool,
     /// What the device is like at the start. Default: online, in front, not metered.
     #[uniffi(default = None)]
     pub conditions: Option<Conditions>,
@@ -52,6 +58,37 @@ pub struct SessionConfig {
     /// Time a request may take until its answer has arrived, at least 1 ms. Default 15 s.
     #[uniffi(default = None)]
     pub request_timeout: Option<Duration>,
+    /// Certificates (PEM) of authorities that are trusted besides the platform's, at most 512 KiB.
+    #[uniffi(default = None)]
+    pub extra_roots: Option<String>,
+    /// Hosts that must show one of these keys, whoever vouches for them.
+    #[uniffi(default = [])]
+    pub pins: Vec<HostPins>,
+    /// Whether media requests tell servers of the playback they serve (CTA-5004), and how. Default: they do not.
+    #[uniffi(default = None)]
+    pub cmcd: Option<Cmcd>,
+}
+
+/// The pinned keys of one host.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct HostPins {
+    /// Its name, without scheme or port.
+    pub host: String,
+    /// `sha256/` and the base64 of SHA-256 over a key as certificates hold it (RFC 7469): the server's own, or that of an
+    /// intermediate authority which the server sends along. One is enough; pin two, so that one can be replaced.
+    pub keys: Vec<String>,
+    /// Whether the names under it are pinned too.
+    #[uniffi(default = false)]
+    pub subdomains: bool,
+}
+
+/// How client data travels with media requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+pub enum Cmcd {
+    /// In the four `CMCD-` headers.
+    Headers,
+    /// In the query argument `CMCD`; not for addresses whose signature covers the query.
+    Query,
 }
 
 /// What the device is like; the app keeps it up to date.
@@ -69,6 +106,9 @@ pub struct Conditions {
     /// Whether the app is on screen.
     #[uniffi(default = true)]
     pub foreground: bool,
+    /// Whether the system says that storage is low; the cache gives way then.
+    #[uniffi(default = false)]
+    pub low_storage: bool,
 }
 
 /// Which feed.
@@ -87,6 +127,8 @@ pub enum FeedKind {
         /// Its identifier.
         topic: String,
     },
+    /// What is kept for offline, in the order it was asked for. Asks no backend for pages.
+    Kept,
 }
 
 impl fmt::Debug for SessionConfig {
@@ -123,6 +165,10 @@ impl SessionConfig {
         if let Some(bytes) = self.cache_bytes {
             config.cache_bytes = bytes;
         }
+        config.keep.metered = self.keep_on_metered;
+        if let Some(height) = self.keep_max_height {
+            config.keep.max_height = height;
+        }
         if let Some(conditions) = self.conditions {
             config.conditions = conditions.into();
         }
@@ -137,14 +183,31 @@ impl SessionConfig {
         if let Some(timeout) = self.request_timeout {
             config.request_timeout = timeout;
         }
+        config.tls.extra_roots = self.extra_roots;
+        config.tls.pins = self.pins.into_iter().map(HostPins::into_core).collect::<Result<_, _>>()?;
+        config.cmcd = self.cmcd.map(|way| match way {
+            Cmcd::Headers => unspool::Cmcd::Headers,
+            Cmcd::Query => unspool::Cmcd::Query,
+        });
         Ok(config)
+    }
+}
+
+impl HostPins {
+    fn into_core(self) -> Result<unspool::HostPins, UnspoolError> {
+        let HostPins { host, keys, subdomains } = self;
+        let keys = keys.iter().map(|key| key.parse::<unspool::Pin>()).collect::<Result<_, _>>();
+        match keys {
+            Ok(keys) => Ok(unspool::HostPins { host, subdomains, keys }),
+            Err(error) => Err(UnspoolError::Config { reason: error.to_string() }),
+        }
     }
 }
 
 impl From<Conditions> for unspool::Conditions {
     fn from(c: Conditions) -> Self {
-        let Conditions { online, metered, data_saver, foreground } = c;
-        unspool::Conditions { online, metered, data_saver, foreground }
+        let Conditions { online, metered, data_saver, foreground, low_storage } = c;
+        unspool::Conditions { online, metered, data_saver, foreground, low_storage }
     }
 }
 
@@ -156,6 +219,7 @@ impl From<FeedKind> for unspool::FeedKind {
             FeedKind::Learn => unspool::FeedKind::Learn,
             FeedKind::NonProfiled => unspool::FeedKind::NonProfiled,
             FeedKind::Topic { topic } => unspool::FeedKind::Topic(topic),
+            FeedKind::Kept => unspool::FeedKind::Kept,
         }
     }
 }
@@ -168,6 +232,7 @@ impl From<unspool::FeedKind> for FeedKind {
             unspool::FeedKind::Learn => FeedKind::Learn,
             unspool::FeedKind::NonProfiled => FeedKind::NonProfiled,
             unspool::FeedKind::Topic(topic) => FeedKind::Topic { topic },
+            unspool::FeedKind::Kept => FeedKind::Kept,
         }
     }
 }

@@ -27,21 +27,23 @@ mod events;
 mod faults;
 mod feed;
 mod host;
+mod keep;
 mod session;
 mod snapshot;
 mod token;
 
 pub use cancel::CancelToken;
 pub use card::{Card, Creator, Item};
-pub use config::{Conditions, FeedKind, SessionConfig};
+pub use config::{Cmcd, Conditions, FeedKind, HostPins, SessionConfig};
 pub use error::UnspoolError;
 pub use events::{Event, EventBatch, StartClass};
 pub use feed::Feed;
 pub use host::{
     Container, HostBackend, HostError, HostItem, HostPage, Location, PageRequest, Rendition, RetentionPoint,
 };
+pub use keep::{Hold, KeepEstimate, KeepFailure, KeepState, KeptAsset, KeptSnapshot, LocalFile};
 pub use session::{SessionStatus, ShutdownReport, Topic, Unspool};
-pub use snapshot::{Bytes, CardState, FeedSnapshot, Outgoing, Stage};
+pub use snapshot::{ByPurpose, Bytes, CardState, FeedSnapshot, Outgoing, Stage, Traffic};
 pub use token::TokenProvider;
 
 uniffi::setup_scaffolding!();

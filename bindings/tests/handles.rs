@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use unspool_ffi::{
-    CancelToken, Conditions, FeedKind, HostBackend, HostError, HostPage, Location, PageRequest,
+    CancelToken, Conditions, FeedKind, HostBackend, HostError, HostPage, HostPins, Location, PageRequest,
     SessionConfig, Topic, Unspool, UnspoolError,
 };
 
@@ -39,6 +39,13 @@ impl HostBackend for Host {
     }
 }
 
+/// SHA-256 of nothing, as pins are written.
+const KEY: &str = "sha256/47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
+
+fn pinned(host: &str, key: &str) -> HostPins {
+    HostPins { host: host.into(), keys: vec![key.into()], subdomains: false }
+}
+
 fn config(dir: &tempfile::TempDir) -> SessionConfig {
     SessionConfig {
         data_dir: dir.path().join("core").to_string_lossy().into_owned(),
@@ -46,6 +53,8 @@ fn config(dir: &tempfile::TempDir) -> SessionConfig {
         backend: None,
         token: Some("ada".into()),
         cache_bytes: None,
+        keep_max_height: None,
+        keep_on_metered: false,
         conditions: None,
         window: None,
         sound: false,
@@ -54,6 +63,9 @@ fn config(dir: &tempfile::TempDir) -> SessionConfig {
         describe_first_frame: false,
         send_every: None,
         request_timeout: None,
+        extra_roots: None,
+        pins: Vec::new(),
+        cmcd: None,
     }
 }
 
@@ -72,13 +84,26 @@ async fn hosted(dir: &tempfile::TempDir, answers: bool) -> Arc<Unspool> {
 async fn arguments_that_cannot_work_are_told() {
     let dir = tempfile::tempdir().unwrap();
     let host = || Some(Arc::new(Host { answers: true }) as Arc<dyn HostBackend>);
-    let cases: [(&str, SessionConfig, bool); 7] = [
+    let in_plain = SessionConfig {
+        backend: Some("http://127.0.0.1:9".into()),
+        pins: vec![pinned("127.0.0.1", KEY)],
+        ..config(&dir)
+    };
+    let cases: [(&str, SessionConfig, bool); 11] = [
         ("no backend", config(&dir), false),
         ("no credentials", SessionConfig { token: None, ..config(&dir) }, true),
         ("no token at all", SessionConfig { token: Some(String::new()), ..config(&dir) }, true),
         ("a line break in a token", SessionConfig { token: Some("a\nb".into()), ..config(&dir) }, true),
         ("no account", SessionConfig { account: String::new(), ..config(&dir) }, true),
         ("a file as backend", SessionConfig { backend: Some("file:///etc".into()), ..config(&dir) }, false),
+        ("roots that are none", SessionConfig { extra_roots: Some("x".into()), ..config(&dir) }, true),
+        (
+            "a pin that is none",
+            SessionConfig { pins: vec![pinned("cdn.example", "sha256/x")], ..config(&dir) },
+            true,
+        ),
+        ("a pinned host without a name", SessionConfig { pins: vec![pinned("", KEY)], ..config(&dir) }, true),
+        ("a pinned host in plain text", in_plain, false),
         ("no players", SessionConfig { players: 0, ..config(&dir) }, true),
     ];
     for (what, config, hosted) in cases {
@@ -108,7 +133,9 @@ async fn a_token_ends_a_wait_before_and_during_it_and_the_answer_is_still_to_be_
     });
     token.cancel();
     assert_eq!(waiting.await.unwrap(), Err(UnspoolError::Cancelled));
-    session.set_conditions(Conditions { online: false, metered: false, data_saver: false, foreground: true });
+    let conditions =
+        Conditions { online: false, metered: false, data_saver: false, foreground: true, low_storage: true };
+    session.set_conditions(conditions);
     let mut seen = feed.snapshot();
     while seen.online {
         let newer = feed.snapshot_after(seen.revision, Some(CancelToken::new()));

@@ -4,9 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use unspool_engine::KeepPolicy;
 use unspool_engine::Policy;
 use unspool_engine::schema::Consent;
 use unspool_engine::session::Conditions;
+use unspool_media::{Cmcd, TlsConfig};
 use url::Url;
 
 use crate::auth::{self, Credentials};
@@ -26,6 +28,8 @@ pub enum FeedKind {
     NonProfiled,
     /// One topic.
     Topic(String),
+    /// What is kept for offline, in the order it was asked for. Asks no backend for pages.
+    Kept,
 }
 
 impl FeedKind {
@@ -38,6 +42,7 @@ impl FeedKind {
             FeedKind::Learn => "learn".into(),
             FeedKind::NonProfiled => "non_profiled".into(),
             FeedKind::Topic(topic) => format!("topic:{topic}"),
+            FeedKind::Kept => "kept".into(),
         }
     }
 }
@@ -99,7 +104,7 @@ pub struct Config {
     pub account: String,
     /// Bearer tokens of that person.
     pub credentials: Credentials,
-    /// Bytes of media kept on disk. Default 512 MiB, what the widely used caches take.
+    /// Bytes of media on disk beside what is kept for offline. Default 512 MiB, what the widely used caches take.
     pub cache_bytes: u64,
     /// What the device is like at the start; the host keeps it up to date.
     pub conditions: Conditions,
@@ -110,10 +115,17 @@ pub struct Config {
     pub policy_version: String,
     /// What the person agreed to. Default everything: asking is the app's part, and so is saying what was answered.
     pub consent: Consent,
+    /// Which renditions are kept for offline, and over which networks they are fetched.
+    pub keep: KeepPolicy,
     /// How players show and sound.
     pub player: PlayerOptions,
     /// How telemetry leaves.
     pub telemetry: TelemetryOptions,
+    /// Whom HTTPS trusts besides the platform's store, and which hosts must show which keys. Holds for the backend, the
+    /// collector and media alike. Default: the platform's judgement.
+    pub tls: TlsConfig,
+    /// Whether media requests tell servers of the playback they serve (CTA-5004), and how. Default: they do not.
+    pub cmcd: Option<Cmcd>,
     /// Time a request may take until its answer has arrived. Default 15 s.
     pub request_timeout: Duration,
 }
@@ -179,8 +191,11 @@ impl Config {
             policy: Policy::default(),
             policy_version: String::new(),
             consent: Consent::all(),
+            keep: KeepPolicy::default(),
             player: PlayerOptions::default(),
             telemetry: TelemetryOptions::default(),
+            tls: TlsConfig::default(),
+            cmcd: None,
             request_timeout: Duration::from_secs(15),
         })
     }

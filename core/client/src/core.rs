@@ -14,14 +14,17 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use unspool_engine::schema::{self, Consent};
 use unspool_engine::{Circumstances, Conditions, Exit, Impression, MediaKey, SavedFeed};
-use unspool_media::{Location, Media, MediaConfig, MediaError, ResolveError, UrlResolver};
+use unspool_media::{
+    LocalFile, Location, Media, MediaConfig, MediaError, ResolveError, TlsError, UrlResolver,
+};
 
 use crate::auth::Auth;
-use crate::backend::{Backend, Hosted, Native, check};
+use crate::backend::{Backend, Hosted, Located, Native, check};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::Error;
 use crate::gate::Gate;
+use crate::keep::KeepRoom;
 use crate::lanes::Lanes;
 use crate::meter::Meter;
 use crate::outbox::{Outbox, OutboxError, Verb};
@@ -53,6 +56,7 @@ pub(crate) struct Core {
     pub(crate) backend: Arc<dyn Backend>,
     pub(crate) media: Arc<Media>,
     pub(crate) gate: Gate,
+    pub(crate) keep: KeepRoom,
     pub(crate) store: Arc<SessionStore>,
     pub(crate) spool: Spool,
     outbox: Outbox,
@@ -75,10 +79,20 @@ impl Core {
         let seed = session.as_u64_pair().1;
         let meter = Meter::default();
         crate::tls::install();
+        if let Some(base) = &config.backend
+            && base.scheme() == "http"
+            && base.host_str().is_some_and(|host| config.tls.is_pinned(host))
+        {
+            return Err(Error::Config {
+                reason: "the backend's host is pinned and its address is not https".into(),
+            });
+        }
+        let trust = config.tls.client_config().map_err(|e| tls_error(&e))?;
         let client = reqwest::Client::builder()
             .user_agent(concat!("unspool/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(config.request_timeout)
             .redirect(reqwest::redirect::Policy::none())
+            .tls_backend_preconfigured(trust)
             .build()
             .map_err(|e| Error::Internal { reason: format!("http client: {e}") })?;
         let auth = Auth::new(config.credentials.clone(), config.request_timeout);
@@ -97,6 +111,8 @@ impl Core {
         };
         let media_config = MediaConfig {
             resolver: Some(Arc::new(Resolver(Arc::clone(&backend)))),
+            tls: config.tls.clone(),
+            cmcd: config.cmcd,
             ..MediaConfig::new(dir.join("media"))
         };
         let media = Media::open(media_config, handle.clone()).map_err(|e| media_error(&e))?;
@@ -119,17 +135,22 @@ impl Core {
             Lanes::start(base, &config, &auth, (&spool, &outbox), (client, &meter), seed, handle)
         });
 
-        let store = Arc::new(store);
+        let (store, clock) = (Arc::new(store), Clock::start());
+        let keeping = (config.keep.clone(), config.conditions, seed);
+        let keep = KeepRoom::open(Arc::clone(&media), Arc::clone(&store), clock, keeping)
+            .map_err(|e| store_error(&e))?;
+        keep.start(handle);
         let (saves, saved) = watch::channel(None);
         let saver = handle.spawn(keep_saving(Arc::clone(&store), saved));
         let core = Arc::new(Core {
             config,
-            clock: Clock::start(),
+            clock,
             session: session.to_string(),
             seed,
             backend,
             media,
             gate: Gate::new(handle),
+            keep,
             store,
             spool,
             outbox,
@@ -279,6 +300,7 @@ impl Core {
     }
 
     pub(crate) fn set_conditions(&self, conditions: Conditions) {
+        self.keep.set_conditions(conditions);
         for lane in self.lanes() {
             lane.set_online(conditions.online);
             lane.set_foreground(conditions.foreground);
@@ -303,6 +325,7 @@ impl Core {
     /// Somebody signed in: a new token is asked for, and what was held for want of one goes on.
     pub(crate) fn signed_in(&self) {
         self.auth.signed_in();
+        self.keep.signed_in();
         for lane in self.lanes() {
             lane.refreshed();
         }
@@ -318,8 +341,10 @@ impl Core {
             network: counts.network + self.meter.received(),
             media: counts.network,
             from_cache: counts.from_cache,
+            duplicate: counts.duplicate,
             wasted: counts.wasted,
             on_disk: self.media.usage(),
+            by_purpose: counts.by_purpose,
         }
     }
 
@@ -339,11 +364,17 @@ impl Core {
         }
     }
 
+    /// A rendition as a file, where all of it is here.
+    pub(crate) async fn file(self: Arc<Self>, key: MediaKey) -> Result<LocalFile, Error> {
+        blocking(move || self.media.complete_file(&key).map_err(|e| media_error(&e))).await
+    }
+
     pub(crate) async fn flush(&self, within: Duration) {
         join_all(self.lanes().map(|lane| lane.flush(within))).await;
     }
 
     pub(crate) async fn suspend(&self) -> Result<(), Error> {
+        self.keep.settle().await;
         self.spool.suspend().await.map_err(|e| spool_error(&e))?;
         let (store, outbox, media) = (Arc::clone(&self.store), self.outbox.clone(), Arc::clone(&self.media));
         blocking(move || {
@@ -362,6 +393,8 @@ impl Core {
             store.resume().map_err(|e| store_error(&e))
         })
         .await?;
+        // What could not be written down meanwhile is written now.
+        self.keep.settle().await;
         self.spool.resume().await.map_err(|e| spool_error(&e))
     }
 
@@ -373,6 +406,7 @@ impl Core {
         let left = within.saturating_sub(began.elapsed()).max(Duration::from_millis(200));
         let rooms = async {
             self.gate.close(left / 4).await;
+            self.keep.stop().await;
             let media = self.media.shutdown(left).await.is_ok();
             let spool = self.spool.close().await.is_ok();
             self.saves.send_replace(None);
@@ -415,7 +449,9 @@ impl UrlResolver for Resolver {
         let key = key.clone();
         Box::pin(async move {
             match self.0.locate(&key).await {
-                Ok(located) => Ok(Location { url: located.url, expires_at_ms: located.expires_at_ms }),
+                Ok(Located { url, alternates, expires_at_ms }) => {
+                    Ok(Location { url, alternates, expires_at_ms })
+                }
                 Err(e) if e.retryable() => Err(ResolveError::Unavailable),
                 Err(_) => Err(ResolveError::Gone),
             }
@@ -467,7 +503,18 @@ fn media_error(error: &MediaError) -> Error {
         MediaError::Store(unspool_media::StoreError::InUse) => Error::InUse,
         MediaError::Store(e) => Error::Storage { reason: e.to_string() },
         MediaError::Closed => Error::ShutDown,
-        MediaError::Client(_) | MediaError::NotProbed => Error::Internal { reason: error.to_string() },
+        MediaError::NotProbed | MediaError::Incomplete | MediaError::NotOneFile => {
+            Error::NotComplete { reason: error.to_string() }
+        }
+        MediaError::Client(_) => Error::Internal { reason: error.to_string() },
+        MediaError::Tls(e) => tls_error(e),
+    }
+}
+
+fn tls_error(error: &TlsError) -> Error {
+    match error {
+        TlsError::Platform(_) => Error::Internal { reason: error.to_string() },
+        TlsError::Roots(_) | TlsError::Pin | TlsError::Pins => Error::Config { reason: error.to_string() },
     }
 }
 

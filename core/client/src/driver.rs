@@ -6,6 +6,7 @@
 
 mod effects;
 mod publish;
+mod storage;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -17,13 +18,15 @@ use unspool_engine::planner::FetchEnd;
 use unspool_engine::session::{Conditions, Effect, Engine, EngineConfig, Notice, PlayerFact};
 use unspool_engine::stage::StageOutput;
 use unspool_engine::{
-    DemandId, Item, MediaInfo, MediaKey, Millis, Page, PageFailure, PlayerId, StartClass, Time, Viewer,
+    DemandId, Item, MediaInfo, MediaKey, Millis, Page, PageFailure, PlayerId, SavedFeed, StartClass, Time,
+    Viewer,
 };
 use unspool_media::FetchTicket;
 use unspool_player::{PlayerEvent, PlayerPool};
 
 use crate::backend::BackendError;
 use crate::clock::Clock;
+use crate::config::FeedKind;
 use crate::core::Core;
 use crate::error::Error;
 use crate::events::{Event, EventLog};
@@ -45,6 +48,8 @@ pub(crate) enum Input {
     Next(Instant, Reply<Card>),
     Previous(Instant, Reply<Card>),
     Peek(usize, oneshot::Sender<Vec<Item>>),
+    /// The items of these identifiers, or nothing when one is not in the feed.
+    Items(Vec<String>, oneshot::Sender<Option<Vec<Item>>>),
     Pause(bool),
     Retry,
     Seek(u64),
@@ -69,6 +74,7 @@ pub(crate) enum Input {
         reason: String,
     },
     PoolReady(Result<PlayerPool, String>),
+    Stored(storage::Stored),
 }
 
 /// A failure at the edge, reduced to what the engine asks.
@@ -95,6 +101,8 @@ struct Waiting {
 pub(crate) struct Driver {
     core: Arc<Core>,
     feed: String,
+    /// Whether its cards are those that are kept for offline, which no backend is asked for.
+    kept: bool,
     engine: Engine,
     clock: Clock,
     inputs: mpsc::UnboundedSender<Input>,
@@ -108,6 +116,7 @@ pub(crate) struct Driver {
     events: Arc<EventLog>,
     snapshot: watch::Sender<Snapshot>,
     conditions: Conditions,
+    storage: storage::Storage,
     playhead_ms: u64,
     /// Pictures shown since the swipe to the current card.
     frames: u64,
@@ -120,12 +129,13 @@ pub(crate) struct Driver {
 impl Driver {
     pub(crate) fn new(
         core: Arc<Core>,
-        feed: String,
+        kind: FeedKind,
         conditions: Conditions,
         inputs: mpsc::UnboundedSender<Input>,
         events: Arc<EventLog>,
         snapshot: watch::Sender<Snapshot>,
     ) -> Self {
+        let feed = kind.name();
         let config = EngineConfig {
             seed: core.seed,
             feed: feed.clone(),
@@ -136,7 +146,9 @@ impl Driver {
         engine.set_policy_version(&core.config.policy_version);
         Driver {
             feed,
+            kept: kind == FeedKind::Kept,
             engine,
+            storage: storage::Storage::new(core.config.cache_bytes),
             clock: core.clock,
             core,
             inputs,
@@ -196,11 +208,16 @@ impl Driver {
     async fn start(&mut self) {
         let core = Arc::clone(&self.core);
         let feed = self.feed.clone();
+        let kept = self.kept.then(|| core.keep.items());
         let loaded = tokio::task::spawn_blocking(move || {
-            let saved = core.store.load_feed(&feed).unwrap_or_else(|e| {
-                tracing::warn!(%e, "no saved feed");
-                None
-            });
+            let kept = kept.map(|items| SavedFeed { items, ..SavedFeed::default() });
+            let load = || {
+                core.store.load_feed(&feed).unwrap_or_else(|e| {
+                    tracing::warn!(%e, "no saved feed");
+                    None
+                })
+            };
+            let saved = kept.or_else(load);
             let mut stored = BTreeMap::new();
             for item in saved.iter().flat_map(|s| &s.items) {
                 for rendition in &item.asset.renditions {
@@ -250,6 +267,11 @@ impl Driver {
             Input::Peek(n, reply) => {
                 let _ = reply.send(self.engine.peek(n).into_iter().cloned().collect());
             }
+            Input::Items(ids, reply) => {
+                let held: Vec<&Item> = self.engine.items().collect();
+                let find = |id: &String| held.iter().find(|item| item.id == *id).map(|&item| item.clone());
+                let _ = reply.send(ids.iter().map(find).collect());
+            }
             Input::Pause(paused) => {
                 self.paused = paused;
                 self.engine.handle_paused(now, paused);
@@ -272,6 +294,7 @@ impl Driver {
                 self.conditions = conditions;
                 self.core.media.set_offline(!conditions.online);
                 self.engine.handle_conditions(now, Clock::wall(), conditions);
+                self.keep_budget(now);
             }
             Input::Page { request, answer } => {
                 let answer = answer.map_err(|e| {
@@ -287,10 +310,14 @@ impl Driver {
                     self.page_trouble = Some(e);
                     failure
                 });
-                if answer.is_ok() {
+                let arrived = answer.is_ok();
+                if arrived {
                     self.page_trouble = None;
                 }
                 self.engine.handle_page(now, request, answer);
+                if arrived {
+                    self.prewarm();
+                }
             }
             Input::Probed { key, answer } => match answer {
                 Ok(info) => {
@@ -305,7 +332,7 @@ impl Driver {
                 self.tickets.remove(&demand);
                 let held = self.core.media.held(&key);
                 self.engine.handle_fetch_end(now, demand, &key, end, held, &reason);
-                self.keep_budget();
+                self.keep_budget(now);
             }
             Input::PoolReady(Ok(pool)) => {
                 self.pool = Some(pool);
@@ -313,6 +340,7 @@ impl Driver {
                     self.run_stage(output);
                 }
             }
+            Input::Stored(stored) => self.handle_stored(now, stored),
             Input::PoolReady(Err(reason)) => self.events.push(Event::PlayersFailed { reason }),
             #[cfg(feature = "fault-injection")]
             Input::Panic => panic!("a panic on purpose in the driver"),
@@ -399,6 +427,7 @@ impl Driver {
                 self.count_frames(id, frames);
                 if position.is_some() && position == self.engine.current() {
                     self.playhead_ms = position_ms;
+                    self.tell_playback(false);
                     if let Some(key) = position.and_then(|p| self.engine.planner().key(p)).cloned() {
                         let held = self.core.media.held(&key);
                         self.engine.handle_held(now, &key, held);
@@ -406,7 +435,12 @@ impl Driver {
                 }
                 PlayerFact::Progress { playhead_ms: position_ms, active_ms }
             }
-            PlayerEvent::StallBegin { .. } => return,
+            PlayerEvent::StallBegin { .. } => {
+                if position.is_some() && position == self.engine.current() {
+                    self.tell_playback(true);
+                }
+                return;
+            }
             PlayerEvent::StallEnd { ms, .. } => {
                 if let Some(position) = position {
                     self.events.push(Event::Stalled { position, ms });
@@ -486,6 +520,7 @@ impl Driver {
                 Effect::Media(output) => self.run_media(output),
                 Effect::Stage(output) => self.run_stage(output),
                 Effect::Write(write) => self.write(write),
+                Effect::Save(_) if self.kept => {}
                 Effect::Save(saved) => self.core.save(&self.feed, saved),
                 Effect::Notice(notice) => self.notice(notice),
             }
@@ -514,8 +549,9 @@ pub(crate) fn public(error: &BackendError) -> Error {
         BackendError::Busy { retry_after, .. } => {
             Error::Backend { reason: error.to_string(), retry_after: *retry_after }
         }
-        BackendError::Refused { .. } | BackendError::Malformed(_) | BackendError::NoToken(_) => {
-            Error::Backend { reason: error.to_string(), retry_after: None }
-        }
+        BackendError::Refused { .. }
+        | BackendError::Malformed(_)
+        | BackendError::NoToken(_)
+        | BackendError::Untrusted(_) => Error::Backend { reason: error.to_string(), retry_after: None },
     }
 }

@@ -20,6 +20,7 @@ mod events;
 mod fault;
 mod feed;
 mod gate;
+mod keep;
 mod lanes;
 mod meter;
 pub mod outbox;
@@ -45,6 +46,7 @@ pub use events::{Event, EventBatch};
 #[cfg(feature = "fault-injection")]
 pub use fault::Place;
 pub use feed::FeedSession;
+pub use keep::{Kept, KeptSnapshot};
 pub use meter::Meter;
 pub use records::IMPRESSION;
 pub use session::{ShutdownReport, Unspool};
@@ -52,7 +54,8 @@ pub use snapshot::{Bytes, CardView, Outgoing, Snapshot, Stage};
 pub use tls::install as install_tls;
 pub use unspool_engine::schema::{self, Consent, Purpose};
 pub use unspool_engine::{
-    Asset, Conditions, Container, Creator, Exit, Item, MediaKey, Page, Policy, Rendition, StartClass, Tap,
-    Viewer,
+    Asset, Conditions, Container, Creator, Exit, Hold, Item, KeepEstimate, KeepFailure, KeepPolicy,
+    KeepState, MediaKey, Page, Policy, Rendition, StartClass, Tap, Viewer,
 };
+pub use unspool_media::{ByPurpose, Cmcd, HostPins, LocalFile, Pin, TlsConfig, TlsError, Traffic};
 pub use unspool_player::version as player_version;

@@ -6,11 +6,14 @@
 //!
 //! [`Engine`] is the whole of one feed session; the machines it is made of stand in modules of their own.
 
+pub mod budget;
 mod delivery;
 pub mod eviction;
 pub mod feed;
+pub mod hosts;
 pub mod impression;
 pub mod info;
+pub mod keep;
 mod model;
 pub mod payment;
 pub mod planner;
@@ -30,6 +33,10 @@ pub use delivery::{
 pub use feed::{PageFailure, PageRequest, SavedFeed, Step};
 pub use impression::{Exit, Impression, StartClass, Tap, Viewer};
 pub use info::{AudioCodec, Layout, MediaInfo, SyncSample, TrackInfo, TrackKind, VideoCodec};
+pub use keep::{
+    Hold, Keep, KeepEstimate, KeepFailure, KeepOutput, KeepPolicy, KeepState, KeepTrouble, KeptMark,
+    KeptRecord,
+};
 pub use model::{Asset, Container, Creator, Item, MediaKey, Page, Rendition, Span};
 pub use planner::{DemandId, FetchEnd, Policy, Urgency};
 pub use session::{Conditions, Effect, Engine, EngineConfig, Notice, PlayerFact, Wake};

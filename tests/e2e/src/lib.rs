@@ -2,6 +2,8 @@
 //!
 //! Clips are made once and kept with those of the demo; the tests use the first few.
 
+pub mod log;
+
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::io::{BufRead, BufReader};
@@ -11,7 +13,10 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use unspool::{Config, Credentials, Event, FeedSession, StartClass, Unspool};
+use unspool::{
+    Auth, Backend, Config, Credentials, Event, FeedSession, Item, KeptSnapshot, Meter, Native, StartClass,
+    Unspool,
+};
 
 /// Clips the tests play: progressive files with the headers first and last, fragmented ones and playlists are all
 /// among the first six.
@@ -22,12 +27,25 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// Anything that went wrong.
 pub type Done<T> = Result<T, Box<dyn Error>>;
 
+/// The TLS leg of a reference server.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// Where the contract is spoken.
+    pub url: String,
+    /// Certificate of its authority (PEM).
+    pub ca: String,
+    /// Its key, as clients pin it.
+    pub pin: String,
+}
+
 /// A running reference server.
 pub struct Origin {
     /// Where the contract is spoken.
     pub url: String,
     /// Where it is controlled.
     pub control: String,
+    /// Its TLS leg, when it was started with one.
+    pub tls: Option<Tls>,
     /// Its logs and its database.
     pub state: PathBuf,
     child: Child,
@@ -51,7 +69,15 @@ impl Origin {
         let text = |name: &str| ready[name].as_str().map(str::to_owned).ok_or("no address");
         let (url, control) = (text("listening")?, text("control")?);
         let client = http()?;
-        Ok(Origin { url, control, state: state.to_owned(), child, client })
+        let tls = match ready["tls"].as_str() {
+            Some(url) => {
+                let ca = std::fs::read_to_string(ready["ca"].as_str().ok_or("no authority")?)?;
+                let pin = ready["pin"].as_str().ok_or("no pin")?.to_owned();
+                Some(Tls { url: url.to_owned(), ca, pin })
+            }
+            None => None,
+        };
+        Ok(Origin { url, control, tls, state: state.to_owned(), child, client })
     }
 
     /// The lines of the access log.
@@ -161,6 +187,35 @@ pub fn open(dir: &Path, url: &str, account: &str, online: bool) -> Done<Unspool>
     let mut config = config(dir, url, account)?;
     config.conditions.online = online;
     Ok(Unspool::open(config)?)
+}
+
+/// The first cards of `for_you` that show different assets, as the contract's adapter gives them.
+pub async fn cards(url: &str, account: &str, count: usize) -> Done<Vec<Item>> {
+    let auth = Auth::new(Credentials::Fixed(account.to_owned()), PATIENCE);
+    let backend = Native::new(http()?, url.parse()?, auth, PATIENCE, Meter::default());
+    let mut seen = BTreeSet::new();
+    let page = backend.page("for_you", None, 50).await?;
+    let mut cards: Vec<Item> = page.items.into_iter().filter(|i| seen.insert(i.asset.id.clone())).collect();
+    cards.truncate(count);
+    if cards.len() < count { Err("not enough assets".into()) } else { Ok(cards) }
+}
+
+/// Waits until what is kept is as wanted.
+pub async fn until_kept(
+    session: &Unspool,
+    what: &str,
+    wanted: impl Fn(&KeptSnapshot) -> bool,
+) -> Done<KeptSnapshot> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut snapshot = session.kept();
+    while !wanted(&snapshot) {
+        let left = deadline.saturating_duration_since(Instant::now());
+        snapshot = match tokio::time::timeout(left, session.kept_after(snapshot.revision)).await {
+            Ok(next) => next?,
+            Err(_) => return Err(format!("not in time: {what}; last {snapshot:?}").into()),
+        };
+    }
+    Ok(snapshot)
 }
 
 /// Waits until something holds that nobody tells of.

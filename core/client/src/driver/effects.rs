@@ -1,15 +1,13 @@
 //! Runs what the engine wants done: each effect that is started comes back as an input.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use unspool_engine::eviction::{self, Holding};
 use unspool_engine::impression::Write;
 use unspool_engine::planner::{self, FetchEnd};
 use unspool_engine::stage::StageOutput;
-use unspool_engine::{MediaKey, PageRequest, PlayerFact, PlayerId, Urgency};
-use unspool_media::{FetchError, Origin, Priority, Purpose};
+use unspool_engine::{MediaKey, Page, PageRequest, PlayerFact, PlayerId, Urgency};
+use unspool_media::{FetchError, Origin, Playback, Priority, Purpose};
 use unspool_player::PlayerPool;
 
 use super::{Driver, Input, Trouble};
@@ -17,11 +15,13 @@ use crate::events::Event;
 use crate::records;
 use crate::spool::{Pending, SpoolError};
 
-/// Share of the cache budget that is left after an eviction, in percent, so that not every chunk evicts.
-const EVICT_TO_PERCENT: u64 = 90;
-
 impl Driver {
     pub(super) fn fetch_page(&self, request: PageRequest) {
+        if self.kept {
+            // All there is was there from the beginning.
+            let _ = self.inputs.send(Input::Page { request: request.id, answer: Ok(Page::default()) });
+            return;
+        }
         let (core, inputs, feed) = (Arc::clone(&self.core), self.inputs.clone(), self.feed.clone());
         tokio::spawn(async move {
             let answer = core.backend.page(&feed, request.cursor.as_deref(), request.limit).await;
@@ -42,8 +42,11 @@ impl Driver {
                 });
             }
             planner::Output::Fetch { demand, key, spans, urgency } => {
-                let purpose =
-                    if urgency == Urgency::Playback { Purpose::Playback } else { Purpose::Prefetch };
+                let purpose = match urgency {
+                    Urgency::Playback => Purpose::Playback,
+                    Urgency::Next => Purpose::Next,
+                    Urgency::Prefetch => Purpose::Prefetch,
+                };
                 let ticket = self.core.media.fetch(&key, &spans, priority(urgency), purpose);
                 let ticket = Arc::new(ticket);
                 self.tickets.insert(demand, Arc::clone(&ticket));
@@ -77,15 +80,40 @@ impl Driver {
         let found = (from..=from + self.engine.planner().window())
             .filter_map(|p| self.engine.item(p))
             .find(|i| i.asset.id == asset)
-            .and_then(|i| i.asset.renditions.iter().find(|r| r.id == rendition));
-        if let Some(r) = found {
+            .and_then(|i| Some((i, i.asset.renditions.iter().find(|r| r.id == rendition)?)));
+        if let Some((item, r)) = found {
             let origin = Origin {
                 url: r.url.clone(),
+                alternates: r.alternates.clone(),
                 expires_at_ms: r.expires_at_ms,
                 bytes: r.bytes,
+                bitrate_bps: r.bitrate_bps,
+                top_bitrate_bps: item.asset.renditions.iter().map(|r| r.bitrate_bps).max().unwrap_or(0),
                 container: r.container,
             };
             self.core.media.register(key, origin);
+        }
+    }
+
+    /// Connects to the hosts of the cards that come next, before their bytes are wanted.
+    pub(super) fn prewarm(&self) {
+        if self.conditions.data_saver || !self.conditions.foreground {
+            return;
+        }
+        let from = self.engine.current().unwrap_or(0);
+        let window = (from..=from + self.engine.planner().window()).filter_map(|p| self.engine.item(p));
+        let urls = window.filter_map(|item| item.asset.renditions.first()).map(|r| r.url.as_str());
+        drop(self.core.media.prewarm(urls));
+    }
+
+    /// Tells the media room how the current card is being played, where its requests pass that on.
+    pub(super) fn tell_playback(&self, starved: bool) {
+        let key = self.engine.current().and_then(|p| self.engine.planner().key(p));
+        if let (Some(key), Some(_)) = (key, self.core.config.cmcd) {
+            let rate = if self.paused || starved { 0.0 } else { 1.0 };
+            self.core
+                .media
+                .set_playback(key, Some(Playback { playhead_ms: self.playhead_ms, rate, starved }));
         }
     }
 
@@ -124,8 +152,7 @@ impl Driver {
     }
 
     pub(super) fn prepare(&self, pool: &PlayerPool, player: PlayerId, key: &MediaKey) -> Result<(), String> {
-        let info = self.core.media.info(key).ok_or("its layout is not known")?;
-        let source = self.core.media.source(key).map_err(|e| e.to_string())?;
+        let (source, info) = self.core.media.playable(key).map_err(|e| e.to_string())?;
         pool.prepare(player, source, info).map_err(|e| e.to_string())?;
         if self.muted {
             pool.set_muted(player, true).map_err(|e| e.to_string())?;
@@ -173,37 +200,6 @@ impl Driver {
                 && e != SpoolError::Consent
             {
                 events.push(Event::StorageFailed { reason: e.to_string() });
-            }
-        });
-    }
-
-    pub(super) fn keep_budget(&self) {
-        let budget = self.core.config.cache_bytes;
-        let usage = self.core.media.usage();
-        if usage <= budget {
-            return;
-        }
-        let excess = usage - budget / 100 * EVICT_TO_PERCENT;
-        let from = self.engine.current().unwrap_or(0);
-        let near: BTreeSet<MediaKey> = (from.saturating_sub(1)..=from + self.engine.planner().window())
-            .filter_map(|p| self.engine.planner().key(p).cloned())
-            .collect();
-        let media = Arc::clone(&self.core.media);
-        tokio::task::spawn_blocking(move || {
-            let evicted = media.oldest(excess, &near).and_then(|oldest| {
-                let holdings: Vec<Holding> = oldest
-                    .into_iter()
-                    .map(|s| Holding {
-                        pinned: s.pinned,
-                        last_use: u64::try_from(s.last_used_ms).unwrap_or(0),
-                        spans: s.spans,
-                        key: s.key,
-                    })
-                    .collect();
-                media.evict(&eviction::evict(&holdings, excess))
-            });
-            if let Err(e) = evicted {
-                tracing::warn!(%e, "eviction failed");
             }
         });
     }

@@ -23,7 +23,7 @@ impl SpanSet {
 
     /// Adds `span`, joining it with what it touches.
     pub(crate) fn insert(&mut self, span: Span) {
-        if span.is_empty() {
+        if span.is_empty() || self.covers(span) {
             return;
         }
         let from = self.0.partition_point(|s| s.end < span.start);
@@ -107,8 +107,10 @@ impl SpanSet {
 
     /// The parts of `span` that are in the set.
     pub(crate) fn within(&self, span: Span) -> Vec<Span> {
-        self.0
+        let first = self.0.partition_point(|s| s.end <= span.start);
+        self.0[first..]
             .iter()
+            .take_while(|s| s.start < span.end)
             .map(|s| Span::new(s.start.max(span.start), s.end.min(span.end)))
             .filter(|s| !s.is_empty())
             .collect()
