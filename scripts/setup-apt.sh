@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages Unspool builds and plays with; only those that are missing.
-# usage: setup-apt.sh [build] [lint] [kotlin] [python]      (default: build)
+# usage: setup-apt.sh [build] [lint] [kotlin] [python] [collector]      (default: build)
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -20,6 +20,8 @@ lint=(git python3 python3-pip shellcheck)
 kotlin=(maven openjdk-17-jdk-headless)
 # Python: the interpreter that the wheel is tested with, and what makes environments.
 python=(python3 python3-pip python3-venv)
+# Collector: pip to fetch it, and the Python library that it is linked against.
+collector=(python3 python3-pip libpython3.11)
 
 packages=()
 [ $# -gt 0 ] || set -- build
@@ -29,7 +31,8 @@ for group in "$@"; do
         lint) packages+=("${lint[@]}") ;;
         kotlin) packages+=("${kotlin[@]}") ;;
         python) packages+=("${python[@]}") ;;
-        *) die "setup-apt.sh knows the groups build, lint, kotlin and python, not '$group'" ;;
+        collector) packages+=("${collector[@]}") ;;
+        *) die "setup-apt.sh knows the groups build, lint, kotlin, python and collector, not '$group'" ;;
     esac
 done
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use unspool_engine::KeepPolicy;
 use unspool_engine::Policy;
+use unspool_engine::schema::Consent;
 use unspool_engine::session::Conditions;
 use unspool_media::{Cmcd, TlsConfig};
 use url::Url;
@@ -112,6 +113,11 @@ pub struct Config {
     pub conditions: Conditions,
     /// How far ahead to fetch.
     pub policy: Policy,
+    /// Version of the app's policy, told with every viewing so that a change can be seen in what people do; at most 32
+    /// bytes, empty where there is none.
+    pub policy_version: String,
+    /// What the person agreed to. Default everything: asking is the app's part, and so is saying what was answered.
+    pub consent: Consent,
     /// Which renditions are kept for offline, and over which networks they are fetched.
     pub keep: KeepPolicy,
     /// How players show and sound.
@@ -187,6 +193,8 @@ impl Config {
             metered_bytes_per_day: None,
             conditions: Conditions::default(),
             policy: Policy::default(),
+            policy_version: String::new(),
+            consent: Consent::all(),
             keep: KeepPolicy::default(),
             player: PlayerOptions::default(),
             telemetry: TelemetryOptions::default(),

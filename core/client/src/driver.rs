@@ -20,7 +20,7 @@ use unspool_engine::session::{Conditions, Effect, Engine, EngineConfig, Notice, 
 use unspool_engine::stage::StageOutput;
 use unspool_engine::{
     DemandId, Item, MediaInfo, MediaKey, Millis, NetworkClass, Page, PageFailure, PlayerId, SavedFeed,
-    StartClass, Time, links,
+    StartClass, Time, Viewer, links,
 };
 use unspool_media::FetchTicket;
 use unspool_player::{PlayerEvent, PlayerPool};
@@ -55,6 +55,7 @@ pub(crate) enum Input {
     Retry,
     Seek(u64),
     Mute(bool),
+    Viewer(Viewer),
     #[cfg(feature = "fault-injection")]
     Panic,
     Conditions(Conditions),
@@ -146,10 +147,12 @@ impl Driver {
             policy: core.config.policy.clone(),
             players: core.config.player.players,
         };
+        let mut engine = Engine::new(config, conditions);
+        engine.set_policy_version(&core.config.policy_version);
         Driver {
             feed,
             kept: kind == FeedKind::Kept,
-            engine: Engine::new(config, conditions),
+            engine,
             storage: storage::Storage::new(core.config.cache_bytes),
             clock: core.clock,
             core,
@@ -288,9 +291,14 @@ impl Driver {
                 self.page_trouble = None;
                 self.engine.handle_retry(now);
             }
-            Input::Seek(ms) => self.with_current(|pool, player| pool.seek(player, ms)),
+            Input::Viewer(fact) => self.engine.handle_viewer(now, Clock::wall(), fact),
+            Input::Seek(ms) => {
+                self.engine.handle_viewer(now, Clock::wall(), Viewer::Sought);
+                self.with_current(|pool, player| pool.seek(player, ms));
+            }
             Input::Mute(muted) => {
                 self.muted = muted;
+                self.engine.handle_viewer(now, Clock::wall(), Viewer::Muted(muted));
                 self.with_current(|pool, player| pool.set_muted(player, muted));
             }
             Input::Conditions(conditions) => {

@@ -16,8 +16,10 @@ pub mod info;
 pub mod keep;
 pub mod links;
 mod model;
+pub mod payment;
 pub mod planner;
 mod port;
+pub mod schema;
 pub mod session;
 pub mod stage;
 #[cfg(test)]
@@ -26,11 +28,11 @@ pub mod throughput;
 mod time;
 
 pub use delivery::{
-    Answer, Backoff, Batch, Condition, Delivery, DeliveryConfig, DeliveryEffect, DeliveryReason, Encoding,
-    Held, RETRY_AFTER_CAP, Stored,
+    Answer, Backoff, Batch, Circumstances, Condition, Delivery, DeliveryConfig, DeliveryEffect,
+    DeliveryReason, Encoding, Held, PATIENT_PERCENT, RETRY_AFTER_CAP, Stored,
 };
 pub use feed::{PageFailure, PageRequest, SavedFeed, Step};
-pub use impression::{Exit, Impression, StartClass};
+pub use impression::{Exit, Impression, StartClass, Tap, Viewer};
 pub use info::{AudioCodec, Layout, MediaInfo, SyncSample, TrackInfo, TrackKind, VideoCodec};
 pub use keep::{
     Hold, Keep, KeepEstimate, KeepFailure, KeepOutput, KeepPolicy, KeepState, KeepTrouble, KeptMark,

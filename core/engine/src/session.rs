@@ -10,7 +10,7 @@ use std::sync::Arc;
 pub use crate::port::{Conditions, Effect, EngineConfig, Notice, PlayerFact, Wake};
 
 use crate::feed::{Feed, PageFailure, SavedFeed, Step};
-use crate::impression::{Exit, Recorder, Shown};
+use crate::impression::{Exit, Network, Recorder, Shown, Viewer};
 use crate::info::MediaInfo;
 use crate::model::{Item, MediaKey, Page, Span};
 use crate::planner::{Candidate, DemandId, FetchEnd, Limits, Planner};
@@ -249,6 +249,21 @@ impl Engine {
         self.settle(now);
     }
 
+    /// The person did something with the card on the screen.
+    pub fn handle_viewer(&mut self, now: Time, wall: Wall, fact: Viewer) {
+        match fact {
+            Viewer::Left(exit) => self.recorder.handle_left(now, exit),
+            Viewer::Returned if self.recorder.open().is_none() => self.show(now, wall),
+            fact => self.recorder.handle_viewer(now, fact),
+        }
+        self.settle(now);
+    }
+
+    /// Viewings from now on name this version of the policy.
+    pub fn set_policy_version(&mut self, version: &str) {
+        self.recorder.set_policy(version);
+    }
+
     /// The person asked to try again after a failure.
     pub fn handle_retry(&mut self, now: Time) {
         self.feed.retry_now();
@@ -402,7 +417,11 @@ impl Engine {
             position,
             reason: self.feed_name.clone(),
             duration_ms: item.asset.duration_ms,
-            online: self.conditions.online,
+            network: match self.conditions {
+                Conditions { online: false, .. } => Network::Offline,
+                Conditions { metered: true, .. } => Network::Metered,
+                _ => Network::Unmetered,
+            },
         };
         self.recorder.handle_shown(now, wall, shown);
     }

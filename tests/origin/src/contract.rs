@@ -165,9 +165,9 @@ pub struct InteractionsRequest {
 pub struct Interaction {
     /// Identifier made by the client; a second arrival changes nothing.
     pub op_id: String,
-    /// `like`, `follow`, `save` or `interest`; anything else is rejected.
+    /// `like`, `follow`, `save`, `interest`, `block`, `report` or `erase`; anything else is rejected.
     pub verb: String,
-    /// Item id for `like` and `save`, creator id for `follow`, topic id for `interest`.
+    /// Item id for `like` and `save`, creator id for `follow` and `block`, topic id for `interest`, installation for `erase`.
     pub target: String,
     /// Whether it should hold from now on.
     pub state: bool,

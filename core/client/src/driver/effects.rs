@@ -13,7 +13,7 @@ use unspool_player::PlayerPool;
 use super::{Driver, Input, Trouble};
 use crate::events::Event;
 use crate::records;
-use crate::spool::Pending;
+use crate::spool::{Pending, SpoolError};
 
 impl Driver {
     pub(super) fn fetch_page(&self, request: PageRequest) {
@@ -199,7 +199,10 @@ impl Driver {
     pub(super) fn report_failed<T: Send + 'static>(&self, done: Pending<T>) {
         let events = Arc::clone(&self.events);
         tokio::spawn(async move {
-            if let Err(e) = done.await {
+            // Without consent there is nothing to write, which is no failure.
+            if let Err(e) = done.await
+                && e != SpoolError::Consent
+            {
                 events.push(Event::StorageFailed { reason: e.to_string() });
             }
         });
