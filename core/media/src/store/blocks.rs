@@ -16,8 +16,8 @@ use super::spans::SpanSet;
 pub(crate) const BLOCK: u64 = 64 * 1024;
 
 /// Bytes read of an entry, on average, between two blocks that are compared again. 8 MiB: rot is found after about 128
-/// loops of a clip, half an hour of watching, and one block in 128 is read twice for it. With 2 MiB sequential reads out of
-/// the page cache fell from about 0.8 to 0.7 of plain ones (2026-11-22, a busy machine).
+/// loops of a clip, half an hour of watching, and one block in 128 is read twice for it. With 2 MiB sequential
+/// reads out of the page cache were at 0.7 of plain ones (2026-11-22, on a busy machine).
 const SAMPLE_EVERY: u64 = 8 * 1024 * 1024;
 
 /// The blocks that `span` touches.
