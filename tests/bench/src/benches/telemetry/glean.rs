@@ -36,7 +36,7 @@ pub(crate) fn rows(effort: Effort) -> Result<Vec<Row>, BenchError> {
         for round in 0..rounds {
             for turn in 0..2 {
                 // Who goes first changes from round to round.
-                if (round + turn) % 2 == 0 {
+                if (round + turn).is_multiple_of(2) {
                     us.push(side(&ours, true, task)?);
                 } else if let Some(peer) = &peer {
                     them.push(side(peer, false, task)?);

@@ -71,7 +71,7 @@ fn deliver(path: &Path, events: u64, batch: u32) -> Result<Figures, SpoolError> 
     for n in 0..events {
         let event = make(n);
         gauge.call(|| spool.record(&event))?;
-        if (n + 1) % u64::from(batch) == 0 {
+        if (n + 1).is_multiple_of(u64::from(batch)) {
             // Only fails when the other side failed, which is told below.
             let _ = ready.send(());
         }
