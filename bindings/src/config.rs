@@ -109,6 +109,28 @@ pub struct Conditions {
     /// Whether the system says that storage is low; the cache gives way then.
     #[uniffi(default = false)]
     pub low_storage: bool,
+    /// Whether the device saves its battery.
+    #[uniffi(default = false)]
+    pub battery_saver: bool,
+    /// Whether the device is hot and slows itself down.
+    #[uniffi(default = false)]
+    pub hot: bool,
+    /// What kind of network it is.
+    #[uniffi(default = None)]
+    pub network: Option<NetworkClass>,
+}
+
+/// A kind of network, as far as the device knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+pub enum NetworkClass {
+    /// Wi-Fi or a cable.
+    Wifi,
+    /// A mobile network of the fifth generation.
+    Cellular5g,
+    /// A mobile network of the fourth.
+    Cellular4g,
+    /// Anything slower.
+    CellularSlow,
 }
 
 /// Which feed.
@@ -206,8 +228,25 @@ impl HostPins {
 
 impl From<Conditions> for unspool::Conditions {
     fn from(c: Conditions) -> Self {
-        let Conditions { online, metered, data_saver, foreground, low_storage } = c;
-        unspool::Conditions { online, metered, data_saver, foreground, low_storage }
+        let Conditions { online, metered, data_saver, foreground, low_storage, battery_saver, hot, network } =
+            c;
+        let network = match network {
+            None => unspool::NetworkClass::Unknown,
+            Some(NetworkClass::Wifi) => unspool::NetworkClass::Wifi,
+            Some(NetworkClass::Cellular5g) => unspool::NetworkClass::Cellular5g,
+            Some(NetworkClass::Cellular4g) => unspool::NetworkClass::Cellular4g,
+            Some(NetworkClass::CellularSlow) => unspool::NetworkClass::CellularSlow,
+        };
+        unspool::Conditions {
+            online,
+            metered,
+            data_saver,
+            foreground,
+            low_storage,
+            battery_saver,
+            hot,
+            network,
+        }
     }
 }
 

@@ -133,9 +133,16 @@ async fn a_token_ends_a_wait_before_and_during_it_and_the_answer_is_still_to_be_
     });
     token.cancel();
     assert_eq!(waiting.await.unwrap(), Err(UnspoolError::Cancelled));
-    let conditions =
-        Conditions { online: false, metered: false, data_saver: false, foreground: true, low_storage: true };
-    session.set_conditions(conditions);
+    session.set_conditions(Conditions {
+        online: false,
+        metered: false,
+        data_saver: false,
+        foreground: true,
+        low_storage: true,
+        battery_saver: false,
+        hot: false,
+        network: None,
+    });
     let mut seen = feed.snapshot();
     while seen.online {
         let newer = feed.snapshot_after(seen.revision, Some(CancelToken::new()));

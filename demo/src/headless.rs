@@ -8,6 +8,7 @@ use unspool::{Conditions, Config, Credentials, Event, FeedKind, FeedSession, Sta
 
 use crate::DemoArgs;
 use crate::access;
+use crate::log::SessionLog;
 use crate::origin::Origin;
 use crate::report::{Bytes, FirstFrames, Latency, Offline, Report, Skipped, peak_rss_mb};
 use crate::script::Person;
@@ -17,6 +18,9 @@ const FRAME_WITHIN: Duration = Duration::from_secs(20);
 const FLUSH_WITHIN: Duration = Duration::from_secs(20);
 /// Cards swiped without a network, at most, in each direction.
 const OFFLINE_SWIPES: u64 = 6;
+
+/// Cards ahead of the current one that the log names: more than the planner looks at.
+const LOGGED_AHEAD: usize = 12;
 
 type Done<T> = Result<T, Box<dyn Error>>;
 
@@ -28,6 +32,7 @@ struct Told {
     stall_ms: u64,
     skipped: Vec<Skipped>,
     played: u64,
+    log: Option<SessionLog>,
 }
 
 impl Told {
@@ -39,6 +44,11 @@ impl Told {
             }
             self.seen = batch.last;
             for event in batch.events {
+                if let Some(log) = &mut self.log
+                    && let Err(e) = log.event(&event)
+                {
+                    progress(&format!("the log: {e}"));
+                }
                 match event {
                     Event::FirstFrame { class, latency_ms, .. } => {
                         self.played += 1;
@@ -115,20 +125,34 @@ async fn online(args: &DemoArgs, state: &Path, report: &mut Report, told: &mut T
     let before = access::read(&log, 0, &report.client)?.lines;
     report.log_from_line = before + 1;
 
+    if let Some(file) = &args.log {
+        let players = unspool::PlayerOptions::default().players;
+        told.log = Some(SessionLog::begin(file, &origin.restart_network().await?, players)?);
+    }
     let session = open(args, state, &origin.url, &report.client, true)?;
     let feed = session.feed(FeedKind::ForYou)?;
     let swipes = args.swipes.unwrap_or(if args.media.is_some() { u64::MAX } else { 12 });
     let mut person = Person::new(args.seed);
     while report.swipes < swipes {
+        if let Some(log) = &mut told.log {
+            log.swiped(report.swipes)?;
+        }
         match feed.next().await {
             Ok(card) => {
                 report.swipes += 1;
+                if let Some(log) = &mut told.log {
+                    log.card(&card.item)?;
+                    feed.peek(LOGGED_AHEAD).await?.iter().try_for_each(|item| log.card(item))?;
+                }
                 watch(&feed, told, card.position, person.stays()).await;
                 progress(&format!("{:>3}  {}", report.swipes, card.item.caption));
             }
             Err(unspool::Error::EndOfFeed) => break,
             Err(e) => return Err(format!("swipe {}: {e}", report.swipes + 1).into()),
         }
+    }
+    if let Some(log) = told.log.take() {
+        log.end(session.bytes().media)?;
     }
     session.flush(FLUSH_WITHIN).await?;
     let mut clean = finish(&session, report).await;

@@ -5,6 +5,7 @@
 
 mod access;
 mod headless;
+mod log;
 mod origin;
 mod report;
 mod script;
@@ -58,6 +59,10 @@ struct DemoArgs {
     /// Write the measured figures here; standard output by default.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Write a log of the headless session here that `unspool-sim replay` can play again; generated clips only. The network's
+    /// trace then starts with the session.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["media", "offline", "origin"])]
+    log: Option<PathBuf>,
     /// Use a running server instead of starting one.
     #[arg(long, value_name = "URL")]
     origin: Option<String>,

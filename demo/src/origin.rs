@@ -63,6 +63,15 @@ impl Origin {
         self.child.is_some()
     }
 
+    /// The network's settings, and its trace from the start.
+    pub async fn restart_network(&self) -> Result<Value, Box<dyn Error>> {
+        self.set_down(false).await?;
+        match &self.control {
+            Some(control) => self.get(control, "/control/network").await,
+            None => Err("the server has no control address".into()),
+        }
+    }
+
     /// Takes the network away, or brings it back as it was shaped.
     pub async fn set_down(&self, down: bool) -> Result<(), Box<dyn Error>> {
         let Some(control) = &self.control else { return Ok(()) };

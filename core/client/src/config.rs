@@ -105,6 +105,9 @@ pub struct Config {
     pub credentials: Credentials,
     /// Bytes of media on disk beside what is kept for offline. Default 512 MiB, what the widely used caches take.
     pub cache_bytes: u64,
+    /// Bytes of media a day that may be fetched ahead on networks paid by the byte; past them only the current card is
+    /// fetched, at the lowest rate. Default none.
+    pub metered_bytes_per_day: Option<u64>,
     /// What the device is like at the start; the host keeps it up to date.
     pub conditions: Conditions,
     /// How far ahead to fetch.
@@ -181,6 +184,7 @@ impl Config {
             account,
             credentials,
             cache_bytes: 512 * 1024 * 1024,
+            metered_bytes_per_day: None,
             conditions: Conditions::default(),
             policy: Policy::default(),
             keep: KeepPolicy::default(),

@@ -6,6 +6,7 @@
 
 mod effects;
 mod publish;
+mod recall;
 mod storage;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -18,7 +19,8 @@ use unspool_engine::planner::FetchEnd;
 use unspool_engine::session::{Conditions, Effect, Engine, EngineConfig, Notice, PlayerFact};
 use unspool_engine::stage::StageOutput;
 use unspool_engine::{
-    DemandId, Item, MediaInfo, MediaKey, Millis, Page, PageFailure, PlayerId, SavedFeed, StartClass, Time,
+    DemandId, Item, MediaInfo, MediaKey, Millis, NetworkClass, Page, PageFailure, PlayerId, SavedFeed,
+    StartClass, Time, links,
 };
 use unspool_media::FetchTicket;
 use unspool_player::{PlayerEvent, PlayerPool};
@@ -71,6 +73,7 @@ pub(crate) enum Input {
         end: FetchEnd,
         reason: String,
     },
+    Recalled(NetworkClass, recall::Recalled),
     PoolReady(Result<PlayerPool, String>),
     Stored(storage::Stored),
 }
@@ -114,6 +117,9 @@ pub(crate) struct Driver {
     events: Arc<EventLog>,
     snapshot: watch::Sender<Snapshot>,
     conditions: Conditions,
+    traffic: recall::Traffic,
+    /// Transfers that ended.
+    transfers: u32,
     storage: storage::Storage,
     playhead_ms: u64,
     /// Pictures shown since the swipe to the current card.
@@ -158,6 +164,8 @@ impl Driver {
             events,
             snapshot,
             conditions,
+            traffic: recall::Traffic::default(),
+            transfers: 0,
             playhead_ms: 0,
             frames: 0,
             counted: BTreeMap::new(),
@@ -186,7 +194,8 @@ impl Driver {
                 Some(event) = players.recv() => self.handle_player(event),
                 Some(done) = transfers.recv() => {
                     let transfer = Millis(done.elapsed_ms.saturating_sub(done.ttfb_ms));
-                    self.engine.handle_transfer(done.bytes, transfer);
+                    self.engine.handle_transfer(links::host(&done.host), done.bytes, Millis(done.ttfb_ms), transfer);
+                    self.count_transfer(done.bytes);
                 }
                 () = tokio::time::sleep(sleep) => {
                     let now = self.clock.now();
@@ -204,6 +213,7 @@ impl Driver {
     async fn start(&mut self) {
         let core = Arc::clone(&self.core);
         let feed = self.feed.clone();
+        let class = self.conditions.network;
         let kept = self.kept.then(|| core.keep.items());
         let loaded = tokio::task::spawn_blocking(move || {
             let kept = kept.map(|items| SavedFeed { items, ..SavedFeed::default() });
@@ -224,13 +234,15 @@ impl Driver {
                     }
                 }
             }
-            (saved, stored)
+            (saved, stored, recall::Recalled::read(&core, class))
         });
-        let (saved, stored) = loaded.await.unwrap_or_default();
+        let (saved, stored, recalled) = loaded.await.unwrap_or_default();
+        self.recall(&recalled);
         self.engine.handle_start(self.clock.now(), saved, stored);
     }
 
     async fn stop(&mut self) {
+        self.write_down_last().await;
         self.engine.handle_end(self.clock.now());
         self.drain();
         for (_, ticket) in std::mem::take(&mut self.tickets) {
@@ -282,9 +294,15 @@ impl Driver {
                 self.with_current(|pool, player| pool.set_muted(player, muted));
             }
             Input::Conditions(conditions) => {
-                self.conditions = conditions;
+                let before = std::mem::replace(&mut self.conditions, conditions);
                 self.core.media.set_offline(!conditions.online);
+                if before.network != conditions.network {
+                    self.write_down(before.network);
+                }
                 self.engine.handle_conditions(now, Clock::wall(), conditions);
+                if before.network != conditions.network {
+                    self.change_network(conditions.network);
+                }
                 self.keep_budget(now);
             }
             Input::Page { request, answer } => {
@@ -325,6 +343,7 @@ impl Driver {
                 self.engine.handle_fetch_end(now, demand, &key, end, held, &reason);
                 self.keep_budget(now);
             }
+            Input::Recalled(class, recalled) => self.handle_recalled(class, &recalled),
             Input::PoolReady(Ok(pool)) => {
                 self.pool = Some(pool);
                 for output in std::mem::take(&mut self.stage_backlog) {

@@ -50,7 +50,7 @@ pub use snapshot::{Bytes, CardView, Outgoing, Snapshot, Stage};
 pub use tls::install as install_tls;
 pub use unspool_engine::{
     Asset, Conditions, Container, Creator, Exit, Hold, Item, KeepEstimate, KeepFailure, KeepPolicy,
-    KeepState, MediaKey, Page, Policy, Rendition, StartClass,
+    KeepState, MediaKey, NetworkClass, Page, Policy, Rendition, StartClass,
 };
 pub use unspool_media::{ByPurpose, Cmcd, HostPins, LocalFile, Pin, TlsConfig, TlsError, Traffic};
 pub use unspool_player::version as player_version;

@@ -1,4 +1,5 @@
-//! The session's own small database: what a feed looked like when it was last seen, and what is kept for offline.
+//! The session's own small database: what a feed looked like when it was last seen, what is kept for offline, and small
+//! records of the driver.
 //!
 //! One file, `session.db`, one connection behind a lock that is never held across a call out. The driver calls it from
 //! blocking threads only.
@@ -11,7 +12,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use rusqlite_migration::{M, Migrations};
 use unspool_engine::{KeptRecord, MediaKey, SavedFeed};
 
-static MIGRATIONS: Lazy<Migrations<'static>> = Lazy::new(|| Migrations::new(vec![M::up(FEEDS), M::up(KEPT)]));
+static MIGRATIONS: Lazy<Migrations<'static>> =
+    Lazy::new(|| Migrations::new(vec![M::up(FEEDS), M::up(KEPT), M::up(MEMORY)]));
 
 const FEEDS: &str =
     "CREATE TABLE feed (name TEXT PRIMARY KEY, saved TEXT NOT NULL, wall_ms INTEGER NOT NULL) STRICT;";
@@ -22,6 +24,8 @@ const KEPT: &str = "CREATE TABLE kept (
     media TEXT NOT NULL,
     record TEXT NOT NULL
 ) STRICT;";
+
+const MEMORY: &str = "CREATE TABLE memory (name TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;";
 
 /// What an earlier session kept.
 #[derive(Debug, Default)]
@@ -76,6 +80,22 @@ impl SessionStore {
         Ok(json.and_then(|j| {
             serde_json::from_str(&j).inspect_err(|e| tracing::warn!(%e, "saved feed dropped")).ok()
         }))
+    }
+
+    /// Replaces a small record of the driver.
+    pub(crate) fn remember(&self, name: &str, record: &str) -> Result<(), StoreError> {
+        let db = self.lock();
+        let db = db.as_ref().ok_or(StoreError::Suspended)?;
+        db.prepare_cached("INSERT OR REPLACE INTO memory (name, record) VALUES (?1, ?2)")?
+            .execute(params![name, record])?;
+        Ok(())
+    }
+
+    /// A small record of the driver.
+    pub(crate) fn recall(&self, name: &str) -> Result<Option<String>, StoreError> {
+        let db = self.lock();
+        let db = db.as_ref().ok_or(StoreError::Suspended)?;
+        Ok(db.query_row("SELECT record FROM memory WHERE name = ?1", [name], |r| r.get(0)).optional()?)
     }
 
     /// Writes records down and takes others out, in one transaction that is on the disk when this returns.
@@ -183,8 +203,15 @@ mod tests {
         assert!(!path.with_extension("db-wal").exists(), "nothing is left open");
         store.resume().unwrap();
         assert_eq!(store.load_feed("for_you").unwrap(), Some(saved.clone()));
+        store.remember("links", "1").unwrap();
+        store.remember("links", "2").unwrap();
         drop(store);
-        assert_eq!(SessionStore::open(&path).unwrap().load_feed("for_you").unwrap(), Some(saved));
+        let again = SessionStore::open(&path).unwrap();
+        assert_eq!(again.load_feed("for_you").unwrap(), Some(saved));
+        assert_eq!(
+            (again.recall("links").unwrap().as_deref(), again.recall("x").unwrap()),
+            (Some("2"), None)
+        );
     }
     fn record(asset: &str, order: u64) -> KeptRecord {
         let json = serde_json::json!({

@@ -141,6 +141,17 @@ impl MediaInfo {
         reached.checked_sub(1).map_or(from_ms, |i| self.index[i].0).max(from_ms)
     }
 
+    /// Where a step of at least `step_ms` from `from_ms` ends: at an entry of the index, or at the end.
+    pub(crate) fn step_end(&self, from_ms: u64, step_ms: u64) -> u64 {
+        let past = self.index.partition_point(|&(t, _)| t < from_ms + step_ms);
+        self.index.get(past).map_or(self.duration_ms, |&(t, _)| t).min(self.duration_ms).max(from_ms)
+    }
+
+    /// Bytes of the samples from `from_ms` to `to_ms`.
+    pub(crate) fn sample_bytes(&self, from_ms: u64, to_ms: u64) -> u64 {
+        self.offset_after(to_ms).saturating_sub(self.offset_at(from_ms))
+    }
+
     fn offset_at(&self, ms: u64) -> u64 {
         match self.index.partition_point(|&(t, _)| t <= ms) {
             0 => self.index.first().map_or(0, |&(_, at)| at),
@@ -191,7 +202,9 @@ fn covers(held: &[Span], span: Span) -> bool {
     span.is_empty() || held.iter().any(|h| h.start <= span.start && span.end <= h.end)
 }
 
-pub(crate) fn merge(mut spans: Vec<Span>) -> Vec<Span> {
+/// Any spans, ascending and disjoint.
+#[must_use]
+pub fn merge(mut spans: Vec<Span>) -> Vec<Span> {
     spans.retain(|s| !s.is_empty());
     spans.sort();
     let mut out: Vec<Span> = Vec::with_capacity(spans.len());

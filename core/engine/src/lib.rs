@@ -14,6 +14,7 @@ pub mod hosts;
 pub mod impression;
 pub mod info;
 pub mod keep;
+pub mod links;
 mod model;
 pub mod planner;
 mod port;
@@ -35,8 +36,10 @@ pub use keep::{
     Hold, Keep, KeepEstimate, KeepFailure, KeepOutput, KeepPolicy, KeepState, KeepTrouble, KeptMark,
     KeptRecord,
 };
+pub use links::Links;
 pub use model::{Asset, Container, Creator, Item, MediaKey, Page, Rendition, Span};
-pub use planner::{DemandId, FetchEnd, Policy, Urgency};
+pub use planner::{Candidate, DemandId, FetchEnd, Policy, Urgency};
 pub use session::{Conditions, Effect, Engine, EngineConfig, Notice, PlayerFact, Wake};
 pub use stage::PlayerId;
+pub use throughput::{NetworkClass, Remembered};
 pub use time::{Millis, Time, Wall};

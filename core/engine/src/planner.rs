@@ -1,19 +1,42 @@
-//! Which bytes of which queued video to fetch next.
+//! Which bytes of which queued video to fetch next, and at which rendition.
 //!
-//! The planner sees a window around the current card. Each card in it has a target, in milliseconds of media from
-//! where playback will start; what the span store lacks of the target becomes a demand. The order is the order of the
-//! thumb: the playing card first, then its neighbours by distance. Nothing is prefetched while the playing card is not
-//! comfortable ([`Policy::comfort_ms`]), and what left the window is cancelled in the same turn.
+//! The planner sees a window: the current card and those after it. Whatever a card lacks next, about a second of media, is a
+//! step; each time something changes the steps are weighed against each other and against waiting ([`order`]), by what
+//! they save in stalls and what they risk in waste, given how long this person is likely to stay ([`swipe`]) and how fast
+//! the link may turn out to be ([`crate::throughput`]). Steps are short, so that every next one is decided with what is
+//! known then. A card in danger pre-empts what is fetched for others, and what left the window is cancelled in the same
+//! turn.
 //!
-//! The planner names bytes; it never moves them. The driver turns [`Output`]s into fetches and reports every end.
+//! Facts are only noted; the plan is made when the first output is asked for, once however many facts came in that turn. The
+//! planner names bytes; it never moves them. The driver turns [`Output`]s into fetches and reports every end.
+
+mod card;
+mod order;
+mod policy;
+mod swipe;
+mod tuning;
+mod value;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+pub use policy::{Limits, Policy};
+pub use swipe::{Curve, Habit, SwipeModel};
+pub use tuning::{Lean, Tuning, Worth};
+
 use crate::info::{MediaInfo, missing};
-use crate::model::{Asset, Container, MediaKey, Rendition, Span};
-use crate::throughput::Throughput;
+use crate::links::Links;
+use crate::model::{Asset, MediaKey, Span};
+use crate::throughput::{NetworkClass, Remembered};
 use crate::time::{Millis, Time};
+use card::{Card, Probe, Running, STEP_MS};
+use order::{Order, Outlook, WAIT_S};
+use value::{Arrival, RUNGS, Speeds};
+
+/// How often a wait is thought over while a card plays: a tick of the playhead.
+const REVIEW: Millis = Millis(200);
+/// Most dwell believed, in milliseconds: a phone that was put down is not a liking.
+const LONGEST_DWELL_MS: u64 = 600_000;
 
 /// Names one fetch until its end was reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,79 +102,41 @@ pub enum FetchEnd {
     },
 }
 
-/// How far ahead to fetch. The defaults follow the measured comparison of feed players: a third card beyond the next
-/// costs waste and saves no stalls at a second of media or more each.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Policy {
-    /// Milliseconds of media to hold ahead of the playhead of the current card.
-    pub current_ahead_ms: u64,
-    /// The same on a link that is [`fast_ratio`](Policy::fast_ratio) times faster than the rendition: what was not
-    /// watched was paid for in vain, and such a link makes up for less.
-    pub current_ahead_fast_ms: u64,
-    /// How many times faster than the rendition a link must be to count as fast.
-    pub fast_ratio: u64,
-    /// Milliseconds of media to hold of the cards after it, nearest first; the length is the window.
-    pub ahead_ms: Vec<u64>,
-    /// Prefetch waits until the current card holds this much ahead, or all that is left of it.
-    pub comfort_ms: u64,
-    /// Below this much ahead, running prefetches are cancelled.
-    pub danger_ms: u64,
-    /// Demands for cards other than the current one that may run at once.
-    pub parallel_prefetches: usize,
-    /// Tallest picture worth fetching, in pixels.
-    pub max_height: u32,
-    /// Share of the estimated throughput a rendition may use.
-    pub rate_share: f64,
-}
-
-impl Default for Policy {
-    fn default() -> Self {
-        Policy {
-            current_ahead_ms: 8_000,
-            current_ahead_fast_ms: 4_000,
-            fast_ratio: 4,
-            ahead_ms: vec![3_000, 2_000, 1_000, 0],
-            comfort_ms: 3_000,
-            danger_ms: 800,
-            parallel_prefetches: 2,
-            max_height: 1280,
-            rate_share: 0.7,
-        }
-    }
-}
-
-#[derive(Debug, Clone)]
-enum Probe {
-    Unasked,
-    Running,
-    Known(Arc<MediaInfo>),
-    Refused,
-}
-
-#[derive(Debug)]
-struct Card {
-    key: MediaKey,
-    duration_ms: u64,
-    probe: Probe,
-    held: Vec<Span>,
-    demand: Option<(DemandId, Urgency)>,
-    retry_at: Option<Time>,
-    failures: u32,
-    urgency_probed: Urgency,
+/// A card of the window as the feed describes it.
+#[derive(Debug, Clone, Copy)]
+pub struct Candidate<'a> {
+    /// Its position in the feed.
+    pub position: u64,
+    /// Its video.
+    pub asset: &'a Asset,
+    /// Share of viewers still watching: `(milliseconds, share)`, ascending in time; empty where nothing is known.
+    pub retention: &'a [(u64, f64)],
+    /// Its first topic.
+    pub topic: Option<&'a str>,
+    /// Whether its player can go from one rendition to another at the entries of the index.
+    pub switchable: bool,
 }
 
 /// The prefetch planner.
 #[derive(Debug)]
 pub struct Planner {
     policy: Policy,
-    throughput: Throughput,
+    limits: Limits,
+    links: Links,
+    person: SwipeModel,
     cards: BTreeMap<u64, Card>,
     current: Option<u64>,
     playhead_ms: u64,
+    /// The furthest the playhead of the current card got, and whether it began again.
+    watched_ms: u64,
+    looped: bool,
+    /// Nominal Mbit/s of what the person saw last of the card before.
+    shown_mbps: Option<f64>,
     next_demand: u64,
-    demands: BTreeMap<DemandId, u64>,
-    online: bool,
-    prefetching: bool,
+    demands: BTreeMap<DemandId, (u64, MediaKey)>,
+    review_at: Option<Time>,
+    /// When something changed that no plan has seen.
+    due: Option<Time>,
     out: VecDeque<Output>,
 }
 
@@ -160,15 +145,20 @@ impl Planner {
     #[must_use]
     pub fn new(policy: Policy) -> Self {
         Planner {
+            person: SwipeModel::new(policy.habit),
+            links: Links::new(NetworkClass::Unknown, policy.memory),
             policy,
-            throughput: Throughput::default(),
+            limits: Limits::default(),
             cards: BTreeMap::new(),
             current: None,
             playhead_ms: 0,
+            watched_ms: 0,
+            looped: false,
+            shown_mbps: None,
             next_demand: 0,
             demands: BTreeMap::new(),
-            online: true,
-            prefetching: true,
+            review_at: None,
+            due: None,
             out: VecDeque::new(),
         }
     }
@@ -176,341 +166,477 @@ impl Planner {
     /// Number of cards after the current one that are looked at.
     #[must_use]
     pub fn window(&self) -> u64 {
-        self.policy.ahead_ms.len() as u64
+        self.policy.window
     }
 
-    /// The window moved: `cards` are the assets from the current position on, nearest first. `held` answers how many
+    /// The window moved: `cards` are those from the current position on, nearest first. `held` answers how many
     /// milliseconds of a rendition the store could play, so that what was fetched is what gets played.
     pub fn handle_window(
         &mut self,
         now: Time,
         current: u64,
-        cards: &[(u64, &Asset)],
+        cards: &[Candidate<'_>],
         held: &dyn Fn(&MediaKey) -> u64,
     ) {
         if self.current != Some(current) {
+            self.leave(current);
             self.current = Some(current);
             self.playhead_ms = 0;
+            self.watched_ms = 0;
+            self.looped = false;
         }
-        let wanted: BTreeMap<u64, &Asset> = cards.iter().map(|&(p, a)| (p, a)).collect();
-        let gone: Vec<u64> = self.cards.keys().copied().filter(|p| !wanted.contains_key(p)).collect();
+        let gone: Vec<u64> =
+            self.cards.keys().copied().filter(|p| cards.iter().all(|c| c.position != *p)).collect();
         for position in gone {
-            if let Some(Card { demand: Some((demand, _)), .. }) = self.cards.remove(&position) {
-                self.out.push_back(Output::Cancel { demand });
+            if let Some(Card { running: Some(running), .. }) = self.cards.remove(&position) {
+                self.out.push_back(Output::Cancel { demand: running.demand });
             }
         }
-        for (position, asset) in wanted {
-            let key = self.choose(asset, held);
-            if let Some(card) = self.cards.get_mut(&position) {
-                // Nothing was asked for yet: the newest estimate decides, not the one of when the card came into sight.
-                if matches!(card.probe, Probe::Unasked) {
-                    card.key = key;
-                }
-                continue;
+        for candidate in cards {
+            if !self.cards.contains_key(&candidate.position) {
+                self.enter(candidate);
             }
-            self.cards.insert(
-                position,
-                Card {
-                    key,
-                    duration_ms: asset.duration_ms,
-                    probe: Probe::Unasked,
-                    held: Vec::new(),
-                    demand: None,
-                    retry_at: None,
-                    failures: 0,
-                    urgency_probed: Urgency::Prefetch,
-                },
-            );
+            if let Some(card) = self.cards.get_mut(&candidate.position) {
+                Self::keep_to_what_is_held(card, held);
+            }
         }
-        self.plan(now);
+        for card in self.cards.values_mut() {
+            card.bend(self.person.theta(card.topic.as_deref()));
+        }
+        self.due = Some(now);
     }
 
     /// The layout of a rendition became known.
     pub fn handle_probed(&mut self, now: Time, key: &MediaKey, info: Arc<MediaInfo>, held: Vec<Span>) {
-        for card in self.cards.values_mut().filter(|c| c.key == *key) {
-            card.probe = Probe::Known(Arc::clone(&info));
-            card.held.clone_from(&held);
-            card.failures = 0;
+        for card in self.cards.values_mut() {
+            if let Some(rung) = card.rungs.iter_mut().find(|r| r.key == *key) {
+                rung.probe = Probe::Known(Arc::clone(&info));
+                rung.held.clone_from(&held);
+                card.failures = 0;
+            }
         }
-        self.plan(now);
+        self.due = Some(now);
     }
 
     /// The layout of a rendition could not be had.
     pub fn handle_probe_failed(&mut self, now: Time, key: &MediaKey, retryable: bool) {
-        for card in self.cards.values_mut().filter(|c| c.key == *key) {
-            card.probe = if retryable { Probe::Unasked } else { Probe::Refused };
-            Self::back_off(card, now);
+        for card in self.cards.values_mut() {
+            if let Some(rung) = card.rungs.iter_mut().find(|r| r.key == *key) {
+                rung.probe = if retryable { Probe::Unasked } else { Probe::Refused };
+                card.back_off(now);
+            }
         }
-        self.plan(now);
+        self.due = Some(now);
     }
 
     /// What the store holds of a rendition.
     pub fn handle_held(&mut self, now: Time, key: &MediaKey, held: Vec<Span>) {
-        for card in self.cards.values_mut().filter(|c| c.key == *key) {
-            card.held.clone_from(&held);
-        }
-        self.plan(now);
+        self.note_held(key, &held);
+        self.due = Some(now);
     }
 
     /// A demand ended. `held` is what the store holds of its rendition now.
     pub fn handle_fetch_end(&mut self, now: Time, demand: DemandId, end: FetchEnd, held: Vec<Span>) {
-        let Some(position) = self.demands.remove(&demand) else { return };
-        if let Some(card) = self.cards.get_mut(&position) {
-            card.held = held;
-            if card.demand.is_some_and(|(d, _)| d == demand) {
-                card.demand = None;
-            }
+        let Some((position, key)) = self.demands.remove(&demand) else { return };
+        self.note_held(&key, &held);
+        if let Some(card) = self.cards.get_mut(&position)
+            && let Some(running) = card.running.take_if(|r| r.demand == demand)
+        {
             match end {
                 FetchEnd::Done => card.failures = 0,
                 FetchEnd::Cancelled => {}
-                FetchEnd::Failed { retryable: true } => Self::back_off(card, now),
-                FetchEnd::Failed { retryable: false } => card.probe = Probe::Refused,
+                FetchEnd::Failed { retryable: true } => card.back_off(now),
+                FetchEnd::Failed { retryable: false } => card.rungs[running.rung].probe = Probe::Refused,
             }
         }
-        self.plan(now);
+        self.due = Some(now);
     }
 
-    /// One transfer ended: its body bytes, and the time from the first to the last of them.
-    pub fn handle_transfer(&mut self, bytes: u64, transfer: Millis) {
-        self.throughput.sample(bytes, transfer);
+    /// One transfer from a host ended: its body bytes, the wait for its first byte, and the time from that to its last.
+    pub fn handle_transfer(&mut self, host: &str, bytes: u64, first_byte: Millis, transfer: Millis) {
+        self.links.sample(host, bytes, first_byte, transfer);
+        self.limits.data_left = self.limits.data_left.map(|left| left.saturating_sub(bytes));
+    }
+
+    /// The device says what kind of network it is on.
+    pub fn handle_network(&mut self, class: NetworkClass) {
+        self.links.handle_class(class);
+    }
+
+    /// Takes up what earlier sessions measured of this kind of network, by host; the empty name is all of them.
+    pub fn restore(&mut self, past: &BTreeMap<String, Remembered>, unix_ms: i64) {
+        self.links.restore(past, unix_ms);
     }
 
     /// The playhead of the current card moved.
     pub fn handle_playhead(&mut self, now: Time, playhead_ms: u64) {
+        self.looped |= playhead_ms + STEP_MS < self.playhead_ms;
         self.playhead_ms = playhead_ms;
-        self.plan(now);
+        self.watched_ms = self.watched_ms.max(playhead_ms);
+        self.due = Some(now);
     }
 
-    /// The network came or went, or prefetching was allowed or not (background, data saver).
-    pub fn handle_condition(&mut self, now: Time, online: bool, prefetching: bool) {
-        if online && !self.online {
+    /// What may be fetched changed.
+    pub fn handle_limits(&mut self, now: Time, limits: Limits) {
+        if limits.online && !self.limits.online {
             for card in self.cards.values_mut() {
                 card.retry_at = None;
             }
         }
-        self.online = online;
-        self.prefetching = prefetching;
-        if !online {
-            self.cancel_where(|_, _| true);
+        self.limits = limits;
+        if !limits.online {
+            self.cancel_where(|_| true);
+        } else if !limits.prefetching {
+            let current = self.current;
+            self.cancel_where(|position| Some(position) != current);
         }
-        self.plan(now);
+        self.due = Some(now);
     }
 
     /// A deadline named by [`poll_timeout`](Planner::poll_timeout) came.
     pub fn handle_timeout(&mut self, now: Time) {
-        self.plan(now);
+        self.due = Some(now);
     }
 
     /// What to do next; ask until `None`.
     pub fn poll_output(&mut self) -> Option<Output> {
+        if self.out.is_empty()
+            && let Some(now) = self.due.take()
+        {
+            self.plan(now);
+        }
         self.out.pop_front()
     }
 
-    /// When a failed fetch is due again.
+    /// When a failed fetch is due again, or a wait is to be thought over.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
-        let waiting = |c: &&Card| c.demand.is_none() && !matches!(c.probe, Probe::Refused | Probe::Running);
-        self.cards.values().filter(waiting).filter_map(|c| c.retry_at).min().filter(|_| self.online)
+        let waiting = |c: &&Card| c.running.is_none() && !c.refused();
+        let retry = self.cards.values().filter(waiting).filter_map(|c| c.retry_at).min();
+        retry.into_iter().chain(self.review_at).min().filter(|_| self.limits.online)
+    }
+
+    /// The paths to the hosts, as measured.
+    #[must_use]
+    pub fn links(&self) -> &Links {
+        &self.links
+    }
+
+    /// What is known of the person.
+    #[must_use]
+    pub fn person(&self) -> &SwipeModel {
+        &self.person
     }
 
     /// The rendition chosen for a card.
     #[must_use]
     pub fn key(&self, position: u64) -> Option<&MediaKey> {
-        self.cards.get(&position).map(|c| &c.key)
+        self.cards.get(&position).and_then(Card::chosen).map(|r| &r.key)
     }
 
     /// The layout of the rendition chosen for a card, once known.
     #[must_use]
     pub fn info(&self, position: u64) -> Option<&Arc<MediaInfo>> {
-        match &self.cards.get(&position)?.probe {
-            Probe::Known(info) => Some(info),
-            Probe::Unasked | Probe::Running | Probe::Refused => None,
-        }
+        self.cards.get(&position).and_then(Card::chosen).and_then(|r| r.info())
     }
 
     /// Whether a card was given up.
     #[must_use]
     pub fn refused(&self, position: u64) -> bool {
-        self.cards.get(&position).is_some_and(|c| matches!(c.probe, Probe::Refused))
+        self.cards.get(&position).is_some_and(Card::refused)
     }
 
     /// Milliseconds of media a card could play from `from_ms` with what the store holds.
     #[must_use]
     pub fn ahead_ms(&self, position: u64, from_ms: u64) -> u64 {
-        match self.cards.get(&position) {
-            Some(Card { probe: Probe::Known(info), held, .. }) => {
-                info.playable_until(from_ms, held) - from_ms
-            }
-            _ => 0,
-        }
+        self.cards.get(&position).map_or(0, |c| c.reach(from_ms) - from_ms)
     }
 
     /// Whether a card can start and play `ms` (or to its end) without the network.
     #[must_use]
     pub fn startable(&self, position: u64, ms: u64) -> bool {
-        let Some(Card { probe: Probe::Known(info), held, .. }) = self.cards.get(&position) else {
-            return false;
-        };
-        let until = info.playable_until(0, held);
-        until > 0 && until >= ms.min(info.duration_ms)
+        let Some(card) = self.cards.get(&position) else { return false };
+        let until = card.reach(0);
+        until > 0 && until >= ms.min(card.end_ms())
     }
 
-    /// The throughput the renditions are chosen by, in bits per second.
+    /// The throughput the link is likely to keep, in bits per second.
     #[must_use]
     pub fn throughput_bps(&self) -> u64 {
-        self.throughput.conservative_bps()
+        self.links.all().conservative_bps()
     }
 
-    fn choose(&self, asset: &Asset, held: &dyn Fn(&MediaKey) -> u64) -> MediaKey {
-        let key = |id: &str| MediaKey::new(&asset.id, id);
-        if let Some(r) =
-            asset.renditions.iter().max_by_key(|r| held(&key(&r.id))).filter(|r| held(&key(&r.id)) > 0)
-        {
-            return key(&r.id);
+    /// The person left the current card.
+    fn leave(&mut self, to: u64) {
+        let Some(card) = self.current.filter(|&c| c != to).and_then(|c| self.cards.get(&c)) else { return };
+        self.shown_mbps = card.chosen().map(|r| r.mbps);
+        if self.watched_ms == 0 && !self.looped {
+            // Nothing was seen; that it was not waited for says little about liking.
+            return;
         }
-        #[expect(
-            clippy::cast_precision_loss,
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "bit rates"
-        )]
-        let budget = (self.throughput.conservative_bps() as f64 * self.policy.rate_share) as u64;
-        let fits = |r: &&Rendition| r.bitrate_bps <= budget && r.height <= self.policy.max_height;
-        // Of two encodings of one rate a plain file starts with fewer requests than a playlist.
-        let best = asset
-            .renditions
-            .iter()
-            .filter(fits)
-            .max_by_key(|r| (r.bitrate_bps, r.container != Container::Hls))
-            .or(asset.renditions.first());
-        key(best.map_or("", |r| r.id.as_str()))
+        let ended = self.looped || self.watched_ms + STEP_MS / 2 >= card.end_ms();
+        let watched = if ended { card.duration_ms } else { self.watched_ms };
+        self.person.handle_dwell(&card.curve, card.topic.as_deref(), watched.min(LONGEST_DWELL_MS), !ended);
     }
 
-    fn back_off(card: &mut Card, now: Time) {
-        card.failures = (card.failures + 1).min(6);
-        card.retry_at = Some(now + Millis(500 << card.failures));
+    fn enter(&mut self, candidate: &Candidate<'_>) {
+        let asset = candidate.asset;
+        let curve = match candidate.retention {
+            [] => Curve::prior(asset.duration_ms),
+            retention => Curve::new(retention, asset.duration_ms),
+        };
+        let card = Card::new(asset, curve, candidate.topic, candidate.switchable);
+        self.cards.insert(candidate.position, card);
     }
 
-    fn target(&self, distance: u64) -> u64 {
-        match usize::try_from(distance).ok().and_then(|d| d.checked_sub(1)) {
-            None => self.playhead_ms + self.current_ahead_ms(),
-            Some(i) => self.policy.ahead_ms.get(i).copied().unwrap_or(0),
+    fn keep_to_what_is_held(card: &mut Card, held: &dyn Fn(&MediaKey) -> u64) {
+        if card.fixed || card.switchable || !matches!(card.chosen().map(|r| &r.probe), Some(Probe::Unasked)) {
+            return;
+        }
+        let most = (0..card.rungs.len()).map(|r| (held(&card.rungs[r].key), r)).max();
+        if let Some((1.., rung)) = most {
+            card.choice = rung;
+            card.fixed = true;
         }
     }
 
-    fn current_ahead_ms(&self) -> u64 {
-        let rate =
-            self.current.and_then(|c| self.info(c)).map_or(0, |i| i.size * 8_000 / i.duration_ms.max(1));
-        if rate > 0 && self.throughput.conservative_bps() / rate >= self.policy.fast_ratio {
-            self.policy.current_ahead_fast_ms
-        } else {
-            self.policy.current_ahead_ms
+    fn note_held(&mut self, key: &MediaKey, held: &[Span]) {
+        for card in self.cards.values_mut() {
+            if let Some(rung) = card.rungs.iter_mut().find(|r| r.key == *key) {
+                rung.held.clear();
+                rung.held.extend_from_slice(held);
+            }
         }
     }
 
     fn plan(&mut self, now: Time) {
+        self.review_at = None;
         let Some(current) = self.current else { return };
         self.probe_window(now, current);
-        if !self.online {
+        if !self.limits.online {
             return;
         }
-        let comfort = self.comfort(current);
-        if comfort == Comfort::Danger {
-            self.cancel_where(|position, _| position != current);
+        let mut unready: Vec<u64> = Vec::new();
+        if self.in_danger(current) {
+            self.cancel_where(|position| position != current);
+            unready.extend(self.cards.keys().filter(|&&p| p != current));
         }
-        let positions: Vec<u64> = self.cards.keys().copied().collect();
-        for position in positions {
-            let distance = position - current;
-            let urgency = urgency(distance);
-            let (from, to) = match distance {
-                0 => (self.playhead_ms, self.target(0)),
-                _ => (0, self.target(distance)),
-            };
-            let running = self.demands.values().filter(|&&p| p != current).count();
-            let Some(card) = self.cards.get_mut(&position) else { continue };
-            if let Some((demand, at)) = card.demand {
-                if at < urgency {
-                    card.demand = Some((demand, urgency));
-                    self.out.push_back(Output::Promote { demand, urgency });
+        self.promote(current);
+        loop {
+            let running = self.cards.values().filter(|c| c.running.is_some()).count();
+            if running >= self.policy.parallel {
+                return;
+            }
+            let (positions, outlooks) = self.outlooks(now, current, &unready);
+            let Some((place, rung)) = self.order(&outlooks).best() else {
+                if running == 0 && !outlooks.is_empty() {
+                    self.review_at = Some(now + REVIEW);
                 }
-                continue;
+                return;
+            };
+            if !self.start(current, positions[place], rung) {
+                unready.push(positions[place]);
             }
-            let Probe::Known(info) = &card.probe else { continue };
-            let spans =
-                missing(&info.ranges(from, to.min(card.duration_ms.max(info.duration_ms))), &card.held);
-            let waits = card.retry_at.is_some_and(|at| now < at);
-            let gated = distance > 0
-                && (comfort != Comfort::Comfortable
-                    || running >= self.policy.parallel_prefetches
-                    || !self.prefetching);
-            if spans.is_empty() || waits || gated {
-                continue;
+        }
+    }
+
+    /// Asks for the next step of a card; `false` when it cannot be asked for now.
+    fn start(&mut self, current: u64, position: u64, rung: usize) -> bool {
+        let from = if position == current { self.playhead_ms } else { 0 };
+        let urgency = urgency(position - current);
+        let ahead = self.bytes_ahead(current);
+        let Some(card) = self.cards.get_mut(&position) else { return false };
+        let reach = card.reach(from);
+        let Some(info) = card.rungs[rung].info() else { return false };
+        let to = info.step_end(reach, STEP_MS);
+        let spans = missing(&info.ranges(reach, to), &card.rungs[rung].held);
+        let bytes: u64 = spans.iter().map(Span::len).sum();
+        if bytes == 0 {
+            return false;
+        }
+        let too_much =
+            self.limits.data_left.is_some_and(|left| bytes > left) || ahead + bytes > self.policy.ahead_bytes;
+        if position != current && too_much {
+            return false;
+        }
+        card.choice = rung;
+        card.fixed = true;
+        card.retry_at = None;
+        self.next_demand += 1;
+        let demand = DemandId(self.next_demand);
+        card.running = Some(Running { demand, rung, urgency, to_ms: to, bytes });
+        let key = card.rungs[rung].key.clone();
+        self.demands.insert(demand, (position, key.clone()));
+        self.out.push_back(Output::Fetch { demand, key, spans, urgency });
+        true
+    }
+
+    /// Bytes held or asked for of cards that are not shown yet.
+    fn bytes_ahead(&self, current: u64) -> u64 {
+        let queued = self.cards.iter().filter(|&(&p, _)| p != current).map(|(_, c)| c);
+        queued
+            .map(|c| {
+                let held: u64 = c.rungs.iter().flat_map(|r| &r.held).map(Span::len).sum();
+                held + c.running.map_or(0, |r| r.bytes)
+            })
+            .sum()
+    }
+
+    fn promote(&mut self, current: u64) {
+        for (&position, card) in &mut self.cards {
+            let urgency = urgency(position.saturating_sub(current));
+            if let Some(running) = &mut card.running
+                && running.urgency < urgency
+            {
+                running.urgency = urgency;
+                self.out.push_back(Output::Promote { demand: running.demand, urgency });
             }
-            card.retry_at = None;
-            self.next_demand += 1;
-            let demand = DemandId(self.next_demand);
-            card.demand = Some((demand, urgency));
-            self.demands.insert(demand, position);
-            self.out.push_back(Output::Fetch { demand, key: card.key.clone(), spans, urgency });
         }
     }
 
     fn probe_window(&mut self, now: Time, current: u64) {
-        let comfort = self.comfort(current);
-        for (&position, card) in &mut self.cards {
-            let urgency = urgency(position - current);
-            let allowed = match urgency {
-                Urgency::Playback => true,
-                Urgency::Next => comfort != Comfort::Danger,
-                Urgency::Prefetch => comfort == Comfort::Comfortable,
-            };
-            let due = match card.probe {
-                Probe::Unasked => card.retry_at.is_none_or(|at| now >= at) && allowed,
-                Probe::Running => card.urgency_probed < urgency,
-                Probe::Known(_) | Probe::Refused => false,
-            };
-            if due {
-                card.probe = Probe::Running;
-                card.urgency_probed = urgency;
-                self.out.push_back(Output::Probe { key: card.key.clone(), urgency });
-            }
-        }
-    }
-
-    fn comfort(&self, current: u64) -> Comfort {
-        let Some(Card { probe: Probe::Known(info), held, .. }) = self.cards.get(&current) else {
-            return match self.refused(current) {
-                true => Comfort::Comfortable,
-                false => Comfort::Danger,
-            };
-        };
-        let until = info.playable_until(self.playhead_ms, held);
-        if until >= info.duration_ms || until >= self.playhead_ms + self.policy.comfort_ms {
-            Comfort::Comfortable
-        } else if until < self.playhead_ms + self.policy.danger_ms {
-            Comfort::Danger
-        } else {
-            Comfort::Tight
-        }
-    }
-
-    fn cancel_where(&mut self, which: impl Fn(u64, Urgency) -> bool) {
-        for (&position, card) in &mut self.cards {
-            if let Some((demand, urgency)) = card.demand
-                && which(position, urgency)
+        let danger = self.in_danger(current);
+        let allowed: Vec<(u64, Urgency)> = self
+            .cards
+            .keys()
+            .map(|&p| (p, urgency(p.saturating_sub(current))))
+            .filter(|&(_, u)| u == Urgency::Playback || (!danger && self.limits.prefetching))
+            .collect();
+        for (position, urgency) in allowed {
+            let Some(card) = self.cards.get(&position) else { continue };
+            let due = card.retry_at.is_none_or(|at| now >= at);
+            if !card.switchable
+                && !card.fixed
+                && matches!(card.chosen().map(|r| &r.probe), Some(Probe::Unasked))
             {
-                card.demand = None;
-                self.out.push_back(Output::Cancel { demand });
+                let choice = self.first_choice(now, current, position);
+                if let Some(card) = self.cards.get_mut(&position) {
+                    card.choice = choice;
+                }
+            }
+            let max_height = self.max_height();
+            let Some(card) = self.cards.get_mut(&position) else { continue };
+            let (choice, switchable) = (card.choice, card.switchable);
+            for (r, rung) in card.rungs.iter_mut().enumerate().filter(|&(r, _)| switchable || r == choice) {
+                let ask = match rung.probe {
+                    Probe::Unasked => due && (r == choice || rung.height <= max_height),
+                    Probe::Running => rung.probed_as < urgency,
+                    Probe::Known(_) | Probe::Refused => false,
+                };
+                if ask {
+                    rung.probe = Probe::Running;
+                    rung.probed_as = urgency;
+                    self.out.push_back(Output::Probe { key: rung.key.clone(), urgency });
+                }
             }
         }
     }
-}
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Comfort {
-    Comfortable,
-    Tight,
-    Danger,
+    /// The rendition to begin a card with, by what the feed says of its renditions.
+    fn first_choice(&self, now: Time, current: u64, position: u64) -> usize {
+        let (positions, outlooks) = self.outlooks(now, current, &[]);
+        let place = positions.iter().position(|&p| p == position);
+        place.map_or(0, |place| self.order(&outlooks).rung(place))
+    }
+
+    fn order<'a>(&'a self, cards: &'a [Outlook]) -> Order<'a> {
+        let Policy { worth, tuning, preempts, .. } = &self.policy;
+        Order { worth, tuning, preempts: *preempts, cards }
+    }
+
+    /// What is to come of every card that lacks something, the current one first.
+    fn outlooks(&self, now: Time, current: u64, unready: &[u64]) -> (Vec<u64>, Vec<Outlook>) {
+        let (mut positions, mut outlooks) = (Vec::new(), Vec::new());
+        let mut arrival: Option<Arrival> = None;
+        let mut before = self.shown_mbps;
+        for (&position, card) in &self.cards {
+            let distance = position.saturating_sub(current);
+            #[expect(clippy::cast_precision_loss, reason = "milliseconds of a video")]
+            let at = if distance == 0 { self.playhead_ms as f64 } else { 0.0 };
+            let stays = |ms: f64| card.stays(at, ms);
+            let from = if distance == 0 { self.playhead_ms } else { 0 };
+            let reach = card.running.map_or_else(|| card.reach(from), |r| r.to_ms.max(from));
+            #[expect(clippy::cast_possible_truncation, reason = "a short window")]
+            let comes = self.policy.tuning.goes_on.powi(distance as i32);
+            // Nobody gets further while nothing plays.
+            #[expect(clippy::cast_precision_loss, reason = "milliseconds of a video")]
+            let plays = if distance == 0 { reach.saturating_sub(from) as f64 } else { f64::INFINITY };
+            let left = |u: f64| 1.0 - stays(at + (u * 1_000.0).min(plays));
+            let rate_here = if reach > from { card.chosen().map(|r| r.mbps) } else { None };
+            if !card.refused() && reach < card.end_ms() {
+                let train = card.train(reach, STEP_MS, |ms| comes * stays(ms));
+                let mut rates = [0.0; RUNGS];
+                for (rate, rung) in rates.iter_mut().zip(&card.rungs) {
+                    *rate = rung.mbps;
+                }
+                let waits = card.retry_at.is_some_and(|due| now < due);
+                let may = distance == 0 || self.limits.prefetching;
+                positions.push(position);
+                #[expect(clippy::cast_precision_loss, reason = "milliseconds of a video")]
+                let buffer_s = reach.saturating_sub(from) as f64 / 1_000.0;
+                outlooks.push(Outlook {
+                    speeds: self.speeds(&card.host),
+                    buffer_s,
+                    train,
+                    leaves: if distance == 0 { left(WAIT_S) } else { 0.0 },
+                    arrival: if distance == 0 { None } else { arrival },
+                    rates,
+                    allowed: self.allowed(card),
+                    before: rate_here.or(before),
+                    lean: self.lean(card),
+                    price: self.policy.worth.megabit * self.limits.price,
+                    ready: card.running.is_none() && !waits && may && !unready.contains(&position),
+                });
+            }
+            before = card.chosen().map(|r| r.mbps).filter(|_| reach > 0).or(before);
+            arrival = Some(match arrival {
+                None => Arrival::after(left),
+                Some(a) => a.then(&card.dwell),
+            });
+        }
+        (positions, outlooks)
+    }
+
+    fn allowed(&self, card: &Card) -> (usize, usize) {
+        let asked = !matches!(card.chosen().map(|r| &r.probe), Some(Probe::Unasked));
+        if !card.switchable && (card.fixed || asked) {
+            return (card.choice, card.choice + 1);
+        }
+        let fit = card.rungs.iter().take_while(|r| r.height <= self.max_height()).count();
+        (0, if self.limits.lowest { 1 } else { fit.max(1) })
+    }
+
+    fn max_height(&self) -> u32 {
+        self.limits.max_height.min(self.policy.max_height)
+    }
+
+    fn lean(&self, card: &Card) -> Lean {
+        let top = card.rungs.last().map_or(1.0, |r| r.mbps).max(0.01);
+        self.policy.tuning.lean(self.links.to(&card.host).mean_mbps() / top)
+    }
+
+    fn speeds(&self, host: &str) -> Speeds {
+        let (path, tuning) = (self.links.to(host), &self.policy.tuning);
+        let scale = tuning.spread_base + tuning.spread_seen * path.deviation();
+        Speeds::new(path.mean_mbps() * tuning.speed, scale, path.rtt_s())
+    }
+
+    /// Whether the current card is about to run dry.
+    fn in_danger(&self, current: u64) -> bool {
+        let Some(card) = self.cards.get(&current).filter(|c| !c.refused()) else { return false };
+        let until = card.reach(self.playhead_ms);
+        until < card.end_ms() && until < self.playhead_ms + self.policy.danger_ms
+    }
+
+    fn cancel_where(&mut self, which: impl Fn(u64) -> bool) {
+        for (&position, card) in &mut self.cards {
+            if which(position)
+                && let Some(running) = card.running.take()
+            {
+                self.out.push_back(Output::Cancel { demand: running.demand });
+            }
+        }
+    }
 }
 
 fn urgency(distance: u64) -> Urgency {

@@ -4,6 +4,7 @@ use crate::feed::{PageRequest, SavedFeed};
 use crate::impression::{StartClass, Write};
 use crate::planner::{self, Policy};
 use crate::stage::StageOutput;
+use crate::throughput::NetworkClass;
 
 /// What does not change while the session runs.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,11 +32,26 @@ pub struct Conditions {
     pub foreground: bool,
     /// Whether the system says that storage is low; the cache gives way then.
     pub low_storage: bool,
+    /// Whether the device saves its battery.
+    pub battery_saver: bool,
+    /// Whether the device is hot and slows itself down.
+    pub hot: bool,
+    /// What kind of network it is.
+    pub network: NetworkClass,
 }
 
 impl Default for Conditions {
     fn default() -> Self {
-        Conditions { online: true, metered: false, data_saver: false, foreground: true, low_storage: false }
+        Conditions {
+            online: true,
+            metered: false,
+            data_saver: false,
+            foreground: true,
+            low_storage: false,
+            battery_saver: false,
+            hot: false,
+            network: NetworkClass::Unknown,
+        }
     }
 }
 

@@ -13,8 +13,9 @@ use crate::feed::{Feed, PageFailure, SavedFeed, Step};
 use crate::impression::{Exit, Recorder, Shown};
 use crate::info::MediaInfo;
 use crate::model::{Item, MediaKey, Page, Span};
-use crate::planner::{DemandId, FetchEnd, Planner};
+use crate::planner::{Candidate, DemandId, FetchEnd, Limits, Planner};
 use crate::stage::{Near, PlayerId, Stage, StageOutput};
+use crate::throughput::Remembered;
 use crate::time::{Millis, Time, Wall};
 
 /// Milliseconds of media a card needs in the store to be pre-rolled. One second covers the first group of pictures of
@@ -27,6 +28,10 @@ pub const OFFLINE_MS: u64 = 3_000;
 pub const REBUILDS: u32 = 2;
 /// Milliseconds a player must have rendered for its failure to begin a new row.
 pub const REBUILD_PROGRESS_MS: u64 = 1_000;
+/// How much more a megabit costs where it is paid for: waste is then money, and pictures are worth no more than before.
+pub const METERED_PRICE: f64 = 1.5;
+/// Tallest picture, in pixels, on a device that saves its battery or is hot: decoding and radio both cost by the pixel.
+pub const SMALL_HEIGHT: u32 = 854;
 /// Cards kept for the next launch.
 pub const SAVED_ITEMS: usize = 60;
 
@@ -39,6 +44,7 @@ pub struct Engine {
     stage: Stage,
     recorder: Recorder,
     conditions: Conditions,
+    data_left: Option<u64>,
     stored: BTreeMap<MediaKey, u64>,
     rendered: BTreeMap<PlayerId, u64>,
     failed: BTreeSet<u64>,
@@ -59,6 +65,7 @@ impl Engine {
             stage: Stage::new(config.players),
             recorder: Recorder::default(),
             conditions,
+            data_left: None,
             stored: BTreeMap::new(),
             rendered: BTreeMap::new(),
             failed: BTreeSet::new(),
@@ -77,8 +84,8 @@ impl Engine {
             saved.current = saved.current.and_then(|i| i.checked_sub(1));
             self.feed.restore(saved);
         }
-        let Conditions { online, .. } = self.conditions;
-        self.planner.handle_condition(now, online, self.prefetching());
+        self.planner.handle_network(self.conditions.network);
+        self.planner.handle_limits(now, self.limits());
         self.settle(now);
     }
 
@@ -146,9 +153,30 @@ impl Engine {
         self.report_refused(now, reason);
     }
 
-    /// One transfer ended: its body bytes and the time from the first to the last of them.
-    pub fn handle_transfer(&mut self, bytes: u64, transfer: Millis) {
-        self.planner.handle_transfer(bytes, transfer);
+    /// One transfer from a host ended: its body bytes, the wait for its first byte, and the time from that to its last.
+    pub fn handle_transfer(&mut self, host: &str, bytes: u64, first_byte: Millis, transfer: Millis) {
+        if self.conditions.metered {
+            self.data_left = self.data_left.map(|left| left.saturating_sub(bytes));
+        }
+        self.planner.handle_transfer(host, bytes, first_byte, transfer);
+    }
+
+    /// What earlier sessions measured of this kind of network, by host; the empty name is all of them.
+    pub fn handle_remembered(&mut self, wall: Wall, past: &BTreeMap<String, Remembered>) {
+        self.planner.restore(past, wall.unix_ms);
+    }
+
+    /// What the next session should know of this kind of network, by host.
+    #[must_use]
+    pub fn remember(&self, wall: Wall) -> BTreeMap<String, Remembered> {
+        self.planner.links().remember(wall.unix_ms)
+    }
+
+    /// Bytes that may still be fetched today on networks paid by the byte; `None` where that has no bound.
+    pub fn handle_data_left(&mut self, now: Time, data_left: Option<u64>) {
+        self.data_left = data_left;
+        self.planner.handle_limits(now, self.limits());
+        self.settle(now);
     }
 
     /// A player reported.
@@ -208,7 +236,8 @@ impl Engine {
             }
             self.stage.forget_failed();
         }
-        self.planner.handle_condition(now, conditions.online, self.prefetching());
+        self.planner.handle_network(conditions.network);
+        self.planner.handle_limits(now, self.limits());
         if before.foreground != conditions.foreground {
             self.stage.handle_paused(self.feed.current(), !conditions.foreground);
             if conditions.foreground {
@@ -230,7 +259,7 @@ impl Engine {
     pub fn handle_end(&mut self, now: Time) {
         self.recorder.handle_left(now, Exit::Shutdown);
         self.conditions.online = false;
-        self.planner.handle_condition(now, false, false);
+        self.planner.handle_limits(now, self.limits());
         self.stage.handle_end();
         self.saved_at = None;
         self.save();
@@ -307,9 +336,20 @@ impl Engine {
         self.failed.contains(&position)
     }
 
-    fn prefetching(&self) -> bool {
-        let Conditions { foreground, data_saver, metered, .. } = self.conditions;
-        foreground && !(data_saver && metered)
+    /// What the device and the person allow.
+    fn limits(&self) -> Limits {
+        let Conditions { online, metered, data_saver, foreground, battery_saver, hot, .. } = self.conditions;
+        let scarce = data_saver && metered;
+        let used_up = metered && self.data_left == Some(0);
+        let small = battery_saver || hot;
+        Limits {
+            online,
+            prefetching: foreground && !scarce && !used_up,
+            price: if metered { METERED_PRICE } else { 1.0 },
+            max_height: if small { SMALL_HEIGHT } else { u32::MAX },
+            lowest: scarce || used_up,
+            data_left: self.data_left.filter(|_| metered),
+        }
     }
 
     fn step(&mut self, now: Time, wall: Wall, exit: Exit) -> Step {
@@ -412,8 +452,16 @@ impl Engine {
         let current = self.feed.current();
         // Before the first swipe the first card is prepared as if it were the next one.
         let from = current.unwrap_or(positions.start);
-        let cards: Vec<(u64, &crate::model::Asset)> = (from..=from + self.planner.window())
-            .filter_map(|p| self.feed.item(p).map(|i| (p, &i.asset)))
+        let cards: Vec<Candidate<'_>> = (from..=from + self.planner.window())
+            .filter_map(|p| self.feed.item(p).map(|i| (p, i)))
+            .map(|(position, item)| Candidate {
+                position,
+                asset: &item.asset,
+                retention: &item.retention,
+                topic: item.topics.first().map(String::as_str),
+                // A player is built on one rendition and stays with it.
+                switchable: false,
+            })
             .collect();
         if !cards.is_empty() {
             let (stored, stage) = (&self.stored, &self.stage);
@@ -423,6 +471,8 @@ impl Engine {
                 false => stored.get(key).copied().unwrap_or(0),
             };
             self.planner.handle_window(now, from, &cards, &worth);
+            // The renditions are chosen by the plan, and the stage asks for them.
+            self.collect_media();
         }
         if let Some(current) = current {
             let near: Vec<Near> = (current.saturating_sub(1)..=current + 1)
@@ -459,10 +509,14 @@ impl Engine {
         })
     }
 
-    fn collect(&mut self) {
+    fn collect_media(&mut self) {
         while let Some(output) = self.planner.poll_output() {
             self.out.push_back(Effect::Media(output));
         }
+    }
+
+    fn collect(&mut self) {
+        self.collect_media();
         while let Some(output) = self.stage.poll_output() {
             if let StageOutput::Release(player) = &output {
                 self.rendered.remove(player);

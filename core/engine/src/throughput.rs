@@ -1,59 +1,224 @@
 //! How fast the network is, told carefully: an over-estimate stalls the person, an under-estimate only blurs a picture.
 //!
-//! Each finished chunk is one sample of bytes over the time after its first byte, so the round trip does not count as
-//! slowness. Samples are averaged with exponential forgetting over bytes, and the estimate is the mean minus one
-//! deviation, which tracks the lower quantile of a varying link.
+//! Each finished transfer is one sample: its body over the time after its first byte, so that the round trip does not
+//! count as slowness; the round trip is estimated beside it. The mean is bits over seconds with exponential forgetting,
+//! which is what a long download would have seen. How far samples stray from it, on a logarithmic scale, is kept too:
+//! decisions are taken against a handful of speeds the link may turn out to have, slow ones included, and never against
+//! one number.
+
+use serde::{Deserialize, Serialize};
 
 use crate::time::Millis;
 
-/// Assumed before the first sample: the mean of the published "medium" short-video class is 1.61 Mbit/s and of "high"
-/// 3.58 (ACM MM 2022 challenge); the start lies between, so that a first clip is neither blurred nor late.
-pub const COLD_START_BPS: u64 = 2_500_000;
 /// Samples below this size measure the round trip, not the rate.
 pub const SMALLEST_SAMPLE: u64 = 16 * 1024;
-/// Bytes after which a sample weighs half: about 3 s of a 2 Mbit/s link.
-const HALF_LIFE_BYTES: f64 = 768.0 * 1024.0;
+/// Seconds of transfer that an assumption made before the first sample counts for; at most as much as [`PRIOR_WEIGHT`] of
+/// the first sample.
+const PRIOR_S: f64 = 0.5;
+/// See [`PRIOR_S`].
+const PRIOR_WEIGHT: f64 = 0.3;
+/// Round trip assumed before the first answer, milliseconds: the middle of what mobile networks show to a near CDN.
+const PRIOR_RTT_MS: f64 = 80.0;
+/// Deviation of the logarithm assumed before the first samples: half to twice the mean.
+const PRIOR_DEVIATION: f64 = 0.45;
+/// Days after which a remembered estimate counts for half.
+const REMEMBER_DAYS: f64 = 7.0;
 
-/// A running estimate of bits per second.
-#[derive(Debug, Clone, Default)]
+/// How fast older samples fade.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Memory {
+    /// Logarithm of what a second of later transfers leaves of a sample's weight.
+    pub per_s: f64,
+    /// What a later transfer, however short, takes at least: on a fast link a chunk takes a blink, and an outage must
+    /// not be remembered for a hundred of them.
+    pub per_transfer: f64,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Memory { per_s: 0.2, per_transfer: 0.3 }
+    }
+}
+
+/// What the device says about its network before anything was measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NetworkClass {
+    /// Nothing.
+    #[default]
+    Unknown,
+    /// Wi-Fi or a cable.
+    Wifi,
+    /// A mobile network of the fifth generation.
+    Cellular5g,
+    /// A mobile network of the fourth.
+    Cellular4g,
+    /// Anything slower.
+    CellularSlow,
+}
+
+impl NetworkClass {
+    /// Bits per second assumed before the first sample: a third of published medians (4G 37, 5G 500 Mbit/s; fixed lines
+    /// of the FCC's traces 2.5 to 10), since a median is no promise; between the "medium" (1.61) and "high" (3.58)
+    /// classes of the ACM MM 2022 challenge where nothing is known.
+    #[must_use]
+    pub fn cold_start_bps(self) -> u64 {
+        match self {
+            NetworkClass::Unknown => 2_500_000,
+            NetworkClass::Wifi => 6_000_000,
+            NetworkClass::Cellular5g => 20_000_000,
+            NetworkClass::Cellular4g => 5_000_000,
+            NetworkClass::CellularSlow => 800_000,
+        }
+    }
+}
+
+/// What is remembered of a network between sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Remembered {
+    /// Mean rate, bits per second.
+    pub bps: u64,
+    /// Round trip in milliseconds.
+    pub rtt_ms: u32,
+    /// Deviation of the logarithm of the rate.
+    pub deviation: f64,
+    /// When it was last measured, milliseconds since 1970.
+    pub unix_ms: i64,
+}
+
+/// A running estimate of one path.
+#[derive(Debug, Clone)]
 pub struct Throughput {
-    weight: f64,
-    mean: f64,
-    variance: f64,
+    memory: Memory,
+    megabits: f64,
+    seconds: f64,
+    deviation2: f64,
+    rtt_ms: f64,
+    measured: bool,
+    /// Megabits and seconds of a transfer under way, where it is slower than the mean.
+    hanging: Option<(f64, f64)>,
+}
+
+impl Default for Throughput {
+    fn default() -> Self {
+        Throughput::cold(NetworkClass::Unknown, Memory::default())
+    }
 }
 
 impl Throughput {
-    /// Takes one finished transfer: its body bytes and the time from its first byte to its last.
-    pub fn sample(&mut self, bytes: u64, transfer: Millis) {
+    /// An estimate before the first sample.
+    #[must_use]
+    pub fn cold(class: NetworkClass, memory: Memory) -> Self {
+        let mbps = mbps(class.cold_start_bps());
+        Throughput {
+            memory,
+            megabits: mbps * PRIOR_S,
+            seconds: PRIOR_S,
+            deviation2: PRIOR_DEVIATION * PRIOR_DEVIATION,
+            rtt_ms: PRIOR_RTT_MS,
+            measured: false,
+            hanging: None,
+        }
+    }
+
+    /// An estimate that begins with what an earlier session measured on the same kind of network; the older it is, the
+    /// more the class counts instead.
+    #[must_use]
+    pub fn remembered(class: NetworkClass, memory: Memory, past: &Remembered, unix_ms: i64) -> Self {
+        #[expect(clippy::cast_precision_loss, reason = "days")]
+        let days = unix_ms.saturating_sub(past.unix_ms).max(0) as f64 / 86_400_000.0;
+        let trust = 0.5_f64.powf(days / REMEMBER_DAYS);
+        let mut cold = Throughput::cold(class, memory);
+        let then = mbps(past.bps).clamp(0.01, 10_000.0);
+        let now = mbps(class.cold_start_bps());
+        cold.megabits = (then.ln() * trust + now.ln() * (1.0 - trust)).exp() * PRIOR_S;
+        cold.rtt_ms = f64::from(past.rtt_ms).clamp(1.0, 5_000.0) * trust + cold.rtt_ms * (1.0 - trust);
+        let deviation = past.deviation.clamp(0.05, 2.0) * trust + PRIOR_DEVIATION * (1.0 - trust);
+        cold.deviation2 = deviation * deviation;
+        cold
+    }
+
+    /// What the next session should know; `None` before anything was measured.
+    #[must_use]
+    pub fn remember(&self, unix_ms: i64) -> Option<Remembered> {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+        let rtt_ms = self.rtt_ms.clamp(1.0, 60_000.0) as u32;
+        self.measured.then_some(Remembered {
+            bps: bps(self.mean_mbps()),
+            rtt_ms,
+            deviation: self.deviation(),
+            unix_ms,
+        })
+    }
+
+    /// Takes one finished transfer: its body bytes, the wait for its first byte, and the time from that to its last.
+    pub fn sample(&mut self, bytes: u64, first_byte: Millis, transfer: Millis) {
+        #[expect(clippy::cast_precision_loss, reason = "rates need no 53 bits")]
+        let (megabits, seconds, rtt) =
+            (bytes as f64 * 8e-6, transfer.0.max(1) as f64 / 1_000.0, first_byte.0 as f64);
+        self.rtt_ms += 0.125 * (rtt.min(5_000.0) - self.rtt_ms);
         if bytes < SMALLEST_SAMPLE {
             return;
         }
-        #[expect(clippy::cast_precision_loss, reason = "rates need no 53 bits")]
-        let (size, rate) = (bytes as f64, bytes as f64 * 8_000.0 / transfer.0.max(1) as f64);
-        let keep = 0.5_f64.powf(size / HALF_LIFE_BYTES);
-        let old = self.weight * keep;
-        self.weight = old + size;
-        let gain = size / self.weight;
-        let delta = rate - self.mean;
-        self.mean += gain * delta;
-        self.variance = (1.0 - gain) * (self.variance + gain * delta * delta);
+        self.hanging = None;
+        if !self.measured {
+            let weight = (PRIOR_WEIGHT * seconds / self.seconds).min(1.0);
+            self.megabits *= weight;
+            self.seconds *= weight;
+        }
+        let keep = (-(self.memory.per_s * seconds).max(self.memory.per_transfer)).exp();
+        let stray = (megabits / seconds / self.mean_mbps()).ln();
+        if self.measured {
+            // A transfer of a second renews a quarter of the deviation.
+            let renew = (0.25 * seconds).clamp(0.05, 0.5);
+            self.deviation2 += renew * (stray * stray - self.deviation2);
+        }
+        self.megabits = self.megabits * keep + megabits;
+        self.seconds = self.seconds * keep + seconds;
+        self.measured = true;
     }
 
-    /// A rate in bits per second that the link is likely to keep.
+    /// A transfer that is under way and has brought only so much: an upper bound, until the next sample.
+    pub fn at_most(&mut self, bytes: u64, elapsed: Millis) {
+        #[expect(clippy::cast_precision_loss, reason = "rates need no 53 bits")]
+        let (megabits, seconds) = (bytes as f64 * 8e-6, elapsed.0 as f64 / 1_000.0);
+        self.hanging = (megabits < self.megabits / self.seconds * seconds).then_some((megabits, seconds));
+    }
+
+    /// Mean rate in megabits per second.
+    #[must_use]
+    pub fn mean_mbps(&self) -> f64 {
+        let (megabits, seconds) = self.hanging.unwrap_or_default();
+        ((self.megabits + megabits) / (self.seconds + seconds)).clamp(0.02, 10_000.0)
+    }
+
+    /// Deviation of the logarithm of the rate.
+    #[must_use]
+    pub fn deviation(&self) -> f64 {
+        self.deviation2.max(0.0).sqrt()
+    }
+
+    /// Round trip in seconds.
+    #[must_use]
+    pub fn rtt_s(&self) -> f64 {
+        self.rtt_ms / 1_000.0
+    }
+
+    /// A rate in bits per second that the link is likely to keep: one deviation below the mean.
     #[must_use]
     pub fn conservative_bps(&self) -> u64 {
-        if self.weight == 0.0 {
-            return COLD_START_BPS;
-        }
-        let low = (self.mean - self.variance.max(0.0).sqrt()).max(self.mean * 0.25);
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "positive and far below 2^63"
-        )]
-        let bps = low.clamp(1_000.0, 1e12) as u64;
-        bps
+        bps(self.mean_mbps() * (-self.deviation()).exp().max(0.25))
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "rates need no 53 bits")]
+fn mbps(bps: u64) -> f64 {
+    bps as f64 / 1e6
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive and far below 2^63")]
+fn bps(mbps: f64) -> u64 {
+    (mbps * 1e6).max(1_000.0) as u64
 }
 
 #[cfg(test)]
@@ -61,30 +226,69 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn sample(t: &mut Throughput, mbit_s: f64) {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a test")]
+        t.sample(256 * 1024, Millis(50), Millis((2_097.0 / mbit_s) as u64));
+    }
+
     #[test]
     fn follows_a_drop_within_a_few_chunks() {
         let mut t = Throughput::default();
-        assert_eq!(t.conservative_bps(), COLD_START_BPS);
+        for _ in 0..40 {
+            sample(&mut t, 8.0);
+        }
+        assert!((7.5..8.5).contains(&t.mean_mbps()), "{}", t.mean_mbps());
+        assert!(t.conservative_bps() > 6_500_000, "{}", t.conservative_bps());
+        for _ in 0..4 {
+            sample(&mut t, 1.0);
+        }
+        assert!(t.conservative_bps() < 1_500_000, "{}", t.conservative_bps());
+        assert!((40.0..80.0).contains(&(t.rtt_s() * 1_000.0)));
+    }
+
+    #[test]
+    fn a_transfer_that_hangs_is_news() {
+        let mut t = Throughput::default();
+        sample(&mut t, 8.0);
+        let before = t.mean_mbps();
+        t.at_most(0, Millis(3_000));
+        assert!(t.mean_mbps() < before / 3.0, "{} {}", t.mean_mbps(), before);
+        t.at_most(u64::from(u32::MAX), Millis(3_100));
+        assert!((t.mean_mbps() - before).abs() < 1e-9, "no upper bound raises the mean");
+    }
+
+    #[test]
+    fn what_was_measured_is_remembered_and_fades() {
+        let mut t = Throughput::cold(NetworkClass::Cellular4g, Memory::default());
+        assert_eq!(t.remember(0), None);
         for _ in 0..20 {
-            t.sample(256 * 1024, Millis(262)); // 8 Mbit/s
+            sample(&mut t, 1.0);
         }
-        assert!((7_500_000..8_500_000).contains(&t.conservative_bps()), "{}", t.conservative_bps());
-        for _ in 0..6 {
-            t.sample(256 * 1024, Millis(2_097)); // 1 Mbit/s
-        }
-        assert!(t.conservative_bps() < 2_000_000, "{}", t.conservative_bps());
+        let past = t.remember(1_000).unwrap();
+        let soon = Throughput::remembered(NetworkClass::Cellular4g, Memory::default(), &past, 2_000);
+        assert!((soon.mean_mbps() - t.mean_mbps()).abs() < 0.05);
+        let late = Throughput::remembered(
+            NetworkClass::Cellular4g,
+            Memory::default(),
+            &past,
+            1_000 + 60 * 86_400_000,
+        );
+        assert!(late.mean_mbps() > 4.0, "{}", late.mean_mbps());
+        let text = serde_json::to_string(&past).unwrap();
+        assert_eq!(serde_json::from_str::<Remembered>(&text).unwrap(), past);
     }
 
     proptest! {
         #[test]
         fn stays_below_the_fastest_sample(samples in prop::collection::vec((20_000u64..2_000_000, 1u64..20_000), 1..40)) {
             let mut t = Throughput::default();
-            let mut fastest = 0;
+            let mut fastest = NetworkClass::Unknown.cold_start_bps();
             for &(bytes, ms) in &samples {
-                t.sample(bytes, Millis(ms));
+                t.sample(bytes, Millis(30), Millis(ms));
                 fastest = fastest.max(bytes * 8_000 / ms);
             }
             prop_assert!(t.conservative_bps() <= fastest + 1_000);
+            prop_assert!(t.deviation().is_finite());
         }
     }
 }

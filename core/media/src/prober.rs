@@ -17,7 +17,7 @@ use crate::probe::hls::{Cuts, INIT, Shape};
 use crate::probe::listing::{Cut, Packing, Part};
 use crate::probe::mp4::{Bytes, Probe, Step};
 use crate::probe::{HEAD_BYTES, ProbeError, describe_head, malformed};
-use crate::segments::{Parts, Plan, Rates, head_of};
+use crate::segments::{Parts, Plan, Rates, head_of, owner};
 use crate::store::{Entry, Store, StoreError, Validators};
 use crate::ticket::FetchTicket;
 
@@ -103,7 +103,8 @@ impl Prober {
     /// The files of `key` if it has several, as far as is known without the network.
     pub(crate) fn parts(&self, key: &MediaKey) -> Option<Parts> {
         let declared = self.books().declared.get(key).copied();
-        if declared.is_some_and(|declared| declared.container != Container::Hls) {
+        // A file has no files.
+        if declared.is_some_and(|declared| declared.container != Container::Hls) || owner(key).is_some() {
             return None;
         }
         let Known { generation, plan, .. } = self.remembered(key)?;

@@ -6,7 +6,7 @@ use std::time::Instant;
 use unspool_engine::impression::Write;
 use unspool_engine::planner::{self, FetchEnd};
 use unspool_engine::stage::StageOutput;
-use unspool_engine::{MediaKey, Page, PageRequest, PlayerFact, PlayerId, Urgency};
+use unspool_engine::{Item, MediaKey, Page, PageRequest, PlayerFact, PlayerId, Rendition, Urgency};
 use unspool_media::{FetchError, Origin, Playback, Priority, Purpose};
 use unspool_player::PlayerPool;
 
@@ -75,13 +75,7 @@ impl Driver {
 
     /// Tells the media room where a rendition is, from the card that shows it.
     pub(super) fn register(&self, key: &MediaKey) {
-        let from = self.engine.current().unwrap_or(0);
-        let (asset, rendition) = key.parts();
-        let found = (from..=from + self.engine.planner().window())
-            .filter_map(|p| self.engine.item(p))
-            .find(|i| i.asset.id == asset)
-            .and_then(|i| Some((i, i.asset.renditions.iter().find(|r| r.id == rendition)?)));
-        if let Some((item, r)) = found {
+        if let Some((item, r)) = self.rendition(key) {
             let origin = Origin {
                 url: r.url.clone(),
                 alternates: r.alternates.clone(),
@@ -115,6 +109,16 @@ impl Driver {
                 .media
                 .set_playback(key, Some(Playback { playhead_ms: self.playhead_ms, rate, starved }));
         }
+    }
+
+    /// A rendition of a card near the current one, as the backend describes it, and the card's item.
+    pub(super) fn rendition(&self, key: &MediaKey) -> Option<(&Item, &Rendition)> {
+        let from = self.engine.current().unwrap_or(0);
+        let (asset, rendition) = key.parts();
+        (from..=from + self.engine.planner().window())
+            .filter_map(|p| self.engine.item(p))
+            .find(|i| i.asset.id == asset)
+            .and_then(|i| Some((i, i.asset.renditions.iter().find(|r| r.id == rendition)?)))
     }
 
     pub(super) fn run_stage(&mut self, output: StageOutput) {

@@ -29,7 +29,7 @@ impl KeepPolicy {
     /// Why nothing may be fetched under these conditions; `None` when it may.
     #[must_use]
     pub fn hold(&self, conditions: Conditions) -> Option<Hold> {
-        let Conditions { online, metered, data_saver, foreground, low_storage } = conditions;
+        let Conditions { online, metered, data_saver, foreground, low_storage, .. } = conditions;
         match () {
             () if !online => Some(Hold::Offline),
             () if !foreground => Some(Hold::Background),

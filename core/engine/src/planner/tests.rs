@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::info::{Layout, VideoCodec};
+use crate::model::Item;
 use crate::testing::item;
 use proptest::prelude::*;
 
@@ -77,11 +78,28 @@ impl World {
 
 fn show(planner: &mut Planner, world: &mut World, now: Time, current: u64) {
     let items: Vec<_> = (current..current + 5).map(|p| (p, item(&format!("i{p}")))).collect();
-    let cards: Vec<_> = items.iter().map(|(p, i)| (*p, &i.asset)).collect();
+    let cards: Vec<_> = items.iter().map(|(position, item)| candidate(*position, item)).collect();
     let held = world.held.clone();
     planner
         .handle_window(now, current, &cards, &|key| held.get(key).map_or(0, |h| info().playable_until(0, h)));
     world.drain(planner, now);
+}
+
+fn candidate(position: u64, item: &Item) -> Candidate<'_> {
+    let topic = item.topics.first().map(String::as_str);
+    Candidate { position, asset: &item.asset, retention: &item.retention, topic, switchable: false }
+}
+
+/// Plays on for so many milliseconds of media, everything arriving at once.
+fn play(planner: &mut Planner, world: &mut World, now: &mut Time, from_ms: u64, to_ms: u64) {
+    let mut at = from_ms;
+    while at <= to_ms {
+        *now = *now + Millis(100);
+        planner.handle_playhead(*now, at);
+        world.drain(planner, *now);
+        while world.finish_one(planner, *now) {}
+        at += 100;
+    }
 }
 
 #[test]
@@ -90,41 +108,53 @@ fn the_playing_card_comes_first_then_its_neighbours() {
     show(&mut planner, &mut world, Time::ZERO, 0);
     let urgencies: Vec<_> = world.running.values().map(|(_, _, u)| *u).collect();
     assert_eq!(urgencies, vec![Urgency::Playback], "nothing else while the playing card is bare");
-    assert!(world.finish_one(&mut planner, Time(100)));
-    assert_eq!(world.running.len(), 2, "two prefetches at once");
-    while world.finish_one(&mut planner, Time(200)) {}
-    assert!(planner.startable(1, 3_000) && planner.startable(2, 2_000) && planner.startable(3, 1_000));
-    assert!(!planner.startable(4, 1_000), "headers only at the edge of the window");
+    let mut now = Time(100);
+    while world.finish_one(&mut planner, now) {}
+    play(&mut planner, &mut world, &mut now, 0, 3_000);
+    assert!(planner.ahead_ms(0, 3_000) >= 500, "{}", planner.ahead_ms(0, 3_000));
+    let ahead: Vec<u64> = (0..5).map(|p| planner.ahead_ms(p, 0)).collect();
+    assert!(ahead[1] >= 1_000 && ahead[2] >= 1_000, "a first second of the next cards: {ahead:?}");
+    assert!(!planner.startable(2, 4_000), "not much more of what may never be seen");
 }
 
 #[test]
 fn a_swipe_cancels_and_promotes_in_the_same_turn() {
-    let (mut planner, mut world) = (Planner::new(Policy::default()), World::default());
-    show(&mut planner, &mut world, Time::ZERO, 0);
-    world.finish_one(&mut planner, Time(1));
+    let begin = || {
+        let (mut planner, mut world) = (Planner::new(Policy::default()), World::default());
+        show(&mut planner, &mut world, Time::ZERO, 0);
+        for _ in 0..20 {
+            let next = world.running.values().any(|(_, _, u)| *u == Urgency::Next);
+            if next || !world.finish_one(&mut planner, Time(1)) {
+                break;
+            }
+        }
+        (planner, world)
+    };
+    let (mut planner, mut world) = begin();
     let running = world.running.clone();
-    show(&mut planner, &mut world, Time(2), 3);
+    show(&mut planner, &mut world, Time(2), 10);
     for (demand, (_, _, urgency)) in running {
         assert!(world.cancelled.contains(&demand), "{urgency:?} left the window");
     }
     assert!(world.running.values().any(|(_, _, u)| *u == Urgency::Playback));
-    let (mut planner, mut world) = (Planner::new(Policy::default()), World::default());
-    show(&mut planner, &mut world, Time::ZERO, 0);
-    world.finish_one(&mut planner, Time(1));
+    let (mut planner, mut world) = begin();
     let next = *world.running.iter().find(|(_, (_, _, u))| *u == Urgency::Next).unwrap().0;
     show(&mut planner, &mut world, Time(2), 1);
     assert_eq!(world.running[&next].2, Urgency::Playback, "the running prefetch is promoted, not repeated");
+    assert!(!world.cancelled.contains(&next));
 }
 
 #[test]
 fn offline_asks_for_nothing_and_background_only_plays() {
     let (mut planner, mut world) = (Planner::new(Policy::default()), World::default());
-    planner.handle_condition(Time::ZERO, false, true);
+    planner.handle_limits(Time::ZERO, Limits { online: false, ..Limits::default() });
     show(&mut planner, &mut world, Time::ZERO, 0);
     assert!(world.running.is_empty());
-    planner.handle_condition(Time(1), true, false);
+    assert_eq!(planner.poll_timeout(), None);
+    planner.handle_limits(Time(1), Limits { prefetching: false, ..Limits::default() });
     world.drain(&mut planner, Time(1));
-    while world.finish_one(&mut planner, Time(2)) {}
+    let mut now = Time(2);
+    play(&mut planner, &mut world, &mut now, 0, 2_000);
     assert_eq!(world.held.values().filter(|h| !h.is_empty()).count(), 1);
 }
 
@@ -137,9 +167,14 @@ fn a_failed_fetch_waits_and_a_final_one_is_given_up() {
     planner.handle_fetch_end(Time(10), demand, FetchEnd::Failed { retryable: true }, Vec::new());
     world.drain(&mut planner, Time(10));
     assert!(world.running.is_empty());
-    let at = planner.poll_timeout().unwrap();
-    planner.handle_timeout(at);
-    world.drain(&mut planner, at);
+    let mut at = Time(10);
+    while world.running.is_empty() {
+        at = planner.poll_timeout().unwrap();
+        assert!(at <= Time(2_000));
+        planner.handle_timeout(at);
+        world.drain(&mut planner, at);
+    }
+    assert!(at >= Time(1_000), "{at}");
     let demand = *world.running.keys().next().unwrap();
     planner.handle_fetch_end(at, demand, FetchEnd::Failed { retryable: false }, Vec::new());
     assert!(planner.refused(0));
@@ -147,47 +182,207 @@ fn a_failed_fetch_waits_and_a_final_one_is_given_up() {
 
 #[test]
 fn renditions_follow_the_throughput_and_what_is_held() {
-    let asset = item("a").asset;
-    let mut planner = Planner::new(Policy::default());
-    assert_eq!(planner.choose(&asset, &|_| 0), MediaKey::new(&asset.id, "480p"));
-    for _ in 0..20 {
-        planner.handle_transfer(1_000_000, Millis(400)); // 20 Mbit/s
+    let chosen = |mbit_s: u64, held: &dyn Fn(&MediaKey) -> u64, limits: Limits| {
+        let mut planner = Planner::new(Policy::default());
+        planner.handle_limits(Time::ZERO, limits);
+        for _ in 0..20 {
+            planner.handle_transfer("", 250_000, Millis(50), Millis(2_000 / mbit_s));
+        }
+        let card = item("a");
+        planner.handle_window(Time::ZERO, 0, &[candidate(0, &card)], held);
+        while planner.poll_output().is_some() {}
+        planner.key(0).unwrap().parts().1.to_owned()
+    };
+    assert_eq!(chosen(1, &|_| 0, Limits::default()), "480p");
+    assert_eq!(chosen(20, &|_| 0, Limits::default()), "720p");
+    assert_eq!(chosen(20, &|_| 0, Limits { max_height: 480, ..Limits::default() }), "480p");
+    assert_eq!(chosen(20, &|_| 0, Limits { lowest: true, ..Limits::default() }), "480p");
+    let low = |key: &MediaKey| u64::from(key.parts().1 == "480p");
+    assert_eq!(chosen(20, &low, Limits::default()), "480p", "what was fetched is what gets played");
+}
+
+#[test]
+fn a_switchable_card_changes_its_rendition_between_steps_and_plays_both() {
+    let (mut planner, mut world) = (Planner::new(Policy::default()), World::default());
+    let card = item("a");
+    let cards = [Candidate { switchable: true, ..candidate(0, &card) }];
+    planner.handle_limits(Time::ZERO, Limits { lowest: true, ..Limits::default() });
+    planner.handle_window(Time::ZERO, 0, &cards, &|_| 0);
+    world.drain(&mut planner, Time::ZERO);
+    world.finish_one(&mut planner, Time(1));
+    for _ in 0..8 {
+        planner.handle_transfer("", 2_000_000, Millis(50), Millis(200));
     }
-    assert_eq!(planner.choose(&asset, &|_| 0), MediaKey::new(&asset.id, "720p"));
-    let low = MediaKey::new(&asset.id, "480p");
-    assert_eq!(
-        planner.choose(&asset, &|k| u64::from(*k == low)),
-        low,
-        "what was fetched is what gets played"
-    );
+    planner.handle_limits(Time(2), Limits::default());
+    let mut now = Time(2);
+    play(&mut planner, &mut world, &mut now, 0, 8_000);
+    assert_eq!(world.held.values().filter(|h| !h.is_empty()).count(), 2, "{:?}", world.held);
+    assert!(planner.ahead_ms(0, 0) >= 4_000, "{}", planner.ahead_ms(0, 0));
+}
+
+#[test]
+fn a_hasty_person_is_given_less_of_a_card_at_once() {
+    let fetched = |looks: u64| {
+        let (mut planner, mut world) = (Planner::new(Policy::default()), World::default());
+        let mut now = Time::ZERO;
+        for position in 0..12 {
+            show(&mut planner, &mut world, now, position);
+            while world.finish_one(&mut planner, now) {}
+            play(&mut planner, &mut world, &mut now, 0, looks);
+        }
+        planner.person().theta(None)
+    };
+    assert!(fetched(600) > 1.5 * fetched(9_900));
+}
+
+/// Any sequence of facts.
+#[derive(Debug, Clone)]
+enum Fact {
+    Swipe(i64),
+    Finish,
+    Fail(bool),
+    Playhead(u64),
+    Transfer(u64, u64),
+    Limits(bool, bool, Option<u64>),
+    Wait(u64),
+}
+
+fn fact() -> impl Strategy<Value = Fact> {
+    prop_oneof![
+        3 => (-1i64..4).prop_map(Fact::Swipe),
+        8 => Just(Fact::Finish),
+        1 => any::<bool>().prop_map(Fact::Fail),
+        5 => (0u64..10_000).prop_map(Fact::Playhead),
+        3 => (1_000u64..2_000_000, 10u64..5_000).prop_map(|(b, t)| Fact::Transfer(b, t)),
+        1 => (prop::bool::weighted(0.8), any::<bool>(), prop::option::of(0u64..3_000_000))
+            .prop_map(|(o, p, d)| Fact::Limits(o, p, d)),
+        2 => (0u64..3_000).prop_map(Fact::Wait),
+    ]
+}
+
+/// Plays a log and hands every output with what was true when it came to `check`.
+fn replay(
+    log: &[Fact],
+    policy: &Policy,
+    mut check: impl FnMut(&Planner, &World, u64, Limits),
+) -> Vec<String> {
+    let (mut planner, mut world) = (Planner::new(policy.clone()), World::default());
+    let (mut now, mut current, mut limits) = (Time::ZERO, 0_u64, Limits::default());
+    show(&mut planner, &mut world, now, current);
+    let mut told = Vec::new();
+    for fact in log {
+        now = now + Millis(50);
+        match fact {
+            Fact::Swipe(by) => {
+                current = current.saturating_add_signed(*by);
+                show(&mut planner, &mut world, now, current);
+            }
+            Fact::Finish => {
+                world.finish_one(&mut planner, now);
+            }
+            Fact::Fail(retryable) => {
+                if let Some((demand, (key, _, _))) = world.running.pop_first() {
+                    let end = FetchEnd::Failed { retryable: *retryable };
+                    let held = world.held.get(&key).cloned().unwrap_or_default();
+                    planner.handle_fetch_end(now, demand, end, held);
+                }
+            }
+            Fact::Playhead(ms) => planner.handle_playhead(now, *ms),
+            Fact::Transfer(bytes, ms) => planner.handle_transfer("", *bytes, Millis(50), Millis(*ms)),
+            Fact::Limits(online, prefetching, data_left) => {
+                limits =
+                    Limits { online: *online, prefetching: *prefetching, data_left: *data_left, ..limits };
+                planner.handle_limits(now, limits);
+            }
+            Fact::Wait(ms) => {
+                now = now + Millis(*ms);
+                planner.handle_timeout(now);
+            }
+        }
+        if let (Fact::Transfer(bytes, _), Some(left)) = (fact, &mut limits.data_left) {
+            *left = left.saturating_sub(*bytes);
+        }
+        world.drain(&mut planner, now);
+        told.push(format!("{:?} {:?}", world.running, world.cancelled));
+        check(&planner, &world, current, limits);
+    }
+    told
 }
 
 proptest! {
-    /// Any mix of swipes, ends and play: nothing behind the thumb is started, prefetches stay bounded, and once
-    /// everything settles the plan is empty.
     #[test]
-    fn bounded_and_settling(steps in prop::collection::vec((0u8..4, 0u64..3), 1..60)) {
-        let (mut planner, mut world) = (Planner::new(Policy::default()), World::default());
-        let (mut now, mut current) = (Time::ZERO, 0u64);
-        show(&mut planner, &mut world, now, current);
-        for (what, n) in steps {
-            now = now + Millis(100);
-            match what {
-                0 => { current += n; show(&mut planner, &mut world, now, current); }
-                1 => { current = current.saturating_sub(n); show(&mut planner, &mut world, now, current); }
-                2 => { world.finish_one(&mut planner, now); }
-                _ => {
-                    planner.handle_playhead(now, n * 3_000);
-                    world.drain(&mut planner, now);
-                }
+    fn the_same_log_gives_the_same_outputs(log in prop::collection::vec(fact(), 1..80)) {
+        let policy = Policy::default();
+        prop_assert_eq!(replay(&log, &policy, |_, _, _, _| {}), replay(&log, &policy, |_, _, _, _| {}));
+    }
+
+    /// What runs is bounded in number and bytes, belongs to the window, and is the playing card's alone while that is
+    /// in danger or prefetching is not allowed.
+    #[test]
+    fn limits_hold(log in prop::collection::vec(fact(), 1..120)) {
+        let policy = Policy { ahead_bytes: 600_000, ..Policy::default() };
+        let mut before: Vec<DemandId> = Vec::new();
+        replay(&log, &policy, |planner, world, current, limits| {
+            let live: Vec<_> =
+                world.running.iter().filter(|(d, _)| !world.cancelled.contains(d)).collect();
+            assert!(live.len() <= policy.parallel);
+            let queued = live.iter().filter(|(_, (key, _, _))| planner.key(current) != Some(key));
+            let new = queued.clone().filter(|(d, _)| !before.contains(d));
+            assert!(planner.bytes_ahead(current) <= 600_000 + 160_000 || new.clone().count() == 0, "memory");
+            if !limits.online {
+                assert!(live.is_empty(), "offline");
             }
-            let live = world.running.iter().filter(|(d, _)| !world.cancelled.contains(d));
-            prop_assert!(live.filter(|(_, (_, _, u))| *u < Urgency::Playback).count() <= 3);
+            if !limits.prefetching {
+                assert_eq!(queued.clone().count(), 0, "no prefetch allowed");
+            }
+            if let Some(left) = limits.data_left {
+                let bytes = |r: &(MediaKey, Vec<Span>, Urgency)| r.1.iter().map(Span::len).sum::<u64>();
+                assert!(new.clone().all(|(_, r)| bytes(r) <= left), "data of the day");
+            }
+            if planner.in_danger(current) {
+                assert_eq!(queued.clone().count(), 0, "the playing card is starved");
+            }
+            for (_, (key, _, _)) in &live {
+                let window = current..=current + policy.window;
+                assert!(window.clone().any(|p| planner.key(p) == Some(key)), "outside the window");
+            }
+            before = world.running.keys().copied().collect();
+        });
+    }
+
+    /// Whatever happened, a card that stays on the screen gets what it needs.
+    #[test]
+    fn settles(log in prop::collection::vec(fact(), 1..60)) {
+        let (mut planner, mut world) = (Planner::new(Policy::default()), World::default());
+        let (mut now, mut current) = (Time::ZERO, 0_u64);
+        show(&mut planner, &mut world, now, current);
+        for fact in log {
+            now = now + Millis(100);
+            match fact {
+                Fact::Swipe(by) => {
+                    current = current.saturating_add_signed(by);
+                    show(&mut planner, &mut world, now, current);
+                }
+                Fact::Finish => { world.finish_one(&mut planner, now); }
+                Fact::Transfer(bytes, ms) => planner.handle_transfer("", bytes, Millis(50), Millis(ms)),
+                _ => planner.handle_timeout(now),
+            }
         }
-        for _ in 0..200 {
-            if !world.finish_one(&mut planner, now) { break; }
-        }
-        prop_assert!(world.running.is_empty());
-        prop_assert!(planner.startable(current, 3_000) || planner.playhead_ms > 0);
+        show(&mut planner, &mut world, now, current);
+        while world.finish_one(&mut planner, now) {}
+        play(&mut planner, &mut world, &mut now, 0, 9_900);
+        prop_assert_eq!(planner.ahead_ms(current, 0), 10_000);
+    }
+
+    /// A card nobody will get to is worth nothing, however idle the link.
+    #[test]
+    fn with_nothing_to_gain_it_waits(playhead in 0u64..9_000) {
+        let policy = Policy { tuning: Tuning { goes_on: 0.0, ..Tuning::default() }, ..Policy::default() };
+        let (mut planner, mut world) = (Planner::new(policy), World::default());
+        show(&mut planner, &mut world, Time::ZERO, 0);
+        let mut now = Time::ZERO;
+        play(&mut planner, &mut world, &mut now, 0, playhead);
+        prop_assert_eq!(world.held.values().filter(|h| !h.is_empty()).count(), 1);
+        prop_assert!(planner.poll_timeout().is_some() || planner.ahead_ms(0, 0) == 10_000);
     }
 }

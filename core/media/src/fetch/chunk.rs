@@ -165,6 +165,7 @@ impl Chunk {
                     end.elapsed = asked.elapsed();
                     end.sample = Some(FetchDone {
                         key: self.entry.key.clone(),
+                        host: place.host.clone(),
                         bytes: end.received - before,
                         elapsed_ms: millis(end.elapsed),
                         ttfb_ms: millis(ttfb),

@@ -70,6 +70,8 @@ pub enum Purpose {
 pub struct FetchDone {
     /// Whose bytes.
     pub key: MediaKey,
+    /// Where they came from: scheme, host and port.
+    pub host: String,
     /// Body bytes received.
     pub bytes: u64,
     /// Milliseconds from sending the request to the last byte.

@@ -156,7 +156,7 @@ impl World {
                     *held = union(std::mem::take(held), spans);
                     let held = held.clone();
                     self.turn(|engine, now| {
-                        engine.handle_transfer(bytes, Millis(100));
+                        engine.handle_transfer("", bytes, Millis(30), Millis(100));
                         engine.handle_fetch_end(now, demand, &key, FetchEnd::Done, held, "");
                     });
                 }

@@ -1,0 +1,93 @@
+//! A log of the session that `unspool-sim replay` can play again: the network, the cards with their layouts, and what the
+//! person did and saw. JSON lines; the format is described with the simulator.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use serde_json::{Value, json};
+use unspool::{Event, Item};
+use unspool_media::probe_file;
+use unspool_origin::maker::{clip_folder, default_cache};
+
+/// Rate that stands for an unlimited network, Mbit/s: more than loopback carries.
+const UNLIMITED_MBPS: f64 = 10_000.0;
+
+/// The log of one session. Times count from its making.
+pub struct SessionLog {
+    out: BufWriter<File>,
+    began: Instant,
+    cards: BTreeSet<String>,
+    clips: PathBuf,
+}
+
+impl SessionLog {
+    /// Begins a log: `network` are the server's settings, in force from now on.
+    pub fn begin(file: &Path, network: &Value, players: usize) -> Result<Self, Box<dyn Error>> {
+        let rate = network["rate_kbps"].as_f64().map_or(UNLIMITED_MBPS, |kbps| kbps / 1_000.0);
+        let trace = match &network["trace"] {
+            Value::Null => json!([[0.0, 0.0], [1.0, rate]]),
+            trace => trace.clone(),
+        };
+        let out = BufWriter::new(File::create(file)?);
+        let mut log =
+            SessionLog { out, began: Instant::now(), cards: BTreeSet::new(), clips: default_cache() };
+        log.line(&json!({
+            "kind": "session", "version": 1, "rtt_ms": network["rtt_ms"], "network": trace, "players": players,
+        }))?;
+        Ok(log)
+    }
+
+    fn now_ms(&self) -> f64 {
+        self.began.elapsed().as_secs_f64() * 1_000.0
+    }
+
+    fn line(&mut self, line: &Value) -> Result<(), Box<dyn Error>> {
+        writeln!(self.out, "{line}")?;
+        Ok(())
+    }
+
+    /// The person asks for the card at `position`.
+    pub fn swiped(&mut self, position: u64) -> Result<(), Box<dyn Error>> {
+        let at_ms = self.now_ms();
+        self.line(&json!({ "kind": "swipe", "position": position, "at_ms": at_ms }))
+    }
+
+    /// A card of the feed, in order; one that was written is not written again.
+    pub fn card(&mut self, item: &Item) -> Result<(), Box<dyn Error>> {
+        if !self.cards.insert(item.id.clone()) {
+            return Ok(());
+        }
+        let mut layouts = BTreeMap::new();
+        for rendition in &item.asset.renditions {
+            let path = rendition.url.split('?').next().unwrap_or_default();
+            let name = path.rsplit('/').next().unwrap_or_default();
+            let file = clip_folder(&self.clips, &item.asset.id).join(name);
+            layouts.insert(rendition.id.clone(), probe_file(&file)?);
+        }
+        self.line(&json!({ "kind": "card", "item": item, "layouts": layouts }))
+    }
+
+    /// Something happened to the current card.
+    pub fn event(&mut self, event: &Event) -> Result<(), Box<dyn Error>> {
+        let at_ms = self.now_ms();
+        match event {
+            Event::FirstFrame { position, latency_ms, .. } => self.line(&json!({
+                "kind": "first_frame", "position": position, "at_ms": at_ms, "latency_ms": latency_ms,
+            })),
+            Event::Stalled { ms, .. } => self.line(&json!({ "kind": "stalled", "ms": ms })),
+            _ => Ok(()),
+        }
+    }
+
+    /// The session's online part is over.
+    pub fn end(mut self, media_bytes: u64) -> Result<(), Box<dyn Error>> {
+        let at_ms = self.now_ms();
+        self.line(&json!({ "kind": "end", "at_ms": at_ms, "media_bytes": media_bytes }))?;
+        self.out.flush()?;
+        Ok(())
+    }
+}

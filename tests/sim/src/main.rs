@@ -1,0 +1,215 @@
+//! `unspool-sim`: what the planner is worth, against published planners and against the limit.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::{Args, Parser, Subcommand};
+use unspool_sim::bridge;
+use unspool_sim::error::SimError;
+use unspool_sim::personal;
+use unspool_sim::plot;
+use unspool_sim::replay::{self, SessionLog};
+use unspool_sim::report::Report;
+use unspool_sim::roster::{self, Entry, ROSTER};
+use unspool_sim::run;
+use unspool_sim::world::{Settings, World};
+
+/// Simulates somebody who swipes through a feed.
+#[derive(Debug, Parser)]
+#[command(name = "unspool-sim", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Plays sessions with every policy and prints what each was worth.
+    Prefetch(Prefetch),
+    /// Drives the shipped planner from another simulator: JSON lines on stdin and stdout.
+    Bridge,
+    /// Compares the shipped planner with and without what it learns of each person, on real people.
+    Personal(Personal),
+    /// Plays logged sessions of the real stack again and compares stalls and bytes.
+    Replay(Replay),
+}
+
+#[derive(Debug, Args)]
+struct Personal {
+    /// Print the figures as JSON.
+    #[arg(long)]
+    json: bool,
+    /// Interaction log of people instead of the shared one.
+    #[arg(long, value_name = "FILE")]
+    people: Option<PathBuf>,
+    /// Folder of shared data; by default `UNSPOOL_SHARED`, else the one beside the repository.
+    #[arg(long, value_name = "DIR")]
+    shared: Option<PathBuf>,
+    /// Number of people.
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    users: usize,
+    /// Traces each person meets in each class.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    traces: usize,
+    /// Seed of everything that is drawn.
+    #[arg(long, value_name = "N", default_value_t = 42)]
+    seed: u64,
+}
+
+#[derive(Debug, Args)]
+struct Replay {
+    /// Logs, as `unspool-demo --headless --log FILE` writes them.
+    #[arg(required = true, value_name = "LOG")]
+    logs: Vec<PathBuf>,
+    /// Print the figures as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct Prefetch {
+    /// Print the figures as JSON.
+    #[arg(long)]
+    json: bool,
+    /// Folder of network traces instead of the default classes.
+    #[arg(long, value_name = "DIR")]
+    network: Option<PathBuf>,
+    /// Folder of chunk sizes instead of the drawn catalogue.
+    #[arg(long, value_name = "DIR")]
+    catalog: Option<PathBuf>,
+    /// Interaction log of people.
+    #[arg(long, value_name = "FILE")]
+    people: Option<PathBuf>,
+    /// Play the sessions of real people in their order, instead of draws from retention curves.
+    #[arg(long)]
+    real_people: bool,
+    /// Folder of shared data; by default `UNSPOOL_SHARED`, else the one beside the repository.
+    #[arg(long, value_name = "DIR")]
+    shared: Option<PathBuf>,
+    /// Number of people.
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    users: usize,
+    /// Traces each person meets in each class.
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    traces: usize,
+    /// Seed of everything that is drawn.
+    #[arg(long, value_name = "N", default_value_t = 42)]
+    seed: u64,
+    /// Run only this policy; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    policy: Vec<String>,
+    /// Write a page with charts to this file.
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
+    /// Threads; by default as many as there are cores.
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Prefetch(arguments) => prefetch(&arguments),
+        Command::Personal(arguments) => personal(&arguments),
+        Command::Replay(arguments) => replay(&arguments),
+        Command::Bridge => bridge::serve(std::io::stdin().lock(), std::io::stdout().lock())
+            .map_err(|e| SimError::Io { path: "bridge".into(), source: e }),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("unspool-sim: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn prefetch(arguments: &Prefetch) -> Result<(), SimError> {
+    let started = Instant::now();
+    let defaults = Settings::default();
+    let settings = Settings {
+        network: arguments.network.clone(),
+        catalog: arguments.catalog.clone(),
+        people: arguments.people.clone(),
+        shared: arguments.shared.clone().or(defaults.shared),
+        users: arguments.users,
+        traces: arguments.traces,
+        seed: arguments.seed,
+        real_people: arguments.real_people,
+    };
+    let policies = chosen(&arguments.policy)?;
+    let world = World::build(&settings)?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let results = run::run(&world, &policies, arguments.threads.unwrap_or(cores).clamp(1, 256));
+    let mut report = Report::new(&world, &policies, &results, settings.seed, settings.users, settings.traces);
+    report.took_s = started.elapsed().as_secs_f64();
+    if let Some(file) = &arguments.plot {
+        plot::write(file, &report, &world, &policies)?;
+    }
+    let text = match arguments.json {
+        true => serde_json::to_string_pretty(&report).map_err(|e| SimError::Usage(e.to_string()))? + "\n",
+        false => report.text(),
+    };
+    print(&text)
+}
+
+fn personal(arguments: &Personal) -> Result<(), SimError> {
+    let settings = Settings {
+        people: arguments.people.clone(),
+        shared: arguments.shared.clone().or(Settings::default().shared),
+        users: arguments.users,
+        traces: arguments.traces,
+        seed: arguments.seed,
+        ..Settings::default()
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let found = personal::compare(&settings, cores)?;
+    if arguments.json {
+        return print(
+            &(serde_json::to_string_pretty(&found).map_err(|e| SimError::Usage(e.to_string()))? + "\n"),
+        );
+    }
+    let verdict = if found.gained { "a gain" } else { "no gain that is certain" };
+    print(&format!(
+        "{} people, {} sessions: S {:.2} without, {:.2} with; {:+.2} (95 % {:+.2} to {:+.2}): {verdict}\n",
+        found.people, found.sessions, found.s_without, found.s_with, found.gain, found.low, found.high
+    ))
+}
+
+fn replay(arguments: &Replay) -> Result<(), SimError> {
+    let mut all = Vec::with_capacity(arguments.logs.len());
+    for file in &arguments.logs {
+        let name = file.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+        all.push(replay::compare(&name, &SessionLog::read(file)?));
+    }
+    print(&match arguments.json {
+        true => serde_json::to_string_pretty(&all).map_err(|e| SimError::Usage(e.to_string()))? + "\n",
+        false => replay::table(&all),
+    })
+}
+
+fn chosen(names: &[String]) -> Result<Vec<Entry>, SimError> {
+    if names.is_empty() {
+        return Ok(ROSTER.to_vec());
+    }
+    let known = || ROSTER.iter().map(|e| e.name).collect::<Vec<_>>().join(", ");
+    names
+        .iter()
+        .map(|n| {
+            roster::find(n)
+                .copied()
+                .ok_or_else(|| SimError::Usage(format!("no policy {n}; there are {}", known())))
+        })
+        .collect()
+}
+
+/// A closed pipe ends the printing; it is no error.
+fn print(text: &str) -> Result<(), SimError> {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(SimError::Io { path: "stdout".into(), source: e })
+        }
+        _ => Ok(()),
+    }
+}
