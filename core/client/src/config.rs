@@ -203,4 +203,23 @@ impl Config {
             request_timeout: Duration::from_secs(15),
         })
     }
+
+    /// What can be found wrong before anything is made on the device.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let config = |reason: &str| Error::Config { reason: reason.into() };
+        if self.player.players == 0 {
+            return Err(config("at least one player is needed"));
+        }
+        if self.policy_version.len() > 32 {
+            return Err(config("the version of the policy has more than 32 bytes"));
+        }
+        self.tls.check().map_err(|e| config(&e.to_string()))?;
+        let pinned = |base: &Url| base.host_str().is_some_and(|host| self.tls.is_pinned(host));
+        match &self.backend {
+            Some(base) if base.scheme() == "http" && pinned(base) => {
+                Err(config("the backend's host is pinned and its address is not https"))
+            }
+            _ => Ok(()),
+        }
+    }
 }

@@ -79,14 +79,6 @@ impl Core {
         let seed = session.as_u64_pair().1;
         let meter = Meter::default();
         crate::tls::install();
-        if let Some(base) = &config.backend
-            && base.scheme() == "http"
-            && base.host_str().is_some_and(|host| config.tls.is_pinned(host))
-        {
-            return Err(Error::Config {
-                reason: "the backend's host is pinned and its address is not https".into(),
-            });
-        }
         let trust = config.tls.client_config().map_err(|e| tls_error(&e))?;
         let client = reqwest::Client::builder()
             .user_agent(concat!("unspool/", env!("CARGO_PKG_VERSION")))

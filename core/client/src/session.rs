@@ -90,12 +90,7 @@ impl Unspool {
     /// [`Error::InUse`] when another session owns the directory, [`Error::Storage`] when the disk refuses,
     /// [`Error::Config`] for values that cannot work.
     pub fn open(config: Config) -> Result<Self, Error> {
-        if config.player.players == 0 {
-            return Err(Error::Config { reason: "at least one player is needed".into() });
-        }
-        if config.policy_version.len() > 32 {
-            return Err(Error::Config { reason: "the version of the policy has more than 32 bytes".into() });
-        }
+        config.check()?;
         create_private(&config.data_dir)?;
         // Two workers: one may be busy with a database or a checksum while the other moves bytes.
         let runtime = Builder::new_multi_thread()

@@ -136,7 +136,16 @@ impl TlsConfig {
         self.keys_of(host).is_some()
     }
 
-    fn check(&self) -> Result<(), TlsError> {
+    /// Looks for what is wrong with the rules themselves, without asking the platform.
+    ///
+    /// # Errors
+    /// [`TlsError`] says which part of the configuration is wrong.
+    pub fn check(&self) -> Result<(), TlsError> {
+        self.check_pins()?;
+        self.extra_roots().map(drop)
+    }
+
+    fn check_pins(&self) -> Result<(), TlsError> {
         let sound = |pins: &HostPins| {
             !pins.host.trim_matches('.').is_empty() && (1..=PINS).contains(&pins.keys.len())
         };
@@ -173,7 +182,7 @@ struct Verifier {
 
 impl Verifier {
     fn new(rules: &TlsConfig, provider: Arc<CryptoProvider>) -> Result<Self, TlsError> {
-        rules.check()?;
+        rules.check_pins()?;
         let extra = match rules.extra_roots()? {
             Some(store) => Some(
                 WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider.clone())
