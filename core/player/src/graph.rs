@@ -124,6 +124,20 @@ impl Graph {
         Ok(())
     }
 
+    /// Goes from paused to playing so that the picture waiting at the sink, `next` on the running line, is due at once.
+    ///
+    /// A sink shows a picture at its time: the first of a file whose sound starts earlier, or the one after the picture
+    /// at which a card was parked, would be waited for. The clock is moved instead; pictures and sound stay in step, and
+    /// sound from before that picture is over.
+    pub(crate) fn play_from(&self, next: Duration) -> Result<(), String> {
+        if let (Ok(next), Some(stands)) = (gst::ClockTime::try_from(next), self.pipeline.start_time())
+            && next > stands
+        {
+            self.pipeline.set_start_time(next);
+        }
+        self.set_state(gst::State::Playing)
+    }
+
     /// Whether no state change is under way and the pipeline is at least paused.
     pub(crate) fn settled(&self) -> bool {
         let (result, state, _) = self.pipeline.state(gst::ClockTime::ZERO);

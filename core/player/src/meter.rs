@@ -40,6 +40,8 @@ pub(crate) struct Meter {
     awaiting_frame: bool,
     mark: Option<Instant>,
     marking: bool,
+    /// The last picture's time on show is in `active` already.
+    left: bool,
 }
 
 impl Meter {
@@ -52,9 +54,19 @@ impl Meter {
     /// Announces a jump: the next picture neither continues nor wraps.
     pub(crate) fn expect_jump(&mut self, to: Duration) {
         self.last = None;
+        self.left = false;
         self.position = to;
         self.awaiting_frame = true;
         self.laps_asked = self.laps;
+    }
+
+    /// The card was swiped away: its picture was shown until now, at most for its length. A swipe back shows the next
+    /// picture at once, so this one gains nothing by it.
+    pub(crate) fn leave(&mut self, now: Instant, rate: f64) {
+        if let (Some(last), Some(shown_at), false) = (self.last, self.shown_at, self.left) {
+            self.active += now.saturating_duration_since(shown_at).mul_f64(rate.max(0.0)).min(last.step);
+            self.left = true;
+        }
     }
 
     /// Announces that playback will wrap round.
@@ -72,10 +84,11 @@ impl Meter {
     pub(crate) fn shown(&mut self, frame: Frame, now: Instant) -> Shown {
         let mut shown = Shown { starts: self.awaiting_start, lap: None };
         if let Some(last) = self.last {
+            let left = std::mem::take(&mut self.left);
             if frame.at >= last.at {
-                self.active += (frame.at - last.at).min(last.step);
+                self.active += if left { Duration::ZERO } else { (frame.at - last.at).min(last.step) };
             } else if self.laps < self.laps_asked {
-                self.active += last.step;
+                self.active += if left { Duration::ZERO } else { last.step };
                 self.laps += 1;
                 shown.lap = Some(self.laps);
             }
@@ -186,6 +199,21 @@ mod tests {
         assert_eq!(meter.shown(frame(0), now).lap, Some(1));
         assert_eq!(meter.shown(frame(40), now).lap, None);
         assert_eq!(meter.active(), Duration::from_millis(120));
+    }
+
+    #[test]
+    fn a_picture_swiped_away_counts_for_as_long_as_it_was_seen() {
+        let (mut meter, now) = (Meter::default(), Instant::now());
+        let later = |ms| now + Duration::from_millis(ms);
+        meter.shown(frame(0), now);
+        meter.leave(later(10), 1.0);
+        meter.leave(later(20), 1.0);
+        assert_eq!(meter.active(), Duration::from_millis(10));
+        meter.shown(frame(40), later(5000));
+        meter.shown(frame(80), later(5040));
+        assert_eq!(meter.active(), Duration::from_millis(50));
+        meter.leave(later(9000), 1.0);
+        assert_eq!(meter.active(), Duration::from_millis(90));
     }
 
     #[test]

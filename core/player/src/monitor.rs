@@ -310,7 +310,7 @@ impl Monitor {
         let enough = player.buffered_ms().is_none_or(|ms| ms >= player.config.buffer.start_ms);
         let mut control = lock(&player.control);
         if enough && std::mem::take(&mut control.gated) {
-            player.command(Command::Play);
+            player.command(Command::Play { start: true });
         }
     }
 

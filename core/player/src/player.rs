@@ -25,7 +25,10 @@ pub(crate) enum Command {
     Check,
     /// The pictures begin here, in media time.
     Begin(Duration),
-    Play,
+    Play {
+        /// Whether it is a start: the first picture is then due at once.
+        start: bool,
+    },
     Pause,
     /// Stop the clock while bytes are missing, as from the moment when the missing picture was due.
     Hold(Instant),
@@ -174,6 +177,7 @@ impl Player {
             return;
         }
         let again = std::mem::take(&mut control.ended);
+        let start = control.rearm;
         if std::mem::take(&mut control.rearm) {
             control.asked_at = Some(now);
             control.asked_prerolled = control.prerolled;
@@ -188,7 +192,7 @@ impl Player {
             self.command(Command::Seek(Duration::ZERO));
         }
         if !control.gated {
-            self.command(Command::Play);
+            self.command(Command::Play { start });
         }
         drop(control);
         self.note(Note::Look);
@@ -199,7 +203,11 @@ impl Player {
         if intent == Intent::Park {
             self.feed.set_watched(false);
         }
+        let now = Instant::now();
         let mut control = lock(&self.control);
+        if intent == Intent::Park && control.intent == Intent::Play && !control.stalled {
+            lock(&self.meter).leave(now, control.rate);
+        }
         // A start that never showed a picture starts anew; so does a parked player.
         if intent == Intent::Park || control.asked_at.is_some() {
             control.rearm = true;

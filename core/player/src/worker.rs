@@ -28,6 +28,8 @@ struct Worker {
     seamless: bool,
     want: bool,
     held: bool,
+    /// The next run begins a viewing, so its first picture is due at once.
+    start: bool,
     jump: Option<Duration>,
     /// Where playback begins: 0, or the first picture of a file whose pictures begin late.
     origin: Duration,
@@ -45,6 +47,7 @@ pub(crate) fn run(player: &Arc<Player>, commands: &mpsc::Receiver<Command>) {
                 seamless: false,
                 want: false,
                 held: false,
+                start: false,
                 jump: None,
                 origin: Duration::ZERO,
                 rate: 1.0,
@@ -80,13 +83,15 @@ impl Worker {
                     self.begin_at(at);
                 }
             }
-            Command::Play => {
+            Command::Play { start } => {
                 self.want = true;
                 self.held = false;
+                self.start |= start;
                 self.apply();
             }
             Command::Pause => {
                 self.want = false;
+                self.start = false;
                 self.apply();
             }
             Command::Hold(since) => {
@@ -152,13 +157,14 @@ impl Worker {
         if self.begin_at_picture() {
             return;
         }
-        let mut control = lock(&self.player.control);
-        if std::mem::replace(&mut control.prerolled, true) {
-            return;
+        if self.start {
+            self.apply();
         }
+        let mut control = lock(&self.player.control);
+        let before = std::mem::replace(&mut control.prerolled, true);
         let waits = control.intent == Intent::Prepare;
         drop(control);
-        if waits {
+        if waits && !before {
             self.player.note(Note::PreRolled(self.player.serial, self.player.prepared_at.elapsed()));
         }
     }
@@ -181,14 +187,30 @@ impl Worker {
         self.ready && self.send_seek(gst::SeekFlags::FLUSH | gst::SeekFlags::KEY_UNIT, at)
     }
 
-    fn apply(&self) {
-        if self.ready {
-            self.set(if self.want && !self.held { gst::State::Playing } else { gst::State::Paused });
+    fn apply(&mut self) {
+        if !self.ready {
+            return;
+        }
+        if !self.want || self.held {
+            return self.set(gst::State::Paused);
+        }
+        if !self.start {
+            return self.set(gst::State::Playing);
+        }
+        // A start runs from the picture that stands at the sink; `check` comes back here when one does.
+        if self.graph.settled() {
+            self.start = false;
+            let next = Duration::from_nanos(self.player.flow.arrived.load(Ordering::SeqCst));
+            self.refused(self.graph.play_from(next));
         }
     }
 
     fn set(&self, state: gst::State) {
-        if let Err(reason) = self.graph.set_state(state) {
+        self.refused(self.graph.set_state(state));
+    }
+
+    fn refused(&self, result: Result<(), String>) {
+        if let Err(reason) = result {
             // An element that refuses has posted its own error before; this one only counts if it did not.
             self.player.fail(PlayerError::Internal { reason });
         }

@@ -218,10 +218,20 @@ pub struct Clip {
 
 /// Encodes a clip: a lavfi picture source, a length in seconds, with or without a tone.
 pub fn clip(picture: &str, seconds: f64, tone: bool) -> Clip {
+    late_clip(picture, seconds, tone, 0.0)
+}
+
+/// A clip whose pictures begin `late` seconds after its sound, as time stamps and without an edit list.
+pub fn late_clip(picture: &str, seconds: f64, tone: bool, late: f64) -> Clip {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("clip.mp4");
     let length = seconds.to_string();
-    let mut args = vec!["-f", "lavfi", "-i", picture];
+    let offset = late.to_string();
+    let mut args = Vec::new();
+    if late > 0.0 {
+        args.extend(["-itsoffset", &offset]);
+    }
+    args.extend(["-f", "lavfi", "-i", picture]);
     if tone {
         args.extend(["-f", "lavfi", "-i", "sine=frequency=440", "-c:a", "aac"]);
     }
