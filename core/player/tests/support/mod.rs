@@ -221,19 +221,18 @@ pub fn clip(picture: &str, seconds: f64, tone: bool) -> Clip {
     late_clip(picture, seconds, tone, 0.0)
 }
 
-/// A clip whose pictures begin `late` seconds after its sound, as time stamps and without an edit list.
+/// A clip whose pictures begin `late` seconds after its sound, by an empty edit as cameras write it.
 pub fn late_clip(picture: &str, seconds: f64, tone: bool, late: f64) -> Clip {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("clip.mp4");
     let length = seconds.to_string();
-    let offset = late.to_string();
-    let mut args = Vec::new();
-    if late > 0.0 {
-        args.extend(["-itsoffset", &offset]);
-    }
-    args.extend(["-f", "lavfi", "-i", picture]);
+    let shift = format!("setpts=PTS+{late}/TB");
+    let mut args = vec!["-f", "lavfi", "-i", picture];
     if tone {
         args.extend(["-f", "lavfi", "-i", "sine=frequency=440", "-c:a", "aac"]);
+    }
+    if late > 0.0 {
+        args.extend(["-vf", &shift, "-fps_mode", "passthrough"]);
     }
     args.extend([
         "-t",
