@@ -6,9 +6,11 @@
 //!
 //! [`Engine`] is the whole of one feed session; the machines it is made of stand in modules of their own.
 
+pub mod buffering;
 mod delivery;
 pub mod eviction;
 pub mod feed;
+pub mod focus;
 pub mod impression;
 pub mod info;
 mod model;
@@ -21,15 +23,17 @@ mod testing;
 pub mod throughput;
 mod time;
 
+pub use buffering::{BufferPolicy, Supply};
 pub use delivery::{
     Answer, Backoff, Batch, Condition, Delivery, DeliveryConfig, DeliveryEffect, DeliveryReason, Encoding,
     Held, RETRY_AFTER_CAP, Stored,
 };
 pub use feed::{PageFailure, PageRequest, SavedFeed, Step};
+pub use focus::{FocusAction, FocusKeeper, SoundFocus};
 pub use impression::{Exit, Impression, StartClass};
 pub use info::{AudioCodec, Layout, MediaInfo, SyncSample, TrackInfo, TrackKind, VideoCodec};
 pub use model::{Asset, Container, Creator, Item, MediaKey, Page, Rendition, Span};
 pub use planner::{DemandId, FetchEnd, Policy, Urgency};
 pub use session::{Conditions, Effect, Engine, EngineConfig, Notice, PlayerFact, Wake};
-pub use stage::PlayerId;
+pub use stage::{PlayerId, player_bytes};
 pub use time::{Millis, Time, Wall};

@@ -14,7 +14,7 @@ use crate::impression::{Exit, Recorder, Shown};
 use crate::info::MediaInfo;
 use crate::model::{Item, MediaKey, Page, Span};
 use crate::planner::{DemandId, FetchEnd, Planner};
-use crate::stage::{Near, PlayerId, Stage, StageOutput};
+use crate::stage::{Near, PlayerId, Stage, StageOutput, player_bytes};
 use crate::time::{Millis, Time, Wall};
 
 /// Milliseconds of media a card needs in the store to be pre-rolled. One second covers the first group of pictures of
@@ -217,6 +217,12 @@ impl Engine {
                 self.recorder.handle_left(now, Exit::Background);
             }
         }
+        self.settle(now);
+    }
+
+    /// The host says how many decoders and how many bytes of memory players may take; it may say less at any time.
+    pub fn handle_player_budget(&mut self, now: Time, players: usize, bytes: u64) {
+        self.stage.set_budget(players, bytes);
         self.settle(now);
     }
 
@@ -442,13 +448,14 @@ impl Engine {
             // The window begins at the current card; the one before is known by the player that is parked on it.
             let player = self.stage.player(position)?;
             let key = self.stage.key(player)?.clone();
-            return Some(Near { position, key, known: true, startable: false });
+            return Some(Near { position, key, known: true, startable: false, bytes: 0 });
         }
         // With no network a player that reads ahead of what is held fails before anybody saw it.
         let preroll_ms = if self.conditions.online { PREROLL_MS } else { OFFLINE_MS };
         Some(Near {
             position,
             key: self.planner.key(position)?.clone(),
+            bytes: self.planner.info(position).map_or(0, |info| player_bytes(info)),
             known: self.planner.info(position).is_some() && !self.failed.contains(&position),
             startable: self.planner.startable(position, preroll_ms) && !self.failed.contains(&position),
         })
