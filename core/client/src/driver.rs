@@ -20,7 +20,7 @@ use unspool_engine::{
     DemandId, Item, MediaInfo, MediaKey, Millis, Page, PageFailure, PlayerId, StartClass, Time,
 };
 use unspool_media::FetchTicket;
-use unspool_player::{PlayerEvent, PlayerPool};
+use unspool_player::{PlayerEvent, PlayerPool, SeekMode};
 
 use crate::backend::BackendError;
 use crate::clock::Clock;
@@ -176,6 +176,9 @@ impl Driver {
                 Some(done) = transfers.recv() => {
                     let transfer = Millis(done.elapsed_ms.saturating_sub(done.ttfb_ms));
                     self.engine.handle_transfer(done.bytes, transfer);
+                    if let Some(pool) = &self.pool {
+                        pool.set_throughput(Some(self.engine.planner().throughput_bps()).filter(|&bps| bps > 0));
+                    }
                 }
                 () = tokio::time::sleep(sleep) => {
                     let now = self.clock.now();
@@ -255,7 +258,7 @@ impl Driver {
                 self.page_trouble = None;
                 self.engine.handle_retry(now);
             }
-            Input::Seek(ms) => self.with_current(|pool, player| pool.seek(player, ms)),
+            Input::Seek(ms) => self.with_current(|pool, player| pool.seek(player, ms, SeekMode::Keyframe)),
             Input::Mute(muted) => {
                 self.muted = muted;
                 self.with_current(|pool, player| pool.set_muted(player, muted));
@@ -398,7 +401,10 @@ impl Driver {
                 }
                 PlayerFact::Progress { playhead_ms: position_ms, active_ms }
             }
-            PlayerEvent::StallBegin { .. } => return,
+            PlayerEvent::StallBegin { .. }
+            | PlayerEvent::Rendition { .. }
+            | PlayerEvent::Dropped { .. }
+            | PlayerEvent::SurfaceFailed { .. } => return,
             PlayerEvent::StallEnd { ms, .. } => {
                 if let Some(position) = position {
                     self.events.push(Event::Stalled { position, ms });

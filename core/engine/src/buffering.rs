@@ -57,7 +57,8 @@ impl Supply {
         if bps == 0 {
             return Some(self.missing_bytes == 0);
         }
-        let needed_ms = u128::from(self.missing_bytes) * 8_000 * u128::from(MARGIN_PERCENT) / 100 / u128::from(bps);
+        let needed_ms =
+            u128::from(self.missing_bytes) * 8_000 * u128::from(MARGIN_PERCENT) / 100 / u128::from(bps);
         let rate = if self.rate.is_finite() && self.rate > 0.0 { self.rate } else { 1.0 };
         Some(needed_ms <= (self.left_ms as f64 / rate) as u128)
     }

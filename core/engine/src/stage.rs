@@ -84,7 +84,14 @@ impl Stage {
     /// A stage with at most `most` players, one of them for the current card.
     #[must_use]
     pub fn new(most: usize) -> Self {
-        Stage { most: most.max(1), most_bytes: u64::MAX, actors: BTreeMap::new(), next_id: 0, paused: false, out: VecDeque::new() }
+        Stage {
+            most: most.max(1),
+            most_bytes: u64::MAX,
+            actors: BTreeMap::new(),
+            next_id: 0,
+            paused: false,
+            out: VecDeque::new(),
+        }
     }
 
     /// The host says how many decoders and how much memory players may take from the next
@@ -104,7 +111,8 @@ impl Stage {
             .chain(near.iter().filter(parked))
             .take(self.most)
             .scan(0_u64, |taken, near| {
-                *taken = taken.saturating_add(self.actors.get(&near.position).map_or(near.bytes, |a| a.bytes));
+                *taken =
+                    taken.saturating_add(self.actors.get(&near.position).map_or(near.bytes, |a| a.bytes));
                 Some((near, *taken))
             })
             .filter(|(near, taken)| near.position == current || *taken <= self.most_bytes)
@@ -272,7 +280,10 @@ mod tests {
         stage.set_budget(3, 0);
         stage.handle_window(2, &window(2, true));
         let out = drain(&mut stage);
-        assert!(matches!(out[..], [StageOutput::Release(_), StageOutput::Prepare { .. }, StageOutput::Play(_)]), "{out:?}");
+        assert!(
+            matches!(out[..], [StageOutput::Release(_), StageOutput::Prepare { .. }, StageOutput::Play(_)]),
+            "{out:?}"
+        );
     }
 
     #[test]

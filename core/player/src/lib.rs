@@ -29,6 +29,7 @@
 mod bus;
 mod codec;
 mod config;
+mod controls;
 mod error;
 mod event;
 mod graph;
@@ -40,14 +41,17 @@ mod monitor;
 mod player;
 mod pool;
 mod source;
+mod surface;
 mod tracks;
 mod warm;
 mod worker;
 
-pub use config::{AudioOutput, BufferPolicy, PlayerConfig, VideoSink};
+pub use config::{AudioOutput, BufferPolicy, PlayerConfig, SeekMode, VideoSink};
 pub use error::PlayerError;
 pub use event::{
     LumaFacts, PlayerEvent, PlayerId, PlayerSnapshot, PlayerState, PoolCounts, StallReason, StartClass,
 };
 pub use pool::PlayerPool;
+pub use surface::{Picture, Screen, Surface};
+pub use unspool_engine::SoundFocus;
 pub use warm::{version, warm_up};

@@ -42,7 +42,13 @@ pub(crate) struct Meter {
     marking: bool,
     /// The last picture's time on show is in `active` already.
     left: bool,
+    /// The wait for the next picture is nobody's fault.
+    excused: bool,
+    late: Duration,
 }
+
+/// Lateness from which the sink's clock counts a stall: what is less is a decoder's hiccup that nobody sees.
+const LATE: Duration = Duration::from_millis(100);
 
 impl Meter {
     /// Announces a start: the next picture is its first.
@@ -82,6 +88,7 @@ impl Meter {
 
     /// A picture was rendered.
     pub(crate) fn shown(&mut self, frame: Frame, now: Instant) -> Shown {
+        self.compare_clocks(&frame, now);
         let mut shown = Shown { starts: self.awaiting_start, lap: None };
         if let Some(last) = self.last {
             let left = std::mem::take(&mut self.left);
@@ -104,6 +111,29 @@ impl Meter {
             self.marking = false;
         }
         shown
+    }
+
+    /// The person asked for the wait that follows: a pause, a jump, a card swiped away.
+    pub(crate) fn excuse(&mut self) {
+        self.excused = true;
+    }
+
+    /// Rebuffering as the sink's clock sees it: the time that passed against the time that should have.
+    fn compare_clocks(&mut self, frame: &Frame, now: Instant) {
+        let excused = std::mem::take(&mut self.excused) || self.awaiting_start || self.awaiting_frame;
+        if let (Some(last), Some(shown_at), false) = (self.last, self.shown_at, excused) {
+            let late = now
+                .saturating_duration_since(shown_at)
+                .saturating_sub(frame.running.saturating_sub(last.running));
+            if late > LATE {
+                self.late += late;
+            }
+        }
+    }
+
+    /// Sum of the waits that the sink's clock saw.
+    pub(crate) fn late(&self) -> Duration {
+        self.late
     }
 
     /// The last picture was shown for its length.

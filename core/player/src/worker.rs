@@ -4,10 +4,10 @@
 //! never waits and no two of them race. It is also the player's reaper: the source is aborted by the caller before
 //! `Release` arrives, so whatever this thread is in comes back, and if it does not, the monitor's deadline abandons it.
 
-use crate::PlayerError;
 use crate::graph::Graph;
 use crate::lock::lock;
 use crate::player::{Command, Intent, Note, Player};
+use crate::{PlayerError, SeekMode};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -30,10 +30,17 @@ struct Worker {
     held: bool,
     /// The next run begins a viewing, so its first picture is due at once.
     start: bool,
-    jump: Option<Duration>,
+    jump: Option<(Duration, SeekMode)>,
     /// Where playback begins: 0, or the first picture of a file whose pictures begin late.
     origin: Duration,
     rate: f64,
+}
+
+fn flags_of(mode: SeekMode) -> gst::SeekFlags {
+    match mode {
+        SeekMode::Keyframe => gst::SeekFlags::KEY_UNIT,
+        SeekMode::Accurate => gst::SeekFlags::ACCURATE,
+    }
 }
 
 /// Builds and drives one pipeline until its release.
@@ -70,6 +77,8 @@ pub(crate) fn run(player: &Arc<Player>, commands: &mpsc::Receiver<Command>) {
             }
         }
     }
+    // The last player of a window lets go of it here, before it counts as gone.
+    drop(lock(&player.easel).take());
     player.note(Note::Stopped(player.serial));
 }
 
@@ -104,11 +113,11 @@ impl Worker {
                 self.held = false;
                 self.apply();
             }
-            Command::Seek(to) => {
+            Command::Seek(to, mode) => {
                 if self.ready {
-                    self.jump(to, gst::SeekFlags::KEY_UNIT);
+                    self.jump(to, flags_of(mode));
                 } else {
-                    self.jump = Some(to);
+                    self.jump = Some((to, mode));
                 }
             }
             Command::Rate(rate) => {
@@ -119,7 +128,14 @@ impl Worker {
                     self.jump(at, gst::SeekFlags::ACCURATE);
                 }
             }
-            Command::Mute(muted) => self.graph.mute(muted),
+            Command::Mute(muted) => self.graph.set_sound(|sound| sound.muted = muted),
+            Command::Volume(volume) => self.graph.set_sound(|sound| sound.volume = volume),
+            Command::Redraw => {
+                let picture = lock(&self.player.picture).clone();
+                if let Some(picture) = picture {
+                    self.player.draw(&picture);
+                }
+            }
             Command::Again { flush } => self.again(flush),
             Command::Release => {}
         }
@@ -129,12 +145,13 @@ impl Worker {
     /// the demuxer has its tables already and the first sample is in memory.
     fn arm(&mut self) {
         let jump = self.jump.take();
+        let (to, mode) = jump.unwrap_or((Duration::ZERO, SeekMode::Keyframe));
+        let flags = gst::SeekFlags::FLUSH | flags_of(mode);
         if self.player.config.loop_playback {
             self.seamless = true;
-            self.seamless = self
-                .send_seek(gst::SeekFlags::FLUSH | gst::SeekFlags::KEY_UNIT, jump.unwrap_or(Duration::ZERO));
+            self.seamless = self.send_seek(flags, to);
         } else if jump.is_some() || !self.origin.is_zero() || (self.rate - 1.0).abs() > f64::EPSILON {
-            self.send_seek(gst::SeekFlags::FLUSH | gst::SeekFlags::KEY_UNIT, jump.unwrap_or(Duration::ZERO));
+            self.send_seek(flags, to);
         }
         self.ready = true;
         if self.want {

@@ -146,15 +146,26 @@ fn a_start_waits_for_its_buffer_if_it_is_told_to() {
     let mut config = PlayerConfig::default();
     config.buffer.start_ms = 2500;
     let mut stage = Stage::open(config);
-    let source = Script::new(clip.bytes);
+    let (bytes, info) = (clip.bytes, clip.info);
+    let source = Script::new(bytes.clone());
     source.limit(size / 4);
-    stage.pool.prepare(A, source.clone(), clip.info).unwrap();
+    stage.pool.prepare(A, source.clone(), info.clone()).unwrap();
     stage.preroll(A);
+    stage.pool.set_throughput(Some(1000));
     stage.pool.play(A).unwrap();
     source.wait_until_blocked();
     assert_eq!(stage.pool.snapshot(A).unwrap().state, PlayerState::Starting);
     source.all_there();
     assert_eq!(start(&stage.first_frame(A)).0, StartClass::Cold);
+
+    // The same bytes on a link that will bring the rest in time.
+    let source = Script::new(bytes);
+    source.limit(size / 4);
+    stage.pool.prepare(B, source, info).unwrap();
+    stage.preroll(B);
+    stage.pool.set_throughput(Some(1_000_000_000));
+    stage.pool.play(B).unwrap();
+    assert_eq!(start(&stage.first_frame(B)).0, StartClass::PreRolled);
     assert!(stage.pool.shutdown(LONG));
 }
 

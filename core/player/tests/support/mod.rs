@@ -254,6 +254,52 @@ pub fn late_clip(picture: &str, seconds: f64, tone: bool, late: f64) -> Clip {
 /// A small moving picture of 25 frames a second.
 pub const MOVING: &str = "testsrc=size=320x240:rate=25";
 
+/// A picture that says which one it is: its brightness is its number, at 25 pictures a second.
+pub const NUMBERED: &str = "color=black:size=64x64:rate=25,geq=lum=20+2*N:cb=128:cr=128";
+
+/// The number of a picture of [`NUMBERED`] from its mean brightness.
+pub fn number(mean: f64) -> u64 {
+    ((mean - 20.0) / 2.0).round().max(0.0) as u64
+}
+
+/// A screen of the host's that remembers the mean brightness of what it shows.
+#[derive(Debug, Default)]
+pub struct Wall {
+    shown: Mutex<Vec<f64>>,
+    changed: Condvar,
+}
+
+impl Wall {
+    /// Waits for a picture after the first `n`, and gives all.
+    pub fn after(&self, n: usize) -> Vec<f64> {
+        let until = Instant::now() + LONG;
+        let mut shown = self.shown.lock().unwrap();
+        while shown.len() <= n {
+            let left = until.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "only {} pictures were shown", shown.len());
+            shown = self.changed.wait_timeout(shown, left).unwrap().0;
+        }
+        shown.clone()
+    }
+
+    pub fn count(&self) -> usize {
+        self.shown.lock().unwrap().len()
+    }
+}
+
+impl unspool_player::Screen for Wall {
+    fn show(&self, picture: &unspool_player::Picture<'_>) {
+        assert_eq!(picture.format(), "I420");
+        let (plane, stride) = picture.plane(0).unwrap();
+        assert!(picture.plane(9).is_none());
+        let (width, height) = (picture.width() as usize, picture.height() as usize);
+        let sum: u64 =
+            (0..height).flat_map(|y| &plane[y * stride..y * stride + width]).map(|&b| u64::from(b)).sum();
+        self.shown.lock().unwrap().push(sum as f64 / (width * height) as f64);
+        self.changed.notify_all();
+    }
+}
+
 /// A pool and its events.
 pub struct Stage {
     pub pool: PlayerPool,
