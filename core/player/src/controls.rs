@@ -2,13 +2,12 @@
 
 use crate::lock::lock;
 use crate::player::{Command, Intent};
+use crate::port::{MediaFrom, Players, check_rate, check_volume};
 use crate::surface::Easel;
-use crate::{PlayerError, PlayerId, PlayerPool, SeekMode, SoundFocus, Surface};
+use crate::{PlayerError, PlayerId, PlayerPool, PlayerSnapshot, PoolCounts, SeekMode, SoundFocus, Surface};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// Range of playback rates; beyond it demuxers and decoders drop to key pictures, which is another feature.
-const RATES: std::ops::RangeInclusive<f64> = 0.25..=4.0;
+use unspool_media::MediaInfo;
 
 /// Longest wait for a surface to be free of drawing.
 ///
@@ -42,9 +41,7 @@ impl PlayerPool {
     /// # Errors
     /// [`PlayerError::Invalid`] outside that range, else [`PlayerError::NoSuchPlayer`] or [`PlayerError::Closed`].
     pub fn set_volume(&self, id: PlayerId, volume: f64) -> Result<(), PlayerError> {
-        if !(0.0..=1.0).contains(&volume) {
-            return Err(PlayerError::Invalid { reason: "a volume is between 0 and 1".to_owned() });
-        }
+        check_volume(volume)?;
         let player = self.player(id)?;
         lock(&player.control).volume = volume;
         player.command(Command::Volume(volume * self.focus_volume()));
@@ -56,9 +53,7 @@ impl PlayerPool {
     /// # Errors
     /// [`PlayerError::Invalid`] outside that range, else [`PlayerError::NoSuchPlayer`] or [`PlayerError::Closed`].
     pub fn set_rate(&self, id: PlayerId, rate: f64) -> Result<(), PlayerError> {
-        if !RATES.contains(&rate) {
-            return Err(PlayerError::Invalid { reason: "a rate is between 0.25 and 4".to_owned() });
-        }
+        check_rate(rate)?;
         let player = self.player(id)?;
         lock(&player.control).rate = rate;
         player.command(Command::Rate(rate));
@@ -165,5 +160,60 @@ impl PlayerPool {
 
     fn is_used(&self, easel: &Arc<Easel>) -> bool {
         self.all().iter().any(|p| lock(&p.easel).as_ref().is_some_and(|e| Arc::ptr_eq(e, easel)))
+    }
+}
+
+impl Players for PlayerPool {
+    fn prepare(&self, id: PlayerId, from: MediaFrom, info: Arc<MediaInfo>) -> Result<(), PlayerError> {
+        match from {
+            MediaFrom::Source(source) => PlayerPool::prepare(self, id, source, info),
+            MediaFrom::Address(_) => {
+                Err(PlayerError::Invalid { reason: "pipelines read byte sources".to_owned() })
+            }
+        }
+    }
+
+    fn play(&self, id: PlayerId) -> Result<(), PlayerError> {
+        PlayerPool::play(self, id)
+    }
+
+    fn pause(&self, id: PlayerId) -> Result<(), PlayerError> {
+        PlayerPool::pause(self, id)
+    }
+
+    fn park(&self, id: PlayerId) -> Result<(), PlayerError> {
+        PlayerPool::park(self, id)
+    }
+
+    fn seek(&self, id: PlayerId, ms: u64, mode: SeekMode) -> Result<(), PlayerError> {
+        PlayerPool::seek(self, id, ms, mode)
+    }
+
+    fn set_muted(&self, id: PlayerId, muted: bool) -> Result<(), PlayerError> {
+        PlayerPool::set_muted(self, id, muted)
+    }
+
+    fn set_volume(&self, id: PlayerId, volume: f64) -> Result<(), PlayerError> {
+        PlayerPool::set_volume(self, id, volume)
+    }
+
+    fn set_rate(&self, id: PlayerId, rate: f64) -> Result<(), PlayerError> {
+        PlayerPool::set_rate(self, id, rate)
+    }
+
+    fn release(&self, id: PlayerId) -> Result<(), PlayerError> {
+        PlayerPool::release(self, id)
+    }
+
+    fn snapshot(&self, id: PlayerId) -> Option<PlayerSnapshot> {
+        PlayerPool::snapshot(self, id)
+    }
+
+    fn counts(&self) -> PoolCounts {
+        PlayerPool::counts(self)
+    }
+
+    fn shutdown(&self, deadline: Duration) -> bool {
+        PlayerPool::shutdown(self, deadline)
     }
 }

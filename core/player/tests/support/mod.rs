@@ -8,7 +8,9 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{UnboundedReceiver, error::TryRecvError, unbounded_channel};
 use unspool_media::{AudioCodec, ByteSource, Layout, MediaInfo, ReadError, VideoCodec};
-use unspool_player::{PlayerConfig, PlayerEvent, PlayerId, PlayerPool};
+#[cfg(feature = "gstreamer")]
+use unspool_player::PlayerPool;
+use unspool_player::{PlayerConfig, PlayerEvent, PlayerId};
 
 /// Bytes in memory, of which only the first part has "arrived"; tests move the limit.
 #[derive(Debug)]
@@ -287,6 +289,7 @@ impl Wall {
     }
 }
 
+#[cfg(feature = "gstreamer")]
 impl unspool_player::Screen for Wall {
     fn show(&self, picture: &unspool_player::Picture<'_>) {
         assert_eq!(picture.format(), "I420");
@@ -301,12 +304,14 @@ impl unspool_player::Screen for Wall {
 }
 
 /// A pool and its events.
+#[cfg(feature = "gstreamer")]
 pub struct Stage {
     pub pool: PlayerPool,
     inbox: UnboundedReceiver<PlayerEvent>,
     pub seen: Vec<PlayerEvent>,
 }
 
+#[cfg(feature = "gstreamer")]
 impl Stage {
     pub fn open(config: PlayerConfig) -> Self {
         let (events, inbox) = unbounded_channel();
