@@ -25,9 +25,15 @@ pub struct SessionConfig {
     /// Bearer token that stays valid as long as the session. Tokens that expire come from a `TokenProvider`.
     #[uniffi(default = None)]
     pub token: Option<String>,
-    /// Bytes of media kept on disk. Default 512 MiB.
+    /// Bytes of media on disk beside what is kept for offline. Default 512 MiB.
     #[uniffi(default = None)]
     pub cache_bytes: Option<u64>,
+    /// Tallest picture worth keeping for offline, in pixels. Default 1280.
+    #[uniffi(default = None)]
+    pub keep_max_height: Option<u32>,
+    /// Whether what is kept for offline is fetched over networks that are paid by the byte, too.
+    #[uniffi(default = false)]
+    pub keep_on_metered: bool,
     /// What the device is like at the start. Default: online, in front, not metered.
     #[uniffi(default = None)]
     pub conditions: Option<Conditions>,
@@ -69,6 +75,9 @@ pub struct Conditions {
     /// Whether the app is on screen.
     #[uniffi(default = true)]
     pub foreground: bool,
+    /// Whether the system says that storage is low; the cache gives way then.
+    #[uniffi(default = false)]
+    pub low_storage: bool,
 }
 
 /// Which feed.
@@ -87,6 +96,8 @@ pub enum FeedKind {
         /// Its identifier.
         topic: String,
     },
+    /// What is kept for offline, in the order it was asked for. Asks no backend for pages.
+    Kept,
 }
 
 impl fmt::Debug for SessionConfig {
@@ -123,6 +134,10 @@ impl SessionConfig {
         if let Some(bytes) = self.cache_bytes {
             config.cache_bytes = bytes;
         }
+        config.keep.metered = self.keep_on_metered;
+        if let Some(height) = self.keep_max_height {
+            config.keep.max_height = height;
+        }
         if let Some(conditions) = self.conditions {
             config.conditions = conditions.into();
         }
@@ -143,8 +158,8 @@ impl SessionConfig {
 
 impl From<Conditions> for unspool::Conditions {
     fn from(c: Conditions) -> Self {
-        let Conditions { online, metered, data_saver, foreground } = c;
-        unspool::Conditions { online, metered, data_saver, foreground }
+        let Conditions { online, metered, data_saver, foreground, low_storage } = c;
+        unspool::Conditions { online, metered, data_saver, foreground, low_storage }
     }
 }
 
@@ -156,6 +171,7 @@ impl From<FeedKind> for unspool::FeedKind {
             FeedKind::Learn => unspool::FeedKind::Learn,
             FeedKind::NonProfiled => unspool::FeedKind::NonProfiled,
             FeedKind::Topic { topic } => unspool::FeedKind::Topic(topic),
+            FeedKind::Kept => unspool::FeedKind::Kept,
         }
     }
 }
@@ -168,6 +184,7 @@ impl From<unspool::FeedKind> for FeedKind {
             unspool::FeedKind::Learn => FeedKind::Learn,
             unspool::FeedKind::NonProfiled => FeedKind::NonProfiled,
             unspool::FeedKind::Topic(topic) => FeedKind::Topic { topic },
+            unspool::FeedKind::Kept => FeedKind::Kept,
         }
     }
 }

@@ -25,6 +25,20 @@ pub enum UnspoolError {
         /// What failed.
         reason: String,
     },
+    /// The device has no room for what was asked to be kept, and nothing was begun: free space, or keep less.
+    #[error("{needed_bytes} bytes are needed and {free_bytes} are free; free space, or keep less")]
+    NoRoom {
+        /// Bytes that are still to be fetched, for this and for what is kept already.
+        needed_bytes: u64,
+        /// Bytes free on the disk, of which some must stay so.
+        free_bytes: u64,
+    },
+    /// Not all of it is on the device: keep it, or play it to its end, and ask again.
+    #[error("{reason}; keep it, or play it to its end, and ask again")]
+    NotComplete {
+        /// What is missing.
+        reason: String,
+    },
     /// There is no network and what was asked for is not on the device: try again when there is one.
     #[error("no network, and it is not on this device; try again when there is one")]
     Offline,
@@ -68,6 +82,8 @@ impl From<Error> for UnspoolError {
             Error::Config { reason } => UnspoolError::Config { reason },
             Error::InUse => UnspoolError::InUse,
             Error::Storage { reason } => UnspoolError::Storage { reason },
+            Error::NoRoom { needed, free } => UnspoolError::NoRoom { needed_bytes: needed, free_bytes: free },
+            Error::NotComplete { reason } => UnspoolError::NotComplete { reason },
             Error::Offline => UnspoolError::Offline,
             Error::SignIn => UnspoolError::SignIn,
             Error::Backend { reason, retry_after } => UnspoolError::Backend { reason, retry_after },

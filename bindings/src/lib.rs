@@ -27,6 +27,7 @@ mod events;
 mod faults;
 mod feed;
 mod host;
+mod keep;
 mod session;
 mod snapshot;
 mod token;
@@ -40,8 +41,9 @@ pub use feed::Feed;
 pub use host::{
     Container, HostBackend, HostError, HostItem, HostPage, Location, PageRequest, Rendition, RetentionPoint,
 };
+pub use keep::{Hold, KeepEstimate, KeepFailure, KeepState, KeptAsset, KeptSnapshot, LocalFile};
 pub use session::{SessionStatus, ShutdownReport, Topic, Unspool};
-pub use snapshot::{Bytes, CardState, FeedSnapshot, Outgoing, Stage};
+pub use snapshot::{ByPurpose, Bytes, CardState, FeedSnapshot, Outgoing, Stage, Traffic};
 pub use token::TokenProvider;
 
 uniffi::setup_scaffolding!();

@@ -10,7 +10,7 @@ use crate::config::{Conditions, FeedKind, SessionConfig};
 use crate::error::UnspoolError;
 use crate::feed::Feed;
 use crate::host::HostBackend;
-use crate::snapshot::{Bytes, Outgoing};
+use crate::snapshot::{ByPurpose, Bytes, Outgoing};
 use crate::token::TokenProvider;
 
 /// What a shutdown or a flush takes where the caller names no time: what Android grants a stopping service is 10 s, what
@@ -37,6 +37,8 @@ pub struct SessionStatus {
     pub recovered: u64,
     /// Media bytes.
     pub bytes: Bytes,
+    /// The same by whom they were for.
+    pub by_purpose: ByPurpose,
     /// Records and intents on their way.
     pub outgoing: Outgoing,
 }
@@ -148,11 +150,13 @@ impl Unspool {
     /// Counters, without waiting; also after `shutdown`.
     #[must_use]
     pub fn status(&self) -> SessionStatus {
+        let bytes = self.core.bytes();
         SessionStatus {
             installation: self.core.installation(),
             watched_ms: self.core.watched_ms(),
             recovered: self.core.recovered(),
-            bytes: self.core.bytes().into(),
+            bytes: bytes.into(),
+            by_purpose: bytes.by_purpose.into(),
             outgoing: self.core.outgoing().into(),
         }
     }

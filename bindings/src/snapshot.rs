@@ -64,10 +64,40 @@ pub struct Bytes {
     pub media: u64,
     /// Bytes players read that were there before they asked.
     pub from_cache: u64,
+    /// The part of `media` that was on the device already when it came.
+    pub duplicate: u64,
     /// Bytes that came over the network and no player has read so far.
     pub wasted: u64,
     /// Bytes of media on disk.
     pub on_disk: u64,
+}
+
+/// Media bytes by whom they were for. Together they are what `Bytes` counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
+pub struct ByPurpose {
+    /// What the player on screen asked for.
+    pub playback: Traffic,
+    /// What the next card needs, and players that nobody watches yet.
+    pub next: Traffic,
+    /// What is fetched ahead further down the feed.
+    pub prefetch: Traffic,
+    /// What is kept for offline.
+    pub offline: Traffic,
+    /// Finding out what a rendition is.
+    pub probe: Traffic,
+}
+
+/// Media bytes of one purpose since the session was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
+pub struct Traffic {
+    /// Bytes that came over the network for it.
+    pub network: u64,
+    /// Bytes that were on the device when they were asked for.
+    pub from_cache: u64,
+    /// The part of `network` that was on the device already when it came.
+    pub duplicate: u64,
+    /// The part of `network` that no player has read so far, or that was of no use.
+    pub wasted: u64,
 }
 
 /// Telemetry records, and intents such as likes, on their way.
@@ -95,8 +125,28 @@ pub struct Outgoing {
 
 impl From<unspool::Bytes> for Bytes {
     fn from(bytes: unspool::Bytes) -> Self {
-        let unspool::Bytes { network, media, from_cache, wasted, on_disk } = bytes;
-        Bytes { network, media, from_cache, wasted, on_disk }
+        let unspool::Bytes { network, media, from_cache, duplicate, wasted, on_disk, by_purpose: _ } = bytes;
+        Bytes { network, media, from_cache, duplicate, wasted, on_disk }
+    }
+}
+
+impl From<unspool::ByPurpose> for ByPurpose {
+    fn from(by: unspool::ByPurpose) -> Self {
+        let unspool::ByPurpose { playback, next, prefetch, offline, probe } = by;
+        ByPurpose {
+            playback: playback.into(),
+            next: next.into(),
+            prefetch: prefetch.into(),
+            offline: offline.into(),
+            probe: probe.into(),
+        }
+    }
+}
+
+impl From<unspool::Traffic> for Traffic {
+    fn from(traffic: unspool::Traffic) -> Self {
+        let unspool::Traffic { network, from_cache, duplicate, wasted } = traffic;
+        Traffic { network, from_cache, duplicate, wasted }
     }
 }
 

@@ -46,6 +46,8 @@ fn config(dir: &tempfile::TempDir) -> SessionConfig {
         backend: None,
         token: Some("ada".into()),
         cache_bytes: None,
+        keep_max_height: None,
+        keep_on_metered: false,
         conditions: None,
         window: None,
         sound: false,
@@ -108,7 +110,9 @@ async fn a_token_ends_a_wait_before_and_during_it_and_the_answer_is_still_to_be_
     });
     token.cancel();
     assert_eq!(waiting.await.unwrap(), Err(UnspoolError::Cancelled));
-    session.set_conditions(Conditions { online: false, metered: false, data_saver: false, foreground: true });
+    let conditions =
+        Conditions { online: false, metered: false, data_saver: false, foreground: true, low_storage: true };
+    session.set_conditions(conditions);
     let mut seen = feed.snapshot();
     while seen.online {
         let newer = feed.snapshot_after(seen.revision, Some(CancelToken::new()));

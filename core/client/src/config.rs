@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use unspool_engine::KeepPolicy;
 use unspool_engine::Policy;
 use unspool_engine::session::Conditions;
 use url::Url;
@@ -25,6 +26,8 @@ pub enum FeedKind {
     NonProfiled,
     /// One topic.
     Topic(String),
+    /// What is kept for offline, in the order it was asked for. Asks no backend for pages.
+    Kept,
 }
 
 impl FeedKind {
@@ -37,6 +40,7 @@ impl FeedKind {
             FeedKind::Learn => "learn".into(),
             FeedKind::NonProfiled => "non_profiled".into(),
             FeedKind::Topic(topic) => format!("topic:{topic}"),
+            FeedKind::Kept => "kept".into(),
         }
     }
 }
@@ -98,12 +102,14 @@ pub struct Config {
     pub account: String,
     /// Bearer tokens of that person.
     pub credentials: Credentials,
-    /// Bytes of media kept on disk. Default 512 MiB, what the widely used caches take.
+    /// Bytes of media on disk beside what is kept for offline. Default 512 MiB, what the widely used caches take.
     pub cache_bytes: u64,
     /// What the device is like at the start; the host keeps it up to date.
     pub conditions: Conditions,
     /// How far ahead to fetch.
     pub policy: Policy,
+    /// Which renditions are kept for offline, and over which networks they are fetched.
+    pub keep: KeepPolicy,
     /// How players show and sound.
     pub player: PlayerOptions,
     /// How telemetry leaves.
@@ -171,6 +177,7 @@ impl Config {
             cache_bytes: 512 * 1024 * 1024,
             conditions: Conditions::default(),
             policy: Policy::default(),
+            keep: KeepPolicy::default(),
             player: PlayerOptions::default(),
             telemetry: TelemetryOptions::default(),
             request_timeout: Duration::from_secs(15),

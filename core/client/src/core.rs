@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use unspool_engine::{Conditions, Exit, Impression, MediaKey, SavedFeed};
-use unspool_media::{Location, Media, MediaConfig, MediaError, ResolveError, UrlResolver};
+use unspool_media::{LocalFile, Location, Media, MediaConfig, MediaError, ResolveError, UrlResolver};
 
 use crate::auth::Auth;
 use crate::backend::{Backend, Hosted, Native, check};
@@ -20,6 +20,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::Error;
 use crate::gate::Gate;
+use crate::keep::KeepRoom;
 use crate::lanes::Lanes;
 use crate::meter::Meter;
 use crate::outbox::{Outbox, OutboxError, Verb};
@@ -50,6 +51,7 @@ pub(crate) struct Core {
     pub(crate) backend: Arc<dyn Backend>,
     pub(crate) media: Arc<Media>,
     pub(crate) gate: Gate,
+    pub(crate) keep: KeepRoom,
     pub(crate) store: Arc<SessionStore>,
     pub(crate) spool: Spool,
     outbox: Outbox,
@@ -106,17 +108,22 @@ impl Core {
             Lanes::start(base, &config, &auth, (&spool, &outbox), (client, &meter), seed, handle)
         });
 
-        let store = Arc::new(store);
+        let (store, clock) = (Arc::new(store), Clock::start());
+        let keeping = (config.keep.clone(), config.conditions, seed);
+        let keep = KeepRoom::open(Arc::clone(&media), Arc::clone(&store), clock, keeping)
+            .map_err(|e| store_error(&e))?;
+        keep.start(handle);
         let (saves, saved) = watch::channel(None);
         let saver = handle.spawn(keep_saving(Arc::clone(&store), saved));
         Ok(Arc::new(Core {
             config,
-            clock: Clock::start(),
+            clock,
             session: session.to_string(),
             seed,
             backend,
             media,
             gate: Gate::new(handle),
+            keep,
             store,
             spool,
             outbox,
@@ -207,6 +214,7 @@ impl Core {
     }
 
     pub(crate) fn set_conditions(&self, conditions: Conditions) {
+        self.keep.set_conditions(conditions);
         for lane in self.lanes() {
             lane.set_online(conditions.online);
             lane.set_foreground(conditions.foreground);
@@ -216,6 +224,7 @@ impl Core {
     /// Somebody signed in: a new token is asked for, and what was held for want of one goes on.
     pub(crate) fn signed_in(&self) {
         self.auth.signed_in();
+        self.keep.signed_in();
         for lane in self.lanes() {
             lane.refreshed();
         }
@@ -231,8 +240,10 @@ impl Core {
             network: counts.network + self.meter.received(),
             media: counts.network,
             from_cache: counts.from_cache,
+            duplicate: counts.duplicate,
             wasted: counts.wasted,
             on_disk: self.media.usage(),
+            by_purpose: counts.by_purpose,
         }
     }
 
@@ -252,11 +263,17 @@ impl Core {
         }
     }
 
+    /// A rendition as a file, where all of it is here.
+    pub(crate) async fn file(self: Arc<Self>, key: MediaKey) -> Result<LocalFile, Error> {
+        blocking(move || self.media.complete_file(&key).map_err(|e| media_error(&e))).await
+    }
+
     pub(crate) async fn flush(&self, within: Duration) {
         join_all(self.lanes().map(|lane| lane.flush(within))).await;
     }
 
     pub(crate) async fn suspend(&self) -> Result<(), Error> {
+        self.keep.settle().await;
         self.spool.suspend().await.map_err(|e| spool_error(&e))?;
         let (store, outbox, media) = (Arc::clone(&self.store), self.outbox.clone(), Arc::clone(&self.media));
         blocking(move || {
@@ -275,6 +292,8 @@ impl Core {
             store.resume().map_err(|e| store_error(&e))
         })
         .await?;
+        // What could not be written down meanwhile is written now.
+        self.keep.settle().await;
         self.spool.resume().await.map_err(|e| spool_error(&e))
     }
 
@@ -286,6 +305,7 @@ impl Core {
         let left = within.saturating_sub(began.elapsed()).max(Duration::from_millis(200));
         let rooms = async {
             self.gate.close(left / 4).await;
+            self.keep.stop().await;
             let media = self.media.shutdown(left).await.is_ok();
             let spool = self.spool.close().await.is_ok();
             self.saves.send_replace(None);
@@ -369,7 +389,10 @@ fn media_error(error: &MediaError) -> Error {
         MediaError::Store(unspool_media::StoreError::InUse) => Error::InUse,
         MediaError::Store(e) => Error::Storage { reason: e.to_string() },
         MediaError::Closed => Error::ShutDown,
-        MediaError::Client(_) | MediaError::NotProbed => Error::Internal { reason: error.to_string() },
+        MediaError::NotProbed | MediaError::Incomplete | MediaError::NotOneFile => {
+            Error::NotComplete { reason: error.to_string() }
+        }
+        MediaError::Client(_) => Error::Internal { reason: error.to_string() },
     }
 }
 

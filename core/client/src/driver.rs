@@ -6,6 +6,7 @@
 
 mod effects;
 mod publish;
+mod storage;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -17,13 +18,14 @@ use unspool_engine::planner::FetchEnd;
 use unspool_engine::session::{Conditions, Effect, Engine, EngineConfig, Notice, PlayerFact};
 use unspool_engine::stage::StageOutput;
 use unspool_engine::{
-    DemandId, Item, MediaInfo, MediaKey, Millis, Page, PageFailure, PlayerId, StartClass, Time,
+    DemandId, Item, MediaInfo, MediaKey, Millis, Page, PageFailure, PlayerId, SavedFeed, StartClass, Time,
 };
 use unspool_media::FetchTicket;
 use unspool_player::{PlayerEvent, PlayerPool, SeekMode};
 
 use crate::backend::BackendError;
 use crate::clock::Clock;
+use crate::config::FeedKind;
 use crate::core::Core;
 use crate::error::Error;
 use crate::events::{Event, EventLog};
@@ -45,6 +47,8 @@ pub(crate) enum Input {
     Next(Instant, Reply<Card>),
     Previous(Instant, Reply<Card>),
     Peek(usize, oneshot::Sender<Vec<Item>>),
+    /// The items of these identifiers, or nothing when one is not in the feed.
+    Items(Vec<String>, oneshot::Sender<Option<Vec<Item>>>),
     Pause(bool),
     Retry,
     Seek(u64),
@@ -68,6 +72,7 @@ pub(crate) enum Input {
         reason: String,
     },
     PoolReady(Result<PlayerPool, String>),
+    Stored(storage::Stored),
 }
 
 /// A failure at the edge, reduced to what the engine asks.
@@ -94,6 +99,8 @@ struct Waiting {
 pub(crate) struct Driver {
     core: Arc<Core>,
     feed: String,
+    /// Whether its cards are those that are kept for offline, which no backend is asked for.
+    kept: bool,
     engine: Engine,
     clock: Clock,
     inputs: mpsc::UnboundedSender<Input>,
@@ -107,6 +114,7 @@ pub(crate) struct Driver {
     events: Arc<EventLog>,
     snapshot: watch::Sender<Snapshot>,
     conditions: Conditions,
+    storage: storage::Storage,
     playhead_ms: u64,
     /// Pictures shown since the swipe to the current card.
     frames: u64,
@@ -119,12 +127,13 @@ pub(crate) struct Driver {
 impl Driver {
     pub(crate) fn new(
         core: Arc<Core>,
-        feed: String,
+        kind: FeedKind,
         conditions: Conditions,
         inputs: mpsc::UnboundedSender<Input>,
         events: Arc<EventLog>,
         snapshot: watch::Sender<Snapshot>,
     ) -> Self {
+        let feed = kind.name();
         let config = EngineConfig {
             seed: core.seed,
             feed: feed.clone(),
@@ -133,7 +142,9 @@ impl Driver {
         };
         Driver {
             feed,
+            kept: kind == FeedKind::Kept,
             engine: Engine::new(config, conditions),
+            storage: storage::Storage::new(core.config.cache_bytes),
             clock: core.clock,
             core,
             inputs,
@@ -196,11 +207,16 @@ impl Driver {
     async fn start(&mut self) {
         let core = Arc::clone(&self.core);
         let feed = self.feed.clone();
+        let kept = self.kept.then(|| core.keep.items());
         let loaded = tokio::task::spawn_blocking(move || {
-            let saved = core.store.load_feed(&feed).unwrap_or_else(|e| {
-                tracing::warn!(%e, "no saved feed");
-                None
-            });
+            let kept = kept.map(|items| SavedFeed { items, ..SavedFeed::default() });
+            let load = || {
+                core.store.load_feed(&feed).unwrap_or_else(|e| {
+                    tracing::warn!(%e, "no saved feed");
+                    None
+                })
+            };
+            let saved = kept.or_else(load);
             let mut stored = BTreeMap::new();
             for item in saved.iter().flat_map(|s| &s.items) {
                 for rendition in &item.asset.renditions {
@@ -250,6 +266,11 @@ impl Driver {
             Input::Peek(n, reply) => {
                 let _ = reply.send(self.engine.peek(n).into_iter().cloned().collect());
             }
+            Input::Items(ids, reply) => {
+                let held: Vec<&Item> = self.engine.items().collect();
+                let find = |id: &String| held.iter().find(|item| item.id == *id).map(|&item| item.clone());
+                let _ = reply.send(ids.iter().map(find).collect());
+            }
             Input::Pause(paused) => {
                 self.paused = paused;
                 self.engine.handle_paused(now, paused);
@@ -267,6 +288,7 @@ impl Driver {
                 self.conditions = conditions;
                 self.core.media.set_offline(!conditions.online);
                 self.engine.handle_conditions(now, Clock::wall(), conditions);
+                self.keep_budget(now);
             }
             Input::Page { request, answer } => {
                 let answer = answer.map_err(|e| {
@@ -300,7 +322,7 @@ impl Driver {
                 self.tickets.remove(&demand);
                 let held = self.core.media.held(&key);
                 self.engine.handle_fetch_end(now, demand, &key, end, held, &reason);
-                self.keep_budget();
+                self.keep_budget(now);
             }
             Input::PoolReady(Ok(pool)) => {
                 self.pool = Some(pool);
@@ -308,6 +330,7 @@ impl Driver {
                     self.run_stage(output);
                 }
             }
+            Input::Stored(stored) => self.handle_stored(now, stored),
             Input::PoolReady(Err(reason)) => self.events.push(Event::PlayersFailed { reason }),
             #[cfg(feature = "fault-injection")]
             Input::Panic => panic!("a panic on purpose in the driver"),
@@ -484,6 +507,7 @@ impl Driver {
                 Effect::Media(output) => self.run_media(output),
                 Effect::Stage(output) => self.run_stage(output),
                 Effect::Write(write) => self.write(write),
+                Effect::Save(_) if self.kept => {}
                 Effect::Save(saved) => self.core.save(&self.feed, saved),
                 Effect::Notice(notice) => self.notice(notice),
             }

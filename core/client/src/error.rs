@@ -23,6 +23,20 @@ pub enum Error {
         /// What failed.
         reason: String,
     },
+    /// The device has no room for what was asked to be kept; nothing was begun. Free space, or keep less.
+    #[error("{needed} bytes are needed and {free} are free")]
+    NoRoom {
+        /// Bytes that are still to be fetched, for this and for what is kept already.
+        needed: u64,
+        /// Bytes free on the disk, of which some must stay so.
+        free: u64,
+    },
+    /// Not all of it is on the device; keep it or play it to its end first.
+    #[error("not complete: {reason}")]
+    NotComplete {
+        /// What is missing.
+        reason: String,
+    },
     /// There is no network and what was asked for is not on the device; try again when there is one.
     #[error("no network, and it is not on this device")]
     Offline,

@@ -10,7 +10,7 @@ use std::time::Instant;
 use futures_util::FutureExt;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
-use unspool_engine::{Conditions, Item};
+use unspool_engine::{Conditions, Item, KeepEstimate};
 
 use crate::config::FeedKind;
 use crate::core::Core;
@@ -110,7 +110,7 @@ impl FeedSession {
         let (end, ended) = watch::channel(None);
         let driver = Driver::new(
             Arc::clone(core),
-            kind.name(),
+            kind.clone(),
             conditions,
             inputs.clone(),
             Arc::clone(&events),
@@ -162,6 +162,33 @@ impl FeedSession {
         self.send(Input::Peek(n, reply))?;
         match answer.await {
             Ok(items) => Ok(items),
+            Err(_) => Err(self.ended().await),
+        }
+    }
+
+    /// Keeps items of this feed for offline, by their identifiers: those from the current card on and up to 200 before
+    /// it. As [`Unspool::keep`].
+    ///
+    /// # Errors
+    /// As [`Unspool::keep`]; [`Error::Config`] also for an item this feed does not hold.
+    pub async fn keep(&self, items: &[String]) -> Result<KeepEstimate, Error> {
+        self.session.keep(self.items(items).await?).await
+    }
+
+    /// What keeping items of this feed would take. As [`Unspool::keep_estimate`].
+    ///
+    /// # Errors
+    /// As [`keep`](FeedSession::keep), without refusing what does not fit.
+    pub async fn keep_estimate(&self, items: &[String]) -> Result<KeepEstimate, Error> {
+        self.session.keep_estimate(self.items(items).await?).await
+    }
+
+    async fn items(&self, ids: &[String]) -> Result<Vec<Item>, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Input::Items(ids.to_vec(), reply))?;
+        match answer.await {
+            Ok(Some(items)) => Ok(items),
+            Ok(None) => Err(Error::Config { reason: "no such item in this feed".into() }),
             Err(_) => Err(self.ended().await),
         }
     }

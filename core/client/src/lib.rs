@@ -19,6 +19,7 @@ mod events;
 mod fault;
 mod feed;
 mod gate;
+mod keep;
 mod lanes;
 mod meter;
 pub mod outbox;
@@ -41,12 +42,15 @@ pub use events::{Event, EventBatch};
 #[cfg(feature = "fault-injection")]
 pub use fault::Place;
 pub use feed::FeedSession;
+pub use keep::{Kept, KeptSnapshot};
 pub use meter::Meter;
 pub use records::IMPRESSION;
 pub use session::{ShutdownReport, Unspool};
 pub use snapshot::{Bytes, CardView, Outgoing, Snapshot, Stage};
 pub use tls::install as install_tls;
 pub use unspool_engine::{
-    Asset, Conditions, Container, Creator, Exit, Item, MediaKey, Page, Policy, Rendition, StartClass,
+    Asset, Conditions, Container, Creator, Exit, Hold, Item, KeepEstimate, KeepFailure, KeepPolicy,
+    KeepState, MediaKey, Page, Policy, Rendition, StartClass,
 };
+pub use unspool_media::{ByPurpose, LocalFile, Traffic};
 pub use unspool_player::version as player_version;

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{oneshot, watch};
-use unspool_engine::MediaKey;
 use unspool_engine::session::Conditions;
+use unspool_engine::{Item, KeepEstimate, MediaKey};
+use unspool_media::LocalFile;
 
 use crate::backend::Topic;
 use crate::config::{Config, FeedKind};
@@ -17,6 +18,7 @@ use crate::core::Core;
 use crate::driver::{Input, public};
 use crate::error::Error;
 use crate::feed::{FeedSession, Inputs};
+use crate::keep::KeptSnapshot;
 use crate::outbox::Verb;
 use crate::snapshot::{Bytes, Outgoing};
 use crate::work::{self, Writes};
@@ -37,8 +39,8 @@ pub struct ShutdownReport {
 /// session's own threads. A future that was never polled asked for nothing. Dropping one that reads
 /// ([`topics`](Unspool::topics), [`interests`](Unspool::interests), [`liked`](Unspool::liked),
 /// [`flush`](Unspool::flush)) ends its work and closes its request; what one that writes began
-/// ([`set_liked`](Unspool::set_liked), [`set_interests`](Unspool::set_interests), [`suspend`](Unspool::suspend),
-/// [`resume`](Unspool::resume), [`shutdown`](Unspool::shutdown)) goes on to its end, before what later ones begin.
+/// ([`set_liked`](Unspool::set_liked), [`set_interests`](Unspool::set_interests), [`keep`](Unspool::keep) and what
+/// belongs to it, [`suspend`](Unspool::suspend), [`resume`](Unspool::resume), [`shutdown`](Unspool::shutdown)) goes on to its end, before what later ones begin.
 /// Dropping the last clone signals the
 /// end and waits for nothing; what was acknowledged is on disk already.
 ///
@@ -187,11 +189,92 @@ impl Unspool {
     /// in no log. Returns at once.
     ///
     /// # Errors
-    /// [`Error::Config`] for a rendition that the open feed has not chosen for a card near the playhead,
+    /// [`Error::Config`] for a rendition that neither the open feed has chosen for a card near the playhead nor is kept,
     /// [`Error::ShutDown`] after [`shutdown`](Unspool::shutdown), [`Error::Internal`] when the device gives no port.
     pub fn gateway_url(&self, asset: &str, rendition: &str) -> Result<String, Error> {
         self.check()?;
         self.0.core.gate.url(&self.0.core.media, &MediaKey::new(asset, rendition))
+    }
+
+    /// A rendition as a file, for players that read a path or a descriptor: only when every byte of it is on the device
+    /// and intact, which is checked. While the answer lives, eviction leaves the file alone; what else is promised
+    /// stands at [`LocalFile`]. Reading it asks the network nothing and counts nowhere.
+    ///
+    /// # Errors
+    /// [`Error::NotComplete`] when bytes are missing or damaged, or the rendition is not one file;
+    /// [`Error::Storage`] when the disk refuses.
+    pub async fn file(&self, asset: &str, rendition: &str) -> Result<LocalFile, Error> {
+        let (core, key) = (Arc::clone(&self.0.core), MediaKey::new(asset, rendition));
+        self.read(async move { core.file(key).await }).await
+    }
+
+    /// What keeping `items` for offline would take: bytes to fetch, bytes free, and whether they fit. Those that are kept
+    /// already count for nothing.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for an item outside the contract's bounds or more than 2,000 in all, [`Error::Storage`] when
+    /// the disk does not tell.
+    pub async fn keep_estimate(&self, items: Vec<Item>) -> Result<KeepEstimate, Error> {
+        let core = Arc::clone(&self.0.core);
+        self.read(async move { core.keep.estimate(items).await }).await
+    }
+
+    /// Keeps the videos of `items` for offline, until they are [forgotten](Unspool::forget_kept): one rendition of each,
+    /// the tallest within the caps of [`Config::keep`], is fetched behind everything else, while the conditions allow,
+    /// in this session and later ones, and never evicted. On disk when it returns; the bytes come afterwards,
+    /// [`kept`](Unspool::kept) says how far they are. Keeping what is kept already changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::NoRoom`] when they do not fit on the disk, [`Error::Config`] for an item outside the contract's bounds
+    /// or more than 2,000 in all, [`Error::Storage`] when the disk refuses. Nothing is kept then.
+    pub async fn keep(&self, items: Vec<Item>) -> Result<KeepEstimate, Error> {
+        self.check()?;
+        self.0.core.keep.keep(items).await
+    }
+
+    /// What is kept for offline and how far it is, without waiting.
+    #[must_use]
+    pub fn kept(&self) -> KeptSnapshot {
+        self.0.core.keep.snapshot()
+    }
+
+    /// Waits for a state newer than `revision`. Asking again after a cancelled wait loses nothing.
+    ///
+    /// # Errors
+    /// [`Error::ShutDown`] when the session ends.
+    pub async fn kept_after(&self, revision: u64) -> Result<KeptSnapshot, Error> {
+        self.check()?;
+        self.0.core.keep.snapshot_after(revision).await
+    }
+
+    /// Stops fetching kept assets until they are resumed; a request that runs is received to its end, a chunk at most.
+    /// On disk when it returns. Does nothing to assets that are complete or not kept.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] when the disk refuses; they are paused in this session all the same.
+    pub async fn pause_keep(&self, assets: Vec<String>) -> Result<(), Error> {
+        self.check()?;
+        self.0.core.keep.pause(assets).await
+    }
+
+    /// Goes on with paused assets, and tries failed ones again. On disk when it returns.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] when the disk refuses; they go on in this session all the same.
+    pub async fn resume_keep(&self, assets: Vec<String>) -> Result<(), Error> {
+        self.check()?;
+        self.0.core.keep.resume(assets).await
+    }
+
+    /// Keeps assets no longer, whether they are complete or not. What was brought only for it is off the disk when this
+    /// returns; what the cache held before, what a player read in this session and what a feed fetched stays, and may
+    /// be evicted. Answers the bytes freed.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] when the disk refuses; they are forgotten, and their bytes follow as soon as that is possible.
+    pub async fn forget_kept(&self, assets: Vec<String>) -> Result<u64, Error> {
+        self.check()?;
+        self.0.core.keep.forget(assets).await
     }
 
     /// Tells the session what the device is like now. Returns at once.

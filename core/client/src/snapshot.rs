@@ -1,6 +1,7 @@
 //! What is the case right now, in one value with a revision.
 
 use unspool_engine::Item;
+use unspool_media::ByPurpose;
 
 /// How far a card near the current one is prepared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,10 +44,14 @@ pub struct Bytes {
     pub media: u64,
     /// Bytes players read that were there before they asked.
     pub from_cache: u64,
+    /// The part of `media` that was on the device already when it came.
+    pub duplicate: u64,
     /// Bytes that came over the network and no player has read so far.
     pub wasted: u64,
     /// Bytes of media on disk.
     pub on_disk: u64,
+    /// The account of each purpose; together they are `media`, `duplicate` and `wasted`.
+    pub by_purpose: ByPurpose,
 }
 
 /// Records of the spool and intents of the outbox.

@@ -1,4 +1,4 @@
-//! The session's own small database: what a feed looked like when it was last seen.
+//! The session's own small database: what a feed looked like when it was last seen, and what is kept for offline.
 //!
 //! One file, `session.db`, one connection behind a lock that is never held across a call out. The driver calls it from
 //! blocking threads only.
@@ -9,13 +9,28 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use once_cell::sync::Lazy;
 use rusqlite::{Connection, OptionalExtension, params};
 use rusqlite_migration::{M, Migrations};
-use unspool_engine::SavedFeed;
+use unspool_engine::{KeptRecord, MediaKey, SavedFeed};
 
-static MIGRATIONS: Lazy<Migrations<'static>> = Lazy::new(|| {
-    Migrations::new(vec![M::up(
-        "CREATE TABLE feed (name TEXT PRIMARY KEY, saved TEXT NOT NULL, wall_ms INTEGER NOT NULL) STRICT;",
-    )])
-});
+static MIGRATIONS: Lazy<Migrations<'static>> = Lazy::new(|| Migrations::new(vec![M::up(FEEDS), M::up(KEPT)]));
+
+const FEEDS: &str =
+    "CREATE TABLE feed (name TEXT PRIMARY KEY, saved TEXT NOT NULL, wall_ms INTEGER NOT NULL) STRICT;";
+/// The media key stands apart from the record, so that what it names can be let go even if the record is unreadable.
+const KEPT: &str = "CREATE TABLE kept (
+    asset TEXT PRIMARY KEY,
+    place INTEGER NOT NULL,
+    media TEXT NOT NULL,
+    record TEXT NOT NULL
+) STRICT;";
+
+/// What an earlier session kept.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    /// In the order it was asked for.
+    pub(crate) records: Vec<KeptRecord>,
+    /// Renditions whose record could not be read; it is gone.
+    pub(crate) lost: Vec<MediaKey>,
+}
 
 /// Why the database gave no answer.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +78,45 @@ impl SessionStore {
         }))
     }
 
+    /// Writes records down and takes others out, in one transaction that is on the disk when this returns.
+    pub(crate) fn save_kept<'a>(
+        &self,
+        records: impl Iterator<Item = &'a KeptRecord>,
+        erased: impl Iterator<Item = &'a str>,
+    ) -> Result<(), StoreError> {
+        let mut db = self.lock();
+        let db = db.as_mut().ok_or(StoreError::Suspended)?;
+        db.pragma_update(None, "synchronous", "FULL")?;
+        let written = write_kept(db, records, erased);
+        db.pragma_update(None, "synchronous", "NORMAL")?;
+        written
+    }
+
+    /// Everything that is kept. Records that cannot be read are taken out.
+    pub(crate) fn load_kept(&self) -> Result<Kept, StoreError> {
+        let db = self.lock();
+        let db = db.as_ref().ok_or(StoreError::Suspended)?;
+        let mut rows = db.prepare("SELECT asset, media, record FROM kept ORDER BY place, asset")?;
+        let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let mut kept = Kept::default();
+        let mut unreadable: Vec<String> = Vec::new();
+        for row in rows {
+            let (asset, media, record): (String, String, String) = row?;
+            match serde_json::from_str(&record) {
+                Ok(record) => kept.records.push(record),
+                Err(e) => {
+                    tracing::warn!(%e, "the record of a kept asset was dropped");
+                    kept.lost.push(MediaKey::from_stored(media));
+                    unreadable.push(asset);
+                }
+            }
+        }
+        for asset in unreadable {
+            db.execute("DELETE FROM kept WHERE asset = ?1", [asset])?;
+        }
+        Ok(kept)
+    }
+
     /// Writes everything to the main file and closes it, so that no lock is held while the app is suspended.
     pub(crate) fn suspend(&self) -> Result<(), StoreError> {
         if let Some(db) = self.lock().take() {
@@ -83,6 +137,26 @@ impl SessionStore {
     fn lock(&self) -> MutexGuard<'_, Option<Connection>> {
         self.db.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn write_kept<'a>(
+    db: &mut Connection,
+    records: impl Iterator<Item = &'a KeptRecord>,
+    erased: impl Iterator<Item = &'a str>,
+) -> Result<(), StoreError> {
+    let tx = db.transaction()?;
+    for record in records {
+        let place = i64::try_from(record.order).unwrap_or(i64::MAX);
+        let json = serde_json::to_string(record)?;
+        tx.prepare_cached(
+            "INSERT OR REPLACE INTO kept (asset, place, media, record) VALUES (?1, ?2, ?3, ?4)",
+        )?
+        .execute(params![record.asset(), place, record.key.as_str(), json])?;
+    }
+    for asset in erased {
+        tx.execute("DELETE FROM kept WHERE asset = ?1", [asset])?;
+    }
+    Ok(tx.commit()?)
 }
 
 fn connect(path: &Path) -> Result<Connection, StoreError> {
@@ -111,5 +185,55 @@ mod tests {
         assert_eq!(store.load_feed("for_you").unwrap(), Some(saved.clone()));
         drop(store);
         assert_eq!(SessionStore::open(&path).unwrap().load_feed("for_you").unwrap(), Some(saved));
+    }
+    fn record(asset: &str, order: u64) -> KeptRecord {
+        let json = serde_json::json!({
+            "order": order, "key": format!("{asset}\u{1f}480p"), "mark": "wanted", "size": 5, "held": 3,
+            "others": [{"start": 0, "end": 3}],
+            "item": {
+                "id": "i", "asset": {"id": asset, "duration_ms": 1, "renditions": []},
+                "creator": {"id": "c", "handle": "h", "name": "n"}, "topics": [], "caption": "", "alt_text": "",
+                "labels": [], "retention": [], "prior": null,
+            },
+        });
+        serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn a_database_of_the_first_version_gets_the_table_of_what_is_kept_and_loses_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("session.db");
+        let db = Connection::open(&path).unwrap();
+        db.execute_batch(FEEDS).unwrap();
+        db.execute(
+            "INSERT INTO feed VALUES ('for_you', '{\"items\":[],\"current\":2,\"cursor\":null}', 1)",
+            [],
+        )
+        .unwrap();
+        db.pragma_update(None, "user_version", 1).unwrap();
+        drop(db);
+        let store = SessionStore::open(&path).unwrap();
+        assert_eq!(store.load_feed("for_you").unwrap().unwrap().current, Some(2));
+        assert!(store.load_kept().unwrap().records.is_empty());
+        let records = [record("b", 0), record("a", 1)];
+        store.save_kept(records.iter(), std::iter::empty()).unwrap();
+        drop(store);
+        let store = SessionStore::open(&path).unwrap();
+        assert_eq!(store.load_kept().unwrap().records, records);
+        store.save_kept(std::iter::empty(), ["b"].into_iter()).unwrap();
+        assert_eq!(store.load_kept().unwrap().records, records[1..]);
+    }
+
+    #[test]
+    fn an_unreadable_record_is_taken_out_and_names_what_it_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("session.db");
+        let store = SessionStore::open(&path).unwrap();
+        store.save_kept([record("a", 0)].iter(), std::iter::empty()).unwrap();
+        let db = Connection::open(&path).unwrap();
+        db.execute("INSERT INTO kept VALUES ('x', 1, 'x\u{1f}r', 'torn')", []).unwrap();
+        let kept = store.load_kept().unwrap();
+        assert_eq!((kept.records.len(), kept.lost), (1, vec![MediaKey::new("x", "r")]));
+        assert!(store.load_kept().unwrap().lost.is_empty());
     }
 }

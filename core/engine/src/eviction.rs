@@ -1,9 +1,11 @@
 //! What to give up when the cache is over its budget.
 //!
 //! Order: tails before heads, because a head buys the next instant start; within each, the least recently used first.
-//! What is pinned (playing, next in the window, kept offline) is never given up.
+//! What is pinned (playing, next in the window, kept offline) is never given up. What nobody came back to for a month
+//! goes whether or not there is room.
 
 use crate::model::{MediaKey, Span};
+use crate::time::Millis;
 
 /// What the store says of one rendition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +23,17 @@ pub struct Holding {
 /// Bytes at the start of a file that count as its head: 128 KiB holds the headers and the first frames of every
 /// rendition measured (first frame after at most 297 KB of a 720p file, a third of it at 480p).
 pub const HEAD_BYTES: u64 = 128 * 1024;
+
+/// Age at which a rendition is given up: 30 days. The feed has moved on by then, its signed addresses are long dead, and
+/// what a person watched need not lie around on the device for ever.
+pub const MAX_AGE: Millis = Millis(30 * 24 * 3600 * 1000);
+
+/// The spans to remove of what was last used before `since`, in the unit of [`Holding::last_use`].
+#[must_use]
+pub fn expire(holdings: &[Holding], since: u64) -> Vec<(MediaKey, Span)> {
+    let old = holdings.iter().filter(|h| !h.pinned && h.last_use < since);
+    old.flat_map(|h| h.spans.iter().map(|span| (h.key.clone(), *span))).collect()
+}
 
 /// The spans to remove so that `excess` bytes come free, in the order of removal.
 ///
@@ -68,7 +81,36 @@ mod tests {
         assert_eq!(plan[1].0, MediaKey::new("new", "r"), "every tail before any head");
     }
 
+    #[test]
+    fn what_is_old_goes_and_what_is_pinned_stays() {
+        let all = [
+            holding("old", &[(0, 10), (20, 30)], 4, false),
+            holding("kept", &[(0, 10)], 4, true),
+            holding("new", &[(0, 10)], 5, false),
+        ];
+        let old = MediaKey::new("old", "r");
+        assert_eq!(expire(&all, 5), vec![(old.clone(), Span::new(0, 10)), (old, Span::new(20, 30))]);
+    }
+
     proptest! {
+        #[test]
+        fn no_head_goes_before_a_tail_and_nothing_younger_first(
+            sizes in prop::collection::vec((0u64..600_000, 0u64..9, any::<bool>()), 0..12),
+            excess in 0u64..3_000_000,
+        ) {
+            let all: Vec<Holding> = sizes.iter().enumerate()
+                .map(|(i, &(size, used, pinned))| holding(&i.to_string(), &[(0, size)], used, pinned)).collect();
+            let plan = evict(&all, excess);
+            let rank: Vec<(bool, u64)> = plan.iter().map(|(key, span)| {
+                let used = all.iter().find(|h| h.key == *key).unwrap().last_use;
+                (span.start < HEAD_BYTES, used)
+            }).collect();
+            prop_assert!(rank.is_sorted(), "tails before heads, old before new: {:?}", rank);
+            // Without the last span it would not be enough: no more is given up than is needed.
+            let but_last: u64 = plan.iter().rev().skip(1).map(|(_, span)| span.len()).sum();
+            prop_assert!(plan.is_empty() || but_last < excess);
+        }
+
         #[test]
         fn fits_the_budget_unless_pinned(
             sizes in prop::collection::vec((0u64..1_000_000, 0u64..9, any::<bool>()), 0..12),

@@ -14,6 +14,10 @@ pub enum Layout {
     MoovLast,
     /// Fragmented MP4: `moov`, then `moof`/`mdat` pairs.
     Fragmented,
+    /// HLS over several files: the headers, then one slot for each segment in the order of play. Places are those of an
+    /// address space that exists only here: a slot has the length its segment was expected to have, is held as a whole
+    /// when the segment is complete, and up to its last byte but one at most while it is not.
+    Segmented,
 }
 
 /// Coding of a video track.
@@ -86,7 +90,7 @@ pub struct TrackInfo {
 /// The probe's answer for one rendition.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MediaInfo {
-    /// Exact length in bytes.
+    /// Exact length in bytes; of a segmented rendition the sum of what its files were expected to have.
     pub size: u64,
     /// How the file is laid out.
     pub layout: Layout,
@@ -159,7 +163,7 @@ impl MediaInfo {
                 .filter(|&at| at > first_sample)
                 .min()
                 .unwrap_or(self.size),
-            Layout::MoovFirst | Layout::Fragmented => self.size,
+            Layout::MoovFirst | Layout::Fragmented | Layout::Segmented => self.size,
         }
     }
 }
@@ -261,7 +265,7 @@ mod tests {
 
         #[test]
         fn having_the_ranges_makes_them_playable(from in 0u64..1000, len in 0u64..1200) {
-            for layout in [Layout::MoovFirst, Layout::MoovLast, Layout::Fragmented] {
+            for layout in [Layout::MoovFirst, Layout::MoovLast, Layout::Fragmented, Layout::Segmented] {
                 let i = info(layout);
                 let held = i.ranges(from, from + len);
                 prop_assert!(i.playable_until(from, &held) >= (from + len).min(1000).min(i.index.last().unwrap().0.max(from)));

@@ -6,6 +6,7 @@
 //!
 //! [`Engine`] is the whole of one feed session; the machines it is made of stand in modules of their own.
 
+pub mod budget;
 pub mod buffering;
 mod delivery;
 pub mod eviction;
@@ -13,6 +14,7 @@ pub mod feed;
 pub mod focus;
 pub mod impression;
 pub mod info;
+pub mod keep;
 mod model;
 pub mod planner;
 mod port;
@@ -32,6 +34,10 @@ pub use feed::{PageFailure, PageRequest, SavedFeed, Step};
 pub use focus::{FocusAction, FocusKeeper, SoundFocus};
 pub use impression::{Exit, Impression, StartClass};
 pub use info::{AudioCodec, Layout, MediaInfo, SyncSample, TrackInfo, TrackKind, VideoCodec};
+pub use keep::{
+    Hold, Keep, KeepEstimate, KeepFailure, KeepOutput, KeepPolicy, KeepState, KeepTrouble, KeptMark,
+    KeptRecord,
+};
 pub use model::{Asset, Container, Creator, Item, MediaKey, Page, Rendition, Span};
 pub use planner::{DemandId, FetchEnd, Policy, Urgency};
 pub use session::{Conditions, Effect, Engine, EngineConfig, Notice, PlayerFact, Wake};

@@ -29,11 +29,13 @@ pub struct Conditions {
     pub data_saver: bool,
     /// Whether the app is on screen.
     pub foreground: bool,
+    /// Whether the system says that storage is low; the cache gives way then.
+    pub low_storage: bool,
 }
 
 impl Default for Conditions {
     fn default() -> Self {
-        Conditions { online: true, metered: false, data_saver: false, foreground: true }
+        Conditions { online: true, metered: false, data_saver: false, foreground: true, low_storage: false }
     }
 }
 

@@ -277,6 +277,11 @@ impl Engine {
         self.feed.item(position)
     }
 
+    /// The cards that are held, in the order of their positions.
+    pub fn items(&self) -> impl Iterator<Item = &Item> {
+        self.feed.positions().filter_map(|position| self.feed.item(position))
+    }
+
     /// Up to `n` cards after the current one.
     #[must_use]
     pub fn peek(&self, n: usize) -> Vec<&Item> {

@@ -5,26 +5,30 @@
 //! [`ByteSource`] and see one file whose bytes may still be arriving; the platform's own players read the same bytes over
 //! HTTP from [`Gateway`].
 
+mod disk;
 mod fetch;
 mod gateway;
 mod info;
+mod local;
 mod media;
 mod probe;
 mod prober;
 mod reader;
+mod remux;
+mod segments;
 mod source;
 mod store;
 mod ticket;
 
+pub use disk::{DataFile, Disk, LocalDisk, OpenMode, Step};
 pub use fetch::{
-    ByteCounts, FetchDone, FetchError, FetchSummary, Limits, Location, Priority, Purpose, ResolveError,
-    UrlResolver,
+    ByPurpose, ByteCounts, FetchDone, FetchError, FetchSummary, Limits, Location, Priority, Purpose,
+    ResolveError, Traffic, UrlResolver,
 };
 pub use gateway::{Gateway, GatewayError, GatewayLimits, GatewayStats};
 pub use info::{AudioCodec, Layout, MediaInfo, SyncSample, TrackInfo, TrackKind, VideoCodec};
+pub use local::LocalFile;
 pub use media::{Media, MediaConfig, MediaError, Origin};
-#[doc(hidden)]
-pub use probe::playlist_is_answered;
 pub use probe::{ProbeError, probe_bytes, probe_file};
 pub use source::{ByteSource, ReadError};
 pub use store::{StoreError, StoreHealth, StoredMedia};

@@ -10,14 +10,16 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use unspool_engine::{Container, MediaKey, Span};
 
+use crate::disk::{Disk, LocalDisk};
 use crate::fetch::{
     Accounts, ByteCounts, Demand, FetchDone, FetchError, Fetcher, Http, Limits, Location, Priority, Purpose,
     UrlResolver,
 };
-use crate::info::MediaInfo;
+use crate::info::{Layout, MediaInfo};
 use crate::probe::ProbeError;
 use crate::prober::Prober;
 use crate::reader::StoreSource;
+use crate::segments::{Assembled, Parts, owner};
 use crate::source::ByteSource;
 use crate::store::{Store, StoreError, StoreHealth, StoredMedia, Validators};
 use crate::ticket::FetchTicket;
@@ -43,6 +45,8 @@ pub struct MediaConfig {
     pub allow_plain_http: bool,
     /// Renditions whose index entries stay in memory while nobody uses them.
     pub keep_loaded: usize,
+    /// Where the cached bytes lie: this device, or in tests a disk that fails.
+    pub disk: Arc<dyn Disk>,
     /// Bounds and time-outs.
     pub limits: Limits,
 }
@@ -57,6 +61,7 @@ impl MediaConfig {
             user_agent: concat!("unspool/", env!("CARGO_PKG_VERSION")).to_owned(),
             allow_plain_http: false,
             keep_loaded: KEEP_LOADED,
+            disk: Arc::new(LocalDisk),
             limits: Limits::default(),
         }
     }
@@ -70,6 +75,7 @@ impl fmt::Debug for MediaConfig {
             .field("user_agent", &self.user_agent)
             .field("allow_plain_http", &self.allow_plain_http)
             .field("keep_loaded", &self.keep_loaded)
+            .field("disk", &self.disk)
             .field("limits", &self.limits)
             .finish()
     }
@@ -100,6 +106,12 @@ pub enum MediaError {
     /// The rendition was not probed yet; probe it first.
     #[error("the rendition was not probed yet")]
     NotProbed,
+    /// Some of the rendition is missing or damaged; fetch the rest first.
+    #[error("the rendition is not complete on this device")]
+    Incomplete,
+    /// The rendition lies in several files, so there is no one sequence of bytes; read it through the gateway.
+    #[error("the rendition is not one file")]
+    NotOneFile,
     /// The media layer is shut down.
     #[error("the media layer is shut down")]
     Closed,
@@ -110,8 +122,8 @@ pub enum MediaError {
 /// Shape: shared by `Arc`, every method takes `&self` and may be called from any thread; no method of it waits for the
 /// network except the futures it returns. Cancellation: dropping such a future stops nothing, tickets have `cancel`.
 pub struct Media {
-    store: Arc<Store>,
-    fetcher: Arc<Fetcher>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) fetcher: Arc<Fetcher>,
     prober: Arc<Prober>,
     origins: Mutex<HashMap<MediaKey, Origin>>,
 }
@@ -128,7 +140,7 @@ impl Media {
     /// # Errors
     /// [`StoreError::InUse`] when another session owns the directory, other store errors when it cannot be used.
     pub fn open(config: MediaConfig, handle: Handle) -> Result<Arc<Media>, MediaError> {
-        let store = Arc::new(Store::open(&config.dir, config.keep_loaded)?);
+        let store = Arc::new(Store::open(&config.dir, config.keep_loaded, config.disk)?);
         let http = Http::new(&config.user_agent, config.allow_plain_http, &config.limits)
             .map_err(MediaError::Client)?;
         let accounts = Arc::new(Accounts::default());
@@ -147,7 +159,7 @@ impl Media {
         self.fetcher
             .route(key)
             .set(Location { url: origin.url.clone(), expires_at_ms: origin.expires_at_ms });
-        self.prober.declare(key, origin.container);
+        self.prober.declare(key, origin.container, origin.bytes);
         self.origins().insert(key.clone(), origin);
     }
 
@@ -173,8 +185,13 @@ impl Media {
         self.prober.known(key)
     }
 
-    /// Brings `spans` into the cache. Spans past the end of the file are cut there.
+    /// Brings `spans` into the cache. Spans past the end of the file are cut there. Of a rendition in several files they
+    /// are places of its address space (see [`Layout::Segmented`](crate::Layout::Segmented)), and the files come one
+    /// after the other.
     pub fn fetch(&self, key: &MediaKey, spans: &[Span], priority: Priority, purpose: Purpose) -> FetchTicket {
+        if let Some(parts) = self.prober.parts(key) {
+            return FetchTicket::relay(&self.fetcher, parts, spans, priority, purpose);
+        }
         let entry = self.store.entry(key);
         entry.touch();
         FetchTicket::start(&self.fetcher, |done| Demand {
@@ -190,10 +207,31 @@ impl Media {
     /// A reader over the rendition's bytes, here or still to come. For HLS these are the bytes of its media file.
     ///
     /// # Errors
-    /// [`MediaError::NotProbed`] when the rendition's length is not known yet.
+    /// [`MediaError::NotProbed`] when the rendition's length is not known yet, [`MediaError::NotOneFile`] when it has no
+    /// one file.
     pub fn source(&self, key: &MediaKey) -> Result<Arc<dyn ByteSource>, MediaError> {
         let info = self.prober.known(key).ok_or(MediaError::NotProbed)?;
+        if info.layout == Layout::Segmented {
+            return Err(MediaError::NotOneFile);
+        }
         Ok(self.source_of(key, info.size))
+    }
+
+    /// What a player of this core reads, and what it is in the places of that reader: the rendition's file, or its files
+    /// as one.
+    ///
+    /// # Errors
+    /// [`MediaError::NotProbed`] when the rendition is not known yet, [`MediaError::NotOneFile`] when its files cannot be
+    /// read as one: transport streams, or sound in a playlist of its own.
+    pub fn playable(&self, key: &MediaKey) -> Result<(Arc<dyn ByteSource>, Arc<MediaInfo>), MediaError> {
+        let info = self.prober.known(key).ok_or(MediaError::NotProbed)?;
+        if info.layout != Layout::Segmented {
+            return Ok((self.source_of(key, info.size), info));
+        }
+        let parts = self.prober.parts(key).ok_or(MediaError::NotProbed)?;
+        let (source, info) =
+            Assembled::new(parts, self.fetcher.clone(), &info).ok_or(MediaError::NotOneFile)?;
+        Ok((Arc::new(source), Arc::new(info)))
     }
 
     /// A reader over the first `size` bytes of a rendition, for callers who know the length without a probe.
@@ -203,7 +241,7 @@ impl Media {
     pub fn source_of(&self, key: &MediaKey, size: u64) -> Arc<dyn ByteSource> {
         let entry = self.store.entry(key);
         entry.touch();
-        Arc::new(StoreSource::new(entry, self.fetcher.clone(), size))
+        Arc::new(StoreSource::new(entry, self.fetcher.clone(), Some(size)))
     }
 
     /// The version of `key` that readers opened now read: its number, and what the server said of it.
@@ -211,6 +249,28 @@ impl Media {
         let entry = self.store.entry(key);
         let state = entry.lock();
         (state.generation(), state.validators().clone())
+    }
+
+    /// The files of `key` if it has several.
+    pub(crate) fn parts(&self, key: &MediaKey) -> Option<Parts> {
+        self.prober.parts(key)
+    }
+
+    /// A reader over a file of a rendition that has several; its length is asked for where it is not known.
+    pub(crate) async fn file(
+        &self,
+        parts: &Parts,
+        file: u32,
+        priority: Priority,
+    ) -> Result<(Arc<dyn ByteSource>, u64), FetchError> {
+        let entry = parts.entry(file);
+        entry.touch();
+        if entry.lock().validators().size.is_none() {
+            self.prober.first_bytes(&entry, priority).await?;
+        }
+        let size = entry.lock().validators().size;
+        let size = size.ok_or(FetchError::Protocol("a file of unknown length"))?;
+        Ok((Arc::new(StoreSource::new(entry, self.fetcher.clone(), Some(size))), size))
     }
 
     /// The playlists that led to the media file of `key`, as they were read. Blocks for the disk.
@@ -221,18 +281,27 @@ impl Media {
     /// The bytes of `key` that can be read without the network, ascending.
     #[must_use]
     pub fn held(&self, key: &MediaKey) -> Vec<Span> {
+        if let Some(parts) = self.prober.parts(key) {
+            return parts.held().as_slice().to_vec();
+        }
         self.store.entry(key).lock().held().as_slice().to_vec()
     }
 
     /// The parts of `span` that are not here.
     #[must_use]
     pub fn holes(&self, key: &MediaKey, span: Span) -> Vec<Span> {
+        if let Some(parts) = self.prober.parts(key) {
+            return parts.held().holes(span);
+        }
         self.store.entry(key).lock().holes(span)
     }
 
     /// Whether `key` plays to its end without the network: it was probed and every byte is here.
     #[must_use]
     pub fn is_complete(&self, key: &MediaKey) -> bool {
+        if let Some(parts) = self.prober.parts(key) {
+            return parts.is_complete();
+        }
         let Some(info) = self.prober.known(key) else { return false };
         self.store.entry(key).lock().holes(Span::new(0, info.size)).is_empty()
     }
@@ -265,6 +334,15 @@ impl Media {
         Ok(self.store.oldest(bytes, except)?)
     }
 
+    /// What was last used before `before_ms` (milliseconds since 1970), least recently used first and without pinned
+    /// renditions; at most `most` of them. Blocks like [`oldest`](Media::oldest).
+    ///
+    /// # Errors
+    /// A store error; nothing is known to be old then.
+    pub fn unused_since(&self, before_ms: i64, most: u32) -> Result<Vec<StoredMedia>, MediaError> {
+        Ok(self.store.unused_since(before_ms, most)?)
+    }
+
     /// Keeps `key` from eviction, across restarts too.
     pub fn pin(&self, key: &MediaKey) {
         self.store.entry(key).set_pinned(true);
@@ -284,7 +362,14 @@ impl Media {
     pub fn evict(&self, plan: &[(MediaKey, Span)]) -> Result<u64, MediaError> {
         let mut freed = 0;
         for (key, span) in plan {
-            freed += self.store.remove(key, *span)?;
+            let rendition = owner(key).map(|(rendition, _)| rendition);
+            if self.store.entry(rendition.as_ref().unwrap_or(key)).lock().pinned() {
+                continue;
+            }
+            freed += match self.prober.parts(key) {
+                Some(parts) => parts.remove(*span)?,
+                None => self.store.remove(key, *span)?,
+            };
         }
         Ok(freed)
     }
@@ -295,8 +380,10 @@ impl Media {
     /// # Errors
     /// A store error; nothing or only a part is gone then, and asking again is safe.
     pub fn forget(&self, key: &MediaKey) -> Result<u64, MediaError> {
+        // The files first: without the answer their names would not be known.
+        let files = self.prober.parts(key).map_or(Ok(0), |parts| parts.forget())?;
         self.prober.forget(key)?;
-        Ok(self.store.forget(key)?)
+        Ok(files + self.store.forget(key)?)
     }
 
     /// Stops requests from leaving, or lets them again. Offline, what is not here fails at once and retryably.
@@ -320,6 +407,14 @@ impl Media {
     #[must_use]
     pub fn health(&self) -> StoreHealth {
         self.store.health()
+    }
+
+    /// Bytes that could still be written on the volume of the cache. A system call; not for the async threads.
+    ///
+    /// # Errors
+    /// A store error, where the system does not tell.
+    pub fn free_space(&self) -> Result<u64, MediaError> {
+        Ok(self.store.free_bytes()?)
     }
 
     /// Samples of the line, one per finished request. The newest caller gets them; a slow one loses some.
@@ -350,12 +445,6 @@ impl Media {
             Ok(closed) => Ok(closed?),
             Err(_) => Err(MediaError::Closed),
         }
-    }
-
-    /// Makes the cache behave as if the disk were full, or normal again: a switch for tests of what follows from it.
-    #[doc(hidden)]
-    pub fn simulate_full_disk(&self, full: bool) {
-        self.store.simulate_full(full);
     }
 }
 

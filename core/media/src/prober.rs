@@ -11,11 +11,13 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use unspool_engine::{Container, MediaKey, Span};
 
-use crate::fetch::{Demand, FetchError, Fetcher, Priority, Purpose};
+use crate::fetch::{Demand, FetchError, Fetcher, Found, Priority, Purpose, Renewal, Way};
 use crate::info::MediaInfo;
-use crate::probe::hls::Shape;
+use crate::probe::hls::{Cuts, INIT, Shape};
+use crate::probe::listing::{Cut, Packing, Part};
 use crate::probe::mp4::{Bytes, Probe, Step};
-use crate::probe::{ProbeError, malformed};
+use crate::probe::{HEAD_BYTES, ProbeError, describe_head, malformed};
+use crate::segments::{Parts, Plan, Rates, head_of};
 use crate::store::{Entry, Store, StoreError, Validators};
 use crate::ticket::FetchTicket;
 
@@ -36,16 +38,25 @@ pub(crate) struct Prober {
 
 #[derive(Debug, Default)]
 struct Books {
-    containers: HashMap<MediaKey, Container>,
+    declared: HashMap<MediaKey, Declared>,
     /// `None` for keys whose blob was looked for in vain.
     known: HashMap<MediaKey, Option<Known>>,
     running: HashMap<MediaKey, Running>,
+}
+
+/// What the backend says of a rendition.
+#[derive(Debug, Clone, Copy)]
+struct Declared {
+    container: Container,
+    bytes: Option<u64>,
 }
 
 #[derive(Debug, Clone)]
 struct Known {
     generation: u64,
     info: Arc<MediaInfo>,
+    /// Of a rendition in several files.
+    plan: Option<Arc<Plan>>,
 }
 
 #[derive(Debug, Clone)]
@@ -62,13 +73,17 @@ struct Saved {
     etag: Option<String>,
     last_modified: Option<String>,
     references: Vec<String>,
+    #[serde(default)]
+    ways: Vec<Way>,
+    #[serde(default)]
+    plan: Option<Plan>,
 }
 
 impl Prober {
     pub(crate) fn new(store: Arc<Store>, fetcher: Arc<Fetcher>) -> Self {
         let keeper = store.clone();
-        fetcher.on_renewed(Arc::new(move |key, references| {
-            if let Err(error) = keep_references(&keeper, key, references) {
+        fetcher.on_renewed(Arc::new(move |key, news| {
+            if let Err(error) = renew(&keeper, key, news) {
                 tracing::warn!(target: "unspool::media", %error, "renewed references could not be kept");
             }
         }));
@@ -79,14 +94,32 @@ impl Prober {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes in the declared packing.
-    pub(crate) fn declare(&self, key: &MediaKey, container: Container) {
+    /// Takes in the declared packing and size.
+    pub(crate) fn declare(&self, key: &MediaKey, container: Container, bytes: Option<u64>) {
         self.fetcher.route(key).need_references(container == Container::Hls);
-        self.books().containers.insert(key.clone(), container);
+        self.books().declared.insert(key.clone(), Declared { container, bytes });
+    }
+
+    /// The files of `key` if it has several, as far as is known without the network.
+    pub(crate) fn parts(&self, key: &MediaKey) -> Option<Parts> {
+        let declared = self.books().declared.get(key).copied();
+        if declared.is_some_and(|declared| declared.container != Container::Hls) {
+            return None;
+        }
+        let Known { generation, plan, .. } = self.remembered(key)?;
+        Some(self.parts_of(key, generation, plan?))
+    }
+
+    fn parts_of(&self, key: &MediaKey, version: u64, plan: Arc<Plan>) -> Parts {
+        Parts { store: self.store.clone(), key: key.clone(), version, plan }
     }
 
     /// What is known of `key` without the network. The first call for a key reads a blob.
     pub(crate) fn known(&self, key: &MediaKey) -> Option<Arc<MediaInfo>> {
+        self.remembered(key).map(|known| known.info)
+    }
+
+    fn remembered(&self, key: &MediaKey) -> Option<Known> {
         let found = self.books().known.get(key).cloned();
         let known = match found {
             Some(known) => known?,
@@ -97,7 +130,7 @@ impl Prober {
             }
         };
         let current = self.store.entry(key).lock().generation() == known.generation;
-        current.then_some(known.info)
+        current.then_some(known)
     }
 
     fn load(&self, key: &MediaKey) -> Option<Known> {
@@ -113,10 +146,14 @@ impl Prober {
         }
         let generation = state.generation();
         drop(state);
-        if !saved.references.is_empty() {
-            self.fetcher.route(key).set_references(saved.references, Shape::of(&saved.info));
+        if !(saved.references.is_empty() && saved.ways.is_empty()) {
+            let shape = match &saved.plan {
+                Some(plan) => Shape::Lists(plan.cuts.clone()),
+                None => Shape::of(&saved.info),
+            };
+            self.fetcher.route(key).set_references(saved.references, saved.ways, shape);
         }
-        Some(Known { generation, info: Arc::new(saved.info) })
+        Some(Known { generation, info: Arc::new(saved.info), plan: saved.plan.map(Arc::new) })
     }
 
     pub(crate) fn forget(&self, key: &MediaKey) -> Result<(), StoreError> {
@@ -172,13 +209,13 @@ impl Prober {
 
     async fn run(&self, key: &MediaKey, urgency: watch::Receiver<Priority>) -> Outcome {
         let entry = self.store.entry(key);
-        let is_hls = self.books().containers.get(key) == Some(&Container::Hls);
+        let declared = self.books().declared.get(key).copied();
+        let declared = declared.filter(|declared| declared.container == Container::Hls);
         for _ in 0..VERSIONS {
             let generation = entry.lock().generation();
-            let info = if is_hls {
-                self.hls(key, &entry, urgency.clone()).await?
-            } else {
-                self.mp4(&entry, urgency.clone()).await?
+            let (info, plan) = match declared {
+                Some(declared) => self.hls(key, &entry, declared, urgency.clone()).await?,
+                None => (self.mp4(&entry, urgency.clone()).await?, None),
             };
             let validators = {
                 let state = entry.lock();
@@ -188,22 +225,25 @@ impl Prober {
                 state.validators().clone()
             };
             let info = Arc::new(info);
-            let known = Known { generation, info: info.clone() };
+            let plan = plan.map(Arc::new);
+            let known = Known { generation, info: info.clone(), plan: plan.clone() };
             self.books().known.insert(key.clone(), Some(known));
-            self.save(key, &info, validators).await;
+            self.save(key, &info, plan.as_deref(), validators).await;
             return Ok(info);
         }
         Err(FetchError::Unstable.into())
     }
 
     /// Keeps the answer; a full disk only means asking again after a restart.
-    async fn save(&self, key: &MediaKey, info: &MediaInfo, file: Validators) {
+    async fn save(&self, key: &MediaKey, info: &MediaInfo, plan: Option<&Plan>, file: Validators) {
         let saved = Saved {
             info: info.clone(),
             file_size: file.size,
             etag: file.etag,
             last_modified: file.last_modified,
-            references: self.fetcher.route(key).references(),
+            references: self.fetcher.route(key).references(None),
+            ways: self.fetcher.route(key).ways(),
+            plan: plan.cloned(),
         };
         if let Ok(bytes) = serde_json::to_vec(&saved) {
             self.keep(blob_key("probe", key), bytes).await;
@@ -251,14 +291,33 @@ impl Prober {
         &self,
         key: &MediaKey,
         entry: &Arc<Entry>,
+        declared: Declared,
+        urgency: watch::Receiver<Priority>,
+    ) -> Result<(MediaInfo, Option<Plan>), ProbeError> {
+        let chain = self.fetcher.playlists(key, || purpose_of(*urgency.borrow()), None).await?;
+        let shape = chain.found.shape();
+        self.fetcher.route(key).set_references(chain.references, chain.ways, shape);
+        match chain.found {
+            Found::File(cuts) => {
+                for (number, text) in chain.texts.into_iter().enumerate() {
+                    self.keep(blob_key(&format!("playlist{number}"), key), text).await;
+                }
+                Ok((self.one_file(entry, cuts, urgency).await?, None))
+            }
+            Found::Lists(cuts) => {
+                let rates = Rates { bits: chain.bits, bytes: declared.bytes };
+                let (info, plan) = self.several_files(key, entry, cuts, rates, urgency).await?;
+                Ok((info, Some(plan)))
+            }
+        }
+    }
+
+    async fn one_file(
+        &self,
+        entry: &Arc<Entry>,
+        cuts: Cuts,
         urgency: watch::Receiver<Priority>,
     ) -> Result<MediaInfo, ProbeError> {
-        let chain = self.fetcher.playlists(key, || purpose_of(*urgency.borrow()), None).await?;
-        for (number, text) in chain.texts.into_iter().enumerate() {
-            self.keep(blob_key(&format!("playlist{number}"), key), text).await;
-        }
-        let cuts = chain.cuts;
-        self.fetcher.route(key).set_references(chain.references, cuts.shape());
         self.bring(entry, cuts.init, urgency).await?;
         let view = View(entry.clone());
         let info = tokio::task::spawn_blocking(move || {
@@ -270,6 +329,68 @@ impl Prober {
         .await
         .map_err(|_| FetchError::Closed)??;
         Ok(info)
+    }
+
+    /// Asks the beginning of each playlist's media what they are, and lays the parts out.
+    async fn several_files(
+        &self,
+        key: &MediaKey,
+        entry: &Arc<Entry>,
+        cuts: Vec<Cut>,
+        rates: Rates,
+        urgency: watch::Receiver<Priority>,
+    ) -> Result<(MediaInfo, Plan), ProbeError> {
+        let version = entry.lock().generation();
+        let plan = Plan::new(cuts, rates, |_| None)?;
+        let parts = self.parts_of(key, version, Arc::new(plan));
+        let mut heads = Vec::with_capacity(parts.plan.cuts.len());
+        let mut base = 0;
+        for cut in &parts.plan.cuts {
+            let (part, packing) = head_of(cut).ok_or(malformed("a playlist without segments"))?;
+            let part = Part { file: base + part.file, ..part };
+            let bytes = self.head(&parts, part, packing, urgency.clone()).await?;
+            heads.push(describe_head(&bytes, packing)?);
+            base += cut.files;
+        }
+        let known = |file| parts.entry(file).lock().validators().size;
+        let plan = Plan::new(parts.plan.cuts.clone(), rates, known)?;
+        Ok((plan.describe(heads)?, plan))
+    }
+
+    /// An initialisation part, or as much of a first segment as tells what it is.
+    async fn head(
+        &self,
+        parts: &Parts,
+        part: Part,
+        packing: Packing,
+        urgency: watch::Receiver<Priority>,
+    ) -> Result<Vec<u8>, ProbeError> {
+        let entry = parts.entry(part.file);
+        let all = part.range.unwrap_or(Span::new(0, INIT + 1));
+        let start = Span::new(all.start, all.end.min(all.start.saturating_add(HEAD_BYTES)));
+        self.bring(&entry, start, urgency.clone()).await?;
+        let size = entry.lock().validators().size;
+        let size = size.ok_or(ProbeError::Unsupported { what: "a file of unknown length" })?;
+        let all = Span::new(all.start.min(size), all.end.min(size));
+        let wanted = match packing {
+            Packing::Fragments if all.len() > INIT => {
+                return Err(ProbeError::TooLarge { what: "initialisation segment" });
+            }
+            Packing::Fragments => all,
+            Packing::Transport => Span::new(all.start, start.end.min(size)),
+        };
+        self.bring(&entry, wanted, urgency).await?;
+        let read = tokio::task::spawn_blocking(move || View(entry).read(wanted));
+        read.await.map_err(|_| FetchError::Closed)?.ok_or(ProbeError::Store)
+    }
+
+    /// Brings the beginning of a file, and with it what its server says of it.
+    pub(crate) async fn first_bytes(&self, entry: &Arc<Entry>, priority: Priority) -> Result<(), FetchError> {
+        let (_keep, urgency) = watch::channel(priority);
+        match self.bring(entry, Span::new(0, HEAD_BYTES), urgency).await {
+            Err(ProbeError::Fetch(error)) => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// Fetches `span`, following the urgency while it runs.
@@ -343,21 +464,34 @@ impl Bytes for View {
 }
 
 /// Puts renewed references into the kept answer, or drops an answer about another version.
-fn keep_references(store: &Store, key: &MediaKey, references: Option<&[String]>) -> Result<(), StoreError> {
+fn renew(store: &Arc<Store>, key: &MediaKey, news: Renewal) -> Result<(), StoreError> {
     let name = blob_key("probe", key);
-    let Some(references) = references else { return store.delete_blob(&name) };
-    let Some(bytes) = store.get_blob(&name)? else { return Ok(()) };
-    let Ok(saved) = serde_json::from_slice::<Saved>(&bytes) else { return Ok(()) };
-    match serde_json::to_vec(&Saved { references: references.to_vec(), ..saved }) {
-        Ok(bytes) => store.put_blob(&name, &bytes),
-        Err(_) => Ok(()),
+    let kept = store.get_blob(&name)?;
+    let saved = kept.and_then(|bytes| serde_json::from_slice::<Saved>(&bytes).ok());
+    match (news, saved) {
+        (Renewal::Version, saved) => {
+            if let Some(plan) = saved.and_then(|saved| saved.plan) {
+                let entry = store.entry(key);
+                let version = entry.lock().generation();
+                entry.supersede();
+                let gone = Parts { store: store.clone(), key: key.clone(), version, plan: Arc::new(plan) };
+                gone.forget()?;
+            }
+            store.delete_blob(&name)
+        }
+        (Renewal::References(..), None) => Ok(()),
+        (Renewal::References(references, ways), Some(saved)) => {
+            match serde_json::to_vec(&Saved { references, ways, ..saved }) {
+                Ok(bytes) => store.put_blob(&name, &bytes),
+                Err(_) => Ok(()),
+            }
+        }
     }
 }
 
 fn purpose_of(priority: Priority) -> Purpose {
     match priority {
-        Priority::Playback => Purpose::Playback,
-        Priority::Next | Priority::Prefetch => Purpose::Prefetch,
+        Priority::Playback | Priority::Next | Priority::Prefetch => Purpose::Probe,
         Priority::Offline => Purpose::Offline,
     }
 }

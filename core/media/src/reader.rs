@@ -28,7 +28,8 @@ const PLACINGS: u32 = 4;
 pub(crate) struct StoreSource {
     entry: Arc<Entry>,
     fetcher: Arc<Fetcher>,
-    size: u64,
+    /// `None` to take the file's length from its server.
+    size: Option<u64>,
     /// The version this source reads; bytes of another one are never mixed in.
     generation: u64,
     shared: Arc<Mutex<Shared>>,
@@ -55,7 +56,7 @@ struct Window {
 }
 
 impl StoreSource {
-    pub(crate) fn new(entry: Arc<Entry>, fetcher: Arc<Fetcher>, size: u64) -> Self {
+    pub(crate) fn new(entry: Arc<Entry>, fetcher: Arc<Fetcher>, size: Option<u64>) -> Self {
         let generation = entry.lock().generation();
         StoreSource { entry, fetcher, size, generation, shared: Arc::default() }
     }
@@ -64,10 +65,14 @@ impl StoreSource {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn end(&self) -> u64 {
+        self.size.or_else(|| self.entry.lock().validators().size).unwrap_or(u64::MAX)
+    }
+
     fn ahead(&self, offset: u64) -> Span {
         let ahead =
             if self.shared().unwatched { UNWATCHED_AHEAD } else { self.fetcher.limits().read_ahead.max(1) };
-        Span::new(offset, offset.saturating_add(ahead).min(self.size))
+        Span::new(offset, offset.saturating_add(ahead).min(self.end()))
     }
 
     /// Puts a window at `offset`: moves the one whose reader this is, or opens a new one.
@@ -109,10 +114,14 @@ impl StoreSource {
         }
     }
 
+    fn purpose(&self) -> Purpose {
+        if self.shared().unwatched { Purpose::Next } else { Purpose::Playback }
+    }
+
     fn open_window(&self, serial: u64, want: Span) {
         let (shared, entry) = (Arc::downgrade(&self.shared), self.entry.clone());
         let (priority, purpose) = match self.shared().unwatched {
-            true => (Priority::Next, Purpose::Prefetch),
+            true => (Priority::Next, Purpose::Next),
             false => (Priority::Playback, Purpose::Playback),
         };
         let id = self.fetcher.demand(Demand {
@@ -140,6 +149,12 @@ impl StoreSource {
                 self.fetcher.cancel(id);
             }
         }
+    }
+
+    /// Says that reading will go on at `offset` soon.
+    pub(crate) fn expect(&self, offset: u64) {
+        let held = self.available_from(offset);
+        self.roll(offset, held);
     }
 
     /// Whether a demand for `offset` runs, ended, or has to be placed.
@@ -171,7 +186,7 @@ impl StoreSource {
     /// Moves the window after a read that left less than half of it in front of the reader. `held` bytes follow
     /// `offset` without a gap: where that is enough, nothing else is looked at.
     fn roll(&self, offset: u64, held: u64) {
-        let enough = offset.saturating_add(self.fetcher.limits().read_ahead / 2).min(self.size);
+        let enough = offset.saturating_add(self.fetcher.limits().read_ahead / 2).min(self.end());
         if offset + held >= enough || self.shared().unwatched {
             return;
         }
@@ -198,13 +213,11 @@ enum Demanded {
 
 impl ByteSource for StoreSource {
     fn size(&self) -> u64 {
-        self.size
+        self.end()
     }
 
     fn read_at(&self, offset: u64, buf: &mut [u8], deadline: Duration) -> Result<usize, ReadError> {
         let until = Instant::now() + deadline.min(LONGEST_WAIT);
-        let room = usize::try_from(self.size.saturating_sub(offset)).unwrap_or(usize::MAX).min(buf.len());
-        let buf = &mut buf[..room];
         let mut waited = false;
         let mut concerned = false;
         let mut placings = 0;
@@ -212,6 +225,10 @@ impl ByteSource for StoreSource {
             if self.shared().interrupted {
                 return Err(ReadError::Interrupted);
             }
+            // The end may become known while this waits.
+            let room = usize::try_from(self.end().saturating_sub(offset)).unwrap_or(usize::MAX);
+            let room = room.min(buf.len());
+            let buf = &mut buf[..room];
             if buf.is_empty() {
                 return Ok(0);
             }
@@ -225,7 +242,7 @@ impl ByteSource for StoreSource {
             };
             if got > 0 {
                 let end = offset + got as u64;
-                self.fetcher.accounts().read(&self.entry.key, Span::new(offset, end), waited);
+                self.fetcher.accounts().read(&self.entry.key, self.purpose(), Span::new(offset, end), waited);
                 self.roll(end, held);
                 return Ok(got);
             }
@@ -258,7 +275,8 @@ impl ByteSource for StoreSource {
     }
 
     fn available_from(&self, offset: u64) -> u64 {
-        self.entry.lock().run_from(offset).min(self.size.saturating_sub(offset))
+        let end = self.end();
+        self.entry.lock().run_from(offset).min(end.saturating_sub(offset))
     }
 
     fn interrupt(&self) {

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::fetch::{Demand, FetchError, FetchSummary, Fetcher, Priority};
+use unspool_engine::Span;
+
+use crate::fetch::{Demand, FetchError, FetchSummary, Fetcher, Priority, Purpose};
+use crate::segments::{Parts, Relay};
 
 /// One call of [`Media::fetch`](crate::Media::fetch).
 ///
@@ -12,11 +15,31 @@ use crate::fetch::{Demand, FetchError, FetchSummary, Fetcher, Priority};
 #[derive(Debug)]
 pub struct FetchTicket {
     id: u64,
-    fetcher: Arc<Fetcher>,
+    run: Run,
     outcome: watch::Receiver<Option<Result<FetchSummary, FetchError>>>,
 }
 
+/// What a ticket is for.
+#[derive(Debug)]
+enum Run {
+    Demand(Arc<Fetcher>),
+    Relay(Arc<Relay>),
+}
+
 impl FetchTicket {
+    /// A ticket for a fetch over several files.
+    pub(crate) fn relay(
+        fetcher: &Arc<Fetcher>,
+        parts: Parts,
+        spans: &[Span],
+        priority: Priority,
+        purpose: Purpose,
+    ) -> Self {
+        let id = fetcher.number();
+        let (relay, outcome) = Relay::start(fetcher, parts, spans, priority, purpose);
+        FetchTicket { id, run: Run::Relay(relay), outcome }
+    }
+
     pub(crate) fn start(
         fetcher: &Arc<Fetcher>,
         demand: impl FnOnce(Box<dyn FnOnce(Result<FetchSummary, FetchError>) + Send>) -> Demand,
@@ -26,7 +49,7 @@ impl FetchTicket {
             sender.send_replace(Some(result));
         });
         let id = fetcher.demand(demand(done));
-        FetchTicket { id, fetcher: fetcher.clone(), outcome }
+        FetchTicket { id, run: Run::Demand(fetcher.clone()), outcome }
     }
 
     /// Number of the fetch, unique within the session.
@@ -37,12 +60,18 @@ impl FetchTicket {
 
     /// Changes the priority from the next chunk on.
     pub fn promote(&self, priority: Priority) {
-        self.fetcher.promote(self.id, priority);
+        match &self.run {
+            Run::Demand(fetcher) => fetcher.promote(self.id, priority),
+            Run::Relay(relay) => relay.promote(priority),
+        }
     }
 
     /// Ends the fetch. The chunk that runs for it, if any, is received and kept; nothing more is asked for.
     pub fn cancel(&self) {
-        self.fetcher.cancel(self.id);
+        match &self.run {
+            Run::Demand(fetcher) => fetcher.cancel(self.id),
+            Run::Relay(relay) => relay.cancel(),
+        }
     }
 
     /// The outcome if there is one yet.

@@ -16,7 +16,7 @@ use unspool_media::{
     FetchError, Limits, Location, Media, MediaConfig, MediaError, Origin, Priority, Purpose, ReadError,
     ResolveError, StoreError, UrlResolver,
 };
-use unspool_testkit::pattern;
+use unspool_testkit::{FaultyDisk, pattern};
 
 const LONG: Duration = Duration::from_secs(15);
 const KIB: u64 = 1024;
@@ -71,7 +71,7 @@ fn a_fetch_brings_exactly_its_bytes_in_bounded_requests() {
     let again = media.fetch(&key, &[Span::new(10, 1000)], Priority::Prefetch, Purpose::Prefetch);
     assert_eq!(world.run(again.wait()).unwrap().cached_bytes, 990);
     let counts = media.counts();
-    assert_eq!((counts.network, counts.network_prefetch, counts.wasted), (size, size, size));
+    assert_eq!((counts.network, counts.by_purpose.prefetch.network, counts.wasted), (size, size, size));
     world.run(media.probe(&key, Priority::Playback)).unwrap();
     assert!(media.is_complete(&key));
     assert!(read(&media, &key, Span::new(0, size)).unwrap() == bytes);
@@ -410,16 +410,20 @@ fn a_full_disk_does_not_stop_playback() {
     let world = World::new();
     let bytes = clip(3_000_000);
     world.server.put("a", bytes.clone(), "\"1\"");
-    let media = world.open();
+    let disk = FaultyDisk::new();
+    let media = world.open_with(MediaConfig { disk: disk.clone(), ..world.config() });
     let key = world.register(&media, "a", Container::Mp4);
     world.run(media.probe(&key, Priority::Next)).unwrap();
-    media.simulate_full_disk(true);
+    disk.fill_up();
     let ticket = media.fetch(&key, &[Span::new(0, 2_000_000)], Priority::Prefetch, Purpose::Prefetch);
     assert_eq!(world.run(ticket.wait()), Err(FetchError::NoSpace));
     assert!(read(&media, &key, Span::new(0, bytes.len() as u64)).unwrap() == bytes);
     assert!(media.health().disk_full > 0);
     assert!(media.usage() < 300_000);
-    media.simulate_full_disk(false);
+    disk.heal();
+    // Eviction frees space, which ends the pause before the next attempt.
+    media.evict(&[(key.clone(), Span::new(0, 1_000))]).unwrap();
+    assert!(!media.health().read_through);
     world.fetch(&media, &key, Span::new(0, bytes.len() as u64));
     assert!(media.is_complete(&key));
 }

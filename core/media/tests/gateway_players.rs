@@ -126,6 +126,90 @@ fn hls_over_one_file_plays_through_the_gateway() {
     }
 }
 
+/// The checksum of every decoded picture of a file or an address, in the order they are shown.
+fn ffmpeg_pictures(of: &str) -> Vec<String> {
+    let out = Command::new("ffmpeg")
+        .args(["-v", "error", "-nostdin", "-i", of, "-map", "0:v:0", "-fps_mode", "passthrough"])
+        .args(["-pix_fmt", "yuv420p", "-f", "framemd5", "-"])
+        .env_remove("http_proxy")
+        .output()
+        .unwrap();
+    assert!(out.status.success(), "{of}: {}", String::from_utf8_lossy(&out.stderr));
+    let text = String::from_utf8(out.stdout).unwrap();
+    let sums = text.lines().filter(|line| !line.starts_with('#'));
+    sums.map(|line| line.rsplit(',').next().unwrap().trim().to_owned()).collect()
+}
+
+/// The same from GStreamer's own HLS demuxer and HTTP source.
+fn gstreamer_pictures(address: &str, into: &Path) -> Vec<u8> {
+    let out = Command::new("timeout")
+        .args(["40", "gst-launch-1.0", "-q", "souphttpsrc", &format!("location={address}"), "!", "hlsdemux"])
+        .args(["!", "decodebin", "!", "videoconvert", "!", "video/x-raw,format=I420", "!", "filesink"])
+        .arg(format!("location={}", into.display()))
+        .env_remove("http_proxy")
+        .output()
+        .unwrap();
+    assert!(out.status.success(), "{address}: {}", String::from_utf8_lossy(&out.stderr));
+    std::fs::read(into).unwrap()
+}
+
+#[test]
+fn hls_over_several_files_decodes_to_the_origins_pictures() {
+    let Some(clips) = clips().map(|clips| clips.join("hls")).filter(|dir| dir.is_dir() && have("ffmpeg"))
+    else {
+        eprintln!("NO DATA: playlists or ffmpeg");
+        return;
+    };
+    let gstreamer =
+        Command::new("gst-inspect-1.0").arg("hlsdemux").output().is_ok_and(|out| out.status.success());
+    let world = World::new();
+    let media = world.open();
+    let door = Door::open(&world, &media);
+    for (folder, list, sound) in [
+        ("cmaf-multi-segment", "playlist.m3u8", true),
+        ("ts-b-frames", "index.m3u8", false),
+        ("mp4-muxed", "hls.m3u8", false),
+    ] {
+        for file in std::fs::read_dir(clips.join(folder)).unwrap() {
+            let file = file.unwrap().path();
+            let name = format!("{folder}/{}", file.file_name().unwrap().to_str().unwrap());
+            world.server.put(&name, std::fs::read(&file).unwrap(), "\"1\"");
+        }
+        let path = format!("{folder}/{list}");
+        let key = world.register(&media, &path, Container::Hls);
+        let info = world.run(media.probe(&key, Priority::Next)).unwrap();
+        let direct = ffprobe(clips.join(folder).join(list).to_str().unwrap()).unwrap();
+        assert!(
+            direct.contains(&format!("h264,{},{}", info.width, info.height)),
+            "{folder}: {direct} {info:?}"
+        );
+        assert_eq!(info.audio.is_some(), direct.contains("aac"), "{folder}: {direct}");
+        let seconds = direct.lines().find_map(|l| l.strip_prefix("format,")?.parse::<f64>().ok()).unwrap();
+        assert!((seconds * 1000.0 - info.duration_ms as f64).abs() < 50.0, "{folder}: {seconds} {info:?}");
+        let address = door.gateway.url(&key).unwrap();
+        let expected = ffmpeg_pictures(clips.join(folder).join(list).to_str().unwrap());
+        assert!(expected.len() > 20, "{folder}: {} pictures", expected.len());
+        assert_eq!(ffmpeg_pictures(&address), expected, "{folder}: through the gateway");
+        if sound {
+            assert!(ffprobe(&address).unwrap().contains("aac"), "{folder}");
+        }
+        if gstreamer {
+            let one = gstreamer_pictures(&world.server.url(&path), &world.dir.path().join("one.yuv"));
+            let two = gstreamer_pictures(&address, &world.dir.path().join("two.yuv"));
+            let picture = (info.width * info.height * 3 / 2) as usize;
+            assert_eq!(two.len() / picture, expected.len(), "{folder}: pictures from GStreamer");
+            assert!(one == two, "{folder}: what the origin's playlist decodes to");
+        } else {
+            eprintln!("NO DATA: hlsdemux");
+        }
+        world.fetch(&media, &key, Span::new(0, info.size));
+        assert!(media.is_complete(&key), "{folder}");
+        let requests = world.server.requests();
+        assert_eq!(ffmpeg_pictures(&address), expected, "{folder}: from the cache");
+        assert_eq!(world.server.requests(), requests, "{folder}: the cache asks nobody");
+    }
+}
+
 #[test]
 fn gstreamers_own_http_source_plays_to_the_end() {
     let file = clips().map(|clips| clips.join("progressive/bbb_prog_10s.mp4")).filter(|file| file.is_file());

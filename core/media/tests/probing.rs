@@ -69,13 +69,14 @@ fn hls_over_one_file_is_probed_played_and_kept() {
 }
 
 #[test]
-fn hls_that_is_no_single_file_is_refused_by_name() {
+fn hls_that_cannot_be_played_is_refused_by_name() {
     let world = World::new();
-    let two = playlist("a.mp4", 100, &[50, 50]).replace("50@150\na.mp4", "50@0\nb.mp4");
-    world.server.put("two.m3u8", two.into_bytes(), "");
+    let key = "#EXT-X-KEY:METHOD=AES-128,URI=\"k\"\n#EXTINF";
+    let locked = playlist("a.mp4", 100, &[50, 50]).replacen("#EXTINF", key, 1);
+    world.server.put("locked.m3u8", locked.into_bytes(), "");
     world.server.put("big.m3u8", vec![b'#'; 400_000], "");
     let media = world.open();
-    let key = world.register(&media, "two.m3u8", Container::Hls);
+    let key = world.register(&media, "locked.m3u8", Container::Hls);
     let refused = world.run(media.probe(&key, Priority::Next)).unwrap_err();
     assert!(matches!(refused, ProbeError::Unsupported { .. }) && !refused.retryable());
     let key = world.register(&media, "big.m3u8", Container::Hls);

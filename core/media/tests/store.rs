@@ -5,17 +5,15 @@
 mod common;
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::fixture::mp4_of;
 use common::{Fault, World};
 use unspool_engine::{Container, MediaKey, Span};
-use unspool_media::{ByteSource, Media, MediaConfig, Origin, Priority, Purpose};
+use unspool_media::{ByteSource, Media, MediaConfig, Priority, Purpose};
 use unspool_testkit::{byte_source_contract, byte_source_waiting_contract, pattern};
 
 const LONG: Duration = Duration::from_secs(15);
@@ -226,6 +224,42 @@ fn a_flipped_bit_becomes_a_hole_and_is_fetched_again() {
 }
 
 #[test]
+fn rot_under_a_running_session_is_found_within_some_loops_and_fetched_again() {
+    let world = World::new();
+    let bytes = mp4_of(&pattern(500_000), 4_000, false);
+    let size = bytes.len() as u64;
+    world.server.put("a", bytes.clone(), "\"1\"");
+    let media = world.open();
+    let key = world.register(&media, "a", Container::Mp4);
+    world.fetch(&media, &key, Span::new(0, size));
+    let source = media.source_of(&key, size);
+    let requests = world.server.requests();
+    let mut out = vec![0; bytes.len()];
+    let mut play = || {
+        let mut got = 0;
+        while got < out.len() {
+            let piece = out.len().min(got + 16_000);
+            got += source.read_at(got as u64, &mut out[got..piece], LONG).unwrap();
+        }
+        out == bytes
+    };
+    for _ in 0..40 {
+        assert!(play(), "nothing is wrong yet");
+    }
+    assert_eq!((media.health().damaged_blocks, world.server.requests()), (0, requests));
+    let [path] = &files_under(&world.dir.path().join("spans"))[..] else { panic!("one file") };
+    let file = fs::File::options().read(true).write(true).open(path).unwrap();
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, 300_000).unwrap();
+    file.write_all_at(&[byte[0] ^ 1], 300_000).unwrap();
+    // Two mebibytes of reading compare one of its eight blocks: about thirty loops on average.
+    let loops = (1..400).find(|_| play() && media.health().damaged_blocks == 1).expect("rot is found");
+    assert!(loops > 1, "not every read compares");
+    assert_eq!(world.server.requests(), requests + 1, "only the bad block was fetched again");
+    assert!(play());
+}
+
+#[test]
 fn lost_and_shortened_files_become_holes() {
     for shorten in [Some(100_000), None] {
         let world = World::new();
@@ -275,97 +309,4 @@ fn a_corrupt_index_is_moved_aside() {
     let media = world.open();
     assert!(!media.health().index_recovered);
     assert_eq!(media.usage(), 200_000);
-}
-
-const CHILD_DIR: &str = "UNSPOOL_TEST_STORE_DIR";
-const CHILD_URL: &str = "UNSPOOL_TEST_STORE_URL";
-
-/// Not a test of its own: the process that gets killed. Fetches, evicts and flushes for ever.
-#[test]
-fn child_that_gets_killed() {
-    let (Ok(dir), Ok(url)) = (std::env::var(CHILD_DIR), std::env::var(CHILD_URL)) else { return };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let config = MediaConfig { keep_loaded: 1, ..MediaConfig::new(dir) };
-    let media = Media::open(config, runtime.handle().clone()).unwrap();
-    let mut dice = Dice(u64::from(std::process::id()));
-    let keys: Vec<MediaKey> = (0..2).map(|n| MediaKey::new(&format!("k{n}"), "r")).collect();
-    for (n, key) in keys.iter().enumerate() {
-        let url = format!("{url}k{n}");
-        media.register(key, Origin { url, expires_at_ms: None, bytes: None, container: Container::Mp4 });
-    }
-    // The parent aims its kill at the work, not at the start of the process.
-    eprintln!("ready");
-    loop {
-        let key = &keys[dice.roll(2) as usize];
-        let span = dice.span(600_000);
-        match dice.roll(10) {
-            0..7 => {
-                let ticket = media.fetch(key, &[span], Priority::Prefetch, Purpose::Prefetch);
-                runtime.block_on(ticket.wait()).map(drop).unwrap();
-            }
-            7..9 => {
-                media.evict(&[(key.clone(), span)]).unwrap();
-            }
-            _ => media.flush().unwrap(),
-        }
-    }
-}
-
-#[test]
-fn killed_at_any_moment_the_store_holds_no_wrong_byte() {
-    let world = World::new();
-    let files: Vec<Vec<u8>> = (0..2).map(|n| mp4_of(&pattern(600_000 - n * 1_000), 4_000, false)).collect();
-    for (n, bytes) in files.iter().enumerate() {
-        world.server.put(&format!("k{n}"), bytes.clone(), "\"1\"");
-    }
-    let mut dice = Dice(7);
-    let (mut checked, mut survived) = (0u64, 0);
-    for round in 0..32 {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "child_that_gets_killed", "--nocapture", "--test-threads=1"])
-            .env(CHILD_DIR, world.dir.path())
-            .env(CHILD_URL, world.server.url(""))
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        assert!(lines.any(|line| line.is_ok_and(|line| line.contains("ready"))), "the child came up");
-        // The moment of the kill is the random thing under test, not a wait for something.
-        std::thread::sleep(Duration::from_millis(5 + dice.roll(150)));
-        child.kill().unwrap();
-        child.wait().unwrap();
-
-        let media = world.open();
-        media.set_offline(true);
-        let held: u64 = media.stored().iter().flat_map(|stored| &stored.spans).map(Span::len).sum();
-        assert_eq!(media.usage(), held, "round {round}: the total is that of the spans");
-        for (n, bytes) in files.iter().enumerate() {
-            let key = MediaKey::new(&format!("k{n}"), "r");
-            for span in media.held(&key) {
-                survived += 1;
-                checked += check_span(&media, &key, span, bytes, round);
-            }
-        }
-        assert_eq!(media.health().damaged_blocks, 0, "round {round}: claimed bytes that were not there");
-        assert!(!media.health().index_recovered);
-        media.set_offline(false);
-        world.close(media);
-    }
-    assert!(survived > 0 && checked > 1_000_000, "the test saw bytes survive: {checked} in {survived} spans");
-}
-
-/// Compares a held span with the truth through a source; the bytes compared.
-fn check_span(media: &Media, key: &MediaKey, span: Span, truth: &[u8], round: u32) -> u64 {
-    let mut at = span.start;
-    let mut buf = vec![0; 65_536];
-    let source = media.source_of(key, truth.len() as u64);
-    while at < span.end {
-        let want = buf.len().min((span.end - at) as usize);
-        let got = source.read_at(at, &mut buf[..want], LONG).unwrap_or_default();
-        assert!(got > 0, "round {round}: {key} claims {at} and does not have it");
-        assert!(buf[..got] == truth[at as usize..at as usize + got], "round {round}: wrong byte after {at}");
-        at += got as u64;
-    }
-    span.len()
 }

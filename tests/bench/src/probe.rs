@@ -93,6 +93,7 @@ impl Answer {
                 Layout::MoovFirst => "first",
                 Layout::MoovLast => "last",
                 Layout::Fragmented => "fragmented",
+                Layout::Segmented => "segmented",
             },
             size: info.size,
             duration_ms: info.duration_ms,

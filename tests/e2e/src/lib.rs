@@ -2,6 +2,8 @@
 //!
 //! Clips are made once and kept with those of the demo; the tests use the first few.
 
+pub mod log;
+
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::io::{BufRead, BufReader};
@@ -11,7 +13,10 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use unspool::{Config, Credentials, Event, FeedSession, StartClass, Unspool};
+use unspool::{
+    Auth, Backend, Config, Credentials, Event, FeedSession, Item, KeptSnapshot, Meter, Native, StartClass,
+    Unspool,
+};
 
 /// Clips the tests play: progressive files with the headers first and last, fragmented ones and playlists are all
 /// among the first six.
@@ -161,6 +166,35 @@ pub fn open(dir: &Path, url: &str, account: &str, online: bool) -> Done<Unspool>
     let mut config = config(dir, url, account)?;
     config.conditions.online = online;
     Ok(Unspool::open(config)?)
+}
+
+/// The first cards of `for_you` that show different assets, as the contract's adapter gives them.
+pub async fn cards(url: &str, account: &str, count: usize) -> Done<Vec<Item>> {
+    let auth = Auth::new(Credentials::Fixed(account.to_owned()), PATIENCE);
+    let backend = Native::new(http()?, url.parse()?, auth, PATIENCE, Meter::default());
+    let mut seen = BTreeSet::new();
+    let page = backend.page("for_you", None, 50).await?;
+    let mut cards: Vec<Item> = page.items.into_iter().filter(|i| seen.insert(i.asset.id.clone())).collect();
+    cards.truncate(count);
+    if cards.len() < count { Err("not enough assets".into()) } else { Ok(cards) }
+}
+
+/// Waits until what is kept is as wanted.
+pub async fn until_kept(
+    session: &Unspool,
+    what: &str,
+    wanted: impl Fn(&KeptSnapshot) -> bool,
+) -> Done<KeptSnapshot> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut snapshot = session.kept();
+    while !wanted(&snapshot) {
+        let left = deadline.saturating_duration_since(Instant::now());
+        snapshot = match tokio::time::timeout(left, session.kept_after(snapshot.revision)).await {
+            Ok(next) => next?,
+            Err(_) => return Err(format!("not in time: {what}; last {snapshot:?}").into()),
+        };
+    }
+    Ok(snapshot)
 }
 
 /// Waits until something holds that nobody tells of.

@@ -19,11 +19,22 @@ async fn the_card_on_the_screen_is_read_from_the_cache_and_addresses_die_with_a_
     let shown = feed.snapshot().window;
     let rendition = shown[0].rendition.clone().ok_or("a card that plays has a rendition")?;
     let address = session.gateway_url(&card.item.asset.id, &rendition)?;
-    // For HLS the address is the playlist's; the file it cuts is its neighbour.
-    let file = |address: &str| address.replace("index.m3u8", "video.mp4");
     let client = http()?;
+    let get = async |address: &str| -> Done<Vec<u8>> {
+        Ok(client.get(address).send().await?.error_for_status()?.bytes().await?.to_vec())
+    };
     let read = async |address: &str| -> Done<Vec<u8>> {
-        Ok(client.get(file(address)).send().await?.error_for_status()?.bytes().await?.to_vec())
+        let Some(folder) = address.strip_suffix("index.m3u8") else { return get(address).await };
+        // For HLS the address is the playlist's; what it lists is its neighbour.
+        let list = String::from_utf8(get(address).await?)?;
+        let mut names: Vec<&str> =
+            list.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).collect();
+        names.dedup();
+        let mut all = Vec::new();
+        for name in names {
+            all.extend(get(&format!("{folder}{name}")).await?);
+        }
+        Ok(all)
     };
     client.get(&address).send().await?.error_for_status()?;
     let first = read(&address).await?;

@@ -18,7 +18,7 @@ use tokio::process::Command;
 use crate::contract::Container;
 use crate::error::OriginError;
 use crate::folder::top_boxes;
-use crate::recipes::{LADDER, Layout, MAX_CLIPS, Recipe};
+use crate::recipes::{LADDER, Layout, MAX_CLIPS, Packing, Recipe, SEGMENT};
 
 /// Version of what is on disk.
 const VERSION: u32 = 1;
@@ -253,9 +253,18 @@ fn describe(folder: &Path, recipe: &Recipe) -> Result<ClipRecord, OriginError> {
     let mut renditions = Vec::new();
     for rung in &LADDER {
         let files = recipe.files(rung);
-        let media = files.last().map(|name| folder.join(name)).unwrap_or_default();
-        let len = media.metadata().map_err(OriginError::io("cannot read", &media))?.len();
-        let boxes = top_boxes(&media).map_err(OriginError::io("cannot read", &media))?;
+        let mut len = 0;
+        for file in files.iter().skip(usize::from(recipe.layout == Layout::Hls)).map(|name| folder.join(name))
+        {
+            len += file.metadata().map_err(OriginError::io("cannot read", &file))?.len();
+        }
+        let boxes = match recipe.layout {
+            Layout::Hls => Vec::new(),
+            _ => {
+                let media = folder.join(&files[0]);
+                top_boxes(&media).map_err(OriginError::io("cannot read", &media))?
+            }
+        };
         let place = |name: &str| boxes.iter().position(|found| found == name);
         let right = match recipe.layout {
             Layout::MoovFirst => place("moov").is_some() && place("moov") < place("mdat"),
@@ -265,9 +274,15 @@ fn describe(folder: &Path, recipe: &Recipe) -> Result<ClipRecord, OriginError> {
             }
             Layout::Hls => {
                 let playlist = std::fs::read_to_string(folder.join(&files[0])).unwrap_or_default();
-                ["#EXT-X-MAP:", "#EXT-X-BYTERANGE:", "#EXT-X-ENDLIST"]
-                    .iter()
-                    .all(|tag| playlist.contains(tag))
+                let tags: &[&str] = match rung.hls {
+                    Packing::OneFile => &["#EXT-X-MAP:", "#EXT-X-BYTERANGE:", "#EXT-X-ENDLIST"],
+                    Packing::Fragments => &["#EXT-X-MAP:", "#EXT-X-ENDLIST"],
+                    Packing::Transport => &["#EXT-X-ENDLIST"],
+                };
+                // What is listed is what was made, no more and no less.
+                tags.iter().all(|tag| playlist.contains(tag))
+                    && files[1..].iter().all(|file| playlist.contains(file.as_str()))
+                    && playlist.matches("#EXTINF:").count() == recipe.seconds.div_ceil(SEGMENT)
             }
         };
         if !right {

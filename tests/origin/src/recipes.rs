@@ -19,9 +19,9 @@ const HEIGHT: u32 = 1280;
 
 /// The ladder, lowest first: name, pixels, video bits per second. All portrait, widths even as 4:2:0 needs.
 pub const LADDER: [Rung; 3] = [
-    Rung { id: "270", width: 270, height: 480, video_bps: 350_000 },
-    Rung { id: "406", width: 406, height: 720, video_bps: 900_000 },
-    Rung { id: "720", width: WIDTH, height: HEIGHT, video_bps: 2_200_000 },
+    Rung { id: "270", width: 270, height: 480, video_bps: 350_000, hls: Packing::Transport },
+    Rung { id: "406", width: 406, height: 720, video_bps: 900_000, hls: Packing::Fragments },
+    Rung { id: "720", width: WIDTH, height: HEIGHT, video_bps: 2_200_000, hls: Packing::OneFile },
 ];
 
 /// One step of the ladder.
@@ -35,6 +35,8 @@ pub struct Rung {
     pub height: u32,
     /// Aim of the video encoder.
     pub video_bps: u32,
+    /// Packing, where the clip is an HLS clip.
+    pub hls: Packing,
 }
 
 /// How the files of a clip are packed.
@@ -46,7 +48,7 @@ pub enum Layout {
     MoovLast,
     /// One fragmented MP4 with a `sidx` before its fragments.
     Fragmented,
-    /// HLS: a playlist of byte ranges over one fragmented MP4.
+    /// HLS, each step of the ladder in another [`Packing`].
     Hls,
 }
 
@@ -61,6 +63,20 @@ impl Layout {
         }
     }
 }
+
+/// What an HLS playlist lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Packing {
+    /// Byte ranges of one fragmented MP4.
+    OneFile,
+    /// A file of headers and a file of fragments for each segment.
+    Fragments,
+    /// A transport stream for each segment.
+    Transport,
+}
+
+/// Seconds of an HLS segment.
+pub const SEGMENT: usize = 2;
 
 /// Half `moov` first, a quarter last, an eighth fragmented, an eighth HLS; the first four clips show all four.
 const LAYOUTS: [Layout; 8] = [
@@ -139,7 +155,23 @@ impl Recipe {
     #[must_use]
     pub fn files(&self, rung: &Rung) -> Vec<String> {
         match self.layout {
-            Layout::Hls => vec![format!("{}.m3u8", rung.id), format!("{}.m4s", rung.id)],
+            Layout::Hls => {
+                let id = rung.id;
+                let segments = |ending: &'static str| {
+                    (0..self.seconds.div_ceil(SEGMENT))
+                        .map(move |number| format!("{id}-{number:02}.{ending}"))
+                };
+                let mut files = vec![format!("{id}.m3u8")];
+                match rung.hls {
+                    Packing::OneFile => files.push(format!("{id}.m4s")),
+                    Packing::Fragments => {
+                        files.push(format!("{id}-init.mp4"));
+                        files.extend(segments("m4s"));
+                    }
+                    Packing::Transport => files.extend(segments("ts")),
+                }
+                files
+            }
             _ => vec![format!("{}.mp4", rung.id)],
         }
     }
@@ -179,11 +211,24 @@ impl Recipe {
                 Layout::MoovFirst => "-movflags +faststart".to_owned(),
                 Layout::MoovLast => String::new(),
                 Layout::Fragmented => "-movflags +cmaf+frag_keyframe+dash+global_sidx".to_owned(),
-                Layout::Hls => format!(
-                    "-f hls -hls_segment_type fmp4 -hls_flags single_file -hls_playlist_type vod -hls_time 2 \
-                     -hls_segment_filename {}.m4s",
-                    rung.id
-                ),
+                Layout::Hls => {
+                    let id = rung.id;
+                    let files = match rung.hls {
+                        Packing::OneFile => {
+                            format!(
+                                "-hls_segment_type fmp4 -hls_flags single_file -hls_segment_filename {id}.m4s"
+                            )
+                        }
+                        Packing::Fragments => format!(
+                            "-hls_segment_type fmp4 -hls_fmp4_init_filename {id}-init.mp4 \
+                             -hls_segment_filename {id}-%02d.m4s"
+                        ),
+                        Packing::Transport => {
+                            format!("-hls_segment_type mpegts -hls_segment_filename {id}-%02d.ts")
+                        }
+                    };
+                    format!("-f hls -hls_playlist_type vod -hls_time {SEGMENT} {files}")
+                }
             };
             arguments.extend(packing.split_whitespace().map(str::to_owned));
             arguments.extend(self.files(rung).into_iter().take(1));

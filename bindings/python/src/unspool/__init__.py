@@ -5,12 +5,13 @@ pulled by revision (:meth:`Feed.snapshots`), what happened by number (:meth:`Fee
 nothing. Media bytes do not cross into Python: players of the core render, and tell times and counts.
 
 Every wait ends when its task is cancelled, and the work for it in the core ends too, except a write that was begun
-(``set_liked``, ``set_interests``, ``shutdown``). Every error is an :class:`UnspoolError`, whose text says what to do;
+(``set_liked``, ``set_interests``, ``keep`` and what belongs to it, ``shutdown``). Every error is an :class:`UnspoolError`, whose text says what to do;
 one of an inner fault that no type foresaw is an :class:`InternalError`. Handles may be used and dropped on any thread,
 and awaited on any event loop.
 """
 
 from ._bindings import (
+    ByPurpose,
     Bytes,
     CancelToken,
     Card,
@@ -23,12 +24,19 @@ from ._bindings import (
     EventBatch,
     FeedKind,
     FeedSnapshot,
+    Hold,
     HostBackend,
     HostError,
     HostItem,
     HostPage,
     InternalError,
     Item,
+    KeepEstimate,
+    KeepFailure,
+    KeepState,
+    KeptAsset,
+    KeptSnapshot,
+    LocalFile,
     Location,
     Outgoing,
     PageRequest,
@@ -41,6 +49,7 @@ from ._bindings import (
     StartClass,
     TokenProvider,
     Topic,
+    Traffic,
     UnspoolError,
 )
 from ._errors import give_errors_their_text
@@ -50,6 +59,7 @@ from ._session import Unspool
 give_errors_their_text()
 
 __all__ = [
+    "ByPurpose",
     "Bytes",
     "CancelToken",
     "Card",
@@ -63,12 +73,19 @@ __all__ = [
     "Feed",
     "FeedKind",
     "FeedSnapshot",
+    "Hold",
     "HostBackend",
     "HostError",
     "HostItem",
     "HostPage",
     "InternalError",
     "Item",
+    "KeepEstimate",
+    "KeepFailure",
+    "KeepState",
+    "KeptAsset",
+    "KeptSnapshot",
+    "LocalFile",
     "Location",
     "Outgoing",
     "PageRequest",
@@ -81,6 +98,7 @@ __all__ = [
     "StartClass",
     "TokenProvider",
     "Topic",
+    "Traffic",
     "Unspool",
     "UnspoolError",
 ]

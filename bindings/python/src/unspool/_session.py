@@ -8,12 +8,13 @@ import sys
 import threading
 import time
 import weakref
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from types import TracebackType
 from typing import Any
 
 from . import _bindings
-from ._bindings import CancelToken, FeedKind, HostBackend, SessionConfig, TokenProvider
+from ._bindings import CancelToken, FeedKind, HostBackend, KeptSnapshot, SessionConfig, TokenProvider, UnspoolError
 from ._feed import Feed, with_iterators
 from ._hosts import guarded_host, guarded_tokens
 
@@ -64,6 +65,21 @@ class Unspool(_bindings.Unspool):
     def feed(self, kind: FeedKind) -> Feed:
         """Opens a feed and begins to fetch ahead. One feed is open at a time; an earlier one ends."""
         return with_iterators(super().feed(kind), self)
+
+    async def kept_snapshots(self) -> AsyncIterator[KeptSnapshot]:
+        """What is kept for offline: the state now, at once, and from then on every newer one; ends with the session.
+
+        The reader sets the pace: while it works, states replace each other in the core, and the next one it gets is the
+        newest.
+        """
+        snapshot = self.kept()
+        yield snapshot
+        while True:
+            try:
+                snapshot = await self.kept_after(snapshot.revision)
+            except UnspoolError.ShutDown:
+                return
+            yield snapshot
 
     async def __aenter__(self) -> Unspool:
         return self

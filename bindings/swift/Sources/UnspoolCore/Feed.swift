@@ -22,6 +22,20 @@ extension Feed {
         try await cancellable { try await self.peek(count: count, cancel: $0) }
     }
 
+    /// Keeps items of this feed for offline, by their identifiers. On disk when it returns; the bytes come afterwards.
+    ///
+    /// - Throws: `UnspoolError.NoRoom` when they do not fit on the disk, `.Config` for an item this feed does not hold;
+    ///   nothing is kept then.
+    @discardableResult
+    public func keep(items: [String]) async throws -> KeepEstimate {
+        try await cancellable { try await self.keep(items: items, cancel: $0) }
+    }
+
+    /// What keeping items of this feed takes.
+    public func keepEstimate(items: [String]) async throws -> KeepEstimate {
+        try await cancellable { try await self.keepEstimate(items: items, cancel: $0) }
+    }
+
     /// Waits for a snapshot newer than `revision`.
     public func snapshotAfter(revision: UInt64) async throws -> FeedSnapshot {
         try await cancellable { try await self.snapshotAfter(revision: revision, cancel: $0) }

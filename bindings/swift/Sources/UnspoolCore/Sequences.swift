@@ -32,6 +32,40 @@ public struct FeedSnapshots: AsyncSequence, Sendable {
     }
 }
 
+/// What is kept for offline: the present state at once, then only newer ones, each when it is asked for.
+///
+/// Nothing is buffered: whoever asks late gets the newest state and none of those in between. It ends when the session
+/// does, and throws `CancellationError` when the task was cancelled. It may be iterated any number of times, by any
+/// number of tasks at once.
+public struct KeptSnapshots: AsyncSequence, Sendable {
+    public typealias Element = KeptSnapshot
+    let session: Unspool
+
+    public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(session: session) }
+
+    /// Asks for one state after the other.
+    public struct AsyncIterator: AsyncIteratorProtocol {
+        let session: Unspool
+        var revision: UInt64?
+
+        public mutating func next() async throws -> KeptSnapshot? {
+            try Task.checkCancellation()
+            let snapshot: KeptSnapshot
+            if let revision {
+                let session = session
+                guard let newer = try await untilItEnds({ try await session.keptAfter(revision: revision) }) else {
+                    return nil
+                }
+                snapshot = newer
+            } else {
+                snapshot = session.kept()
+            }
+            revision = snapshot.revision
+            return snapshot
+        }
+    }
+}
+
 /// The events of a feed in batches of at most 256, oldest first, none twice.
 ///
 /// A batch says where it ends (`last`) and how many events were dropped before it because nobody asked for them in time

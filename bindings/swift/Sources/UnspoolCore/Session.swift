@@ -72,6 +72,40 @@ extension Unspool {
         try await cancellable { try await self.liked(item: item, cancel: $0) }
     }
 
+    /// A rendition as a file, when every byte of it is on the device and intact. It stays until the answer is released or
+    /// gone.
+    ///
+    /// - Throws: `UnspoolError.NotComplete` when bytes are missing or damaged, or it is not one file.
+    public func localFile(asset: String, rendition: String) async throws -> LocalFile {
+        try await cancellable { try await self.localFile(asset: asset, rendition: rendition, cancel: $0) }
+    }
+
+    /// Waits for a state of what is kept for offline that is newer than `revision`.
+    public func keptAfter(revision: UInt64) async throws -> KeptSnapshot {
+        try await cancellable { try await self.keptAfter(revision: revision, cancel: $0) }
+    }
+
+    /// What is kept for offline, from now on. See ``KeptSnapshots``.
+    public var keptSnapshots: KeptSnapshots { KeptSnapshots(session: self) }
+
+    /// Stops fetching kept assets until they are resumed. On disk when it returns.
+    public func pauseKeep(assets: [String]) async throws {
+        try await cancellable { try await self.pauseKeep(assets: assets, cancel: $0) }
+    }
+
+    /// Goes on with paused assets, and tries failed ones again. On disk when it returns.
+    public func resumeKeep(assets: [String]) async throws {
+        try await cancellable { try await self.resumeKeep(assets: assets, cancel: $0) }
+    }
+
+    /// Keeps assets no longer. What was brought only for it is off the disk when this returns.
+    ///
+    /// - Returns: The bytes freed.
+    @discardableResult
+    public func forgetKept(assets: [String]) async throws -> UInt64 {
+        try await cancellable { try await self.forgetKept(assets: assets, cancel: $0) }
+    }
+
     /// Sends what is queued, for at most `within` seconds (5 unless said otherwise), and says what is left.
     public func flush(within: TimeInterval? = nil) async throws -> Outgoing {
         try await cancellable { try await self.flush(within: within, cancel: $0) }

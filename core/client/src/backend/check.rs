@@ -55,7 +55,7 @@ pub(super) fn page(page: Page) -> Result<Page, BackendError> {
 }
 
 /// The item with the renditions that keep the bounds, lowest bit rate first.
-pub(super) fn item(mut item: Item) -> Option<Item> {
+pub(crate) fn item(mut item: Item) -> Option<Item> {
     let ids = [&item.id, &item.asset.id, &item.creator.id];
     let texts = [&item.caption, &item.alt_text, &item.creator.name, &item.creator.handle];
     let lists_fit =

@@ -1,14 +1,12 @@
 //! Runs what the engine wants done: each effect that is started comes back as an input.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use unspool_engine::eviction::{self, Holding};
 use unspool_engine::impression::Write;
 use unspool_engine::planner::{self, FetchEnd};
 use unspool_engine::stage::StageOutput;
-use unspool_engine::{MediaKey, PageRequest, PlayerFact, PlayerId, Urgency};
+use unspool_engine::{MediaKey, Page, PageRequest, PlayerFact, PlayerId, Urgency};
 use unspool_media::{FetchError, Origin, Priority, Purpose};
 use unspool_player::PlayerPool;
 
@@ -17,11 +15,13 @@ use crate::events::Event;
 use crate::records;
 use crate::spool::Pending;
 
-/// Share of the cache budget that is left after an eviction, in percent, so that not every chunk evicts.
-const EVICT_TO_PERCENT: u64 = 90;
-
 impl Driver {
     pub(super) fn fetch_page(&self, request: PageRequest) {
+        if self.kept {
+            // All there is was there from the beginning.
+            let _ = self.inputs.send(Input::Page { request: request.id, answer: Ok(Page::default()) });
+            return;
+        }
         let (core, inputs, feed) = (Arc::clone(&self.core), self.inputs.clone(), self.feed.clone());
         tokio::spawn(async move {
             let answer = core.backend.page(&feed, request.cursor.as_deref(), request.limit).await;
@@ -42,8 +42,11 @@ impl Driver {
                 });
             }
             planner::Output::Fetch { demand, key, spans, urgency } => {
-                let purpose =
-                    if urgency == Urgency::Playback { Purpose::Playback } else { Purpose::Prefetch };
+                let purpose = match urgency {
+                    Urgency::Playback => Purpose::Playback,
+                    Urgency::Next => Purpose::Next,
+                    Urgency::Prefetch => Purpose::Prefetch,
+                };
                 let ticket = self.core.media.fetch(&key, &spans, priority(urgency), purpose);
                 let ticket = Arc::new(ticket);
                 self.tickets.insert(demand, Arc::clone(&ticket));
@@ -124,8 +127,7 @@ impl Driver {
     }
 
     pub(super) fn prepare(&self, pool: &PlayerPool, player: PlayerId, key: &MediaKey) -> Result<(), String> {
-        let info = self.core.media.info(key).ok_or("its layout is not known")?;
-        let source = self.core.media.source(key).map_err(|e| e.to_string())?;
+        let (source, info) = self.core.media.playable(key).map_err(|e| e.to_string())?;
         pool.prepare(player, source, info).map_err(|e| e.to_string())?;
         if self.muted {
             pool.set_muted(player, true).map_err(|e| e.to_string())?;
@@ -170,37 +172,6 @@ impl Driver {
         tokio::spawn(async move {
             if let Err(e) = done.await {
                 events.push(Event::StorageFailed { reason: e.to_string() });
-            }
-        });
-    }
-
-    pub(super) fn keep_budget(&self) {
-        let budget = self.core.config.cache_bytes;
-        let usage = self.core.media.usage();
-        if usage <= budget {
-            return;
-        }
-        let excess = usage - budget / 100 * EVICT_TO_PERCENT;
-        let from = self.engine.current().unwrap_or(0);
-        let near: BTreeSet<MediaKey> = (from.saturating_sub(1)..=from + self.engine.planner().window())
-            .filter_map(|p| self.engine.planner().key(p).cloned())
-            .collect();
-        let media = Arc::clone(&self.core.media);
-        tokio::task::spawn_blocking(move || {
-            let evicted = media.oldest(excess, &near).and_then(|oldest| {
-                let holdings: Vec<Holding> = oldest
-                    .into_iter()
-                    .map(|s| Holding {
-                        pinned: s.pinned,
-                        last_use: u64::try_from(s.last_used_ms).unwrap_or(0),
-                        spans: s.spans,
-                        key: s.key,
-                    })
-                    .collect();
-                media.evict(&eviction::evict(&holdings, excess))
-            });
-            if let Err(e) = evicted {
-                tracing::warn!(%e, "eviction failed");
             }
         });
     }

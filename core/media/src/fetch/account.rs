@@ -1,4 +1,8 @@
-//! The books: every body byte that came over the network, and what became of it.
+//! The books: every body byte that came over the network, whom it was for, and what became of it.
+//!
+//! A received byte is on one account for good: that of the purpose whose request brought it. There it is wasted until a
+//! player reads it, and again when it was dropped or brought a second time. So the accounts add up to what the server
+//! says it sent, and none of them hides behind another.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,19 +12,77 @@ use unspool_engine::{MediaKey, Span};
 use super::Purpose;
 use crate::store::SpanSet;
 
-/// Bytes of this session. Exact: every received body byte counts, playlists, failed answers and duplicates included.
+/// Bytes of one purpose. Exact: every received body byte counts, playlists, refusals and duplicates included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Traffic {
+    /// Body bytes received for it.
+    pub network: u64,
+    /// Bytes that were in the store when they were asked for: by a player's read for playback and next, by a fetch for
+    /// the others.
+    pub from_cache: u64,
+    /// The part of `network` that the store held already when it came.
+    pub duplicate: u64,
+    /// The part of `network` that was, so far, of no use: media bytes no player has read, duplicates, refusals, and
+    /// what was dropped with an old version of a file.
+    pub wasted: u64,
+}
+
+/// Bytes of this session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ByteCounts {
-    /// Body bytes received.
+    /// Body bytes received: the sum over all purposes.
     pub network: u64,
-    /// The part of `network` that readers asked for.
-    pub network_playback: u64,
-    /// The part of `network` that planners and downloads asked for.
-    pub network_prefetch: u64,
-    /// Bytes readers got that were in the store when they asked.
+    /// Bytes players got that were in the store when they asked.
     pub from_cache: u64,
-    /// Received and, so far, of no use: media bytes no reader has read, duplicates, and bodies that were dropped.
+    /// Received although the store held them: the sum over all purposes.
+    pub duplicate: u64,
+    /// Received and so far of no use: the sum over all purposes.
     pub wasted: u64,
+    /// The account of each purpose.
+    pub by_purpose: ByPurpose,
+}
+
+/// The account of each purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ByPurpose {
+    /// What the player on screen asked for.
+    pub playback: Traffic,
+    /// What the next card needs, and players that nobody watches yet.
+    pub next: Traffic,
+    /// What is fetched ahead further down the feed.
+    pub prefetch: Traffic,
+    /// What the person keeps.
+    pub offline: Traffic,
+    /// Finding out what a rendition is: its headers and playlists, unless it is for keeping it.
+    pub probe: Traffic,
+}
+
+impl ByPurpose {
+    /// All accounts.
+    #[must_use]
+    pub fn all(&self) -> [(Purpose, Traffic); 5] {
+        let ByPurpose { playback, next, prefetch, offline, probe } = *self;
+        [
+            (Purpose::Playback, playback),
+            (Purpose::Next, next),
+            (Purpose::Prefetch, prefetch),
+            (Purpose::Offline, offline),
+            (Purpose::Probe, probe),
+        ]
+    }
+}
+
+/// Purposes there are.
+const PURPOSES: usize = 5;
+
+fn place(purpose: Purpose) -> usize {
+    match purpose {
+        Purpose::Playback => 0,
+        Purpose::Next => 1,
+        Purpose::Prefetch => 2,
+        Purpose::Offline => 3,
+        Purpose::Probe => 4,
+    }
 }
 
 /// Counts bytes. Locks are held for map look-ups only.
@@ -29,17 +91,31 @@ pub(crate) struct Accounts(Mutex<Books>);
 
 #[derive(Debug, Default)]
 struct Books {
-    playback: u64,
-    prefetch: u64,
-    from_cache: u64,
-    dropped: u64,
+    accounts: [Account; PURPOSES],
     keys: HashMap<MediaKey, PerKey>,
+}
+
+/// What is settled of one purpose; media bytes that may still be read stand with their key.
+#[derive(Debug, Clone, Copy, Default)]
+struct Account {
+    network: u64,
+    from_cache: u64,
+    duplicate: u64,
+    dropped: u64,
 }
 
 #[derive(Debug, Default)]
 struct PerKey {
-    fetched: SpanSet,
+    /// Bytes in the store by the purpose that brought them; disjoint.
+    fetched: [SpanSet; PURPOSES],
     read: SpanSet,
+}
+
+impl PerKey {
+    fn unread(&self, purpose: usize) -> u64 {
+        let fetched = &self.fetched[purpose];
+        fetched.len() - self.read.as_slice().iter().map(|span| overlap(fetched, *span)).sum::<u64>()
+    }
 }
 
 impl Accounts {
@@ -49,28 +125,51 @@ impl Accounts {
 
     /// Body bytes came in.
     pub(crate) fn received(&self, purpose: Purpose, bytes: u64) {
-        let mut books = self.books();
-        match purpose {
-            Purpose::Playback => books.playback += bytes,
-            Purpose::Prefetch | Purpose::Offline => books.prefetch += bytes,
-        }
+        self.books().accounts[place(purpose)].network += bytes;
     }
 
     /// Received bytes went nowhere.
-    pub(crate) fn dropped(&self, bytes: u64) {
-        self.books().dropped += bytes;
+    pub(crate) fn dropped(&self, purpose: Purpose, bytes: u64) {
+        self.books().accounts[place(purpose)].dropped += bytes;
     }
 
-    /// Received bytes went into the store.
-    pub(crate) fn fetched(&self, key: &MediaKey, span: Span) {
-        self.books().keys.entry(key.clone()).or_default().fetched.insert(span);
+    /// Received bytes were in the store already.
+    pub(crate) fn duplicate(&self, purpose: Purpose, bytes: u64) {
+        let account = &mut self.books().accounts[place(purpose)];
+        account.duplicate += bytes;
+        account.dropped += bytes;
     }
 
-    /// A reader got bytes.
-    pub(crate) fn read(&self, key: &MediaKey, span: Span, waited: bool) {
+    /// Bytes that a fetch named were in the store. What players want is counted when they read it.
+    pub(crate) fn cached(&self, purpose: Purpose, bytes: u64) {
+        if !matches!(purpose, Purpose::Playback | Purpose::Next) {
+            self.books().accounts[place(purpose)].from_cache += bytes;
+        }
+    }
+
+    /// Received bytes went into the store. Those that came before in this session were dropped meanwhile; what a player
+    /// read of them was of use, and is of use again.
+    pub(crate) fn fetched(&self, key: &MediaKey, purpose: Purpose, span: Span) {
+        let mut books = self.books();
+        let Books { accounts, keys } = &mut *books;
+        let Some(per) = keys.get_mut(key) else {
+            keys.entry(key.clone()).or_default().fetched[place(purpose)].insert(span);
+            return;
+        };
+        for (held, account) in per.fetched.iter_mut().zip(accounts) {
+            for gone in held.within(span) {
+                account.dropped += gone.len() - overlap(&per.read, gone);
+                held.remove(gone);
+            }
+        }
+        per.fetched[place(purpose)].insert(span);
+    }
+
+    /// A player got bytes.
+    pub(crate) fn read(&self, key: &MediaKey, purpose: Purpose, span: Span, waited: bool) {
         let mut books = self.books();
         if !waited {
-            books.from_cache += span.len();
+            books.accounts[place(purpose)].from_cache += span.len();
         }
         match books.keys.get_mut(key) {
             Some(per) => per.read.insert(span),
@@ -81,25 +180,86 @@ impl Accounts {
     /// The old version's bytes of `key` were dropped: what was read of them says nothing about the new ones.
     pub(crate) fn version_dropped(&self, key: &MediaKey) {
         let mut books = self.books();
-        if let Some(per) = books.keys.remove(key) {
-            books.dropped += unread(&per);
+        let Some(per) = books.keys.remove(key) else { return };
+        for (purpose, account) in books.accounts.iter_mut().enumerate() {
+            account.dropped += per.unread(purpose);
         }
+    }
+
+    /// Bytes of `key` that came for another purpose than `purpose`, or that a player read.
+    pub(crate) fn used_besides(&self, key: &MediaKey, purpose: Purpose) -> Vec<Span> {
+        let books = self.books();
+        let Some(per) = books.keys.get(key) else { return Vec::new() };
+        let mut used = per.read.clone();
+        for (_, fetched) in per.fetched.iter().enumerate().filter(|(at, _)| *at != place(purpose)) {
+            fetched.as_slice().iter().for_each(|span| used.insert(*span));
+        }
+        used.as_slice().to_vec()
     }
 
     pub(crate) fn counts(&self) -> ByteCounts {
         let books = self.books();
+        let of = |purpose: Purpose| {
+            let at = place(purpose);
+            let Account { network, from_cache, duplicate, dropped } = books.accounts[at];
+            let unread: u64 = books.keys.values().map(|per| per.unread(at)).sum();
+            Traffic { network, from_cache, duplicate, wasted: dropped + unread }
+        };
+        let by_purpose = ByPurpose {
+            playback: of(Purpose::Playback),
+            next: of(Purpose::Next),
+            prefetch: of(Purpose::Prefetch),
+            offline: of(Purpose::Offline),
+            probe: of(Purpose::Probe),
+        };
+        let all = by_purpose.all();
+        let sum = |part: fn(&Traffic) -> u64| all.iter().map(|(_, traffic)| part(traffic)).sum();
         ByteCounts {
-            network: books.playback + books.prefetch,
-            network_playback: books.playback,
-            network_prefetch: books.prefetch,
-            from_cache: books.from_cache,
-            wasted: books.dropped + books.keys.values().map(unread).sum::<u64>(),
+            network: sum(|t| t.network),
+            from_cache: by_purpose.playback.from_cache + by_purpose.next.from_cache,
+            duplicate: sum(|t| t.duplicate),
+            wasted: sum(|t| t.wasted),
+            by_purpose,
         }
     }
 }
 
-fn unread(per: &PerKey) -> u64 {
-    let used: u64 =
-        per.read.as_slice().iter().flat_map(|span| per.fetched.within(*span)).map(|span| span.len()).sum();
-    per.fetched.len() - used
+/// How many bytes of `span` are in the set.
+fn overlap(set: &SpanSet, span: Span) -> u64 {
+    set.within(span).iter().map(Span::len).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_byte_stands_on_the_account_that_brought_it_and_is_wasted_until_it_is_read() {
+        let (books, key) = (Accounts::default(), MediaKey::new("a", "r"));
+        for (purpose, span) in
+            [(Purpose::Prefetch, Span::new(0, 100)), (Purpose::Offline, Span::new(100, 300))]
+        {
+            books.received(purpose, span.len());
+            books.fetched(&key, purpose, span);
+        }
+        books.read(&key, Purpose::Playback, Span::new(50, 150), false);
+        let counts = books.counts();
+        assert_eq!((counts.network, counts.from_cache, counts.wasted), (300, 100, 200));
+        assert_eq!((counts.by_purpose.prefetch.wasted, counts.by_purpose.offline.wasted), (50, 150));
+        assert_eq!(books.used_besides(&key, Purpose::Offline), [Span::new(0, 150)]);
+
+        // Evicted and brought again: what nobody read of the first copy stays wasted.
+        books.received(Purpose::Playback, 100);
+        books.fetched(&key, Purpose::Playback, Span::new(0, 100));
+        let by = books.counts().by_purpose;
+        assert_eq!((by.prefetch.wasted, by.playback.wasted), (50, 50));
+        books.received(Purpose::Offline, 10);
+        books.duplicate(Purpose::Offline, 10);
+        let by = books.counts().by_purpose;
+        assert_eq!((by.offline.duplicate, by.offline.wasted), (10, 160));
+        books.version_dropped(&key);
+        let after = books.counts();
+        assert_eq!(after.wasted, 50 + 50 + 160, "what was unread stays so");
+        assert_eq!(after.by_purpose.all().iter().map(|(_, t)| t.network).sum::<u64>(), after.network);
+    }
 }

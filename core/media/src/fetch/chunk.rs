@@ -9,8 +9,11 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use unspool_engine::Span;
 
+use super::renew::rendition_of;
 use super::response::{content_length, content_range, if_range, is_identity, retry_after, validators};
+use super::scheduler::Renewal;
 use super::{FetchDone, FetchError, Fetcher, Place, Purpose, Route};
+use crate::segments::owner;
 use crate::store::{Entry, StoreError, Validators};
 
 /// Arriving bytes are filed when this many are together; one checksum block.
@@ -109,7 +112,8 @@ impl Chunk {
             if span.is_empty() {
                 return Ok(());
             }
-            let place = self.route.media_place(&self.entry.key, &self.fetcher).await?;
+            let (rendition, file) = rendition_of(&self.entry.key);
+            let place = self.route.media_place(&rendition, file, &self.fetcher).await?;
             let asked = Instant::now();
             let got = self.fetcher.http().get(place.url.clone(), span, if_range(&known)).await;
             let mut response = match got {
@@ -169,7 +173,7 @@ impl Chunk {
                 }
                 // A short range must be short because the file ends there, or the size is simply not told.
                 let size = range.total;
-                let generation = self.observe(headers, size, once)?;
+                let generation = self.observe(headers, size, once).await?;
                 Ok(Verdict::Take(Body { from: sent.start, until: sent.end, generation, tells_size: false }))
             }
             200 => {
@@ -178,7 +182,7 @@ impl Chunk {
                 }
                 let size = content_length(headers);
                 let before = once.versions;
-                let generation = self.observe(headers, size, once)?;
+                let generation = self.observe(headers, size, once).await?;
                 if once.versions != before && span.start > 0 {
                     // The whole new file, sent because our validator no longer holds: ask for the part instead.
                     return Ok(Verdict::Again);
@@ -196,7 +200,7 @@ impl Chunk {
                 if std::mem::replace(&mut once.relearnt, true) || total > span.start {
                     return Err(FetchError::Protocol("a range within the file was refused"));
                 }
-                self.observe(headers, Some(total), once)?;
+                self.observe(headers, Some(total), once).await?;
                 Ok(Verdict::Again)
             }
             401 | 403 | 404 | 410 => {
@@ -216,7 +220,7 @@ impl Chunk {
     }
 
     /// Compares the answer's version with the stored one; the generation that its bytes belong to.
-    fn observe(
+    async fn observe(
         &self,
         headers: &http::HeaderMap,
         size: Option<u64>,
@@ -231,6 +235,11 @@ impl Chunk {
         }
         if had_bytes {
             self.fetcher.accounts().version_dropped(&self.entry.key);
+        }
+        if let (Some((rendition, _)), true) = (owner(&self.entry.key), had_bytes) {
+            // One file of several is another one: what is here of the others belongs to what it was.
+            self.fetcher.tell(rendition, Renewal::Version).await?;
+            return Err(FetchError::Unstable);
         }
         Ok(generation)
     }
@@ -266,7 +275,7 @@ impl Chunk {
             }
             let room = usize::try_from(until - at - held.len() as u64).unwrap_or(usize::MAX);
             let useful = piece.len().min(room);
-            self.fetcher.accounts().dropped((piece.len() - useful) as u64);
+            self.fetcher.accounts().dropped(self.purpose, (piece.len() - useful) as u64);
             held.extend_from_slice(&piece[..useful]);
             if held.len() >= PIECE_BYTES || oldest.elapsed() >= PIECE_AGE {
                 let bytes = held.split().freeze();
@@ -289,12 +298,12 @@ impl Chunk {
     ) -> Result<u64, FetchError> {
         let len = bytes.len() as u64;
         let entry = self.entry.clone();
-        let accounts = self.fetcher.accounts().clone();
+        let (accounts, purpose) = (self.fetcher.accounts().clone(), self.purpose);
         let filed = tokio::task::spawn_blocking(move || {
             let holes = entry.lock().holes(Span::new(at, at + len));
             let new = entry.write(generation, at, &bytes)?;
             if new > 0 {
-                holes.iter().for_each(|hole| accounts.fetched(&entry.key, *hole));
+                holes.iter().for_each(|hole| accounts.fetched(&entry.key, purpose, *hole));
             }
             Ok::<u64, StoreError>(new)
         })
@@ -302,12 +311,16 @@ impl Chunk {
         match filed {
             Ok(Ok(new)) => {
                 end.stored += new;
-                self.fetcher.accounts().dropped(len - new);
+                let same = self.entry.lock().generation() == generation;
+                match same {
+                    true => self.fetcher.accounts().duplicate(purpose, len - new),
+                    false => self.fetcher.accounts().dropped(purpose, len - new),
+                }
                 Ok(len)
             }
             Ok(Err(error)) => {
                 tracing::warn!(target: "unspool::media", %error, "fetched bytes could not be stored");
-                self.fetcher.accounts().dropped(len);
+                self.fetcher.accounts().dropped(purpose, len);
                 Err(FetchError::Store)
             }
             Err(_) => Err(FetchError::Closed),

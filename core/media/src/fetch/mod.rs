@@ -22,12 +22,13 @@ use futures_util::future::BoxFuture;
 use unspool_engine::MediaKey;
 
 pub(crate) use account::Accounts;
-pub use account::ByteCounts;
+pub use account::{ByPurpose, ByteCounts, Traffic};
 pub use error::{FetchError, ResolveError};
 pub(crate) use http::Http;
 pub(crate) use policy::ChunkPolicy;
-pub(crate) use route::{Place, Relocated, Route, Turn};
-pub(crate) use scheduler::{Demand, Fetcher};
+pub(crate) use renew::Found;
+pub(crate) use route::{Place, Relocated, Route, Turn, Way};
+pub(crate) use scheduler::{Demand, Fetcher, Renewal};
 
 /// How urgent bytes are; a higher one always starts first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,12 +46,16 @@ pub enum Priority {
 /// Who asked for bytes, for the books.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Purpose {
-    /// A player read them.
+    /// The player on screen reads them, or will within its read-ahead.
     Playback,
-    /// A planner wanted them ahead of playback.
+    /// The next card needs them, or a player that nobody watches yet.
+    Next,
+    /// A planner wanted them further ahead.
     Prefetch,
     /// The person keeps the clip.
     Offline,
+    /// They tell what a rendition is.
+    Probe,
 }
 
 /// One finished network request, as a sample of the line.

@@ -7,43 +7,90 @@
 
 use unspool_engine::MediaKey;
 
-use super::{FetchError, Fetcher, Place, Purpose, Relocated, Turn};
-use crate::probe::hls::{self, Cuts, Parsed};
+use super::scheduler::Renewal;
+use super::{FetchError, Fetcher, Place, Purpose, Relocated, Turn, Way};
+use crate::probe::hls::{self, Cuts, Parsed, Shape};
+use crate::probe::listing::{Cut, Listing};
 use crate::probe::{ProbeError, malformed};
+use crate::segments::owner;
 use crate::store::Entry;
 
 /// What the playlists of a rendition say.
 pub(crate) struct Chain {
-    /// From the registered address to the media file.
+    /// From the registered address to the media file, of a rendition that has one.
     pub references: Vec<String>,
-    pub cuts: Cuts,
+    /// The ways to the files of a rendition that has several.
+    pub ways: Vec<Way>,
+    pub found: Found,
+    /// Declared bits per second.
+    pub bits: Option<u64>,
     /// The playlists themselves, in the order they were read.
     pub texts: Vec<Vec<u8>>,
 }
 
+/// How a rendition is cut.
+pub(crate) enum Found {
+    File(Cuts),
+    Lists(Vec<Cut>),
+}
+
+impl Found {
+    pub(crate) fn shape(&self) -> Shape {
+        match self {
+            Found::File(cuts) => cuts.shape(),
+            Found::Lists(cuts) => Shape::Lists(cuts.clone()),
+        }
+    }
+}
+
+/// The rendition that a stored key belongs to, and the number of its file where there are several.
+pub(super) fn rendition_of(key: &MediaKey) -> (MediaKey, Option<u32>) {
+    owner(key).map_or_else(|| (key.clone(), None), |(rendition, file)| (rendition, Some(file)))
+}
+
 impl Fetcher {
-    /// Reads the playlists from the registered address of `key` to its media file. `purpose` is asked before each.
+    /// Reads the playlists from the registered address of `key` to its media files. `purpose` is asked before each.
     pub(crate) async fn playlists(
         &self,
         key: &MediaKey,
         purpose: impl Fn() -> Purpose,
         turn: Option<&Turn<'_>>,
     ) -> Result<Chain, ProbeError> {
-        let mut references: Vec<String> = Vec::new();
-        let mut texts = Vec::new();
-        loop {
-            let text = self.small(key, &references, hls::PLAYLIST_BYTES, purpose(), turn).await?;
-            let parsed = hls::parse(&text)?;
+        let mut text = self.small(key, &[], hls::PLAYLIST_BYTES, purpose(), turn).await?;
+        let mut parsed = hls::parse(&text)?;
+        let mut texts = vec![text];
+        let (mut to, mut sound, mut bits) = (Vec::new(), None, None);
+        if let Parsed::Variant(variant) = parsed {
+            to.push(variant.reference);
+            sound = variant.audio;
+            bits = Some(variant.bits);
+            text = self.small(key, &to, hls::PLAYLIST_BYTES, purpose(), turn).await?;
+            parsed = match sound {
+                Some(_) => Parsed::List(hls::parse_one_of_two(&text)?),
+                None => hls::parse(&text)?,
+            };
             texts.push(text);
-            match parsed {
-                Parsed::File(cuts) => {
-                    references.push(cuts.reference.clone());
-                    return Ok(Chain { references, cuts, texts });
-                }
-                Parsed::Variant(reference) if references.is_empty() => references.push(reference),
-                Parsed::Variant(_) => return Err(malformed("a list of renditions within another")),
-            }
         }
+        let mut lists = match parsed {
+            Parsed::File(cuts) => {
+                let references = to.into_iter().chain([cuts.reference.clone()]).collect();
+                return Ok(Chain { references, ways: Vec::new(), found: Found::File(cuts), bits, texts });
+            }
+            Parsed::List(pictures) => vec![(to, pictures)],
+            Parsed::Variant(_) => return Err(malformed(hls::NESTED)),
+        };
+        if let Some(sound) = sound {
+            let to = vec![sound];
+            let text = self.small(key, &to, hls::PLAYLIST_BYTES, purpose(), turn).await?;
+            lists.push((to, hls::parse_one_of_two(&text)?));
+            texts.push(text);
+        }
+        let (mut ways, mut cuts) = (Vec::new(), Vec::new());
+        for (to, Listing { files, cut }) in lists {
+            ways.push(Way { to, files });
+            cuts.push(cut);
+        }
+        Ok(Chain { references: Vec::new(), ways, found: Found::Lists(cuts), bits, texts })
     }
 
     /// Renews the way to the media file after `refused` was refused with `status`.
@@ -55,9 +102,9 @@ impl Fetcher {
         purpose: Purpose,
     ) -> Result<(), FetchError> {
         self.may_send()?;
-        let key = &entry.key;
+        let (key, file) = &rendition_of(&entry.key);
         let route = self.route(key);
-        if route.references().is_empty() {
+        if route.references(*file).is_empty() {
             let Some(resolver) = self.resolver() else { return Err(FetchError::Denied { status }) };
             return route.refresh(key, refused.location, resolver, self.limits(), None).await;
         }
@@ -67,7 +114,7 @@ impl Fetcher {
         }
         let (location, _) = route.numbers();
         self.read_references(entry, purpose, &turn).await?;
-        let same_file = route.here(&route.references(), self.http())?.url == refused.url;
+        let same_file = route.here(&route.references(*file), self.http())?.url == refused.url;
         if let Some(resolver) = self.resolver()
             && same_file
             && route.numbers().0 == location
@@ -86,25 +133,36 @@ impl Fetcher {
         purpose: Purpose,
         turn: &Turn<'_>,
     ) -> Result<(), FetchError> {
-        let key = &entry.key;
-        let route = self.route(key);
-        let chain = self.playlists(key, || purpose, Some(turn)).await.map_err(|error| match error {
+        let (key, file) = rendition_of(&entry.key);
+        let route = self.route(&key);
+        let chain = self.playlists(&key, || purpose, Some(turn)).await.map_err(|error| match error {
             ProbeError::Fetch(error) => error,
             _ => FetchError::Protocol("a playlist that is no longer usable"),
         })?;
-        let shape = chain.cuts.shape();
+        let shape = chain.found.shape();
         let same = route.shape().is_none_or(|known| known == shape);
-        if !same && entry.supersede() {
-            self.accounts().version_dropped(key);
+        if !same && file.is_none() && entry.supersede() {
+            self.accounts().version_dropped(&key);
         }
-        route.set_references(chain.references.clone(), shape);
-        if let Some(renewed) = self.renewed() {
-            let key = key.clone();
-            let kept =
-                tokio::task::spawn_blocking(move || renewed(&key, same.then_some(&chain.references[..])));
-            kept.await.map_err(|_| FetchError::Closed)?;
+        route.set_references(chain.references.clone(), chain.ways.clone(), shape);
+        let news = match same {
+            true => Renewal::References(chain.references, chain.ways),
+            false => Renewal::Version,
+        };
+        self.tell(key, news).await?;
+        match (same, file) {
+            (true, _) => Ok(()),
+            // What was asked for belongs to the version that is gone.
+            (false, Some(_)) => Err(FetchError::Unstable),
+            (false, None) => route.version_changed(),
         }
-        if same { Ok(()) } else { route.version_changed() }
+    }
+
+    /// Tells whoever keeps what is known of renditions, off the async threads.
+    pub(super) async fn tell(&self, key: MediaKey, news: Renewal) -> Result<(), FetchError> {
+        let Some(renewed) = self.renewed() else { return Ok(()) };
+        let told = tokio::task::spawn_blocking(move || renewed(&key, news));
+        told.await.map_err(|_| FetchError::Closed)
     }
 
     /// Asks for another address after no connection to `place` came about.
@@ -132,16 +190,18 @@ impl Fetcher {
 
     /// Like [`relocate`](Fetcher::relocate) for the media file; whether it is somewhere else now.
     pub(super) async fn relocate_media(&self, entry: &Entry, place: &Place, purpose: Purpose) -> bool {
-        let key = &entry.key;
+        let (key, file) = &rendition_of(&entry.key);
         let route = self.route(key);
         let turn = route.turn().await;
-        let references = route.references();
+        let references = route.references(*file);
         match self.relocate(key, &references, place, Some(&turn)).await {
             Relocated::Elsewhere => true,
             // A playlist may name a file on another host than its own, so only reading it again tells.
             Relocated::Same if !references.is_empty() => {
                 self.read_references(entry, purpose, &turn).await.is_ok()
-                    && route.here(&route.references(), self.http()).is_ok_and(|here| here.url != place.url)
+                    && route
+                        .here(&route.references(*file), self.http())
+                        .is_ok_and(|here| here.url != place.url)
             }
             Relocated::Same | Relocated::NotAsked => false,
         }

@@ -2,11 +2,13 @@
 //!
 //! An HLS rendition is one media file named by a playlist; its route is the playlist's address and the references
 //! from there to the file. Both may carry signatures of their own and run out of time apart from each other, so each
-//! has a number, and a refusal is blamed on the numbers it met.
+//! has a number, and a refusal is blamed on the numbers it met. A rendition in several files has one route too: the
+//! references to each playlist, and from there to each file.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use serde::{Deserialize, Serialize};
 use unspool_engine::MediaKey;
 use url::Url;
 
@@ -35,6 +37,8 @@ struct State {
     /// Counts addresses.
     number: u64,
     references: Vec<String>,
+    /// Of a rendition in several files: the ways to them.
+    ways: Vec<Way>,
     /// Counts readings of the references.
     reading: u64,
     /// What the playlist cut when the references were read.
@@ -43,6 +47,15 @@ struct State {
     versions: u32,
     /// When the resolver was last asked where a dead host went.
     asked: Option<Instant>,
+}
+
+/// The way to the files that one playlist lists.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Way {
+    /// From the registered address to the playlist.
+    pub to: Vec<String>,
+    /// From there to each file.
+    pub files: Vec<String>,
 }
 
 /// An address to send a request to, and what it was made from.
@@ -64,6 +77,20 @@ impl Place {
 }
 
 impl State {
+    /// The references from the address to a file; none when it is the address itself, or is not known yet.
+    fn references(&self, file: Option<u32>) -> Vec<String> {
+        let Some(mut number) = file.and_then(|file| usize::try_from(file).ok()) else {
+            return self.references.clone();
+        };
+        for way in &self.ways {
+            match way.files.get(number) {
+                Some(file) => return way.to.iter().chain([file]).cloned().collect(),
+                None => number -= way.files.len(),
+            }
+        }
+        Vec::new()
+    }
+
     fn place(&self, references: &[String], http: &Http) -> Result<Place, FetchError> {
         let Some(location) = &self.location else { return Err(FetchError::Unknown) };
         let mut url = http.check(&location.url)?;
@@ -105,17 +132,25 @@ impl Route {
         }
     }
 
-    /// The references from the address to the media file, just read, and what the playlist cuts it into.
-    pub(crate) fn set_references(&self, references: Vec<String>, shape: Shape) {
+    /// The references from the address to the media file, or the ways to all of them, just read, and what the playlist
+    /// says apart from these.
+    pub(crate) fn set_references(&self, references: Vec<String>, ways: Vec<Way>, shape: Shape) {
         let mut state = self.state();
         state.references = references;
+        state.ways = ways;
         state.shape = Some(shape);
         state.reading += 1;
     }
 
-    /// Empty when the address is the file, or was not read yet.
-    pub(crate) fn references(&self) -> Vec<String> {
-        self.state().references.clone()
+    /// The references to a file, or to the media file of a rendition that has one. Empty when the address is the file,
+    /// or was not read yet.
+    pub(crate) fn references(&self, file: Option<u32>) -> Vec<String> {
+        self.state().references(file)
+    }
+
+    /// The ways to the files of a rendition that has several.
+    pub(crate) fn ways(&self) -> Vec<Way> {
+        self.state().ways.clone()
     }
 
     /// What the playlist cut when the references were read.
@@ -154,19 +189,24 @@ impl Route {
         }
     }
 
-    /// Where the media file is; the address is refreshed first when it is about to expire.
-    pub(crate) async fn media_place(&self, key: &MediaKey, fetcher: &Fetcher) -> Result<Place, FetchError> {
-        if self.lacks_references() {
+    /// Where the media file is, or `file` of several; the address is refreshed first when it is about to expire.
+    pub(crate) async fn media_place(
+        &self,
+        key: &MediaKey,
+        file: Option<u32>,
+        fetcher: &Fetcher,
+    ) -> Result<Place, FetchError> {
+        if self.lacks_references(file) {
             return Err(FetchError::Refused("a playlist that was not probed yet"));
         }
         self.freshen(key, fetcher, None).await?;
         let state = self.state();
-        state.place(&state.references, fetcher.http())
+        state.place(&state.references(file), fetcher.http())
     }
 
-    fn lacks_references(&self) -> bool {
+    fn lacks_references(&self, file: Option<u32>) -> bool {
         let state = self.state();
-        state.needs_references && state.references.is_empty()
+        (state.needs_references || file.is_some()) && state.references(file).is_empty()
     }
 
     /// Where `references` lead to from the registered address, which is refreshed first when it is about to expire.

@@ -18,16 +18,24 @@ use super::chunk::{Chunk, ChunkEnd};
 use super::policy::backoff;
 use super::{
     Accounts, ChunkPolicy, FetchDone, FetchError, FetchSummary, Http, Limits, Priority, Purpose, Route,
-    UrlResolver,
+    UrlResolver, Way,
 };
+use crate::segments::owner;
 use crate::store::{Entry, SpanSet};
 
 /// Receives the outcome of a demand; called once, without locks, on any thread.
 pub(crate) type Done = Box<dyn FnOnce(Result<FetchSummary, FetchError>) + Send>;
 
-/// Takes in that the references of a key's route were renewed, or with `None` that its playlist describes another
-/// version now. Called off the async threads; may block for the disk.
-pub(crate) type Renewed = Arc<dyn Fn(&MediaKey, Option<&[String]>) + Send + Sync>;
+/// What became known of a rendition whose playlist was read again.
+pub(crate) enum Renewal {
+    /// It has these references and ways now.
+    References(Vec<String>, Vec<Way>),
+    /// It describes another version now.
+    Version,
+}
+
+/// Takes a renewal in. Called off the async threads; may block for the disk.
+pub(crate) type Renewed = Arc<dyn Fn(&MediaKey, Renewal) + Send + Sync>;
 
 /// What somebody wants.
 pub(crate) struct Demand {
@@ -160,8 +168,10 @@ impl Fetcher {
         self.renewed.get().cloned()
     }
 
-    /// The way to `key`, created unknown when there is none.
+    /// The way to `key`, created unknown when there is none. Files of a rendition go its way.
     pub(crate) fn route(&self, key: &MediaKey) -> Arc<Route> {
+        let rendition = owner(key).map(|(rendition, _)| rendition);
+        let key = rendition.as_ref().unwrap_or(key);
         self.routes.lock().unwrap_or_else(PoisonError::into_inner).entry(key.clone()).or_default().clone()
     }
 
@@ -178,6 +188,7 @@ impl Fetcher {
         };
         let cached =
             clamped(&demand.wants, size).flat_map(|want| held.within(want)).map(|span| span.len()).sum();
+        self.accounts.cached(demand.purpose, cached);
         let id = {
             let mut queue = self.queue();
             queue.next_id += 1;
@@ -187,6 +198,13 @@ impl Fetcher {
         };
         self.pump();
         id
+    }
+
+    /// A number that no demand has.
+    pub(crate) fn number(&self) -> u64 {
+        let mut queue = self.queue();
+        queue.next_id += 1;
+        queue.next_id
     }
 
     /// Raises or lowers a demand.
@@ -245,6 +263,22 @@ impl Fetcher {
         }
     }
 
+    /// Waits until no chunk of `key` is on its way; whatever starts meanwhile is waited for too.
+    pub(crate) async fn idle(&self, key: &MediaKey) {
+        let mut active = self.active.subscribe();
+        loop {
+            active.borrow_and_update();
+            let of_key = |running: &Running| {
+                running.key == *key || owner(&running.key).is_some_and(|(rendition, _)| rendition == *key)
+            };
+            if !self.queue().running.values().any(of_key) {
+                return;
+            }
+            // The sender lives as long as `self`, so there is another turn.
+            let _ = active.changed().await;
+        }
+    }
+
     /// Fails everything that waits, lets running chunks finish until `deadline`, then ends them.
     pub(crate) async fn close(self: &Arc<Self>, deadline: Duration) {
         self.queue().closed = true;
@@ -290,7 +324,7 @@ impl Fetcher {
             let state = demand.entry.lock();
             let size = state.validators().size;
             let holes: Vec<Span> = clamped(&demand.wants, size).flat_map(|want| state.holes(want)).collect();
-            (holes, demand.entry.is_full(&state))
+            (holes, demand.entry.reads_through(&state))
         };
         let failure = if holes.is_empty() {
             None

@@ -65,7 +65,7 @@ impl Fetcher {
         while let Ok(Some(piece)) = self.http().piece(response).await {
             let bytes = piece.len() as u64;
             self.accounts().received(purpose, bytes);
-            self.accounts().dropped(bytes);
+            self.accounts().dropped(purpose, bytes);
             left = left.saturating_sub(bytes);
             if left == 0 {
                 return;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body;
-use unspool_engine::{MediaInfo, MediaKey, Span};
+use unspool_engine::{Layout, MediaInfo, MediaKey, Span};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::Room;
@@ -14,8 +14,9 @@ use super::body::{Lease, Pieces, Reply};
 use super::range::{Choice, choose};
 use super::request::{Identity, Name, Target, target};
 use super::{playlist, request::Refused};
-use crate::fetch::Priority;
+use crate::fetch::{FetchError, Priority};
 use crate::probe::ProbeError;
+use crate::probe::listing::Packing;
 use crate::source::{ByteSource, ReadError};
 
 /// Versions looked at before a file is said to keep changing.
@@ -37,7 +38,11 @@ pub(super) async fn answer<B: Body>(
     known.fetch_or(shown, Ordering::Relaxed);
     let answered = match target {
         Ok(Target { key, name: Name::File }) => file(&room, &key, &method, &headers).await,
-        Ok(Target { key, name: Name::Playlist }) => list(&room, &key, &method, &headers).await,
+        Ok(Target { key, name: Name::Playlist }) => list(&room, &key, None, &method, &headers).await,
+        Ok(Target { key, name: Name::List(list_of) }) => {
+            list(&room, &key, Some(list_of), &method, &headers).await
+        }
+        Ok(Target { key, name: Name::Part(number) }) => part(&room, &key, number, &method, &headers).await,
         Err(Refused { status, .. }) => Err(Failure { status, reason: "refused" }),
     };
     let mut response = answered.unwrap_or_else(|failure| failure.response());
@@ -107,6 +112,12 @@ impl From<ProbeError> for Failure {
     }
 }
 
+impl From<FetchError> for Failure {
+    fn from(error: FetchError) -> Self {
+        Failure::of(error.retryable())
+    }
+}
+
 /// One version of a rendition.
 struct Version {
     info: Arc<MediaInfo>,
@@ -118,9 +129,10 @@ struct Version {
 async fn version(room: &Room, key: &MediaKey) -> Result<Version, Failure> {
     let priority = if room.is_watched(key) { Priority::Playback } else { Priority::Next };
     for _ in 0..VERSIONS {
-        let info = room.media.probe(key, priority);
-        let info =
-            tokio::time::timeout(room.limits.patience, info).await.map_err(|_| Failure::timeout())??;
+        let info = known(room, key, priority).await?;
+        if info.layout == Layout::Segmented {
+            return Err(Failure { status: StatusCode::NOT_FOUND, reason: "refused" });
+        }
         let (generation, said) = room.media.version(key);
         let source = room.media.source_of(key, info.size);
         let current = room.media.info(key).is_some_and(|now| Arc::ptr_eq(&now, &info));
@@ -142,8 +154,55 @@ async fn file(
 ) -> Result<Response<Reply>, Failure> {
     let Version { info, source, etag } = version(room, key).await?;
     let kind = if info.video.is_some() { "video/mp4" } else { "audio/mp4" };
-    let (mut response, span) = head(choose(method, headers, info.size, &etag), info.size, &etag, kind);
-    if let Some(span) = span.filter(|_| method == Method::GET) {
+    let (response, span) = head(choose(method, headers, info.size, &etag), info.size, &etag, kind);
+    body(room, key, method, response, span, source).await
+}
+
+/// One of several files.
+async fn part(
+    room: &Arc<Room>,
+    key: &MediaKey,
+    number: u32,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Result<Response<Reply>, Failure> {
+    let priority = if room.is_watched(key) { Priority::Playback } else { Priority::Next };
+    let info = known(room, key, priority).await?;
+    let parts = room.media.parts(key).filter(|_| info.layout == Layout::Segmented);
+    let refused = || Failure { status: StatusCode::NOT_FOUND, reason: "refused" };
+    let parts = parts.ok_or_else(refused)?;
+    let (cut, pictures) = parts.plan.list_of(number).ok_or_else(refused)?;
+    let kind = match cut.packing {
+        Packing::Transport => "video/mp2t",
+        Packing::Fragments if pictures && info.video.is_some() => "video/mp4",
+        Packing::Fragments => "audio/mp4",
+    };
+    let file = room.media.file(&parts, number, priority);
+    let (source, size) =
+        tokio::time::timeout(room.limits.patience, file).await.map_err(|_| Failure::timeout())??;
+    let (generation, said) = room.media.version(&parts.key_of(number));
+    let told = (key.as_str(), parts.version, number, generation, size, said.etag, said.last_modified);
+    let etag = format!("\"{:032x}\"", xxh3_128(format!("{told:?}").as_bytes()));
+    let (response, span) = head(choose(method, headers, size, &etag), size, &etag, kind);
+    body(room, key, method, response, span, source).await
+}
+
+/// What `key` is, waiting as long as a reader does.
+async fn known(room: &Room, key: &MediaKey, priority: Priority) -> Result<Arc<MediaInfo>, Failure> {
+    let info = room.media.probe(key, priority);
+    Ok(tokio::time::timeout(room.limits.patience, info).await.map_err(|_| Failure::timeout())??)
+}
+
+/// Puts the bytes of `span` below a head.
+async fn body(
+    room: &Arc<Room>,
+    key: &MediaKey,
+    method: &Method,
+    mut response: Response<Reply>,
+    span: Option<Span>,
+    source: Arc<dyn ByteSource>,
+) -> Result<Response<Reply>, Failure> {
+    if let Some(span) = span.filter(|span| method == Method::GET && !span.is_empty()) {
         let lease = Lease::new(room, key, source);
         let pieces = Pieces::open(lease, span, room.limits.patience).await?;
         *response.body_mut() = Reply::Pieces(Box::new(pieces));
@@ -154,16 +213,26 @@ async fn file(
 async fn list(
     room: &Arc<Room>,
     key: &MediaKey,
+    list_of: Option<u8>,
     method: &Method,
     headers: &HeaderMap,
 ) -> Result<Response<Reply>, Failure> {
     if room.media.origin(key).is_none_or(|origin| origin.container != unspool_engine::Container::Hls) {
         return Err(Failure { status: StatusCode::NOT_FOUND, reason: "refused" });
     }
-    let info = version(room, key).await?.info;
+    let priority = if room.is_watched(key) { Priority::Playback } else { Priority::Next };
+    let info = known(room, key, priority).await?;
     let (media, key) = (room.media.clone(), key.clone());
-    let text = tokio::task::spawn_blocking(move || playlist::write(&info, &media.playlists(&key)));
-    let text = Bytes::from(text.await.map_err(|_| Failure::of(true))?);
+    let text = tokio::task::spawn_blocking(move || match (media.parts(&key), list_of) {
+        (Some(parts), None) => Some(playlist::of_several(&info, &parts.plan)),
+        (Some(parts), Some(list)) => playlist::of_list(&parts.plan, list.into()),
+        (None, None) if info.layout != Layout::Segmented => {
+            Some(playlist::write(&info, &media.playlists(&key)))
+        }
+        (None, _) => None,
+    });
+    let text = text.await.map_err(|_| Failure::of(true))?;
+    let text = Bytes::from(text.ok_or(Failure { status: StatusCode::NOT_FOUND, reason: "refused" })?);
     let (size, etag) = (text.len() as u64, format!("\"{:032x}\"", xxh3_128(&text)));
     let kind = "application/vnd.apple.mpegurl";
     let (mut response, span) = head(choose(method, headers, size, &etag), size, &etag, kind);

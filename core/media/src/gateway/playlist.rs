@@ -1,12 +1,16 @@
 //! Playlists for readers of the gateway: written anew from what is understood, so that no address of an origin gets
 //! through, whatever tag it hides in.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use m3u8_rs::{ByteRange, Playlist};
 use unspool_engine::{MediaInfo, Span};
 
-use super::request::FILE;
+use super::request::{ENDINGS, FILE, LISTS};
+use crate::info::TrackKind;
+use crate::probe::listing::{Packing, Part as Piece};
+use crate::segments::Plan;
 
 /// A cut of the media file.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +42,67 @@ pub(super) fn write(info: &MediaInfo, kept: &[Vec<u8>]) -> String {
     }
     out.push_str("#EXT-X-ENDLIST\n");
     out
+}
+
+/// The playlist over a rendition in several files: of its only list, or naming both of two.
+pub(super) fn of_several(info: &MediaInfo, plan: &Plan) -> String {
+    if plan.cuts.len() == 1 {
+        return of_list(plan, 0).unwrap_or_default();
+    }
+    let bits = info.size.saturating_mul(8_000) / info.duration_ms.max(1);
+    let [picture, sound] = LISTS;
+    let mut out = format!(
+        "#EXTM3U\n#EXT-X-VERSION:7\n\
+         #EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"sound\",NAME=\"sound\",DEFAULT=YES,AUTOSELECT=YES,URI=\"{sound}\"\n\
+         #EXT-X-STREAM-INF:BANDWIDTH={bits}",
+    );
+    let codecs: BTreeSet<&str> = info.tracks.iter().map(|track| track.codec.as_str()).collect();
+    // What files say of themselves must not end the quotes.
+    let plain = |codec: &&str| codec.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.');
+    if !codecs.is_empty() && codecs.iter().all(plain) {
+        let codecs: Vec<&str> = codecs.into_iter().collect();
+        let _ = write!(out, ",CODECS=\"{}\"", codecs.join(","));
+    }
+    if info.tracks.iter().any(|track| track.kind == TrackKind::Video) && info.width > 0 {
+        let _ = write!(out, ",RESOLUTION={}x{}", info.width, info.height);
+    }
+    let _ = writeln!(out, ",AUDIO=\"sound\"\n{picture}");
+    out
+}
+
+/// One media playlist of a rendition in several files, if there is such a list.
+pub(super) fn of_list(plan: &Plan, list: usize) -> Option<String> {
+    let cut = plan.cuts.get(list)?;
+    let base: u32 = plan.cuts[..list].iter().map(|before| before.files).sum();
+    let longest = cut.segments.iter().map(|segment| segment.micros).max().unwrap_or(0);
+    let mut out = format!(
+        "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:{}\n#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-PLAYLIST-TYPE:VOD\n",
+        longest.div_ceil(1_000_000).max(1),
+    );
+    let [transport, fragments, init] = ENDINGS;
+    let ending = match cut.packing {
+        Packing::Transport => transport,
+        Packing::Fragments => fragments,
+    };
+    if let Some(Piece { file, range }) = cut.init {
+        let _ = write!(out, "#EXT-X-MAP:URI=\"{}.{init}\"", base + file);
+        if let Some(range) = range {
+            let _ = write!(out, ",BYTERANGE=\"{}@{}\"", range.len(), range.start);
+        }
+        out.push('\n');
+    }
+    for segment in &cut.segments {
+        if segment.jumps {
+            out.push_str("#EXT-X-DISCONTINUITY\n");
+        }
+        let _ = writeln!(out, "#EXTINF:{}.{:06},", segment.micros / 1_000_000, segment.micros % 1_000_000);
+        if let Some(range) = segment.part.range {
+            let _ = writeln!(out, "#EXT-X-BYTERANGE:{}@{}", range.len(), range.start);
+        }
+        let _ = writeln!(out, "{}.{ending}", base + segment.part.file);
+    }
+    out.push_str("#EXT-X-ENDLIST\n");
+    Some(out)
 }
 
 /// The cuts of an origin's playlist, if it is the one that the probe's answer was made from.

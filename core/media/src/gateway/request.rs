@@ -12,6 +12,11 @@ pub(super) const FILE: &str = "video.mp4";
 /// Last part of an address of a playlist; the file it cuts is its neighbour [`FILE`].
 pub(super) const PLAYLIST: &str = "index.m3u8";
 
+/// Last part of the addresses of two playlists that play together; [`PLAYLIST`] names both.
+pub(super) const LISTS: [&str; 2] = ["picture.m3u8", "sound.m3u8"];
+/// Endings of the addresses of files of a rendition that has several; before it stands the file's number.
+pub(super) const ENDINGS: [&str; 3] = ["ts", "m4s", "mp4"];
+
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Target {
@@ -24,6 +29,25 @@ pub(super) struct Target {
 pub(super) enum Name {
     File,
     Playlist,
+    /// One of [`LISTS`].
+    List(u8),
+    /// One of several files.
+    Part(u32),
+}
+
+/// What a last part of an address names.
+fn name_of(text: &str) -> Option<Name> {
+    match text {
+        FILE => return Some(Name::File),
+        PLAYLIST => return Some(Name::Playlist),
+        _ => {}
+    }
+    if let Some(list) = LISTS.iter().position(|list| *list == text) {
+        return u8::try_from(list).ok().map(Name::List);
+    }
+    let (number, ending) = text.split_once('.')?;
+    let plain = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    number.parse().ok().filter(|_| plain && ENDINGS.contains(&ending)).map(Name::Part)
 }
 
 /// Who listens: what `Host` and the path must say.
@@ -49,11 +73,7 @@ pub(super) fn target<B: Body>(
         return Err(Refused::stranger(StatusCode::NOT_FOUND));
     }
     let (id, name, rest) = (parts.next(), parts.next(), parts.next());
-    let name = match name {
-        Some(FILE) => Name::File,
-        Some(PLAYLIST) => Name::Playlist,
-        _ => return Err(Refused::known(StatusCode::NOT_FOUND)),
-    };
+    let name = name.and_then(name_of).ok_or(Refused::known(StatusCode::NOT_FOUND))?;
     let key = id.and_then(Token::parse).filter(|_| rest.is_none()).and_then(|id| room.key_of(&id));
     let key = key.ok_or(Refused::known(StatusCode::NOT_FOUND))?;
     if request.method() != Method::GET && request.method() != Method::HEAD {
@@ -114,6 +134,16 @@ pub(super) fn single(headers: &HeaderMap, name: header::HeaderName) -> Option<&s
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_few() {
+        assert_eq!(name_of("12.m4s"), Some(Name::Part(12)));
+        assert_eq!(name_of("sound.m3u8"), Some(Name::List(1)));
+        for other in ["", ".ts", "+1.ts", "-1.ts", "1", "1.", "1.m3u8", "1.ts.ts", "1.ts/", "99999999999.ts"]
+        {
+            assert_eq!(name_of(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn only_this_gateway_is_ours() {

@@ -7,10 +7,12 @@ use std::sync::{Mutex, PoisonError};
 
 use unspool_engine::Span;
 
-use super::hls::{Cuts, PLAYLIST_BYTES, Parsed, parse};
+use super::hls::{Cuts, INIT, NESTED, PLAYLIST_BYTES, Parsed, parse, parse_one_of_two};
+use super::listing::{Listing, Packing};
 use super::mp4::{Bytes, Probe, Step};
-use super::{ProbeError, malformed};
+use super::{HEAD_BYTES, ProbeError, describe_head, malformed};
 use crate::info::MediaInfo;
+use crate::segments::{Plan, Rates, head_of};
 
 /// How a playlist begins.
 const PLAYLIST: &[u8] = b"#EXTM3U";
@@ -22,10 +24,11 @@ const MARK: &[u8] = b"\xef\xbb\xbf";
 /// Works for the length of the file's headers, at most some milliseconds, and holds no more than a copy of them.
 ///
 /// # Errors
-/// [`ProbeError::Malformed`], [`ProbeError::TooLarge`] or [`ProbeError::Unsupported`]. A playlist is unsupported here,
-/// because what it describes is in another file.
+/// [`ProbeError::Malformed`], [`ProbeError::TooLarge`] or [`ProbeError::Unsupported`]. A playlist that is right in
+/// itself is unsupported here, because what it describes is in other files.
 pub fn probe_bytes(bytes: &[u8]) -> Result<MediaInfo, ProbeError> {
     if is_playlist(bytes) {
+        parse(bytes)?;
         return Err(ProbeError::Unsupported { what: "a playlist without its file" });
     }
     run(&bytes)
@@ -33,8 +36,8 @@ pub fn probe_bytes(bytes: &[u8]) -> Result<MediaInfo, ProbeError> {
 
 /// Finds out what the MP4 file or HLS playlist at `path` is.
 ///
-/// Reads only headers. Blocks for the disk. Of a playlist, the media file must lie beside or below it; the answer then
-/// describes that file.
+/// Reads only headers. Blocks for the disk. What a playlist names must lie beside or below it; the answer then describes
+/// that file, or all of them with the lengths they have.
 ///
 /// # Errors
 /// [`ProbeError::File`] when a file cannot be read, and what [`probe_bytes`] says.
@@ -45,8 +48,42 @@ pub fn probe_file(path: &Path) -> Result<MediaInfo, ProbeError> {
     if !is_playlist(&start) {
         return run(&Opened::new(file)?);
     }
-    let (cuts, media) = playlists(path)?;
-    let media = Opened::new(open(&media)?)?;
+    playlist(path)
+}
+
+fn is_playlist(bytes: &[u8]) -> bool {
+    bytes.strip_prefix(MARK).unwrap_or(bytes).trim_ascii_start().starts_with(PLAYLIST)
+}
+
+fn playlist(path: &Path) -> Result<MediaInfo, ProbeError> {
+    let (list, parsed, rates, sound) = match parse(&text(path)?)? {
+        Parsed::Variant(variant) => {
+            let list = beside(path, &variant.reference)?;
+            let parsed = match &variant.audio {
+                Some(_) => Parsed::List(parse_one_of_two(&text(&list)?)?),
+                None => parse(&text(&list)?)?,
+            };
+            let sound = variant.audio.map(|sound| beside(path, &sound)).transpose()?;
+            (list, parsed, Rates { bits: Some(variant.bits), bytes: None }, sound)
+        }
+        media => (path.to_owned(), media, Rates::default(), None),
+    };
+    match parsed {
+        Parsed::Variant(_) => Err(malformed(NESTED)),
+        Parsed::File(cuts) => one_file(&list, &cuts),
+        Parsed::List(pictures) => {
+            let mut lists = vec![(list, pictures)];
+            if let Some(sound) = sound {
+                let listing = parse_one_of_two(&text(&sound)?)?;
+                lists.push((sound, listing));
+            }
+            several_files(lists, rates)
+        }
+    }
+}
+
+fn one_file(list: &Path, cuts: &Cuts) -> Result<MediaInfo, ProbeError> {
+    let media = Opened::new(open(&beside(list, &cuts.reference)?)?)?;
     if media.size < cuts.size {
         return Err(malformed("a playlist that goes past its file"));
     }
@@ -54,37 +91,25 @@ pub fn probe_file(path: &Path) -> Result<MediaInfo, ProbeError> {
     cuts.describe(&init)
 }
 
-/// Whether these bytes are a playlist that is understood; for tests with damaged ones.
-///
-/// # Errors
-/// Why they are not.
-#[doc(hidden)]
-pub fn playlist_is_answered(bytes: &[u8]) -> Result<(), ProbeError> {
-    parse(bytes).map(drop)
-}
-
-fn is_playlist(bytes: &[u8]) -> bool {
-    bytes.strip_prefix(MARK).unwrap_or(bytes).trim_ascii_start().starts_with(PLAYLIST)
-}
-
-/// The media playlist that `path` is or leads to, and the path of its file.
-fn playlists(path: &Path) -> Result<(Cuts, PathBuf), ProbeError> {
-    match parse(&text(path)?)? {
-        Parsed::File(cuts) => {
-            let media = beside(path, &cuts.reference)?;
-            Ok((cuts, media))
+fn several_files(lists: Vec<(PathBuf, Listing)>, rates: Rates) -> Result<MediaInfo, ProbeError> {
+    let (mut paths, mut heads, mut cuts) = (Vec::new(), Vec::new(), Vec::new());
+    for (path, Listing { files, cut }) in lists {
+        let files = files.iter().map(|file| beside(&path, file)).collect::<Result<Vec<PathBuf>, _>>()?;
+        let (part, packing) = head_of(&cut).ok_or(malformed("a playlist without segments"))?;
+        let head = Opened::new(open(&files[part.file as usize])?)?;
+        let all = part.range.unwrap_or(Span::new(0, head.size));
+        if packing == Packing::Fragments && all.len() > INIT {
+            return Err(ProbeError::TooLarge { what: "initialisation segment" });
         }
-        Parsed::Variant(reference) => {
-            let list = beside(path, &reference)?;
-            match parse(&text(&list)?)? {
-                Parsed::File(cuts) => {
-                    let media = beside(&list, &cuts.reference)?;
-                    Ok((cuts, media))
-                }
-                Parsed::Variant(_) => Err(malformed("a list of renditions within another")),
-            }
-        }
+        let most = if packing == Packing::Fragments { INIT } else { HEAD_BYTES };
+        let some = Span::new(all.start, all.end.min(head.size).min(all.start.saturating_add(most)));
+        let bytes = head.read(some).ok_or(malformed("a playlist that goes past its file"))?;
+        heads.push(describe_head(&bytes, packing)?);
+        paths.extend(files);
+        cuts.push(cut);
     }
+    let known = |file: u32| Some(paths.get(file as usize)?.metadata().ok()?.len());
+    Plan::new(cuts, rates, known)?.describe(heads)
 }
 
 fn text(path: &Path) -> Result<Vec<u8>, ProbeError> {

@@ -10,18 +10,22 @@ mod codec;
 mod fragment;
 pub(crate) mod hls;
 mod index;
+pub(crate) mod listing;
 mod local;
 mod movie;
 pub(crate) mod mp4;
 mod segments;
+mod sps;
 #[cfg(test)]
 mod tests;
+pub(crate) mod transport;
 
-pub use local::{playlist_is_answered, probe_bytes, probe_file};
+pub use local::{probe_bytes, probe_file};
 
 use unspool_engine::Span;
 
 use crate::fetch::FetchError;
+use crate::info::MediaInfo;
 use crate::store::SpanSet;
 
 /// Why a rendition cannot be understood.
@@ -72,11 +76,30 @@ impl ProbeError {
 /// last box tells its length. 4 KiB hold it for some 150 fragments, five minutes cut every two seconds.
 const TAIL_BYTES: u64 = 4 * 1024;
 
+/// Bytes of a segmented rendition's beginning that are asked for at first: one initial chunk, which holds any usual
+/// initialisation segment, and of a transport stream the tables and the first picture of a phone-sized clip.
+pub(crate) const HEAD_BYTES: u64 = 128 * 1024;
+
 /// The headers of a fragmented file with its tail.
 pub(crate) fn with_tail(headers: Vec<Span>, size: u64) -> Vec<Span> {
     let mut all = SpanSet::from_spans(headers);
     all.insert(Span::new(size.saturating_sub(TAIL_BYTES), size));
     all.as_slice().to_vec()
+}
+
+/// What the media of a playlist are, from the beginning of them: an initialisation part, or the start of a segment.
+pub(crate) fn describe_head(bytes: &[u8], packing: listing::Packing) -> Result<MediaInfo, ProbeError> {
+    match packing {
+        listing::Packing::Fragments => mp4::describe_init(bytes),
+        listing::Packing::Transport => transport::describe(bytes),
+    }
+}
+
+/// How many units of time a second has in a track of an initialisation part.
+pub(crate) fn track_timescale(init: &[u8], track: u32) -> Option<u32> {
+    let moov = boxes::child(init, b"moov").ok()??;
+    let movie = movie::Movie::read(moov).ok()?;
+    movie.tables.iter().find(|table| table.id == track).map(|table| table.timescale)
 }
 
 pub(crate) const fn malformed(what: &'static str) -> ProbeError {

@@ -37,6 +37,11 @@ impl Counted {
         self.change(SpanSet::clear);
     }
 
+    /// Holds `spans` from now on.
+    pub(super) fn replace(&mut self, with: SpanSet) {
+        self.change(|spans| *spans = with);
+    }
+
     fn change(&mut self, change: impl FnOnce(&mut SpanSet)) {
         let before = self.spans.len();
         change(&mut self.spans);

@@ -3,29 +3,22 @@
 //! Reads and writes happen under the entry's lock. That makes "these bytes are here" and "copy these bytes" one step,
 //! which eviction and version changes rely on; the price is a copy out of the page cache, tens of microseconds.
 
-use std::fs::{self, File};
-use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use unspool_engine::{MediaKey, Span};
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::Shared;
+use super::blocks::{Sum, block, numbers, whole};
 use super::error::StoreError;
+use super::files::{read_all, write_all};
 use super::index::{Row, file_name};
+use super::spans::SpanSet;
 use super::state::State;
-
-/// Bytes under one checksum. 64 KiB: what a demuxer reads in one go, and 0.01 % of overhead for an 8-byte hash.
-pub(crate) const BLOCK: u64 = 64 * 1024;
-
-/// Bytes kept in memory per entry while the disk is full: enough for the read-ahead of one player (512 KiB by
-/// default) four times over.
-const VOLATILE_BYTES: usize = 2 * 1024 * 1024;
+use crate::disk::{DataFile, OpenMode, Step};
 
 /// Last-use times are rounded to this, so that reading alone does not keep the index writer busy.
 const USE_GRAIN_MS: i64 = 10_000;
@@ -47,20 +40,29 @@ pub(crate) struct Entry {
     shared: Arc<Shared>,
     state: Mutex<State>,
     changed: Condvar,
+    /// Readers of the data file itself, from whom nothing may be taken.
+    leases: AtomicUsize,
 }
 
 /// What the index writer takes out of an entry.
 pub(super) struct Snapshot {
     pub row: Row,
-    pub sync: Option<Arc<File>>,
+    /// The file whose bytes have to be durable first, and which of them the row claims on that condition.
+    pub sync: Option<Pending>,
     pub unlink: Vec<PathBuf>,
+}
+
+/// Bytes that are written and not durable yet.
+pub(super) struct Pending {
+    pub file: Arc<dyn DataFile>,
+    pub spans: SpanSet,
 }
 
 impl Entry {
     pub(super) fn new(key: MediaKey, shared: Arc<Shared>, row: Row) -> Self {
         let name = file_name(key.as_str());
-        let state = Mutex::new(State::new(row, shared.stored_bytes.clone()));
-        Entry { key, name, shared, state, changed: Condvar::new() }
+        let state = Mutex::new(State::new(row, &shared));
+        Entry { key, name, shared, state, changed: Condvar::new(), leases: AtomicUsize::new(0) }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
@@ -82,19 +84,55 @@ impl Entry {
         self.changed.notify_all();
     }
 
-    /// Whether the last write found no space and none was freed since.
-    pub(crate) fn is_full(&self, state: &State) -> bool {
-        state.full_since == Some(self.shared.space_epoch.load(Ordering::Relaxed))
+    /// Whether bytes go to memory for now, because the disk refused the last ones.
+    pub(crate) fn reads_through(&self, state: &State) -> bool {
+        let now = Instant::now();
+        state.hold.is_on(now) || self.shared.space().is_on(now)
     }
 
     /// Records a use, for eviction by age.
     pub(crate) fn touch(&self) {
+        self.used(&mut self.lock());
+    }
+
+    fn used(&self, state: &mut State) {
         let now = now_ms();
-        let mut state = self.lock();
         if now - state.last_used_ms >= USE_GRAIN_MS {
             state.last_used_ms = now;
-            self.mark(&mut state);
+            self.mark(state);
         }
+    }
+
+    /// Begins a reading of the data file itself; eviction takes nothing until it is released.
+    pub(crate) fn lease(&self) {
+        // Under the lock, so that a removal has either seen it or is over.
+        let _state = self.lock();
+        self.leases.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn release(&self) {
+        self.leases.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_leased(&self) -> bool {
+        self.leases.load(Ordering::Relaxed) > 0
+    }
+
+    /// The data file of an entry that holds its first `size` bytes, each of its blocks compared with its checksum;
+    /// `None` when something is missing or damaged. Reads at most a block at a time under the lock.
+    pub(crate) fn verified_file(&self, size: u64) -> Result<Option<PathBuf>, StoreError> {
+        let generation = self.lock().generation;
+        for number in numbers(Span::new(0, size)) {
+            let mut state = self.lock();
+            if state.generation != generation || self.first_bad_block(&mut state, block(number)).is_some() {
+                return Ok(None);
+            }
+        }
+        let mut state = self.lock();
+        // Opening compares the length of the file with the spans.
+        self.file(&mut state, false)?;
+        let whole = state.generation == generation && state.spans.covers(Span::new(0, size));
+        Ok(whole.then(|| self.path(generation)))
     }
 
     pub(crate) fn set_pinned(&self, pinned: bool) {
@@ -140,102 +178,116 @@ impl Entry {
     }
 
     fn begin_version(&self, mut state: MutexGuard<'_, State>, validators: Validators) -> bool {
-        let had_bytes = !state.spans.is_empty() || !state.volatile.is_empty();
+        let had_bytes = !state.spans.is_empty() || !state.memory.is_empty();
         let old = self.path(state.generation);
         state.generation += 1;
         state.unlink.push(old);
         state.validators = validators;
         state.spans.clear();
-        state.blocks.clear();
-        state.changed_blocks.clear();
-        state.drop_blocks = true;
-        state.verified.clear();
-        state.volatile.clear();
-        state.file = None;
+        state.blocks.clear(true);
+        state.memory.clear();
         state.claimed = false;
-        state.unsynced = false;
+        state.close();
         self.mark(&mut state);
+        self.shared.disk.reached(Step::VersionChanged);
         drop(state);
         self.changed.notify_all();
         had_bytes
     }
 
-    /// Files `bytes` at `offset` and wakes readers; says how many of them were new.
+    /// Files `bytes` at `offset` and wakes readers; says how many of them were new. What the disk does not take is
+    /// kept in memory for a while.
     ///
     /// `generation` is the version the bytes belong to; bytes of a dropped version are refused with `Ok(0)`.
-    pub(crate) fn write(&self, generation: u64, offset: u64, bytes: &Bytes) -> Result<u64, StoreError> {
+    pub(crate) fn write(
+        self: &Arc<Self>,
+        generation: u64,
+        offset: u64,
+        bytes: &Bytes,
+    ) -> Result<u64, StoreError> {
         let mut state = self.lock();
         let end = offset.saturating_add(bytes.len() as u64).min(state.validators.size.unwrap_or(u64::MAX));
         if state.generation != generation || end <= offset {
             return Ok(0);
         }
-        if self.shared.closed.load(Ordering::SeqCst) {
+        if self.shared.is_closed() {
             return Err(StoreError::Closed);
         }
+        // Whoever asked for them: bytes that just came are not old.
+        self.used(&mut state);
         let mut new = 0;
         for hole in state.holes(Span::new(offset, end)) {
             let part = bytes.slice(index_of(hole.start - offset)..index_of(hole.end - offset));
-            self.write_hole(&mut state, hole, part)?;
+            if !self.write_hole(&mut state, hole, &part) {
+                state.memory.push(self.shared.memory.number(self), hole.start, part);
+            }
             new += hole.len();
         }
+        let in_memory = !state.memory.is_empty();
         drop(state);
         self.changed.notify_all();
+        if in_memory {
+            self.shared.memory.shed();
+        }
         Ok(new)
     }
 
-    fn write_hole(&self, state: &mut State, hole: Span, part: Bytes) -> Result<(), StoreError> {
-        let space = self.shared.space_epoch.load(Ordering::Relaxed);
-        if state.full_since != Some(space) {
-            state.full_since = None;
-            let written = self.file(state, true).and_then(|file| match file {
-                Some(file) => Ok(self.shared.faults.write(|| file.write_all_at(&part, hole.start))?),
-                None => Err(StoreError::Io(io::ErrorKind::NotFound.into())),
+    /// Writes what is not there yet; whether the disk took it.
+    fn write_hole(&self, state: &mut State, hole: Span, part: &Bytes) -> bool {
+        let now = Instant::now();
+        if state.hold.is_on(now) || self.shared.space().is_on(now) {
+            return false;
+        }
+        // What is held of the same blocks gets a checksum together with the new bytes: it has to be right by then.
+        while self.first_bad_block(state, whole(hole)).is_some() {}
+        let written = self.file(state, true).and_then(|file| match file {
+            Some(file) => Ok(write_all(&*file, part, hole.start)?),
+            None => Err(StoreError::Io(std::io::ErrorKind::NotFound.into())),
+        });
+        match written {
+            Ok(()) => {
+                self.shared.wrote(state);
+                state.spans.insert(hole);
+                state.unsynced.insert(hole);
+                for number in numbers(hole) {
+                    state.blocks.touched(number);
+                    if state.is_complete(number) {
+                        self.sum_up(state, number);
+                    }
+                }
+                self.mark(state);
+                true
+            }
+            Err(error) => {
+                self.shared.refused(state, &error, now);
+                false
+            }
+        }
+    }
+
+    /// Computes the checksum of a block that changed; what cannot be read back is not held.
+    fn sum_up(&self, state: &mut State, number: u64) {
+        match self.sum_of(state, number) {
+            Ok(sum) => state.blocks.set(number, sum),
+            Err(error) => self.lose(state, block(number), &error),
+        }
+    }
+
+    /// The checksum of what is held of a block, as the disk has it.
+    fn sum_of(&self, state: &mut State, number: u64) -> Result<u64, StoreError> {
+        let file = self.file(state, false)?.ok_or(StoreError::Io(std::io::ErrorKind::NotFound.into()))?;
+        let (block, mut sum) = (block(number), None::<Sum>);
+        let parts = state.spans.within(block);
+        let mut bytes = vec![0; parts.iter().map(|part| index_of(part.len())).max().unwrap_or(0)];
+        for part in &parts {
+            let bytes = &mut bytes[..index_of(part.len())];
+            read_all(&*file, bytes, part.start)?;
+            sum = Some(match sum {
+                None => Sum::begin(block, part.start, bytes, parts.len() == 1),
+                Some(sum) => sum.add(part.start, bytes),
             });
-            match written {
-                Ok(()) => {
-                    state.spans.insert(hole);
-                    state.unsynced = true;
-                    self.hash_blocks(state, hole);
-                    self.mark(state);
-                    return Ok(());
-                }
-                Err(StoreError::Full) => {
-                    tracing::warn!(target: "unspool::media", "no space left: reading through without caching");
-                    self.shared.disk_full.fetch_add(1, Ordering::Relaxed);
-                    state.full_since = Some(space);
-                }
-                Err(error) => return Err(error),
-            }
         }
-        state.volatile.push_back((hole.start, part));
-        while state.volatile.iter().map(|(_, b)| b.len()).sum::<usize>() > VOLATILE_BYTES {
-            state.volatile.pop_front();
-        }
-        Ok(())
-    }
-
-    /// Checksums every block that `span` completed.
-    fn hash_blocks(&self, state: &mut State, span: Span) {
-        for number in span.start / BLOCK..=(span.end - 1) / BLOCK {
-            let block = state.block_span(number);
-            if block.is_empty() || !state.spans.covers(block) {
-                continue;
-            }
-            if let Ok(bytes) = self.read_block(state, block) {
-                state.blocks.insert(number, xxh3_64(&bytes));
-                state.changed_blocks.insert(number);
-                state.verified.insert(block);
-            }
-        }
-    }
-
-    fn read_block(&self, state: &mut State, block: Span) -> Result<Vec<u8>, StoreError> {
-        let mut bytes = vec![0; index_of(block.len())];
-        match self.file(state, false)? {
-            Some(file) => file.read_exact_at(&mut bytes, block.start)?,
-            None => return Err(StoreError::Io(io::ErrorKind::NotFound.into())),
-        }
-        Ok(bytes)
+        Ok(sum.map_or(0, |sum| sum.value()))
     }
 
     /// Copies held bytes from `offset`; 0 when the first of them is not held.
@@ -243,12 +295,13 @@ impl Entry {
         loop {
             let run = state.spans.run_from(offset);
             if run == 0 {
-                return state.read_volatile(offset, buf);
+                return state.memory.read(offset, buf);
             }
             let mut want = buf.len().min(usize::try_from(run).unwrap_or(usize::MAX));
             if want == 0 {
                 return 0;
             }
+            state.blocks.sample(offset, want as u64);
             if let Some(bad) = self.first_bad_block(state, Span::new(offset, offset + want as u64)) {
                 if bad.start <= offset {
                     continue;
@@ -256,49 +309,61 @@ impl Entry {
                 want = index_of(bad.start - offset);
             }
             let read = match self.file(state, false) {
-                Ok(Some(file)) => file.read_exact_at(&mut buf[..want], offset).is_ok(),
-                _ => false,
+                Ok(Some(file)) => read_all(&*file, &mut buf[..want], offset).map_err(StoreError::from),
+                Ok(None) => Err(StoreError::Io(std::io::ErrorKind::NotFound.into())),
+                Err(error) => Err(error),
             };
-            if read {
-                return want;
+            match read {
+                Ok(()) => return want,
+                Err(error) => self.lose(state, Span::new(offset, offset + want as u64), &error),
             }
-            // The file is shorter than its index says, or its medium fails: these bytes are gone.
-            self.lose(state, Span::new(offset, offset + want as u64));
         }
     }
 
-    /// Verifies the blocks of `span` that nobody verified yet; the first bad one has become a hole.
+    /// Compares the blocks of `span` that nobody compared yet; the first bad one has become a hole. A block without a
+    /// checksum is bad: the index claims what no commit of ours said.
     fn first_bad_block(&self, state: &mut State, span: Span) -> Option<Span> {
-        if state.verified.covers(span) {
+        if state.blocks.is_trusted(span) {
             return None;
         }
-        for number in span.start / BLOCK..=(span.end - 1) / BLOCK {
-            let Some(&hash) = state.blocks.get(&number) else { continue };
-            let block = state.block_span(number);
-            if state.verified.covers(block) || !state.spans.covers(block) {
+        for number in numbers(span) {
+            let block = block(number);
+            if state.blocks.is_trusted(block) || state.spans.within(block).is_empty() {
                 continue;
             }
-            if self.read_block(state, block).is_ok_and(|bytes| xxh3_64(&bytes) == hash) {
-                state.verified.insert(block);
-                continue;
-            }
-            self.lose(state, block);
+            let bad = match (state.blocks.sum(number), self.sum_of(state, number)) {
+                (Some(known), Ok(sum)) if known == sum => {
+                    state.blocks.trust(number);
+                    continue;
+                }
+                (_, Err(error)) => error,
+                _ => StoreError::Io(std::io::ErrorKind::InvalidData.into()),
+            };
+            self.lose(state, block, &bad);
             return Some(block);
         }
         None
     }
 
-    fn lose(&self, state: &mut State, span: Span) {
-        tracing::warn!(target: "unspool::media", bytes = span.len(), "cached bytes are damaged; fetching them again");
-        self.shared.damaged_blocks.fetch_add(1, Ordering::Relaxed);
-        state.spans.remove(span);
-        state.forget_blocks(span);
+    /// Compares the blocks at the ends of `span` that lie only partly in it, before the rest of them gets new sums.
+    pub(super) fn check_edges(&self, state: &mut State, span: Span) {
+        let touched = numbers(span);
+        for number in [touched.start, touched.end.saturating_sub(1)] {
+            self.first_bad_block(state, block(number));
+        }
+    }
+
+    /// The blocks of `span` are damaged, missing, or on a medium that fails: they become holes.
+    fn lose(&self, state: &mut State, span: Span, why: &StoreError) {
+        tracing::warn!(target: "unspool::media", %why, bytes = span.len(), "cached bytes are lost; fetching them again");
+        self.shared.lost(state, why);
+        state.drop_blocks(span);
         self.mark(state);
     }
 
     /// The data file, opened at first use and checked against what the index says of it.
-    fn file(&self, state: &mut State, create: bool) -> Result<Option<Arc<File>>, StoreError> {
-        state.last_io = Instant::now();
+    fn file(&self, state: &mut State, create: bool) -> Result<Option<Arc<dyn DataFile>>, StoreError> {
+        state.in_use = true;
         if let Some(file) = &state.file {
             return Ok(Some(file.clone()));
         }
@@ -307,22 +372,21 @@ impl Entry {
         if fresh && !create {
             return Ok(None);
         }
-        if let Some(folder) = path.parent().filter(|_| create) {
-            fs::create_dir_all(folder)?;
-        }
-        // What the index still claims must not turn into zeros: a crash could come before it is told.
-        let truncate = create && fresh && !state.claimed;
-        let opened = File::options().read(true).write(true).create(create).truncate(truncate).open(&path);
-        let file = match opened {
-            Ok(file) => Arc::new(file),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        let mode = match (create, fresh && !state.claimed) {
+            (false, _) => OpenMode::Existing,
+            // What the index still claims must not turn into zeros: a crash could come before it is told.
+            (true, false) => OpenMode::Create,
+            (true, true) => OpenMode::Empty,
+        };
+        let file = match self.shared.disk.open(&path, mode) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.into()),
         };
         if !state.checked && !fresh {
-            let len = file.metadata()?.len();
-            let past = Span::new(len, u64::MAX);
+            let past = Span::new(file.size()?, u64::MAX);
             if !state.spans.within(past).is_empty() {
-                self.lose(state, past);
+                self.lose(state, past, &StoreError::Io(std::io::ErrorKind::UnexpectedEof.into()));
             }
         }
         state.checked = true;
@@ -342,14 +406,23 @@ impl Entry {
             return None;
         }
         state.dirty = false;
-        let sync = if std::mem::take(&mut state.unsynced) { state.file.clone() } else { None };
         let row = self.row(&mut state);
+        let pending = std::mem::take(&mut state.unsynced);
+        let sync = match &state.file {
+            Some(file) if !pending.is_empty() => Some(Pending { file: file.clone(), spans: pending }),
+            _ => None,
+        };
         let unlink = std::mem::take(&mut state.unlink);
         Some(Snapshot { row, sync, unlink })
     }
 
+    /// What the index shall say: every byte of it under a checksum.
     pub(super) fn row(&self, state: &mut State) -> Row {
-        let changed = std::mem::take(&mut state.changed_blocks);
+        for number in state.blocks.stale() {
+            self.sum_up(state, number);
+        }
+        let drop_blocks = state.blocks.take_all_changed();
+        let (blocks, gone_blocks) = state.blocks.take_changed();
         state.claimed |= !state.spans.is_empty();
         Row {
             key: self.key.as_str().to_owned(),
@@ -360,8 +433,9 @@ impl Entry {
             pinned: state.pinned,
             last_used_ms: state.last_used_ms,
             spans: state.spans.as_slice().to_vec(),
-            blocks: changed.into_iter().filter_map(|n| Some((n, *state.blocks.get(&n)?))).collect(),
-            drop_blocks: std::mem::take(&mut state.drop_blocks),
+            blocks,
+            gone_blocks,
+            drop_blocks,
         }
     }
 
@@ -369,16 +443,43 @@ impl Entry {
     pub(super) fn restore_dirty(&self, unlink: Vec<PathBuf>) {
         let mut state = self.lock();
         state.dirty = true;
-        state.unsynced = true;
-        state.drop_blocks = true;
-        state.changed_blocks = state.blocks.keys().copied().collect();
+        state.blocks.untold();
         state.unlink.extend(unlink);
     }
 
+    /// Makes the bytes of the open file durable. Those that could not be are not held any more: after a failed call
+    /// the system may have dropped them, and a later call would not say so.
+    pub(super) fn sync(&self, state: &mut State) {
+        let pending = std::mem::take(&mut state.unsynced);
+        if let Some(file) = state.file.clone().filter(|_| !pending.is_empty())
+            && let Err(error) = file.sync()
+        {
+            let generation = state.generation;
+            self.sync_failed(state, generation, &pending, &error.into());
+        }
+    }
+
+    /// Bytes of version `generation` that were to be durable are not.
+    pub(super) fn sync_failed(
+        &self,
+        state: &mut State,
+        generation: u64,
+        spans: &SpanSet,
+        error: &StoreError,
+    ) {
+        self.shared.refused(state, error, Instant::now());
+        if state.generation == generation {
+            spans.as_slice().iter().for_each(|span| state.drop_blocks(*span));
+            self.mark(state);
+        }
+    }
+
     /// Closes the file when nobody used it for `idle`.
-    pub(super) fn close_idle(&self, idle: std::time::Duration) {
+    pub(super) fn close_idle(&self, idle: Duration) {
         let mut state = self.lock();
-        if !state.unsynced && state.last_io.elapsed() > idle {
+        if std::mem::take(&mut state.in_use) {
+            state.idle_since = Some(Instant::now());
+        } else if state.unsynced.is_empty() && state.idle_since.is_some_and(|since| since.elapsed() > idle) {
             state.file = None;
         }
     }

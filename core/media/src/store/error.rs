@@ -26,6 +26,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether there is no room, or the medium fails.
+    pub(super) fn is_full(&self) -> bool {
+        matches!(self, StoreError::Full)
+    }
+
     /// Whether the index itself is broken, so that only an empty one helps.
     pub(super) fn is_corruption(&self) -> bool {
         use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};

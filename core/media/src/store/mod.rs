@@ -2,8 +2,12 @@
 //!
 //! One sparse file per media key and version, one SQLite index. The order is the whole design: bytes are written,
 //! made durable, and only then claimed by an index row; they are disowned by a durable row before they are punched
-//! out. A crash may therefore forget bytes but never claims bytes that are not there. Complete blocks carry a checksum
-//! that is verified at the first read after opening, so a flipped bit becomes a hole instead of a broken picture.
+//! out. A crash may therefore forget bytes but never claims bytes that are not there. Whatever is claimed of a block is
+//! under a checksum that is compared at the first read after opening and now and then later, so a flipped bit becomes a
+//! hole instead of a broken picture.
+//!
+//! A disk that fails costs caching and nothing else: what it does not take stays in memory until its reader had it, what
+//! it does not give back is a hole, and it is asked again after a pause that grows.
 //!
 //! Opening costs the same whatever is stored: totals stand in a row of their own, an entry is read from the index when
 //! it is first used and leaves memory when it was not used for long, and the data folder is looked through for files
@@ -11,12 +15,16 @@
 //!
 //! Locks are taken in one order: index, then the map of loaded entries, then entry. The index writer is one named thread.
 
+mod blocks;
 mod counted;
 mod entry;
 mod error;
 mod files;
+mod hold;
 mod index;
 mod loaded;
+mod memory;
+mod shared;
 mod spans;
 mod state;
 mod sweep;
@@ -26,21 +34,24 @@ mod writer;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use unspool_engine::{MediaKey, Span};
 
+use crate::segments::owner;
+
 pub(crate) use entry::{Entry, Validators};
 pub use error::StoreError;
-use files::{punch, remove_file};
+use files::remove_file;
 use index::{Index, Reader, Row};
 use loaded::Loaded;
+use shared::Shared;
 pub(crate) use spans::SpanSet;
-use writer::Writer;
+
+use crate::disk::{Disk, OpenMode, Step};
 
 /// What a clip occupies, for whoever decides on eviction.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,45 +68,32 @@ pub struct StoredMedia {
     pub last_used_ms: i64,
 }
 
+impl StoredMedia {
+    /// The rendition that these bytes are of: another key than [`key`](StoredMedia::key) where they are one of its
+    /// files.
+    #[must_use]
+    pub fn rendition(&self) -> MediaKey {
+        owner(&self.key).map_or_else(|| self.key.clone(), |(rendition, _)| rendition)
+    }
+}
+
 /// Health of the store since it was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StoreHealth {
     /// Writes that found no space and were served from memory instead.
     pub disk_full: u64,
-    /// Blocks whose bytes did not match their checksum and became holes.
+    /// Writes, reads and syncs that failed for another reason; their bytes are fetched again or served from memory.
+    pub disk_errors: u64,
+    /// Times that cached bytes were lost, because they did not match their checksum or could not be read.
     pub damaged_blocks: u64,
     /// Index transactions that failed and will be repeated, and entries that could not be read and start over.
     pub index_failures: u64,
     /// Whether the index was unreadable at opening and an empty one was started.
     pub index_recovered: bool,
-}
-
-/// What entries share with the store.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    data_dir: PathBuf,
-    /// Bytes on the disk over all entries, loaded or not.
-    stored_bytes: Arc<AtomicU64>,
-    space_epoch: AtomicU64,
-    disk_full: AtomicU64,
-    damaged_blocks: AtomicU64,
-    faults: Faults,
-    /// Set by `close`; nothing is written any more, because the directory may have another owner by then.
-    closed: AtomicBool,
-    writer: Mutex<Writer>,
-    writer_wake: Condvar,
-}
-
-/// A switch that makes data writes answer "no space", so that tests need no full disk.
-#[derive(Debug, Default)]
-struct Faults {
-    full: AtomicBool,
-}
-
-impl Faults {
-    fn write(&self, write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
-        if self.full.load(Ordering::Relaxed) { Err(io::ErrorKind::StorageFull.into()) } else { write() }
-    }
+    /// Whether the store reads through without caching at this moment, because there is no space.
+    pub read_through: bool,
+    /// Bytes kept in memory at this moment because the disk did not take them; at most 8 MiB.
+    pub memory_bytes: u64,
 }
 
 /// The bytes of all renditions in one directory. Share it by `Arc`; dropping it stops its writer after a last commit.
@@ -120,8 +118,9 @@ struct Core {
 }
 
 impl Store {
-    /// Opens or creates the store in `dir`; `keep_loaded` entries stay in memory when they are not in use.
-    pub(crate) fn open(dir: &Path, keep_loaded: usize) -> Result<Self, StoreError> {
+    /// Opens or creates the store in `dir`, its data files on `disk`; `keep_loaded` entries stay in memory when they
+    /// are not in use.
+    pub(crate) fn open(dir: &Path, keep_loaded: usize, disk: Arc<dyn Disk>) -> Result<Self, StoreError> {
         fs::create_dir_all(dir)?;
         let owner = File::options()
             .create(true)
@@ -134,7 +133,7 @@ impl Store {
             Err(fs4::TryLockError::WouldBlock) => return Err(StoreError::InUse),
             Err(fs4::TryLockError::Error(error)) => return Err(error.into()),
         }
-        let (index, reader, recovered) = Index::open(dir)?;
+        let (index, reader, recovered) = Index::open(dir, &disk)?;
         let (stored_bytes, swept) = reader.totals()?;
         let data_dir = dir.join("spans");
         if recovered && data_dir.exists() {
@@ -142,17 +141,7 @@ impl Store {
             fs::rename(&data_dir, sweep::lost_folder(dir))?;
         }
         fs::create_dir_all(&data_dir)?;
-        let shared = Arc::new(Shared {
-            data_dir,
-            stored_bytes: Arc::new(AtomicU64::new(stored_bytes)),
-            space_epoch: AtomicU64::new(0),
-            disk_full: AtomicU64::new(0),
-            damaged_blocks: AtomicU64::new(0),
-            faults: Faults::default(),
-            closed: AtomicBool::new(false),
-            writer: Mutex::default(),
-            writer_wake: Condvar::new(),
-        });
+        let shared = Arc::new(Shared::new(data_dir, disk, stored_bytes));
         let core = Arc::new(Core {
             shared,
             dir: dir.to_owned(),
@@ -204,11 +193,23 @@ impl Store {
         bytes: u64,
         except: &BTreeSet<MediaKey>,
     ) -> Result<Vec<StoredMedia>, StoreError> {
+        let leased = self.core.loaded().all().into_iter().filter(|entry| entry.is_leased());
+        let except = except.iter().cloned().chain(leased.map(|entry| entry.key.clone())).collect();
+        self.committed(|reader| reader.oldest(bytes, &except))
+    }
+
+    /// What was last used before `before_ms` and is not pinned, least recently used first; at most `most`.
+    pub(crate) fn unused_since(&self, before_ms: i64, most: u32) -> Result<Vec<StoredMedia>, StoreError> {
+        self.committed(|reader| reader.unused_since(before_ms, most))
+    }
+
+    /// Reads the index after committing what is new.
+    fn committed<T>(&self, read: impl FnOnce(&Reader) -> Result<T, StoreError>) -> Result<T, StoreError> {
         if let Err(error) = self.core.commit() {
             tracing::debug!(target: "unspool::media", %error, "eviction chooses from the index of the last commit");
         }
         drop(self.core.index()?);
-        self.core.noted(Reader::open(&self.core.dir).and_then(|reader| reader.oldest(bytes, except)))
+        self.core.noted(Reader::open(&self.core.dir).and_then(|reader| read(&reader)))
     }
 
     /// Bytes on the disk over all keys.
@@ -216,42 +217,48 @@ impl Store {
         self.core.shared.stored_bytes.load(Ordering::Relaxed)
     }
 
-    /// Gives the bytes of `span` back to the file system; how many there were. Pinned entries keep theirs.
+    /// Gives the bytes of `span` back to the file system; how many there were. Entries that are pinned or
+    /// read as a file keep theirs.
     pub(crate) fn remove(&self, key: &MediaKey, span: Span) -> Result<u64, StoreError> {
         let entry = self.core.entry(key);
         let mut index = self.core.index()?;
         let mut state = entry.lock();
-        if state.pinned() {
+        if state.pinned() || entry.is_leased() {
             return Ok(0);
         }
+        entry.check_edges(&mut state, span);
+        let before = (state.stored().clone(), state.blocks.clone());
         let gone = state.take_out(span);
         if gone.is_empty() {
             return Ok(0);
         }
+        entry.sync(&mut state);
         let row = entry.row(&mut state);
-        let disowned = state.sync().map_err(StoreError::from).and_then(|()| index.write_through(&row));
-        if let Err(error) = disowned {
-            state.put_back(&gone);
+        if let Err(error) = self.core.noted(index.write_through(&row)) {
+            state.spans.replace(before.0);
+            state.blocks = before.1;
             drop(state);
             entry.restore_dirty(Vec::new());
             return Err(error);
         }
-        let freed = gone.iter().map(Span::len).sum();
+        let disk = &*self.core.shared.disk;
+        disk.reached(Step::Disowned);
+        let path = entry.path(state.generation());
         if state.stored().is_empty() {
             state.claimed = false;
             state.close();
-            remove_file(&entry.path(state.generation()));
+            remove_file(disk, &path);
         } else {
-            let file = match state.open_file() {
-                Some(file) => Some(file),
-                None => File::options().write(true).open(entry.path(state.generation())).ok().map(Arc::new),
+            let file = match state.file.clone() {
+                Some(file) => Ok(file),
+                None => disk.open(&path, OpenMode::Existing),
             };
-            if let Some(file) = file {
-                gone.iter().for_each(|part| punch(&file, *part));
+            if let Err(error) = file.and_then(|file| gone.iter().try_for_each(|part| file.punch(*part))) {
+                tracing::warn!(target: "unspool::media", %error, "space of evicted bytes could not be given back");
             }
         }
-        self.core.shared.space_epoch.fetch_add(1, Ordering::Relaxed);
-        Ok(freed)
+        self.core.shared.space().clear();
+        Ok(gone.iter().map(Span::len).sum())
     }
 
     /// Takes everything about `key` off the disk, pinned or not.
@@ -259,12 +266,14 @@ impl Store {
         let entry = self.core.entry(key);
         let mut index = self.core.index()?;
         let mut state = entry.lock();
-        index.delete_through(key.as_str())?;
+        self.core.noted(index.delete_through(key.as_str()))?;
         let freed = state.forget().iter().map(Span::len).sum();
-        std::mem::take(&mut state.unlink).iter().for_each(|path| remove_file(path));
-        remove_file(&entry.path(state.generation()));
+        let disk = &*self.core.shared.disk;
+        disk.reached(Step::Disowned);
+        std::mem::take(&mut state.unlink).iter().for_each(|path| remove_file(disk, path));
+        remove_file(disk, &entry.path(state.generation()));
         drop(state);
-        self.core.shared.space_epoch.fetch_add(1, Ordering::Relaxed);
+        self.core.shared.space().clear();
         Ok(freed)
     }
 
@@ -283,28 +292,27 @@ impl Store {
     /// Makes everything written so far durable.
     pub(crate) fn flush(&self) -> Result<(), StoreError> {
         self.core.commit()?;
-        self.core.index()?.checkpoint()
+        let index = self.core.index()?;
+        self.core.checkpoint(&index)
+    }
+
+    /// Bytes that could still be written on the volume of the store.
+    pub(crate) fn free_bytes(&self) -> Result<u64, StoreError> {
+        Ok(self.core.shared.disk.free_bytes(&self.core.dir)?)
     }
 
     pub(crate) fn health(&self) -> StoreHealth {
         StoreHealth {
-            disk_full: self.core.shared.disk_full.load(Ordering::Relaxed),
-            damaged_blocks: self.core.shared.damaged_blocks.load(Ordering::Relaxed),
             index_failures: self.core.index_failures.load(Ordering::Relaxed),
             index_recovered: self.recovered,
+            ..self.core.shared.health()
         }
-    }
-
-    /// Makes data writes answer "no space" from now on, or again succeed.
-    pub(crate) fn simulate_full(&self, full: bool) {
-        self.core.shared.faults.full.store(full, Ordering::Relaxed);
-        self.core.shared.space_epoch.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Writes the index a last time, ends the writer thread and gives the directory up, whoever still holds the
     /// store. Idempotent.
     pub(crate) fn close(&self) -> Result<(), StoreError> {
-        if self.core.shared.closed.swap(true, Ordering::SeqCst) {
+        if self.core.shared.close() {
             return Ok(());
         }
         // A write that passed the flag before it was set ends before its entry's lock can be had.
@@ -315,14 +323,13 @@ impl Store {
             let _ = thread.join();
         }
         let mut index = self.core.locked_index();
-        let written = self.core.commit_into(&mut index).and_then(|()| index.checkpoint());
+        let written = self.core.commit_into(&mut index).and_then(|()| self.core.checkpoint(&index));
         self.core.give_up();
         written
     }
 
     fn signal_stop(&self) {
-        self.core.shared.writer.lock().unwrap_or_else(PoisonError::into_inner).stop = true;
-        self.core.shared.writer_wake.notify_all();
+        self.core.shared.stop_writer();
     }
 }
 
@@ -354,7 +361,14 @@ impl Core {
     /// The index, as long as the directory is ours.
     fn index(&self) -> Result<MutexGuard<'_, Index>, StoreError> {
         let index = self.locked_index();
-        if self.shared.closed.load(Ordering::SeqCst) { Err(StoreError::Closed) } else { Ok(index) }
+        if self.shared.is_closed() { Err(StoreError::Closed) } else { Ok(index) }
+    }
+
+    fn checkpoint(&self, index: &Index) -> Result<(), StoreError> {
+        self.shared.disk.reached(Step::BeforeCheckpoint);
+        index.checkpoint()?;
+        self.shared.disk.reached(Step::AfterCheckpoint);
+        Ok(())
     }
 
     fn loaded(&self) -> MutexGuard<'_, Loaded> {
@@ -374,7 +388,7 @@ impl Core {
     /// What the index says of `key`.
     fn row(&self, key: &MediaKey) -> Row {
         let vacant = Row { key: key.as_str().to_owned(), ..Row::default() };
-        if self.shared.closed.load(Ordering::SeqCst) {
+        if self.shared.is_closed() {
             return vacant;
         }
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);

@@ -107,8 +107,10 @@ impl SpanSet {
 
     /// The parts of `span` that are in the set.
     pub(crate) fn within(&self, span: Span) -> Vec<Span> {
-        self.0
+        let first = self.0.partition_point(|s| s.end <= span.start);
+        self.0[first..]
             .iter()
+            .take_while(|s| s.start < span.end)
             .map(|s| Span::new(s.start.max(span.start), s.end.min(span.end)))
             .filter(|s| !s.is_empty())
             .collect()

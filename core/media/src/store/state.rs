@@ -1,20 +1,21 @@
 //! What is known of one rendition: its version, which bytes are held, and what the index has yet to learn.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::fs::File;
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
-use bytes::Bytes;
 use unspool_engine::Span;
+use xxhash_rust::xxh3::xxh3_64;
 
+use super::Shared;
+use super::blocks::{Blocks, block, numbers};
 use super::counted::Counted;
-use super::entry::{BLOCK, Validators, index_of};
+use super::entry::Validators;
+use super::hold::Hold;
 use super::index::Row;
+use super::memory::Pieces;
 use super::spans::SpanSet;
+use crate::disk::DataFile;
 
 /// What the lock of an entry protects.
 #[derive(Debug)]
@@ -24,51 +25,50 @@ pub(crate) struct State {
     pub(super) pinned: bool,
     pub(super) last_used_ms: i64,
     pub(super) spans: Counted,
-    pub(super) blocks: BTreeMap<u64, u64>,
-    pub(super) changed_blocks: BTreeSet<u64>,
-    pub(super) drop_blocks: bool,
-    /// Bytes of blocks whose checksum was compared since the entry was loaded, or computed here.
-    pub(super) verified: SpanSet,
-    pub(super) file: Option<Arc<File>>,
+    pub(super) blocks: Blocks,
+    pub(super) file: Option<Arc<dyn DataFile>>,
     pub(super) checked: bool,
     /// Whether the index may say that the file of this generation holds bytes.
     pub(super) claimed: bool,
-    pub(super) last_io: Instant,
+    /// Whether the file was used since the writer last looked, and when it saw the first such pause.
+    pub(super) in_use: bool,
+    pub(super) idle_since: Option<Instant>,
     pub(super) unlink: Vec<PathBuf>,
-    pub(super) unsynced: bool,
+    /// Bytes written since the file was last made durable.
+    pub(super) unsynced: SpanSet,
     pub(super) dirty: bool,
-    pub(super) volatile: VecDeque<(u64, Bytes)>,
-    pub(super) full_since: Option<u64>,
+    pub(super) memory: Pieces,
+    /// Until when the disk is not asked to keep bytes of this entry.
+    pub(super) hold: Hold,
 }
 
 impl State {
     /// The state that the index describes.
-    pub(super) fn new(row: Row, totals: Arc<AtomicU64>) -> Self {
+    pub(super) fn new(row: Row, shared: &Shared) -> Self {
+        let seed = xxh3_64(row.key.as_bytes());
         State {
             generation: row.generation,
             validators: Validators { size: row.size, etag: row.etag, last_modified: row.last_modified },
             pinned: row.pinned,
             last_used_ms: row.last_used_ms,
             claimed: !row.spans.is_empty(),
-            spans: Counted::new(SpanSet::from_spans(row.spans), totals),
-            blocks: row.blocks.into_iter().collect(),
-            changed_blocks: BTreeSet::new(),
-            drop_blocks: row.drop_blocks,
-            verified: SpanSet::new(),
+            spans: Counted::new(SpanSet::from_spans(row.spans), shared.stored_bytes.clone()),
+            blocks: Blocks::new(row.blocks, row.drop_blocks, seed),
             file: None,
             checked: false,
-            last_io: Instant::now(),
+            in_use: false,
+            idle_since: None,
             unlink: Vec::new(),
-            unsynced: false,
+            unsynced: SpanSet::new(),
             dirty: false,
-            volatile: VecDeque::new(),
-            full_since: None,
+            memory: shared.memory.pieces(),
+            hold: Hold::default(),
         }
     }
 
     /// Whether all there is to know stands in the index, so that the entry can be loaded from there again.
     pub(super) fn is_settled(&self) -> bool {
-        !self.dirty && !self.unsynced && self.unlink.is_empty() && self.volatile.is_empty()
+        !self.dirty && self.unsynced.is_empty() && self.unlink.is_empty() && self.memory.is_empty()
     }
 
     pub(crate) fn generation(&self) -> u64 {
@@ -95,46 +95,32 @@ impl State {
     /// Bytes that can be read, on the disk or in memory.
     pub(crate) fn held(&self) -> SpanSet {
         let mut held = self.spans.set().clone();
-        for (start, bytes) in &self.volatile {
-            held.insert(Span::new(*start, start + bytes.len() as u64));
-        }
+        self.memory.add_to(&mut held);
         held
     }
 
     /// The parts of `span` that cannot be read.
     pub(crate) fn holes(&self, span: Span) -> Vec<Span> {
-        if self.volatile.is_empty() { self.spans.holes(span) } else { self.held().holes(span) }
+        if self.memory.is_empty() { self.spans.holes(span) } else { self.held().holes(span) }
     }
 
     /// Bytes that can be read from `offset` without a gap.
     pub(crate) fn run_from(&self, offset: u64) -> u64 {
-        if self.volatile.is_empty() { self.spans.run_from(offset) } else { self.held().run_from(offset) }
+        if self.memory.is_empty() { self.spans.run_from(offset) } else { self.held().run_from(offset) }
     }
 
-    pub(super) fn read_volatile(&self, offset: u64, buf: &mut [u8]) -> usize {
-        for (start, bytes) in &self.volatile {
-            if let Some(skip) = offset.checked_sub(*start).filter(|skip| *skip < bytes.len() as u64) {
-                let from = &bytes[index_of(skip)..];
-                let count = from.len().min(buf.len());
-                buf[..count].copy_from_slice(&from[..count]);
-                return count;
-            }
-        }
-        0
+    /// Whether nothing is missing of block `number`, as far as the length of the file is known.
+    pub(super) fn is_complete(&self, number: u64) -> bool {
+        let Span { start, end } = block(number);
+        self.spans.covers(Span::new(start, end.min(self.validators.size.unwrap_or(u64::MAX))))
     }
 
-    pub(super) fn block_span(&self, number: u64) -> Span {
-        let end = ((number + 1) * BLOCK).min(self.validators.size.unwrap_or(u64::MAX));
-        Span::new(number * BLOCK, end)
-    }
-
-    pub(super) fn forget_blocks(&mut self, span: Span) {
-        if span.is_empty() {
-            return;
-        }
-        let (first, last) = (span.start / BLOCK, (span.end - 1) / BLOCK);
-        self.blocks.retain(|n, _| *n < first || *n > last);
-        self.verified.remove(Span::new(first * BLOCK, (last + 1).saturating_mul(BLOCK)));
+    /// Bytes are not on the disk after all. Whole blocks: the rest of them is under the same checksum.
+    pub(super) fn drop_blocks(&mut self, span: Span) {
+        let whole = super::blocks::whole(span);
+        self.spans.remove(whole);
+        self.blocks.forget(whole);
+        self.unsynced.remove(whole);
     }
 
     /// Takes bytes out of the books, for eviction; the parts that were there.
@@ -142,26 +128,31 @@ impl State {
         let gone = self.spans.within(span);
         for part in &gone {
             self.spans.remove(*part);
-            self.forget_blocks(*part);
+            self.unsynced.remove(*part);
+            let inner = part.start.div_ceil(super::blocks::BLOCK)..part.end / super::blocks::BLOCK;
+            if !inner.is_empty() {
+                self.blocks.forget(Span::new(block(inner.start).start, block(inner.end - 1).end));
+            }
+            let touched = numbers(*part);
+            let edges = [touched.start, touched.end - 1];
+            for number in edges.into_iter().filter(|number| !inner.contains(number)) {
+                if self.spans.within(block(number)).is_empty() {
+                    self.blocks.forget(block(number));
+                } else {
+                    self.blocks.touched(number);
+                }
+            }
         }
-        self.volatile.retain(|(start, bytes)| *start >= span.end || start + bytes.len() as u64 <= span.start);
+        self.memory.remove(span);
         gone
-    }
-
-    /// Undoes [`take_out`](State::take_out).
-    pub(super) fn put_back(&mut self, gone: &[Span]) {
-        gone.iter().for_each(|part| self.spans.insert(*part));
     }
 
     /// Returns to what an unknown entry is, in the same version; the bytes that were held.
     pub(super) fn forget(&mut self) -> Vec<Span> {
         let gone = self.spans.as_slice().to_vec();
         self.spans.clear();
-        self.blocks.clear();
-        self.changed_blocks.clear();
-        self.drop_blocks = false;
-        self.verified.clear();
-        self.volatile.clear();
+        self.blocks.clear(false);
+        self.memory.clear();
         self.pinned = false;
         self.claimed = false;
         self.dirty = false;
@@ -169,22 +160,8 @@ impl State {
         gone
     }
 
-    pub(super) fn open_file(&self) -> Option<Arc<File>> {
-        self.file.clone()
-    }
-
     pub(super) fn close(&mut self) {
         self.file = None;
-        self.unsynced = false;
-    }
-
-    /// Makes the bytes of the open file durable.
-    pub(super) fn sync(&mut self) -> io::Result<()> {
-        if std::mem::take(&mut self.unsynced)
-            && let Some(file) = &self.file
-        {
-            file.sync_data()?;
-        }
-        Ok(())
+        self.unsynced.clear();
     }
 }

@@ -5,12 +5,14 @@
 //! folders; each session sweeps some of them when it is idle, and the index remembers where the next one goes on.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Core;
 use super::StoreError;
 use super::files::remove_file;
 use super::index::{Reader, is_orphan};
+use crate::disk::{Disk, Step};
 
 /// Folders of data files: two hexadecimal digits.
 const FOLDERS: u64 = 256;
@@ -42,11 +44,11 @@ impl Sweep {
     }
 
     /// Deletes the folders of files that lost their index, in this session or an earlier one.
-    pub(super) fn lost_folders(&self, dir: &Path) {
-        let Ok(entries) = fs::read_dir(dir) else { return };
+    pub(super) fn lost_folders(&self, core: &Core) {
+        let Ok(entries) = fs::read_dir(&core.dir) else { return };
         let lost = entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(LOST));
         for folder in lost {
-            if let Err(error) = fs::remove_dir_all(folder.path()) {
+            if let Err(error) = delete_folder(&*core.shared.disk, &folder.path()) {
                 tracing::warn!(target: "unspool::media", %error, "files of a lost index could not be deleted");
             }
         }
@@ -71,6 +73,19 @@ impl Sweep {
             }
         }
     }
+}
+
+/// Deletes a folder of folders of files.
+fn delete_folder(disk: &dyn Disk, folder: &Path) -> io::Result<()> {
+    for inner in fs::read_dir(folder)? {
+        let inner = inner?.path();
+        for file in fs::read_dir(&inner)? {
+            disk.reached(Step::Sweeping);
+            disk.remove(&file?.path())?;
+        }
+        fs::remove_dir(inner)?;
+    }
+    fs::remove_dir(folder)
 }
 
 impl Core {
@@ -99,10 +114,12 @@ impl Core {
     /// have its row yet to come.
     fn delete_orphan(&self, reader: &Reader, name: &str, generation: u64) -> Result<bool, StoreError> {
         let loaded = self.loaded();
-        let ours = !self.shared.closed.load(std::sync::atomic::Ordering::SeqCst);
+        let ours = !self.shared.is_closed();
         let orphan = ours && !loaded.has_file(name) && is_orphan(reader, name, generation)?;
         if orphan && let Some(folder) = name.get(..2) {
-            remove_file(&self.shared.data_dir.join(folder).join(format!("{name}.{generation}")));
+            self.shared.disk.reached(Step::Sweeping);
+            let path = self.shared.data_dir.join(folder).join(format!("{name}.{generation}"));
+            remove_file(&*self.shared.disk, &path);
         }
         Ok(orphan)
     }

@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 
 use super::entry::Entry;
 use super::files::remove_file;
+use super::hold::Hold;
 use super::index::Index;
 use super::sweep::Sweep;
 use super::{Core, Shared, StoreError};
+use crate::disk::Step;
 
 /// How long written bytes wait for their index row. One second: a crash costs at most one second of download, and a
 /// phone's flash sees one small sync per second of downloading instead of one per chunk.
@@ -41,13 +43,17 @@ impl Core {
     /// The thread: gathers changes for a while, then commits them, until told to stop.
     pub(super) fn run(&self, swept: u64) {
         let mut sweep = Sweep::from(swept);
-        sweep.lost_folders(&self.dir);
+        let mut hold = Hold::default();
+        sweep.lost_folders(self);
         loop {
-            let Some(stop) = self.gather(&mut sweep) else { continue };
-            if let Err(error) = self.commit() {
-                self.index_failures.fetch_add(1, Ordering::Relaxed);
-                tracing::warn!(target: "unspool::media", %error, "the cache index could not be written; trying again");
-                self.shared.wake_writer();
+            let Some(stop) = self.gather(&mut sweep, &hold) else { continue };
+            match self.commit() {
+                Ok(()) => hold.clear(),
+                Err(error) => {
+                    tracing::warn!(target: "unspool::media", %error, "the cache index could not be written; trying again");
+                    hold.failed(Instant::now());
+                    self.shared.wake_writer();
+                }
             }
             if stop {
                 return;
@@ -56,7 +62,7 @@ impl Core {
     }
 
     /// Waits until something is to be committed; whether it is for the last time. `None` when it swept instead.
-    fn gather(&self, sweep: &mut Sweep) -> Option<bool> {
+    fn gather(&self, sweep: &mut Sweep, hold: &Hold) -> Option<bool> {
         let mut writer = self.shared.writer.lock().unwrap_or_else(PoisonError::into_inner);
         while !writer.dirty && !writer.stop {
             if !sweep.is_due() {
@@ -75,7 +81,8 @@ impl Core {
                 return None;
             }
         }
-        let until = Instant::now() + COMMIT_AFTER;
+        let gathered = Instant::now() + COMMIT_AFTER;
+        let until = hold.until().map_or(gathered, |held| held.max(gathered));
         while !writer.stop {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -94,6 +101,9 @@ impl Core {
 
     pub(super) fn commit_into(&self, index: &mut Index) -> Result<(), StoreError> {
         let done = self.commit_loaded(index);
+        if done.is_err() {
+            self.index_failures.fetch_add(1, Ordering::Relaxed);
+        }
         // What was committed need not stay in memory.
         self.loaded().trim();
         self.noted(done)
@@ -102,28 +112,38 @@ impl Core {
     fn commit_loaded(&self, index: &mut Index) -> Result<(), StoreError> {
         let entries: Vec<Arc<Entry>> = self.loaded().all();
         let mut dirty = Vec::new();
-        let mut failed = None;
         for entry in entries {
             match entry.take_dirty() {
-                Some(snapshot) => match snapshot.sync.as_ref().map_or(Ok(()), |file| file.sync_data()) {
-                    Ok(()) => dirty.push((entry, snapshot)),
-                    Err(error) => {
-                        entry.restore_dirty(snapshot.unlink);
-                        failed = Some(StoreError::from(error));
+                Some(snapshot) => {
+                    match snapshot.sync.as_ref().map_or(Ok(()), |pending| pending.file.sync()) {
+                        Ok(()) => dirty.push((entry, snapshot)),
+                        Err(error) => {
+                            if let Some(pending) = &snapshot.sync {
+                                let generation = snapshot.row.generation;
+                                let mut state = entry.lock();
+                                entry.sync_failed(&mut state, generation, &pending.spans, &error.into());
+                            }
+                            entry.restore_dirty(snapshot.unlink);
+                        }
                     }
-                },
+                }
                 None => entry.close_idle(CLOSE_AFTER),
             }
         }
-        if !dirty.is_empty()
-            && let Err(error) = index.write(dirty.iter().map(|(_, snapshot)| &snapshot.row))
-        {
+        if dirty.is_empty() {
+            return Ok(());
+        }
+        self.shared.disk.reached(Step::BeforeCommit);
+        if let Err(error) = index.write(dirty.iter().map(|(_, snapshot)| &snapshot.row)) {
             for (entry, snapshot) in dirty {
                 entry.restore_dirty(snapshot.unlink);
             }
             return Err(error);
         }
-        dirty.iter().flat_map(|(_, snapshot)| &snapshot.unlink).for_each(|path| remove_file(path));
-        failed.map_or(Ok(()), Err)
+        self.shared.disk.reached(Step::AfterCommit);
+        for path in dirty.iter().flat_map(|(_, snapshot)| &snapshot.unlink) {
+            remove_file(&*self.shared.disk, path);
+        }
+        Ok(())
     }
 }

@@ -2,11 +2,13 @@
 #![allow(dead_code, reason = "every test file uses its own part")]
 
 pub mod fixture;
+pub mod scenario;
 
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -32,6 +34,8 @@ pub enum Fault {
     Status(u16, Vec<(&'static str, String)>),
     /// The right head, this many bytes, then silence.
     Stall(u64),
+    /// The right head, the bytes before this offset of the file, then silence.
+    SilentFrom(u64),
     /// The right head, this many bytes, then a broken connection.
     Short(u64),
     /// The whole file with status 200, whatever was asked.
@@ -257,6 +261,10 @@ async fn serve(State(app): State<App>, request: Request) -> Response {
     }
     let body = served.bytes.slice(span.start as usize..span.end as usize);
     let sent = |count: u64| Span::new(span.start, span.start + count.min(span.len()));
+    let fault = match fault {
+        Some(Fault::SilentFrom(offset)) => Some(Fault::Stall(offset.saturating_sub(span.start))),
+        other => other,
+    };
     match fault {
         Some(Fault::Stall(count)) => {
             log(status.as_u16(), sent(count));
@@ -315,6 +323,14 @@ impl World {
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let server = Server::start(runtime.handle());
         World { runtime, server, dir: tempfile::tempdir().unwrap() }
+    }
+
+    /// A world whose directory lies in memory where the system has such a place: for tests that open the cache
+    /// hundreds of times, and lose processes rather than power.
+    pub fn in_memory() -> World {
+        let memory = Path::new("/dev/shm");
+        let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+        World { dir: dir.unwrap(), ..World::new() }
     }
 
     pub fn config(&self) -> MediaConfig {

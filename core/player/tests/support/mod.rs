@@ -1,6 +1,8 @@
 //! What the player's tests share: scripted byte sources, clips made by ffmpeg, and waiting for events.
 #![allow(dead_code, missing_docs, reason = "each test binary uses a part")]
 
+pub mod server;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};

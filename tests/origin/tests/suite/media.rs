@@ -172,12 +172,27 @@ async fn play(origin: &Origin, url: &str) -> Vec<u8> {
 #[tokio::test]
 async fn a_playlist_leads_to_all_bytes_of_its_clip() {
     let origin = Origin::start().await;
-    for rendition in ["270", "720"] {
+    // Eleven seconds are six segments: of transport stream, of fragments behind their headers, and ranges of one file.
+    let numbered = |ending: &str| (0..6).map(|number| format!("-{number:02}.{ending}")).collect::<Vec<_>>();
+    let packings = [
+        ("270", numbered("ts")),
+        ("406", [vec!["-init.mp4".to_owned()], numbered("m4s")].concat()),
+        ("720", vec![".m4s".to_owned()]),
+    ];
+    for (rendition, files) in packings {
         let url = origin.url("ann", "clip-01", rendition).await;
         let all = play(&origin, &url).await;
-        assert!(all == clip_bytes("clip-01", &format!("{rendition}.m4s")));
+        let made: Vec<Vec<u8>> =
+            files.iter().map(|file| clip_bytes("clip-01", &format!("{rendition}{file}"))).collect();
+        assert!(all == made.concat(), "{rendition}");
+        for file in files {
+            let url = origin.url("ann", "clip-01", rendition).await;
+            let bare = url.split('?').next().unwrap().replace(".m3u8", &file);
+            let status = origin.client.get(bare).send().await.unwrap().status();
+            assert_eq!(status, 403, "{rendition}{file} opens only with a signature");
+        }
     }
-    let lines = origin.lines(1, |line| line.path.ends_with(".m4s")).await;
+    let lines = origin.lines(1, |line| line.path.ends_with(".m4s") && line.status == 206).await;
     assert!(lines.iter().all(|line| line.client == "ann"), "the tag is carried on");
 }
 
@@ -214,7 +229,7 @@ async fn a_folder_of_videos_is_served_as_it_is() {
     std::fs::write(root.join("a.mp4"), "not a video").unwrap();
     std::fs::write(root.join("notes.txt"), "no").unwrap();
     std::fs::create_dir(root.join("d")).unwrap();
-    for file in ["270.m3u8", "270.m4s"] {
+    for file in ["720.m3u8", "720.m4s"] {
         std::fs::copy(cache_file("clip-01", file).await, root.join("d").join(file)).unwrap();
     }
     let origin = Origin::with(|config| config.media = Media::Folder(root.to_owned())).await;
@@ -227,7 +242,7 @@ async fn a_folder_of_videos_is_served_as_it_is() {
     assert_eq!(captions, ["a.mp4", "b first.mp4", "c.m4v", "d"]);
     assert_eq!(of("container"), ["mp4", "mp4", "fmp4", "hls"]);
     assert_eq!(of("id"), ["source"; 4]);
-    assert_eq!(of("width"), [0, 270, 270, 270]);
+    assert_eq!(of("width"), [0, 270, 270, 720]);
     let lengths: Vec<u64> = items.iter().map(|item| item["asset"]["duration_ms"].as_u64().unwrap()).collect();
     assert_eq!(lengths, [0, 6000, 9000, 11000]);
     for (item, expected) in [(0, b"not a video".to_vec()), (1, clip_bytes("clip-00", "270.mp4"))] {
@@ -235,7 +250,7 @@ async fn a_folder_of_videos_is_served_as_it_is() {
         assert!(origin.client.get(url).send().await.unwrap().bytes().await.unwrap() == expected);
     }
     let url = items[3]["asset"]["renditions"][0]["url"].as_str().unwrap();
-    assert!(play(&origin, url).await == clip_bytes("clip-01", "270.m4s"));
+    assert!(play(&origin, url).await == clip_bytes("clip-01", "720.m4s"));
 }
 
 async fn cache_file(clip: &str, file: &str) -> std::path::PathBuf {

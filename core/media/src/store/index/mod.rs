@@ -9,6 +9,7 @@ mod schema;
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
@@ -17,6 +18,7 @@ use unspool_engine::eviction::HEAD_BYTES;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::error::StoreError;
+use crate::disk::{Disk, Step};
 pub(super) use reader::{Reader, is_orphan};
 #[cfg(test)]
 pub(super) use schema::first_version;
@@ -40,6 +42,8 @@ pub(super) struct Row {
     pub spans: Vec<Span>,
     /// All checksums when loaded; only the changed ones when written.
     pub blocks: Vec<(u64, u64)>,
+    /// Blocks of which nothing is held any more; none when loaded.
+    pub gone_blocks: Vec<u64>,
     /// Whether checksums written earlier belong to bytes that are gone.
     pub drop_blocks: bool,
 }
@@ -63,14 +67,16 @@ pub(super) struct Index {
 
 impl Index {
     /// Opens or creates the index in `dir`; `true` when an unreadable one was moved aside. Reads no entry.
-    pub(super) fn open(dir: &Path) -> Result<(Self, Reader, bool), StoreError> {
-        let known_bad = dir.join(MARKER).exists();
-        if !known_bad {
-            match Self::try_open(dir) {
+    pub(super) fn open(dir: &Path, disk: &Arc<dyn Disk>) -> Result<(Self, Reader, bool), StoreError> {
+        if !dir.join(MARKER).exists() {
+            match Self::try_open(dir, disk) {
                 Ok((index, reader)) => return Ok((index, reader, false)),
                 Err(error) if error.is_corruption() => {}
                 Err(error) => return Err(error),
             }
+            // A crash half way must not let a database be opened without its log: it would be an older one, and claim
+            // what was removed since.
+            fs::write(dir.join(MARKER), b"")?;
         }
         tracing::warn!(target: "unspool::media", "the cache index is corrupt; starting an empty one");
         for suffix in ["", "-wal", "-shm"] {
@@ -78,21 +84,20 @@ impl Index {
             if from.exists() {
                 fs::rename(from, dir.join(format!("corrupt-{DATABASE}{suffix}")))?;
             }
+            disk.reached(Step::Replacing);
         }
-        let (index, reader) = Self::try_open(dir)?;
-        if known_bad {
-            fs::remove_file(dir.join(MARKER))?;
-        }
+        let (index, reader) = Self::try_open(dir, disk)?;
+        fs::remove_file(dir.join(MARKER))?;
         Ok((index, reader, true))
     }
 
-    fn try_open(dir: &Path) -> Result<(Self, Reader), StoreError> {
+    fn try_open(dir: &Path, disk: &Arc<dyn Disk>) -> Result<(Self, Reader), StoreError> {
         let mut db = Connection::open(dir.join(DATABASE))?;
         db.busy_timeout(Duration::from_secs(2))?;
         db.pragma_update(None, "journal_mode", "WAL")?;
         db.pragma_update(None, "synchronous", "NORMAL")?;
         db.pragma_update(None, "foreign_keys", true)?;
-        schema::migrate(&mut db)?;
+        schema::migrate(&mut db, disk)?;
         let reader = Reader::open(dir)?;
         reader.totals()?;
         Ok((Index { db }, reader))
@@ -134,6 +139,10 @@ impl Index {
                 tx.prepare_cached("INSERT INTO span (entry, first, past) VALUES (?1, ?2, ?3)")?;
             for span in &row.spans {
                 insert.execute(params![id, span.start.cast_signed(), span.end.cast_signed()])?;
+            }
+            let mut delete = tx.prepare_cached("DELETE FROM block WHERE entry = ?1 AND number = ?2")?;
+            for number in &row.gone_blocks {
+                delete.execute(params![id, number.cast_signed()])?;
             }
             let mut insert =
                 tx.prepare_cached("INSERT OR REPLACE INTO block (entry, number, hash) VALUES (?1, ?2, ?3)")?;

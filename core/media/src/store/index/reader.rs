@@ -12,6 +12,7 @@ use unspool_engine::{MediaKey, Span};
 
 use super::super::{StoreError, StoredMedia};
 use super::{DATABASE, Row, file_number};
+use crate::segments::owner;
 
 /// A reading connection.
 #[derive(Debug)]
@@ -102,6 +103,41 @@ impl Reader {
         Ok(chosen)
     }
 
+    /// Whether `key` is a file of a rendition that is pinned or in `except`.
+    fn is_kept(&self, key: &MediaKey, except: &BTreeSet<MediaKey>) -> Result<bool, StoreError> {
+        let Some((rendition, _)) = owner(key) else { return Ok(false) };
+        if except.contains(&rendition) {
+            return Ok(true);
+        }
+        let mut pinned = self.db.prepare_cached("SELECT pinned FROM entry WHERE key = ?1")?;
+        let found: Option<bool> = pinned.query_row([rendition.as_str()], |row| row.get(0)).optional()?;
+        Ok(found.unwrap_or(false))
+    }
+
+    /// What was last used before `before_ms`, least recently used first; not pinned, and at most `most`.
+    pub(in super::super) fn unused_since(
+        &self,
+        before_ms: i64,
+        most: u32,
+    ) -> Result<Vec<StoredMedia>, StoreError> {
+        let mut old = self.db.prepare_cached(
+            "SELECT id, key, size, pinned, last_used_ms FROM entry
+             WHERE bytes > 0 AND pinned = 0 AND last_used_ms < ?1 ORDER BY last_used_ms, key",
+        )?;
+        let mut spans = self.spans()?;
+        let mut rows = old.query((before_ms,))?;
+        let mut found = Vec::new();
+        while (found.len() as u64) < u64::from(most)
+            && let Some(row) = rows.next()?
+        {
+            let stored = stored(row, &mut spans)?;
+            if !self.is_kept(&stored.key, &BTreeSet::new())? {
+                found.push(stored);
+            }
+        }
+        Ok(found)
+    }
+
     fn offer(
         &self,
         part: Part,
@@ -127,7 +163,7 @@ impl Reader {
             && let Some(row) = rows.next()?
         {
             let key = MediaKey::from_stored(row.get(1)?);
-            if except.contains(&key) {
+            if except.contains(&key) || self.is_kept(&key, except)? {
                 continue;
             }
             *offered += row.get::<_, i64>(5)?.cast_unsigned();

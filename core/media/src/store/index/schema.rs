@@ -4,11 +4,14 @@
 //! are read from an index instead of computed from all spans. Triggers keep the one row of `total` in step within the
 //! same transaction, whichever statement changes an entry.
 
+use std::sync::Arc;
+
 use rusqlite::{Connection, Transaction};
 use rusqlite_migration::{HookResult, M, Migrations};
 
 use super::super::StoreError;
 use super::file_number;
+use crate::disk::{Disk, Step};
 
 const FIRST: &str = "
     CREATE TABLE entry (
@@ -64,8 +67,14 @@ const SECOND: &str = "
     END;";
 
 /// Brings the database to this version.
-pub(super) fn migrate(db: &mut Connection) -> Result<(), StoreError> {
-    let versions = Migrations::new(vec![M::up(FIRST), M::up_with_hook(SECOND, number_files)]);
+pub(super) fn migrate(db: &mut Connection, disk: &Arc<dyn Disk>) -> Result<(), StoreError> {
+    let disk = Arc::clone(disk);
+    let second = move |tx: &Transaction<'_>| {
+        number_files(tx)?;
+        disk.reached(Step::Migrating);
+        Ok(())
+    };
+    let versions = Migrations::new(vec![M::up(FIRST), M::up_with_hook(SECOND, second)]);
     versions.to_latest(db).map_err(|error| match error {
         rusqlite_migration::Error::RusqliteError { err, .. } => StoreError::from(err),
         other => StoreError::Migration(other.to_string()),

@@ -50,8 +50,8 @@ public fun Feed.events(after: ULong = 0uL, onMissed: suspend (ULong) -> Unit = {
     }
 }
 
-/** What [pull] gives, or null at the end of the feed. Only the pull is watched: what a collector throws is its own. */
-private suspend inline fun <T> untilShutDown(pull: () -> T): T? =
+/** What [pull] gives, or null at the end. Only the pull is watched: what a collector throws is its own. */
+internal suspend inline fun <T> untilShutDown(pull: () -> T): T? =
     try {
         pull()
     } catch (_: UnspoolException.ShutDown) {

@@ -3,6 +3,8 @@ package dev.unspool
 import kotlinx.coroutines.CoroutineDispatcher
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.NonCancellable
+import kotlinx.coroutines.flow.Flow
+import kotlinx.coroutines.flow.flow
 import kotlinx.coroutines.withContext
 import kotlin.time.Duration
 import kotlin.time.Duration.Companion.seconds
@@ -62,3 +64,19 @@ public suspend fun Unspool.flush(within: Duration): Outgoing = flush(within.toJa
 
 /** Ends the session within [within]; calling it again gives the same report. It goes on when its caller is cancelled. */
 public suspend fun Unspool.shutdown(within: Duration): ShutdownReport = shutdown(within.toJavaDuration())
+
+/**
+ * What is kept for offline: the state now, at once, and from then on every newer one.
+ *
+ * The collector sets the pace, as with [Feed.snapshots]. The flow ends when the session is shut down. Cancelling the
+ * collector ends the wait in the core.
+ */
+public fun Unspool.keptSnapshots(): Flow<KeptSnapshot> = flow {
+    var seen = kept()
+    emit(seen)
+    while (true) {
+        val revision = seen.revision
+        seen = untilShutDown { keptAfter(revision) } ?: break
+        emit(seen)
+    }
+}

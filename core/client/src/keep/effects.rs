@@ -1,0 +1,108 @@
+//! Runs what the machine of keeping wants done: each effect that is started comes back as an answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use unspool_engine::info::missing;
+use unspool_engine::{KeepOutput, MediaKey, Span};
+use unspool_media::{Media, MediaError, Origin, Priority, Purpose};
+
+use super::runner::{Answer, Runner};
+use super::trouble::{of_fetch, of_probe};
+
+/// Longest wait for the last chunk of what is forgotten: the fetcher gives a silent server up after eight seconds.
+const LAST_CHUNK: Duration = Duration::from_secs(12);
+
+impl Runner {
+    pub(super) fn run_output(&mut self, output: KeepOutput) {
+        let (media, answer) = (Arc::clone(&self.media), self.answer.clone());
+        match output {
+            // Done where they come out.
+            KeepOutput::Save(_) | KeepOutput::Erase { .. } | KeepOutput::Pin { .. } => {}
+            KeepOutput::Check { asset, key } => {
+                self.register(&asset, &key);
+                tokio::task::spawn_blocking(move || {
+                    let (held, complete) = (held_bytes(&media, &key), media.is_complete(&key));
+                    let _ = answer.send(Answer::Checked { asset, held, complete });
+                });
+            }
+            KeepOutput::Probe { asset, key } => {
+                self.register(&asset, &key);
+                tokio::spawn(async move {
+                    let found = media.probe(&key, Priority::Offline).await;
+                    let found = found.map(|info| info.size).map_err(|e| of_probe(&e));
+                    let _ = answer.send(Answer::Probed { asset, answer: found });
+                });
+            }
+            KeepOutput::Fetch { asset, key, size } => {
+                self.register(&asset, &key);
+                let all = [Span::new(0, size)];
+                let ticket = Arc::new(media.fetch(&key, &all, Priority::Offline, Purpose::Offline));
+                self.tickets.insert(asset.clone(), Arc::clone(&ticket));
+                tokio::spawn(async move {
+                    let end = ticket.wait().await.map(drop).map_err(|e| of_fetch(&e));
+                    // A chunk that ran when the fetch was cancelled still arrives and counts.
+                    let _ = tokio::time::timeout(LAST_CHUNK, media.idle(&key)).await;
+                    let looked = tokio::task::spawn_blocking(move || {
+                        // What is written down of it is true after a crash, too.
+                        if let Err(error) = media.flush() {
+                            tracing::warn!(%error, "the cache index waits to be written");
+                        }
+                        (held_bytes(&media, &key), media.is_complete(&key), media.used(&key))
+                    });
+                    let (held, complete, used) = looked.await.unwrap_or_default();
+                    let _ = answer.send(Answer::Fetched { asset, end, held, complete, used });
+                });
+            }
+            KeepOutput::Cancel { asset } => {
+                if let Some(ticket) = self.tickets.get(&asset) {
+                    ticket.cancel();
+                }
+            }
+            KeepOutput::Drop { asset, key, others } => {
+                tokio::spawn(async move {
+                    let _ = tokio::time::timeout(LAST_CHUNK, media.idle(&key)).await;
+                    let dropped = tokio::task::spawn_blocking(move || let_go(&media, &key, &others));
+                    let freed = dropped.await.unwrap_or(Err(MediaError::Closed));
+                    let _ = answer.send(Answer::Dropped { asset, freed });
+                });
+            }
+        }
+    }
+
+    /// Tells the media room where a kept rendition is, unless a feed has told it already.
+    fn register(&self, asset: &str, key: &MediaKey) {
+        if self.media.origin(key).is_some() {
+            return;
+        }
+        let Some(rendition) = self.engine.record(asset).and_then(|record| record.rendition()) else { return };
+        let origin = Origin {
+            url: rendition.url.clone(),
+            expires_at_ms: rendition.expires_at_ms,
+            bytes: rendition.bytes,
+            container: rendition.container,
+        };
+        self.media.register(key, origin);
+    }
+}
+
+/// Bytes of a rendition that are here.
+pub(super) fn held_bytes(media: &Media, key: &MediaKey) -> u64 {
+    media.held(key).iter().map(Span::len).sum()
+}
+
+/// Leaves a rendition to eviction and drops what was brought only for keeping it; the bytes freed.
+fn let_go(media: &Media, key: &MediaKey, others: &[Span]) -> Result<u64, MediaError> {
+    media.unpin(key);
+    // Somebody plays it from its file: eviction has it afterwards.
+    if media.is_leased(key) {
+        return Ok(0);
+    }
+    let used = media.used(key);
+    if others.is_empty() && used.is_empty() {
+        return media.forget(key);
+    }
+    let only = missing(&missing(&media.held(key), others), &used);
+    let plan: Vec<(MediaKey, Span)> = only.into_iter().map(|span| (key.clone(), span)).collect();
+    media.evict(&plan)
+}

@@ -1,0 +1,545 @@
+//! A segmented rendition as one file that a demuxer can read at will.
+//!
+//! The file does not exist. It has a region of fixed length for each part, the headers first, so that places are known
+//! before any length is; what a part leaves of its region is a `free` box, which demuxers step over by its length. Behind
+//! the last region lies a random access index (`mfra`) with the times of the playlist, so that a seek needs no walk. A
+//! region begins with the segment's first fragment, for that is what an index must name; what a segment has before it
+//! (`styp`, `sidx`) says nothing that is not in the index. Segments of transport stream are turned into fragments when
+//! they are read, whole, and the headers are made from the first.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::Parts;
+use super::plan::Slot;
+use crate::fetch::Fetcher;
+use crate::info::{Layout, MediaInfo, TrackKind, VideoCodec};
+use crate::probe::listing::Packing;
+use crate::probe::track_timescale;
+use crate::reader::StoreSource;
+use crate::remux::{self, Clip};
+use crate::source::{ByteSource, ReadError};
+use unspool_engine::Span;
+
+/// Bytes of a region. 4 GiB: beyond any segment, and a place is still a small number for two thousand of them.
+const REGION: u64 = 1 << 32;
+/// Bytes of the header of a `free` box with a long length.
+const GAP: u64 = 16;
+/// Boxes in front of a segment's first fragment that are stepped over; packagers write up to four.
+const LEADING: usize = 16;
+/// Readers kept open: of the part being read, the one before and the one after.
+const OPEN: usize = 3;
+/// Bytes of a transport stream that are turned into a fragment. 32 MiB: ten seconds at 25 Mbit/s.
+const LARGEST: usize = 32 << 20;
+/// Longest wait of one read, whatever its deadline.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
+/// The assembled file.
+#[derive(Debug)]
+pub(crate) struct Assembled {
+    parts: Parts,
+    fetcher: Arc<Fetcher>,
+    /// Which track the index at the end is of.
+    track: u32,
+    packing: Packing,
+    /// Pixels of the picture.
+    size: (u32, u32),
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    interrupted: bool,
+    unwatched: bool,
+    /// Most recently used last.
+    open: Vec<(usize, Arc<StoreSource>)>,
+    /// Bytes in front of the first fragment of parts that were looked at.
+    lead: BTreeMap<usize, u64>,
+    /// The index at the end, once it could be made.
+    tail: Option<Arc<Vec<u8>>>,
+    /// The transport stream that is being read, and what is here of it.
+    raw: Option<(usize, Vec<u8>)>,
+    /// Fragments made of transport streams, most recently used last.
+    made: Vec<(usize, Arc<Vec<u8>>)>,
+    /// What the first transport stream says about all.
+    start: Option<Start>,
+}
+
+/// What holds for all transport streams of a rendition.
+#[derive(Debug, Clone)]
+struct Start {
+    headers: Arc<Vec<u8>>,
+    /// The time that becomes 0.
+    base: u64,
+    /// From the decoding of the first picture to its showing.
+    delay: u64,
+}
+
+/// Where a place is.
+enum Place<'a> {
+    /// In headers that are in no file.
+    Headers(u64),
+    /// In the region of a part: its number, and how far from the region's beginning.
+    Part(usize, &'a Slot, u64),
+    /// In the index at the end.
+    Tail(u64),
+}
+
+impl Assembled {
+    /// The file of `parts`, and what the probe's answer `info` is in its places; `None` for what cannot be one file.
+    pub(crate) fn new(
+        parts: Parts,
+        fetcher: Arc<Fetcher>,
+        info: &MediaInfo,
+    ) -> Option<(Assembled, MediaInfo)> {
+        let cut = parts.plan.cuts.first().filter(|_| parts.plan.cuts.len() == 1)?;
+        let packing = cut.packing;
+        let track = match packing {
+            // A clock that starts anew would need other headers.
+            Packing::Fragments if cut.segments.iter().any(|segment| segment.jumps) => return None,
+            Packing::Fragments => info.tracks.iter().find(|track| track.kind == TrackKind::Video)?.id,
+            Packing::Transport if info.video != Some(VideoCodec::H264) => return None,
+            Packing::Transport => remux::VIDEO,
+        };
+        let size = (info.width, info.height);
+        let file = Assembled { parts, fetcher, track, packing, size, state: Mutex::default() };
+        let mut index = Vec::with_capacity(file.parts.plan.slots.len() * 2);
+        for (number, slot) in file.parts.plan.slots.iter().enumerate() {
+            let Some(at) = slot.at else { continue };
+            let start = file.region(number);
+            // Time runs on over the bytes that the segment is expected to have, and stands still over the gap.
+            index.push((at / 1000, start));
+            index.push(((at + slot.micros) / 1000, start + slot.span.len().min(REGION - 1)));
+        }
+        index.push((info.duration_ms, file.size()));
+        let info = MediaInfo {
+            size: file.size(),
+            layout: Layout::Fragmented,
+            headers: vec![Span::new(0, REGION)],
+            index,
+            ..info.clone()
+        };
+        Some((file, info))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Regions in front of the first part.
+    fn before(&self) -> usize {
+        usize::from(self.packing == Packing::Transport)
+    }
+
+    /// Where the region of a part begins.
+    fn region(&self, number: usize) -> u64 {
+        (number + self.before()) as u64 * REGION
+    }
+
+    fn regions(&self) -> u64 {
+        self.region(self.parts.plan.slots.len())
+    }
+
+    fn segments(&self) -> u64 {
+        self.parts.plan.slots.iter().filter(|slot| slot.at.is_some()).count() as u64
+    }
+
+    fn place(&self, offset: u64) -> Place<'_> {
+        let region = usize::try_from(offset / REGION).unwrap_or(usize::MAX);
+        let Some(number) = region.checked_sub(self.before()) else { return Place::Headers(offset) };
+        match self.parts.plan.slots.get(number) {
+            Some(slot) => Place::Part(number, slot, offset % REGION),
+            None => Place::Tail(offset.saturating_sub(self.regions())),
+        }
+    }
+
+    /// A reader over the file of a part; opened when there is none.
+    fn open(&self, number: usize, slot: &Slot) -> Arc<StoreSource> {
+        let mut state = self.state();
+        let source = match state.open.iter().position(|(of, _)| *of == number) {
+            Some(at) => state.open.remove(at).1,
+            None => {
+                let entry = self.parts.entry(slot.file);
+                entry.touch();
+                let source = Arc::new(StoreSource::new(entry, self.fetcher.clone(), None));
+                source.set_watched(!state.unwatched);
+                if state.interrupted {
+                    source.interrupt();
+                }
+                source
+            }
+        };
+        let dropped = (state.open.len() >= OPEN).then(|| state.open.remove(0));
+        state.open.push((number, source.clone()));
+        drop(state);
+        // Its windows are closed without the lock.
+        drop(dropped);
+        source
+    }
+
+    /// Reads within a part; 0 behind its end, which is known then.
+    fn read_part(
+        &self,
+        number: usize,
+        slot: &Slot,
+        at: u64,
+        buf: &mut [u8],
+        deadline: Duration,
+    ) -> Result<usize, ReadError> {
+        let until = Instant::now() + deadline;
+        let at = at + self.lead(number, slot, deadline)?;
+        let deadline = until.saturating_duration_since(Instant::now());
+        let source = self.open(number, slot);
+        let all = slot.range.unwrap_or(Span::new(0, REGION - GAP));
+        if at >= all.len() {
+            return Ok(0);
+        }
+        let room = usize::try_from(all.len() - at).unwrap_or(usize::MAX).min(buf.len());
+        let got = source.read_at(all.start + at, &mut buf[..room], deadline)?;
+        self.look_ahead(number, slot, at + got as u64);
+        Ok(got)
+    }
+
+    /// Bytes of a segment in front of its first fragment.
+    fn lead(&self, number: usize, slot: &Slot, deadline: Duration) -> Result<u64, ReadError> {
+        if slot.at.is_none() || self.packing == Packing::Transport {
+            return Ok(0);
+        }
+        if let Some(lead) = self.state().lead.get(&number) {
+            return Ok(*lead);
+        }
+        let until = Instant::now() + deadline;
+        let source = self.open(number, slot);
+        let all = slot.range.unwrap_or(Span::new(0, REGION - GAP));
+        let mut at = 0u64;
+        for _ in 0..LEADING {
+            let mut head = [0; 8];
+            let mut got = 0;
+            while got < head.len() && at + (got as u64) < all.len() {
+                let left = until.saturating_duration_since(Instant::now());
+                match source.read_at(all.start + at + got as u64, &mut head[got..], left)? {
+                    0 => break,
+                    more => got += more,
+                }
+            }
+            let length = u64::from(u32::from_be_bytes([head[0], head[1], head[2], head[3]]));
+            if &head[4..] == b"moof" {
+                self.state().lead.insert(number, at);
+                return Ok(at);
+            }
+            if length < 8 {
+                break;
+            }
+            at += length;
+        }
+        // Whatever this is, it is the demuxer's to judge.
+        self.state().lead.insert(number, 0);
+        Ok(0)
+    }
+
+    fn known_lead(&self, number: usize) -> u64 {
+        self.state().lead.get(&number).copied().unwrap_or(0)
+    }
+
+    /// Asks for the beginning of the next part when the rest of this one is here.
+    fn look_ahead(&self, number: usize, slot: &Slot, at: u64) {
+        if self.state().unwatched || self.end_of(slot).is_none_or(|end| at + self.run(slot, at) < end) {
+            return;
+        }
+        let Some(next) = self.parts.plan.slots.get(number + 1) else { return };
+        let left = self.end_of(slot).unwrap_or(at).saturating_sub(at);
+        if left < self.fetcher.limits().read_ahead && self.run(next, 0) == 0 {
+            let from = next.range.map_or(0, |range| range.start);
+            self.open(number + 1, next).expect(from);
+        }
+    }
+
+    /// Where the part ends, as far as that is known.
+    fn end_of(&self, slot: &Slot) -> Option<u64> {
+        let size = self.parts.entry(slot.file).lock().validators().size;
+        match slot.range {
+            Some(range) => Some(range.end.min(size.unwrap_or(u64::MAX)).saturating_sub(range.start)),
+            None => size,
+        }
+    }
+
+    /// Whether all of the part is here.
+    fn is_here(&self, slot: &Slot) -> bool {
+        self.end_of(slot).is_some_and(|end| self.run(slot, 0) >= end)
+    }
+
+    /// Bytes of the part that are here from `at` on.
+    fn run(&self, slot: &Slot, at: u64) -> u64 {
+        let all = slot.range.unwrap_or(Span::new(0, u64::MAX));
+        let run = self.parts.entry(slot.file).lock().run_from(all.start.saturating_add(at));
+        run.min(all.len().saturating_sub(at))
+    }
+
+    /// The random access index: made when it is first read, from the headers that say how the track counts time.
+    fn tail(&self, deadline: Duration) -> Result<Arc<Vec<u8>>, ReadError> {
+        if let Some(tail) = &self.state().tail {
+            return Ok(tail.clone());
+        }
+        let until = Instant::now() + deadline;
+        if self.packing == Packing::Transport {
+            let tail = Arc::new(self.index(remux::TIMESCALE));
+            self.state().tail = Some(tail.clone());
+            return Ok(tail);
+        }
+        let first = self.parts.plan.slots.first().ok_or_else(|| broken("a rendition without parts"))?;
+        let mut head = Vec::new();
+        let mut piece = vec![0; 64 * 1024];
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.read_part(0, first, head.len() as u64, &mut piece, left)? {
+                0 => break,
+                got => head.extend_from_slice(&piece[..got]),
+            }
+            if head.len() as u64 > crate::probe::hls::INIT {
+                return Err(broken("the headers are too long"));
+            }
+        }
+        let scale = track_timescale(&head, self.track).ok_or_else(|| broken("the headers changed"))?;
+        let tail = Arc::new(self.index(scale));
+        self.state().tail = Some(tail.clone());
+        Ok(tail)
+    }
+
+    /// What a transport stream holds, all of it.
+    fn clip(&self, number: usize, slot: &Slot, deadline: Duration) -> Result<Clip, ReadError> {
+        let until = Instant::now() + deadline;
+        let mut bytes = match self.state().raw.take() {
+            Some((of, bytes)) if of == number => bytes,
+            _ => Vec::new(),
+        };
+        let mut piece = vec![0; 64 * 1024];
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.read_part(number, slot, bytes.len() as u64, &mut piece, left) {
+                Ok(0) => break,
+                Ok(got) => bytes.extend_from_slice(&piece[..got]),
+                Err(error) => {
+                    self.state().raw = Some((number, bytes));
+                    return Err(error);
+                }
+            }
+            if bytes.len() > LARGEST {
+                return Err(broken("a segment is too long"));
+            }
+        }
+        remux::read(&bytes).map_err(|error| broken(&error.to_string()))
+    }
+
+    /// What the first transport stream says.
+    fn start(&self, deadline: Duration) -> Result<Start, ReadError> {
+        if let Some(start) = &self.state().start {
+            return Ok(start.clone());
+        }
+        let first = self.parts.plan.slots.first().ok_or_else(|| broken("a rendition without parts"))?;
+        let clip = self.clip(0, first, deadline)?;
+        let times = clip.video.as_ref().and_then(|video| video.samples.first()).map(|first| first.times);
+        let times = times.ok_or_else(|| broken("a segment without pictures"))?;
+        let sound = clip.audio.as_ref().map(|audio| audio.shown);
+        let start = Start {
+            headers: Arc::new(remux::headers(&clip, self.size.0, self.size.1)),
+            base: remux::earlier(times.shown, sound.unwrap_or(times.shown)),
+            delay: times.shown.wrapping_sub(times.decoded),
+        };
+        let made = Arc::new(remux::fragment(&clip, 1, start.base, start.delay));
+        let mut state = self.state();
+        state.start = Some(start.clone());
+        state.made.push((0, made));
+        Ok(start)
+    }
+
+    /// A transport stream as a fragment.
+    fn made(&self, number: usize, slot: &Slot, deadline: Duration) -> Result<Arc<Vec<u8>>, ReadError> {
+        let until = Instant::now() + deadline;
+        let Start { base, delay, .. } = self.start(deadline)?;
+        {
+            let mut state = self.state();
+            if let Some(at) = state.made.iter().position(|(of, _)| *of == number) {
+                let made = state.made.remove(at);
+                state.made.push(made.clone());
+                return Ok(made.1);
+            }
+        }
+        let clip = self.clip(number, slot, until.saturating_duration_since(Instant::now()))?;
+        let segments = self.parts.plan.cuts.first().map_or(&[][..], |cut| &cut.segments);
+        let jumped = segments.iter().take(number + 1).skip(1).any(|segment| segment.jumps);
+        let first = clip.video.as_ref().and_then(|video| video.samples.first()).map(|first| first.times);
+        let base = match first.filter(|_| jumped) {
+            // Behind a jump the playlist tells the time.
+            Some(times) => times.shown.wrapping_sub(slot.at.unwrap_or(0) / 100 * 9),
+            None => base,
+        };
+        let made = Arc::new(remux::fragment(&clip, number as u32 + 1, base, delay));
+        let mut state = self.state();
+        if state.made.len() >= OPEN {
+            state.made.remove(0);
+        }
+        state.made.push((number, made.clone()));
+        Ok(made)
+    }
+
+    /// Copies from bytes that fill the beginning of a region.
+    fn copy(bytes: &[u8], at: u64, buf: &mut [u8]) -> usize {
+        let end = bytes.len() as u64;
+        let room = usize::try_from(REGION - at).unwrap_or(usize::MAX).min(buf.len());
+        match usize::try_from(at).ok().and_then(|at| bytes.get(at..)).filter(|rest| !rest.is_empty()) {
+            Some(rest) => {
+                let count = rest.len().min(room);
+                buf[..count].copy_from_slice(&rest[..count]);
+                count
+            }
+            None => {
+                gap(at.saturating_sub(end), REGION - end, &mut buf[..room]);
+                room
+            }
+        }
+    }
+
+    fn tail_len(&self) -> u64 {
+        // The outer box, the track's box with its fields, the closing box; an entry each.
+        8 + 24 + 16 + self.segments() * 19
+    }
+
+    /// The `mfra` box (ISO 14496-12, 8.8.9): where the first fragment of each segment is.
+    fn index(&self, scale: u32) -> Vec<u8> {
+        let length = u32::try_from(self.tail_len()).unwrap_or(u32::MAX);
+        let count = u32::try_from(self.segments()).unwrap_or(u32::MAX);
+        let mut out = Vec::with_capacity(length as usize);
+        let words = |out: &mut Vec<u8>, words: &[u32]| {
+            words.iter().for_each(|word| out.extend(word.to_be_bytes()));
+        };
+        words(&mut out, &[length]);
+        out.extend(b"mfra");
+        words(&mut out, &[length - 8 - 16]);
+        out.extend(b"tfra");
+        words(&mut out, &[1 << 24, self.track, 0, count]);
+        for (number, slot) in self.parts.plan.slots.iter().enumerate() {
+            let Some(at) = slot.at else { continue };
+            let time = u128::from(at) * u128::from(scale) / 1_000_000;
+            out.extend(u64::try_from(time).unwrap_or(u64::MAX).to_be_bytes());
+            out.extend(self.region(number).to_be_bytes());
+            out.extend([1, 1, 1]);
+        }
+        words(&mut out, &[16]);
+        out.extend(b"mfro");
+        words(&mut out, &[0, length]);
+        out
+    }
+}
+
+fn broken(what: &str) -> ReadError {
+    ReadError::Failed { reason: what.to_owned(), retryable: false }
+}
+
+/// Copies what a gap holds at `at` from its beginning; it is `length` long.
+fn gap(at: u64, length: u64, buf: &mut [u8]) {
+    let mut head = [0; GAP as usize];
+    head[3] = 1;
+    head[4..8].copy_from_slice(b"free");
+    head[8..].copy_from_slice(&length.to_be_bytes());
+    for (place, byte) in (at..).zip(buf.iter_mut()) {
+        *byte = usize::try_from(place).ok().and_then(|place| head.get(place)).copied().unwrap_or(0);
+    }
+}
+
+impl ByteSource for Assembled {
+    fn size(&self) -> u64 {
+        self.regions() + self.tail_len()
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8], deadline: Duration) -> Result<usize, ReadError> {
+        let deadline = deadline.min(LONGEST_WAIT);
+        let room = usize::try_from(self.size().saturating_sub(offset)).unwrap_or(usize::MAX).min(buf.len());
+        let buf = &mut buf[..room];
+        if self.state().interrupted {
+            return Err(ReadError::Interrupted);
+        }
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        match self.place(offset) {
+            Place::Headers(at) => Ok(Self::copy(&self.start(deadline)?.headers, at, buf)),
+            Place::Part(number, slot, at) if self.packing == Packing::Transport => {
+                Ok(Self::copy(&self.made(number, slot, deadline)?, at, buf))
+            }
+            Place::Part(number, slot, at) => {
+                let got = self.read_part(number, slot, at, buf, deadline)?;
+                if got > 0 {
+                    return Ok(got);
+                }
+                let end = self.end_of(slot).unwrap_or(at).min(REGION - GAP);
+                let end = end.saturating_sub(self.known_lead(number));
+                let room = usize::try_from(REGION - at).unwrap_or(usize::MAX).min(buf.len());
+                gap(at.saturating_sub(end), REGION - end, &mut buf[..room]);
+                Ok(room)
+            }
+            Place::Tail(at) => {
+                let tail = self.tail(deadline)?;
+                let rest = usize::try_from(at).ok().and_then(|at| tail.get(at..)).unwrap_or_default();
+                let count = rest.len().min(buf.len());
+                buf[..count].copy_from_slice(&rest[..count]);
+                Ok(count)
+            }
+        }
+    }
+
+    fn available_from(&self, offset: u64) -> u64 {
+        let mut at = offset;
+        loop {
+            let (number, slot, inside) = match self.place(at) {
+                Place::Part(number, slot, inside) => (number, slot, inside),
+                Place::Headers(_) => {
+                    // They are made of the first part.
+                    let first = self.parts.plan.slots.first();
+                    if !first.is_some_and(|first| self.is_here(first)) {
+                        return 0;
+                    }
+                    at = REGION;
+                    continue;
+                }
+                Place::Tail(_) => return self.size().saturating_sub(offset),
+            };
+            if self.packing == Packing::Transport {
+                if !self.is_here(slot) {
+                    return at - offset;
+                }
+                at = (at / REGION + 1) * REGION;
+                continue;
+            }
+            let lead = self.known_lead(number);
+            let run = self.run(slot, inside + lead);
+            match self.end_of(slot) {
+                Some(end) if inside + lead + run >= end => at = (at / REGION + 1) * REGION,
+                _ => return at + run - offset,
+            }
+        }
+    }
+
+    fn interrupt(&self) {
+        let mut state = self.state();
+        state.interrupted = true;
+        let open: Vec<Arc<StoreSource>> = state.open.iter().map(|(_, source)| source.clone()).collect();
+        drop(state);
+        open.iter().for_each(|source| source.interrupt());
+    }
+
+    fn resume(&self) {
+        let mut state = self.state();
+        state.interrupted = false;
+        // Under the lock, so that a later interrupt is not undone.
+        state.open.iter().for_each(|(_, source)| source.resume());
+    }
+
+    fn set_watched(&self, watched: bool) {
+        let mut state = self.state();
+        state.unwatched = !watched;
+        let open: Vec<Arc<StoreSource>> = state.open.iter().map(|(_, source)| source.clone()).collect();
+        drop(state);
+        open.iter().for_each(|source| source.set_watched(watched));
+    }
+}
