@@ -1,5 +1,5 @@
 //! What the player's tests share: scripted byte sources, clips made by ffmpeg, and waiting for events.
-#![allow(dead_code, missing_docs, reason = "each test binary uses a part")]
+#![allow(dead_code, unused_imports, missing_docs, reason = "each test binary uses a part")]
 
 pub mod server;
 
