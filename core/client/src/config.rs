@@ -7,6 +7,7 @@ use std::time::Duration;
 use unspool_engine::KeepPolicy;
 use unspool_engine::Policy;
 use unspool_engine::session::Conditions;
+use unspool_media::{Cmcd, TlsConfig};
 use url::Url;
 
 use crate::auth::{self, Credentials};
@@ -114,6 +115,11 @@ pub struct Config {
     pub player: PlayerOptions,
     /// How telemetry leaves.
     pub telemetry: TelemetryOptions,
+    /// Whom HTTPS trusts besides the platform's store, and which hosts must show which keys. Holds for the backend, the
+    /// collector and media alike. Default: the platform's judgement.
+    pub tls: TlsConfig,
+    /// Whether media requests tell servers of the playback they serve (CTA-5004), and how. Default: they do not.
+    pub cmcd: Option<Cmcd>,
     /// Time a request may take until its answer has arrived. Default 15 s.
     pub request_timeout: Duration,
 }
@@ -180,6 +186,8 @@ impl Config {
             keep: KeepPolicy::default(),
             player: PlayerOptions::default(),
             telemetry: TelemetryOptions::default(),
+            tls: TlsConfig::default(),
+            cmcd: None,
             request_timeout: Duration::from_secs(15),
         })
     }

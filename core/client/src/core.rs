@@ -12,10 +12,12 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use unspool_engine::{Conditions, Exit, Impression, MediaKey, SavedFeed};
-use unspool_media::{LocalFile, Location, Media, MediaConfig, MediaError, ResolveError, UrlResolver};
+use unspool_media::{
+    LocalFile, Location, Media, MediaConfig, MediaError, ResolveError, TlsError, UrlResolver,
+};
 
 use crate::auth::Auth;
-use crate::backend::{Backend, Hosted, Native, check};
+use crate::backend::{Backend, Hosted, Located, Native, check};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::Error;
@@ -73,10 +75,20 @@ impl Core {
         let seed = session.as_u64_pair().1;
         let meter = Meter::default();
         crate::tls::install();
+        if let Some(base) = &config.backend
+            && base.scheme() == "http"
+            && base.host_str().is_some_and(|host| config.tls.is_pinned(host))
+        {
+            return Err(Error::Config {
+                reason: "the backend's host is pinned and its address is not https".into(),
+            });
+        }
+        let trust = config.tls.client_config().map_err(|e| tls_error(&e))?;
         let client = reqwest::Client::builder()
             .user_agent(concat!("unspool/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(config.request_timeout)
             .redirect(reqwest::redirect::Policy::none())
+            .tls_backend_preconfigured(trust)
             .build()
             .map_err(|e| Error::Internal { reason: format!("http client: {e}") })?;
         let auth = Auth::new(config.credentials.clone(), config.request_timeout);
@@ -95,6 +107,8 @@ impl Core {
         };
         let media_config = MediaConfig {
             resolver: Some(Arc::new(Resolver(Arc::clone(&backend)))),
+            tls: config.tls.clone(),
+            cmcd: config.cmcd,
             ..MediaConfig::new(dir.join("media"))
         };
         let media = Media::open(media_config, handle.clone()).map_err(|e| media_error(&e))?;
@@ -348,7 +362,9 @@ impl UrlResolver for Resolver {
         let key = key.clone();
         Box::pin(async move {
             match self.0.locate(&key).await {
-                Ok(located) => Ok(Location { url: located.url, expires_at_ms: located.expires_at_ms }),
+                Ok(Located { url, alternates, expires_at_ms }) => {
+                    Ok(Location { url, alternates, expires_at_ms })
+                }
                 Err(e) if e.retryable() => Err(ResolveError::Unavailable),
                 Err(_) => Err(ResolveError::Gone),
             }
@@ -393,6 +409,14 @@ fn media_error(error: &MediaError) -> Error {
             Error::NotComplete { reason: error.to_string() }
         }
         MediaError::Client(_) => Error::Internal { reason: error.to_string() },
+        MediaError::Tls(e) => tls_error(e),
+    }
+}
+
+fn tls_error(error: &TlsError) -> Error {
+    match error {
+        TlsError::Platform(_) => Error::Internal { reason: error.to_string() },
+        TlsError::Roots(_) | TlsError::Pin | TlsError::Pins => Error::Config { reason: error.to_string() },
     }
 }
 

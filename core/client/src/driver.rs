@@ -304,10 +304,14 @@ impl Driver {
                     self.page_trouble = Some(e);
                     failure
                 });
-                if answer.is_ok() {
+                let arrived = answer.is_ok();
+                if arrived {
                     self.page_trouble = None;
                 }
                 self.engine.handle_page(now, request, answer);
+                if arrived {
+                    self.prewarm();
+                }
             }
             Input::Probed { key, answer } => match answer {
                 Ok(info) => {
@@ -417,6 +421,7 @@ impl Driver {
                 self.count_frames(id, frames);
                 if position.is_some() && position == self.engine.current() {
                     self.playhead_ms = position_ms;
+                    self.tell_playback(false);
                     if let Some(key) = position.and_then(|p| self.engine.planner().key(p)).cloned() {
                         let held = self.core.media.held(&key);
                         self.engine.handle_held(now, &key, held);
@@ -424,8 +429,13 @@ impl Driver {
                 }
                 PlayerFact::Progress { playhead_ms: position_ms, active_ms }
             }
-            PlayerEvent::StallBegin { .. }
-            | PlayerEvent::Rendition { .. }
+            PlayerEvent::StallBegin { .. } => {
+                if position.is_some() && position == self.engine.current() {
+                    self.tell_playback(true);
+                }
+                return;
+            }
+            PlayerEvent::Rendition { .. }
             | PlayerEvent::Dropped { .. }
             | PlayerEvent::SurfaceFailed { .. } => return,
             PlayerEvent::StallEnd { ms, .. } => {
@@ -536,8 +546,9 @@ pub(crate) fn public(error: &BackendError) -> Error {
         BackendError::Busy { retry_after, .. } => {
             Error::Backend { reason: error.to_string(), retry_after: *retry_after }
         }
-        BackendError::Refused { .. } | BackendError::Malformed(_) | BackendError::NoToken(_) => {
-            Error::Backend { reason: error.to_string(), retry_after: None }
-        }
+        BackendError::Refused { .. }
+        | BackendError::Malformed(_)
+        | BackendError::NoToken(_)
+        | BackendError::Untrusted(_) => Error::Backend { reason: error.to_string(), retry_after: None },
     }
 }

@@ -52,5 +52,5 @@ pub use unspool_engine::{
     Asset, Conditions, Container, Creator, Exit, Hold, Item, KeepEstimate, KeepFailure, KeepPolicy,
     KeepState, MediaKey, Page, Policy, Rendition, StartClass,
 };
-pub use unspool_media::{ByPurpose, LocalFile, Traffic};
+pub use unspool_media::{ByPurpose, Cmcd, HostPins, LocalFile, Pin, TlsConfig, TlsError, Traffic};
 pub use unspool_player::version as player_version;

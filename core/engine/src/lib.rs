@@ -12,6 +12,7 @@ mod delivery;
 pub mod eviction;
 pub mod feed;
 pub mod focus;
+pub mod hosts;
 pub mod impression;
 pub mod info;
 pub mod keep;

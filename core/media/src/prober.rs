@@ -136,6 +136,11 @@ impl Prober {
         current.then_some(known)
     }
 
+    /// What is in memory of `key`; neither the disk nor the network is asked.
+    pub(crate) fn in_memory(&self, key: &MediaKey) -> Option<Arc<MediaInfo>> {
+        Some(self.books().known.get(key)?.as_ref()?.info.clone())
+    }
+
     fn load(&self, key: &MediaKey) -> Option<Known> {
         let bytes = self.store.get_blob(&blob_key("probe", key)).ok()??;
         let saved: Saved = serde_json::from_slice(&bytes).ok()?;

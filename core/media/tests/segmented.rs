@@ -249,7 +249,7 @@ struct Addresses {
 impl UrlResolver for Addresses {
     fn resolve(&self, _key: &MediaKey) -> BoxFuture<'_, Result<Location, ResolveError>> {
         self.calls.fetch_add(1, Ordering::SeqCst);
-        let location = Location { url: self.url.clone(), expires_at_ms: None };
+        let location = Location::new(&self.url);
         Box::pin(async { Ok(location) })
     }
 }

@@ -57,7 +57,7 @@ impl World {
             Media::open(MediaConfig::new(dir.path().join("cache")), runtime.handle().clone()).unwrap();
         let key = MediaKey::new("clip", "r");
         let url = server.url("list.m3u8");
-        media.register(&key, Origin { url, expires_at_ms: None, bytes: None, container: Container::Hls });
+        media.register(&key, Origin::new(url, Container::Hls));
         World { runtime, server, dir, media, key }
     }
 

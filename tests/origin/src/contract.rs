@@ -100,6 +100,9 @@ pub struct Rendition {
     pub container: Container,
     /// Absolute, signed address.
     pub url: String,
+    /// Absolute, signed addresses of the same bytes on other hosts, best first; they expire with `url`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alternates: Vec<String>,
     /// Size in bytes of what `url` answers; null for HLS, whose playlists differ per viewer.
     #[schema(required = true)]
     pub bytes: Option<u64>,
@@ -208,6 +211,9 @@ pub enum InteractionStatus {
 pub struct FreshUrl {
     /// Absolute, signed address.
     pub url: String,
+    /// Absolute, signed addresses of the same bytes on other hosts, best first; they expire with `url`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alternates: Vec<String>,
     /// Milliseconds since 1970 after which `url` no longer answers.
     pub expires_at_ms: i64,
 }

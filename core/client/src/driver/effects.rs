@@ -7,7 +7,7 @@ use unspool_engine::impression::Write;
 use unspool_engine::planner::{self, FetchEnd};
 use unspool_engine::stage::StageOutput;
 use unspool_engine::{MediaKey, Page, PageRequest, PlayerFact, PlayerId, Urgency};
-use unspool_media::{FetchError, Origin, Priority, Purpose};
+use unspool_media::{FetchError, Origin, Playback, Priority, Purpose};
 use unspool_player::PlayerPool;
 
 use super::{Driver, Input, Trouble};
@@ -80,15 +80,40 @@ impl Driver {
         let found = (from..=from + self.engine.planner().window())
             .filter_map(|p| self.engine.item(p))
             .find(|i| i.asset.id == asset)
-            .and_then(|i| i.asset.renditions.iter().find(|r| r.id == rendition));
-        if let Some(r) = found {
+            .and_then(|i| Some((i, i.asset.renditions.iter().find(|r| r.id == rendition)?)));
+        if let Some((item, r)) = found {
             let origin = Origin {
                 url: r.url.clone(),
+                alternates: r.alternates.clone(),
                 expires_at_ms: r.expires_at_ms,
                 bytes: r.bytes,
+                bitrate_bps: r.bitrate_bps,
+                top_bitrate_bps: item.asset.renditions.iter().map(|r| r.bitrate_bps).max().unwrap_or(0),
                 container: r.container,
             };
             self.core.media.register(key, origin);
+        }
+    }
+
+    /// Connects to the hosts of the cards that come next, before their bytes are wanted.
+    pub(super) fn prewarm(&self) {
+        if self.conditions.data_saver || !self.conditions.foreground {
+            return;
+        }
+        let from = self.engine.current().unwrap_or(0);
+        let window = (from..=from + self.engine.planner().window()).filter_map(|p| self.engine.item(p));
+        let urls = window.filter_map(|item| item.asset.renditions.first()).map(|r| r.url.as_str());
+        drop(self.core.media.prewarm(urls));
+    }
+
+    /// Tells the media room how the current card is being played, where its requests pass that on.
+    pub(super) fn tell_playback(&self, starved: bool) {
+        let key = self.engine.current().and_then(|p| self.engine.planner().key(p));
+        if let (Some(key), Some(_)) = (key, self.core.config.cmcd) {
+            let rate = if self.paused || starved { 0.0 } else { 1.0 };
+            self.core
+                .media
+                .set_playback(key, Some(Playback { playhead_ms: self.playhead_ms, rate, starved }));
         }
     }
 

@@ -5,6 +5,7 @@
 //! gives a sum that does not fit, and the block becomes a hole.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use unspool_engine::Span;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
@@ -70,6 +71,20 @@ impl Sum {
     }
 }
 
+/// A block whose bytes came in order so far.
+#[derive(Clone)]
+struct Run {
+    start: u64,
+    next: u64,
+    sum: Box<Xxh3>,
+}
+
+impl fmt::Debug for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Run").field("start", &self.start).field("next", &self.next).finish_non_exhaustive()
+    }
+}
+
 /// The checksums of one entry.
 #[derive(Debug, Clone)]
 pub(super) struct Blocks {
@@ -82,6 +97,8 @@ pub(super) struct Blocks {
     all_changed: bool,
     /// Bytes of blocks that were compared since the entry was loaded, or that came in here.
     trusted: SpanSet,
+    /// The block that is being written from its start on, summed up as the bytes come in.
+    run: Option<Run>,
     /// Bytes to be read until a block is compared again, and what the next distance is drawn from.
     until_sample: u64,
     draw: u64,
@@ -96,6 +113,7 @@ impl Blocks {
             stale,
             all_changed,
             trusted,
+            run: None,
             until_sample: 0,
             draw: seed,
         };
@@ -118,6 +136,27 @@ impl Blocks {
 
     pub(super) fn trust(&mut self, number: u64) {
         self.trusted.insert(block(number));
+    }
+
+    /// Takes in bytes of one block as they were written. A block that comes in order from its start need not be read
+    /// again for its checksum.
+    pub(super) fn feed(&mut self, start: u64, bytes: &[u8]) {
+        if start.is_multiple_of(BLOCK) {
+            self.run = Some(Run { start, next: start, sum: Box::default() });
+        }
+        match &mut self.run {
+            Some(run) if run.next == start => {
+                run.sum.update(bytes);
+                run.next += bytes.len() as u64;
+            }
+            _ => self.run = None,
+        }
+    }
+
+    /// The checksum of `parts` of a block, if they are what came in order.
+    pub(super) fn fed(&self, parts: &[Span]) -> Option<u64> {
+        let run = self.run.as_ref()?;
+        (*parts == [Span::new(run.start, run.next)]).then(|| run.sum.digest())
     }
 
     /// Block `number` holds other bytes than before, all of them trusted.
@@ -145,6 +184,7 @@ impl Blocks {
             self.changed.insert(number);
         }
         self.stale.retain(|number| !gone.contains(number));
+        self.run = None;
         self.trusted.remove(whole(span));
     }
 

@@ -35,8 +35,7 @@ impl World {
     /// Puts a clip onto an origin and gives what the probe says of it and the gateway's address.
     pub fn publish(&self, bytes: Vec<u8>) -> (Arc<MediaInfo>, String) {
         let key = MediaKey::new(&self.next.fetch_add(1, Ordering::Relaxed).to_string(), "r");
-        let origin =
-            Origin { url: serve(bytes), expires_at_ms: None, bytes: None, container: Container::Mp4 };
+        let origin = Origin::new(serve(bytes), Container::Mp4);
         self.media.register(&key, origin);
         let info = self.runtime.block_on(self.media.probe(&key, Priority::Playback)).unwrap();
         (info, self.gateway.url(&key).unwrap())

@@ -49,12 +49,7 @@ pub(crate) fn rows(effort: Effort) -> Result<Vec<Row>, BenchError> {
     let media = open(&folder.path().join("store"), runtime.handle())?;
     let key = MediaKey::new("clip", "720p");
     let url = format!("http://{address}/clip.mp4");
-    hold(
-        &media,
-        runtime.handle(),
-        &key,
-        Origin { url, expires_at_ms: None, bytes: None, container: Container::Mp4 },
-    )?;
+    hold(&media, runtime.handle(), &key, Origin::new(url, Container::Mp4))?;
     // The server is not asked again: what follows reads the store alone.
     media.set_offline(true);
     let rows = measure(&media, &key, &plain, runtime.handle(), effort);

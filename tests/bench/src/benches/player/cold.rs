@@ -159,7 +159,7 @@ fn ours(
 ) -> Result<(Took, Option<f64>), BenchError> {
     let key = MediaKey::new(name, "720p");
     let begun = Instant::now();
-    side.media.register(&key, Origin { url, expires_at_ms: None, bytes: None, container: Container::Mp4 });
+    side.media.register(&key, Origin::new(url, Container::Mp4));
     let info = handle
         .block_on(side.media.probe(&key, Priority::Playback))
         .map_err(BenchError::step("probing the clip"))?;
