@@ -7,11 +7,13 @@ set -euo pipefail
 
 # Build: headers of the GStreamer core and base libraries, a C compiler for SQLite and ring.
 # Play: qtdemux and the parsers (good, bad), the software H.264 and AAC decoders (libav).
+# Windows: a virtual X server and the sink that draws into its windows.
 # Clips: ffmpeg with a font draws the demo's and the tests' videos.
 build=(
     build-essential ca-certificates curl pkg-config
     libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
     gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-libav
+    gstreamer1.0-x xvfb
     ffmpeg fonts-dejavu-core
 )
 # Lint: shellcheck for the scripts, git to list the tree, pip to fetch one pinned tool.

@@ -23,7 +23,7 @@ use unspool_engine::{
     StartClass, Time, Viewer, links,
 };
 use unspool_media::FetchTicket;
-use unspool_player::{PlayerEvent, PlayerPool};
+use unspool_player::{PlayerEvent, PlayerPool, SeekMode};
 
 use crate::backend::BackendError;
 use crate::clock::Clock;
@@ -199,6 +199,9 @@ impl Driver {
                     let transfer = Millis(done.elapsed_ms.saturating_sub(done.ttfb_ms));
                     self.engine.handle_transfer(links::host(&done.host), done.bytes, Millis(done.ttfb_ms), transfer);
                     self.count_transfer(done.bytes);
+                    if let Some(pool) = &self.pool {
+                        pool.set_throughput(Some(self.engine.planner().throughput_bps()).filter(|&bps| bps > 0));
+                    }
                 }
                 () = tokio::time::sleep(sleep) => {
                     let now = self.clock.now();
@@ -294,7 +297,7 @@ impl Driver {
             Input::Viewer(fact) => self.engine.handle_viewer(now, Clock::wall(), fact),
             Input::Seek(ms) => {
                 self.engine.handle_viewer(now, Clock::wall(), Viewer::Sought);
-                self.with_current(|pool, player| pool.seek(player, ms));
+                self.with_current(|pool, player| pool.seek(player, ms, SeekMode::Keyframe));
             }
             Input::Mute(muted) => {
                 self.muted = muted;
@@ -459,6 +462,9 @@ impl Driver {
                 }
                 return;
             }
+            PlayerEvent::Rendition { .. }
+            | PlayerEvent::Dropped { .. }
+            | PlayerEvent::SurfaceFailed { .. } => return,
             PlayerEvent::StallEnd { ms, .. } => {
                 if let Some(position) = position {
                     self.events.push(Event::Stalled { position, ms });

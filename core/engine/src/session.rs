@@ -14,7 +14,7 @@ use crate::impression::{Exit, Network, Recorder, Shown, Viewer};
 use crate::info::MediaInfo;
 use crate::model::{Item, MediaKey, Page, Span};
 use crate::planner::{Candidate, DemandId, FetchEnd, Limits, Planner};
-use crate::stage::{Near, PlayerId, Stage, StageOutput};
+use crate::stage::{Near, PlayerId, Stage, StageOutput, player_bytes};
 use crate::throughput::Remembered;
 use crate::time::{Millis, Time, Wall};
 
@@ -262,6 +262,12 @@ impl Engine {
     /// Viewings from now on name this version of the policy.
     pub fn set_policy_version(&mut self, version: &str) {
         self.recorder.set_policy(version);
+    }
+
+    /// The host says how many decoders and how many bytes of memory players may take; it may say less at any time.
+    pub fn handle_player_budget(&mut self, now: Time, players: usize, bytes: u64) {
+        self.stage.set_budget(players, bytes);
+        self.settle(now);
     }
 
     /// The person asked to try again after a failure.
@@ -516,13 +522,14 @@ impl Engine {
             // The window begins at the current card; the one before is known by the player that is parked on it.
             let player = self.stage.player(position)?;
             let key = self.stage.key(player)?.clone();
-            return Some(Near { position, key, known: true, startable: false });
+            return Some(Near { position, key, known: true, startable: false, bytes: 0 });
         }
         // With no network a player that reads ahead of what is held fails before anybody saw it.
         let preroll_ms = if self.conditions.online { PREROLL_MS } else { OFFLINE_MS };
         Some(Near {
             position,
             key: self.planner.key(position)?.clone(),
+            bytes: self.planner.info(position).map_or(0, |info| player_bytes(info)),
             known: self.planner.info(position).is_some() && !self.failed.contains(&position),
             startable: self.planner.startable(position, preroll_ms) && !self.failed.contains(&position),
         })
