@@ -41,7 +41,7 @@ declare -A may_test_with=(
     [unspool-engine]="unspool-testkit"
     [unspool-media]="unspool-testkit ${may_use[unspool-media]}"
     [unspool-player]="unspool-testkit ${may_use[unspool-player]}"
-    [unspool]="unspool-testkit ${may_use[unspool]}"
+    [unspool]="unspool unspool-testkit ${may_use[unspool]}"
     [unspool-ffi]="$all"
 )
 

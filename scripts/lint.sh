@@ -24,6 +24,7 @@ deny() {
 
 check format cargo fmt --all -- --check
 check clippy cargo clippy --workspace --all-targets "${cargo_flags[@]}" -- -D warnings
+check "player without GStreamer" cargo check -p unspool-player --no-default-features "${cargo_flags[@]}"
 check docs docs
 check "licences, bans, sources" deny
 check bindings scripts/golden.sh check

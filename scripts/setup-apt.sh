@@ -1,17 +1,19 @@
 #!/usr/bin/env bash
 # Installs the Debian packages Unspool builds and plays with; only those that are missing.
-# usage: setup-apt.sh [build] [lint] [kotlin] [python]      (default: build)
+# usage: setup-apt.sh [build] [lint] [kotlin] [python] [collector]      (default: build)
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 # Build: headers of the GStreamer core and base libraries, a C compiler for SQLite and ring.
 # Play: qtdemux and the parsers (good, bad), the software H.264 and AAC decoders (libav).
+# Windows: a virtual X server and the sink that draws into its windows.
 # Clips: ffmpeg with a font draws the demo's and the tests' videos.
 build=(
     build-essential ca-certificates curl pkg-config
     libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
     gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-libav
+    gstreamer1.0-x xvfb
     ffmpeg fonts-dejavu-core
 )
 # Lint: shellcheck for the scripts, git to list the tree, pip to fetch one pinned tool.
@@ -20,6 +22,8 @@ lint=(git python3 python3-pip shellcheck)
 kotlin=(maven openjdk-17-jdk-headless)
 # Python: the interpreter that the wheel is tested with, and what makes environments.
 python=(python3 python3-pip python3-venv)
+# Collector: pip to fetch it, and the Python library that it is linked against.
+collector=(python3 python3-pip libpython3.11)
 
 packages=()
 [ $# -gt 0 ] || set -- build
@@ -29,7 +33,8 @@ for group in "$@"; do
         lint) packages+=("${lint[@]}") ;;
         kotlin) packages+=("${kotlin[@]}") ;;
         python) packages+=("${python[@]}") ;;
-        *) die "setup-apt.sh knows the groups build, lint, kotlin and python, not '$group'" ;;
+        collector) packages+=("${collector[@]}") ;;
+        *) die "setup-apt.sh knows the groups build, lint, kotlin, python and collector, not '$group'" ;;
     esac
 done
 

@@ -58,6 +58,37 @@ pub struct SessionConfig {
     /// Time a request may take until its answer has arrived, at least 1 ms. Default 15 s.
     #[uniffi(default = None)]
     pub request_timeout: Option<Duration>,
+    /// Certificates (PEM) of authorities that are trusted besides the platform's, at most 512 KiB.
+    #[uniffi(default = None)]
+    pub extra_roots: Option<String>,
+    /// Hosts that must show one of these keys, whoever vouches for them.
+    #[uniffi(default = [])]
+    pub pins: Vec<HostPins>,
+    /// Whether media requests tell servers of the playback they serve (CTA-5004), and how. Default: they do not.
+    #[uniffi(default = None)]
+    pub cmcd: Option<Cmcd>,
+}
+
+/// The pinned keys of one host.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct HostPins {
+    /// Its name, without scheme or port.
+    pub host: String,
+    /// `sha256/` and the base64 of SHA-256 over a key as certificates hold it (RFC 7469): the server's own, or that of an
+    /// intermediate authority which the server sends along. One is enough; pin two, so that one can be replaced.
+    pub keys: Vec<String>,
+    /// Whether the names under it are pinned too.
+    #[uniffi(default = false)]
+    pub subdomains: bool,
+}
+
+/// How client data travels with media requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+pub enum Cmcd {
+    /// In the four `CMCD-` headers.
+    Headers,
+    /// In the query argument `CMCD`; not for addresses whose signature covers the query.
+    Query,
 }
 
 /// What the device is like; the app keeps it up to date.
@@ -174,7 +205,24 @@ impl SessionConfig {
         if let Some(timeout) = self.request_timeout {
             config.request_timeout = timeout;
         }
+        config.tls.extra_roots = self.extra_roots;
+        config.tls.pins = self.pins.into_iter().map(HostPins::into_core).collect::<Result<_, _>>()?;
+        config.cmcd = self.cmcd.map(|way| match way {
+            Cmcd::Headers => unspool::Cmcd::Headers,
+            Cmcd::Query => unspool::Cmcd::Query,
+        });
         Ok(config)
+    }
+}
+
+impl HostPins {
+    fn into_core(self) -> Result<unspool::HostPins, UnspoolError> {
+        let HostPins { host, keys, subdomains } = self;
+        let keys = keys.iter().map(|key| key.parse::<unspool::Pin>()).collect::<Result<_, _>>();
+        match keys {
+            Ok(keys) => Ok(unspool::HostPins { host, subdomains, keys }),
+            Err(error) => Err(UnspoolError::Config { reason: error.to_string() }),
+        }
     }
 }
 

@@ -97,6 +97,9 @@ pub struct Rendition {
     /// Milliseconds since 1970 after which `url` no longer answers.
     #[uniffi(default = None)]
     pub expires_at_ms: Option<i64>,
+    /// Where the same bytes are on other hosts, best first: asked while the first host fails. At most 8 are used.
+    #[uniffi(default = [])]
+    pub alternates: Vec<String>,
 }
 
 /// How the bytes of a rendition are packed.
@@ -118,6 +121,9 @@ pub struct Location {
     /// Milliseconds since 1970 after which it no longer answers.
     #[uniffi(default = None)]
     pub expires_at_ms: Option<i64>,
+    /// Where the same bytes are on other hosts, best first. At most 8 are used.
+    #[uniffi(default = [])]
+    pub alternates: Vec<String>,
 }
 
 /// Why the app's own code gave no answer.
@@ -212,8 +218,8 @@ impl Backend for HostAdapter {
         let (asset, rendition) = key.parts();
         let (asset, rendition) = (asset.to_owned(), rendition.to_owned());
         Box::pin(async move {
-            let Location { url, expires_at_ms } = self.0.locate(asset, rendition).await?;
-            Ok(Located { url, expires_at_ms })
+            let Location { url, expires_at_ms, alternates } = self.0.locate(asset, rendition).await?;
+            Ok(Located { url, alternates, expires_at_ms })
         })
     }
 }
@@ -242,12 +248,23 @@ impl HostItem {
 
 impl Rendition {
     fn into_core(self) -> unspool::Rendition {
-        let Rendition { id, url, container, width, height, bitrate_bps, bytes, expires_at_ms } = self;
+        let Rendition { id, url, container, width, height, bitrate_bps, bytes, expires_at_ms, alternates } =
+            self;
         let container = match container {
             Container::Mp4 => unspool::Container::Mp4,
             Container::Fmp4 => unspool::Container::Fmp4,
             Container::Hls => unspool::Container::Hls,
         };
-        unspool::Rendition { id, width, height, bitrate_bps, container, url, bytes, expires_at_ms }
+        unspool::Rendition {
+            id,
+            width,
+            height,
+            bitrate_bps,
+            container,
+            url,
+            alternates,
+            bytes,
+            expires_at_ms,
+        }
     }
 }

@@ -34,7 +34,7 @@ mod token;
 
 pub use cancel::CancelToken;
 pub use card::{Card, Creator, Item};
-pub use config::{Conditions, FeedKind, NetworkClass, SessionConfig};
+pub use config::{Cmcd, Conditions, FeedKind, HostPins, NetworkClass, SessionConfig};
 pub use error::UnspoolError;
 pub use events::{Event, EventBatch, StartClass};
 pub use feed::Feed;

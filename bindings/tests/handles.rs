@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use unspool_ffi::{
-    CancelToken, Conditions, FeedKind, HostBackend, HostError, HostPage, Location, PageRequest,
+    CancelToken, Conditions, FeedKind, HostBackend, HostError, HostPage, HostPins, Location, PageRequest,
     SessionConfig, Topic, Unspool, UnspoolError,
 };
 
@@ -39,6 +39,13 @@ impl HostBackend for Host {
     }
 }
 
+/// SHA-256 of nothing, as pins are written.
+const KEY: &str = "sha256/47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
+
+fn pinned(host: &str, key: &str) -> HostPins {
+    HostPins { host: host.into(), keys: vec![key.into()], subdomains: false }
+}
+
 fn config(dir: &tempfile::TempDir) -> SessionConfig {
     SessionConfig {
         data_dir: dir.path().join("core").to_string_lossy().into_owned(),
@@ -56,6 +63,9 @@ fn config(dir: &tempfile::TempDir) -> SessionConfig {
         describe_first_frame: false,
         send_every: None,
         request_timeout: None,
+        extra_roots: None,
+        pins: Vec::new(),
+        cmcd: None,
     }
 }
 
@@ -74,13 +84,26 @@ async fn hosted(dir: &tempfile::TempDir, answers: bool) -> Arc<Unspool> {
 async fn arguments_that_cannot_work_are_told() {
     let dir = tempfile::tempdir().unwrap();
     let host = || Some(Arc::new(Host { answers: true }) as Arc<dyn HostBackend>);
-    let cases: [(&str, SessionConfig, bool); 7] = [
+    let in_plain = SessionConfig {
+        backend: Some("http://127.0.0.1:9".into()),
+        pins: vec![pinned("127.0.0.1", KEY)],
+        ..config(&dir)
+    };
+    let cases: [(&str, SessionConfig, bool); 11] = [
         ("no backend", config(&dir), false),
         ("no credentials", SessionConfig { token: None, ..config(&dir) }, true),
         ("no token at all", SessionConfig { token: Some(String::new()), ..config(&dir) }, true),
         ("a line break in a token", SessionConfig { token: Some("a\nb".into()), ..config(&dir) }, true),
         ("no account", SessionConfig { account: String::new(), ..config(&dir) }, true),
         ("a file as backend", SessionConfig { backend: Some("file:///etc".into()), ..config(&dir) }, false),
+        ("roots that are none", SessionConfig { extra_roots: Some("x".into()), ..config(&dir) }, true),
+        (
+            "a pin that is none",
+            SessionConfig { pins: vec![pinned("cdn.example", "sha256/x")], ..config(&dir) },
+            true,
+        ),
+        ("a pinned host without a name", SessionConfig { pins: vec![pinned("", KEY)], ..config(&dir) }, true),
+        ("a pinned host in plain text", in_plain, false),
         ("no players", SessionConfig { players: 0, ..config(&dir) }, true),
     ];
     for (what, config, hosted) in cases {

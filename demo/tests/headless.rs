@@ -52,7 +52,8 @@ fn delivered(state: &Path) -> Vec<(String, i64)> {
 fn every_figure_can_be_checked_from_the_other_side() {
     let dir = tempfile::tempdir().unwrap();
     let state = dir.path();
-    let out = run(state, &["--swipes", "6"]);
+    let session_log = state.join("session.jsonl");
+    let out = run(state, &["--swipes", "6", "--log", session_log.to_str().unwrap()]);
     assert_eq!(out["swipes"], 6);
     assert_eq!(out["engine"], "gstreamer");
     assert_eq!(out["skipped"], serde_json::json!([]));
@@ -81,6 +82,10 @@ fn every_figure_can_be_checked_from_the_other_side() {
     assert_eq!(out["played"].as_u64().unwrap(), shown);
     assert_eq!(shown, swiped, "every card showed a frame");
     assert!(frames["cold"]["n"].as_u64().unwrap() >= 1, "the first card of a fresh install is cold");
+    let kinds: Vec<Value> = lines(&session_log).iter().map(|l| l["kind"].clone()).collect();
+    let count = |kind: &str| kinds.iter().filter(|k| *k == kind).count();
+    assert_eq!((count("session"), count("swipe"), count("first_frame"), count("end")), (1, 6, 6, 1));
+    assert!(count("card") >= 6, "every card that was moved to is in the log, and those after it");
     for name in ["events.db", "outbox.db", "session.db", "media"] {
         assert!(state.join("core").join(name).exists(), "{name} is kept");
     }

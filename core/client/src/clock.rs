@@ -1,4 +1,4 @@
-//! The one place where the core reads a clock.
+//! Where the core reads its clocks.
 //!
 //! Session time is the boot clock, which counts while the device sleeps; wall time is what the device shows. A turn of
 //! the driver reads each once and hands them to the engine as arguments.
@@ -40,4 +40,9 @@ fn ticks() -> u64 {
     let t = clock_gettime(CLOCK);
     u64::try_from(t.tv_sec).unwrap_or(0).saturating_mul(1_000)
         + u64::try_from(t.tv_nsec).unwrap_or(0) / 1_000_000
+}
+
+/// Wall clock and boot clock, in milliseconds, for who compares them.
+pub(crate) fn pair() -> (i64, i64) {
+    (Clock::wall().unix_ms, i64::try_from(ticks()).unwrap_or(i64::MAX))
 }

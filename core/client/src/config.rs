@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use unspool_engine::KeepPolicy;
 use unspool_engine::Policy;
+use unspool_engine::schema::Consent;
 use unspool_engine::session::Conditions;
+use unspool_media::{Cmcd, TlsConfig};
 use url::Url;
 
 use crate::auth::{self, Credentials};
@@ -111,12 +113,22 @@ pub struct Config {
     pub conditions: Conditions,
     /// How far ahead to fetch.
     pub policy: Policy,
+    /// Version of the app's policy, told with every viewing so that a change can be seen in what people do; at most 32
+    /// bytes, empty where there is none.
+    pub policy_version: String,
+    /// What the person agreed to. Default everything: asking is the app's part, and so is saying what was answered.
+    pub consent: Consent,
     /// Which renditions are kept for offline, and over which networks they are fetched.
     pub keep: KeepPolicy,
     /// How players show and sound.
     pub player: PlayerOptions,
     /// How telemetry leaves.
     pub telemetry: TelemetryOptions,
+    /// Whom HTTPS trusts besides the platform's store, and which hosts must show which keys. Holds for the backend, the
+    /// collector and media alike. Default: the platform's judgement.
+    pub tls: TlsConfig,
+    /// Whether media requests tell servers of the playback they serve (CTA-5004), and how. Default: they do not.
+    pub cmcd: Option<Cmcd>,
     /// Time a request may take until its answer has arrived. Default 15 s.
     pub request_timeout: Duration,
 }
@@ -181,10 +193,33 @@ impl Config {
             metered_bytes_per_day: None,
             conditions: Conditions::default(),
             policy: Policy::default(),
+            policy_version: String::new(),
+            consent: Consent::all(),
             keep: KeepPolicy::default(),
             player: PlayerOptions::default(),
             telemetry: TelemetryOptions::default(),
+            tls: TlsConfig::default(),
+            cmcd: None,
             request_timeout: Duration::from_secs(15),
         })
+    }
+
+    /// What can be found wrong before anything is made on the device.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let config = |reason: &str| Error::Config { reason: reason.into() };
+        if self.player.players == 0 {
+            return Err(config("at least one player is needed"));
+        }
+        if self.policy_version.len() > 32 {
+            return Err(config("the version of the policy has more than 32 bytes"));
+        }
+        self.tls.check().map_err(|e| config(&e.to_string()))?;
+        let pinned = |base: &Url| base.host_str().is_some_and(|host| self.tls.is_pinned(host));
+        match &self.backend {
+            Some(base) if base.scheme() == "http" && pinned(base) => {
+                Err(config("the backend's host is pinned and its address is not https"))
+            }
+            _ => Ok(()),
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! Opening goes from the lock outwards: the media room owns the directory, so a second session fails there before it
 //! touches a database. Closing goes the other way round and within a stated time.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,11 +12,14 @@ use futures_util::future::{BoxFuture, join_all};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use unspool_engine::{Conditions, Exit, Impression, MediaKey, SavedFeed};
-use unspool_media::{LocalFile, Location, Media, MediaConfig, MediaError, ResolveError, UrlResolver};
+use unspool_engine::schema::{self, Consent};
+use unspool_engine::{Circumstances, Conditions, Exit, Impression, MediaKey, SavedFeed};
+use unspool_media::{
+    LocalFile, Location, Media, MediaConfig, MediaError, ResolveError, TlsError, UrlResolver,
+};
 
 use crate::auth::Auth;
-use crate::backend::{Backend, Hosted, Native, check};
+use crate::backend::{Backend, Hosted, Located, Native, check};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::Error;
@@ -24,9 +28,10 @@ use crate::keep::KeepRoom;
 use crate::lanes::Lanes;
 use crate::meter::Meter;
 use crate::outbox::{Outbox, OutboxError, Verb};
+use crate::owner;
 use crate::records;
 use crate::snapshot::{Bytes, Outgoing};
-use crate::spool::{Spool, SpoolError, SpoolLimits};
+use crate::spool::{self, Class, Pending, Rules, Spool, SpoolError, SpoolLimits};
 use crate::store::{SessionStore, StoreError};
 use crate::telemetry::UploaderHandle;
 
@@ -59,6 +64,7 @@ pub(crate) struct Core {
     /// Without a backend what is to be sent waits on the device.
     lanes: Option<Lanes>,
     meter: Meter,
+    cost: watch::Sender<Circumstances>,
     watched_ms: AtomicU64,
     /// The viewing that is open, as it was last written ahead.
     viewing: Mutex<Option<Impression>>,
@@ -73,10 +79,12 @@ impl Core {
         let seed = session.as_u64_pair().1;
         let meter = Meter::default();
         crate::tls::install();
+        let trust = config.tls.client_config().map_err(|e| tls_error(&e))?;
         let client = reqwest::Client::builder()
             .user_agent(concat!("unspool/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(config.request_timeout)
             .redirect(reqwest::redirect::Policy::none())
+            .tls_backend_preconfigured(trust)
             .build()
             .map_err(|e| Error::Internal { reason: format!("http client: {e}") })?;
         let auth = Auth::new(config.credentials.clone(), config.request_timeout);
@@ -95,15 +103,26 @@ impl Core {
         };
         let media_config = MediaConfig {
             resolver: Some(Arc::new(Resolver(Arc::clone(&backend)))),
+            tls: config.tls.clone(),
+            cmcd: config.cmcd,
             ..MediaConfig::new(dir.join("media"))
         };
         let media = Media::open(media_config, handle.clone()).map_err(|e| media_error(&e))?;
         media.set_offline(!config.conditions.online);
         let store = SessionStore::open(&dir.join("session.db")).map_err(|e| store_error(&e))?;
+        let limits = SpoolLimits::default();
+        let events = owner::events_of(&dir, &config.account)
+            .map_err(|e| Error::Storage { reason: format!("telemetry: {e}") })?;
         let spool =
-            Spool::open(dir.join("events.db"), SpoolLimits::default()).map_err(|e| spool_error(&e))?;
+            Spool::open_with(events, limits, Rules::Schema, config.consent).map_err(|e| spool_error(&e))?;
         let outbox = Outbox::open(dir.join("outbox.db")).map_err(|e| outbox_error(&e))?;
+        // An erasure that a kill cut short is finished before anything is sent.
+        if outbox.is_erasing().map_err(|e| outbox_error(&e))? {
+            erase_files(&dir, &spool).wait().map_err(|e| spool_error(&e))?;
+            outbox.erased().map_err(|e| outbox_error(&e))?;
+        }
 
+        let cost = Circumstances { metered: config.conditions.metered, ..Circumstances::default() };
         let lanes = config.backend.clone().map(|base| {
             Lanes::start(base, &config, &auth, (&spool, &outbox), (client, &meter), seed, handle)
         });
@@ -115,7 +134,7 @@ impl Core {
         keep.start(handle);
         let (saves, saved) = watch::channel(None);
         let saver = handle.spawn(keep_saving(Arc::clone(&store), saved));
-        Ok(Arc::new(Core {
+        let core = Arc::new(Core {
             config,
             clock,
             session: session.to_string(),
@@ -130,11 +149,14 @@ impl Core {
             auth,
             lanes,
             meter,
+            cost: watch::Sender::new(cost),
             watched_ms: AtomicU64::new(0),
             viewing: Mutex::new(None),
             saves,
             saver: Mutex::new(Some(saver)),
-        }))
+        });
+        core.tell_cost();
+        Ok(core)
     }
 
     /// Writes a feed down soon; a newer one replaces one that still waits.
@@ -161,7 +183,63 @@ impl Core {
         let Some(open) = open else { return Ok(()) };
         self.add_watched(open.active_ms);
         let record = records::impression(&self.session, &Impression { exit: Some(Exit::Killed), ..open });
-        self.spool.close_ahead(records::SLOT, &record).await.map(drop).map_err(|e| spool_error(&e))
+        match self.spool.close_ahead(records::SLOT, &record).await {
+            Ok(_) | Err(SpoolError::Consent) => Ok(()),
+            Err(e) => Err(spool_error(&e)),
+        }
+    }
+
+    /// Records an event of the app, which the compiled schema must list.
+    pub(crate) fn told(
+        &self,
+        name: &str,
+        attributes: Vec<(String, spool::Value)>,
+    ) -> Result<spool::Event, Error> {
+        // The core alone knows what was rendered.
+        let schema = schema::find(name).filter(|schema| schema.name != schema::IMPRESSION);
+        let schema =
+            schema.ok_or_else(|| Error::Config { reason: "no such event for apps to record".into() })?;
+        Ok(spool::Event {
+            name: name.to_owned(),
+            wall_ms: Clock::wall().unix_ms,
+            session: self.session.clone(),
+            class: Class::from(schema.worth),
+            attributes,
+        })
+    }
+
+    pub(crate) fn record(&self, event: &spool::Event) -> Result<(), Error> {
+        self.spool.record(event).map_err(|e| spool_error(&e))
+    }
+
+    /// Gives `false` when the person did not agree to what the event is for.
+    pub(crate) async fn record_durable(&self, event: &spool::Event) -> Result<bool, Error> {
+        match self.spool.record_durable(event).await {
+            Ok(_) => Ok(true),
+            Err(SpoolError::Consent) => Ok(false),
+            Err(e) => Err(spool_error(&e)),
+        }
+    }
+
+    /// Deletes all telemetry, and asks the collector's side to delete what it has.
+    pub(crate) async fn erase(self: Arc<Self>) -> Result<(), Error> {
+        let installations = self.spool.installations().await.map_err(|e| spool_error(&e))?;
+        let core = Arc::clone(&self);
+        blocking(move || {
+            let (account, wall_ms) = (&core.config.account, Clock::wall().unix_ms);
+            core.outbox.request_erasure(&installations, account, wall_ms).map_err(|e| outbox_error(&e))
+        })
+        .await?;
+        self.set_viewing(None);
+        erase_files(&self.config.data_dir, &self.spool).await.map_err(|e| spool_error(&e))?;
+        let core = Arc::clone(&self);
+        blocking(move || core.outbox.erased().map_err(|e| outbox_error(&e))).await?;
+        self.nudge();
+        Ok(())
+    }
+
+    pub(crate) async fn set_consent(&self, consent: Consent) -> Result<(), Error> {
+        self.spool.set_consent(consent).await.map(drop).map_err(|e| spool_error(&e))
     }
 
     pub(crate) async fn interests(self: Arc<Self>) -> Result<Vec<String>, Error> {
@@ -218,6 +296,21 @@ impl Core {
         for lane in self.lanes() {
             lane.set_online(conditions.online);
             lane.set_foreground(conditions.foreground);
+        }
+        self.cost.send_modify(|cost| cost.metered = conditions.metered);
+        self.tell_cost();
+    }
+
+    /// What sending costs, beyond the conditions a feed is fetched under.
+    pub(crate) fn set_power(&self, roaming: bool, low_power: bool) {
+        self.cost.send_modify(|cost| (cost.roaming, cost.low_power) = (roaming, low_power));
+        self.tell_cost();
+    }
+
+    fn tell_cost(&self) {
+        let cost = *self.cost.borrow();
+        for lane in self.lanes() {
+            lane.set_circumstances(cost);
         }
     }
 
@@ -348,12 +441,22 @@ impl UrlResolver for Resolver {
         let key = key.clone();
         Box::pin(async move {
             match self.0.locate(&key).await {
-                Ok(located) => Ok(Location { url: located.url, expires_at_ms: located.expires_at_ms }),
+                Ok(Located { url, alternates, expires_at_ms }) => {
+                    Ok(Location { url, alternates, expires_at_ms })
+                }
                 Err(e) if e.retryable() => Err(ResolveError::Unavailable),
                 Err(_) => Err(ResolveError::Gone),
             }
         })
     }
+}
+
+/// Deletes the telemetry in use and what was put away for other accounts.
+fn erase_files(dir: &Path, spool: &Spool) -> Pending<()> {
+    if let Err(error) = owner::forget_others(dir) {
+        tracing::warn!(kind = ?error.kind(), "files put away for other accounts could not be deleted");
+    }
+    spool.erase()
 }
 
 async fn blocking<T: Send + 'static>(
@@ -369,16 +472,19 @@ fn spool_error(error: &SpoolError) -> Error {
     match error {
         SpoolError::InUse => Error::InUse,
         SpoolError::Closed => Error::ShutDown,
-        SpoolError::Event(_) => Error::Internal { reason: error.to_string() },
+        SpoolError::Event(_) => Error::Config { reason: error.to_string() },
+        SpoolError::Consent => Error::Internal { reason: error.to_string() },
         _ => Error::Storage { reason: error.to_string() },
     }
 }
 
 fn outbox_error(error: &OutboxError) -> Error {
     match error {
-        OutboxError::Identifier | OutboxError::TooManyInterests => {
-            Error::Config { reason: error.to_string() }
-        }
+        OutboxError::Identifier
+        | OutboxError::TooManyInterests
+        | OutboxError::Order
+        | OutboxError::Insufficient
+        | OutboxError::TooLate => Error::Config { reason: error.to_string() },
         OutboxError::Full => Error::Storage { reason: error.to_string() },
         OutboxError::Store(e) => spool_error(e),
     }
@@ -393,6 +499,14 @@ fn media_error(error: &MediaError) -> Error {
             Error::NotComplete { reason: error.to_string() }
         }
         MediaError::Client(_) => Error::Internal { reason: error.to_string() },
+        MediaError::Tls(e) => tls_error(e),
+    }
+}
+
+fn tls_error(error: &TlsError) -> Error {
+    match error {
+        TlsError::Platform(_) => Error::Internal { reason: error.to_string() },
+        TlsError::Roots(_) | TlsError::Pin | TlsError::Pins => Error::Config { reason: error.to_string() },
     }
 }
 

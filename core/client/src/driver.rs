@@ -20,10 +20,10 @@ use unspool_engine::session::{Conditions, Effect, Engine, EngineConfig, Notice, 
 use unspool_engine::stage::StageOutput;
 use unspool_engine::{
     DemandId, Item, MediaInfo, MediaKey, Millis, NetworkClass, Page, PageFailure, PlayerId, SavedFeed,
-    StartClass, Time, links,
+    StartClass, Time, Viewer, links,
 };
 use unspool_media::FetchTicket;
-use unspool_player::{PlayerEvent, PlayerPool};
+use unspool_player::{PlayerEvent, PlayerPool, SeekMode};
 
 use crate::backend::BackendError;
 use crate::clock::Clock;
@@ -55,6 +55,7 @@ pub(crate) enum Input {
     Retry,
     Seek(u64),
     Mute(bool),
+    Viewer(Viewer),
     #[cfg(feature = "fault-injection")]
     Panic,
     Conditions(Conditions),
@@ -146,10 +147,12 @@ impl Driver {
             policy: core.config.policy.clone(),
             players: core.config.player.players,
         };
+        let mut engine = Engine::new(config, conditions);
+        engine.set_policy_version(&core.config.policy_version);
         Driver {
             feed,
             kept: kind == FeedKind::Kept,
-            engine: Engine::new(config, conditions),
+            engine,
             storage: storage::Storage::new(core.config.cache_bytes),
             clock: core.clock,
             core,
@@ -194,9 +197,11 @@ impl Driver {
                 Some(event) = players.recv() => self.handle_player(event),
                 Some(done) = transfers.recv() => {
                     let transfer = Millis(done.elapsed_ms.saturating_sub(done.ttfb_ms));
-                    let host = self.rendition(&done.key).map_or("", |r| links::host(&r.url)).to_owned();
-                    self.engine.handle_transfer(&host, done.bytes, Millis(done.ttfb_ms), transfer);
+                    self.engine.handle_transfer(links::host(&done.host), done.bytes, Millis(done.ttfb_ms), transfer);
                     self.count_transfer(done.bytes);
+                    if let Some(pool) = &self.pool {
+                        pool.set_throughput(Some(self.engine.planner().throughput_bps()).filter(|&bps| bps > 0));
+                    }
                 }
                 () = tokio::time::sleep(sleep) => {
                     let now = self.clock.now();
@@ -289,9 +294,14 @@ impl Driver {
                 self.page_trouble = None;
                 self.engine.handle_retry(now);
             }
-            Input::Seek(ms) => self.with_current(|pool, player| pool.seek(player, ms)),
+            Input::Viewer(fact) => self.engine.handle_viewer(now, Clock::wall(), fact),
+            Input::Seek(ms) => {
+                self.engine.handle_viewer(now, Clock::wall(), Viewer::Sought);
+                self.with_current(|pool, player| pool.seek(player, ms, SeekMode::Keyframe));
+            }
             Input::Mute(muted) => {
                 self.muted = muted;
+                self.engine.handle_viewer(now, Clock::wall(), Viewer::Muted(muted));
                 self.with_current(|pool, player| pool.set_muted(player, muted));
             }
             Input::Conditions(conditions) => {
@@ -320,10 +330,14 @@ impl Driver {
                     self.page_trouble = Some(e);
                     failure
                 });
-                if answer.is_ok() {
+                let arrived = answer.is_ok();
+                if arrived {
                     self.page_trouble = None;
                 }
                 self.engine.handle_page(now, request, answer);
+                if arrived {
+                    self.prewarm();
+                }
             }
             Input::Probed { key, answer } => match answer {
                 Ok(info) => {
@@ -434,6 +448,7 @@ impl Driver {
                 self.count_frames(id, frames);
                 if position.is_some() && position == self.engine.current() {
                     self.playhead_ms = position_ms;
+                    self.tell_playback(false);
                     if let Some(key) = position.and_then(|p| self.engine.planner().key(p)).cloned() {
                         let held = self.core.media.held(&key);
                         self.engine.handle_held(now, &key, held);
@@ -441,7 +456,15 @@ impl Driver {
                 }
                 PlayerFact::Progress { playhead_ms: position_ms, active_ms }
             }
-            PlayerEvent::StallBegin { .. } => return,
+            PlayerEvent::StallBegin { .. } => {
+                if position.is_some() && position == self.engine.current() {
+                    self.tell_playback(true);
+                }
+                return;
+            }
+            PlayerEvent::Rendition { .. }
+            | PlayerEvent::Dropped { .. }
+            | PlayerEvent::SurfaceFailed { .. } => return,
             PlayerEvent::StallEnd { ms, .. } => {
                 if let Some(position) = position {
                     self.events.push(Event::Stalled { position, ms });
@@ -550,8 +573,9 @@ pub(crate) fn public(error: &BackendError) -> Error {
         BackendError::Busy { retry_after, .. } => {
             Error::Backend { reason: error.to_string(), retry_after: *retry_after }
         }
-        BackendError::Refused { .. } | BackendError::Malformed(_) | BackendError::NoToken(_) => {
-            Error::Backend { reason: error.to_string(), retry_after: None }
-        }
+        BackendError::Refused { .. }
+        | BackendError::Malformed(_)
+        | BackendError::NoToken(_)
+        | BackendError::Untrusted(_) => Error::Backend { reason: error.to_string(), retry_after: None },
     }
 }

@@ -10,7 +10,7 @@ use std::time::Instant;
 use futures_util::FutureExt;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
-use unspool_engine::{Conditions, Item, KeepEstimate};
+use unspool_engine::{Conditions, Item, KeepEstimate, Viewer};
 
 use crate::config::FeedKind;
 use crate::core::Core;
@@ -215,6 +215,15 @@ impl FeedSession {
     /// [`Error::ShutDown`] when the feed ended, [`Error::Internal`] when a fault of the core ended it.
     pub fn set_muted(&self, muted: bool) -> Result<(), Error> {
         self.send(Input::Mute(muted))
+    }
+
+    /// Says what the person did with the card on the screen, for the record of the viewing: a tap, the speed of a player
+    /// of the app's own, leaving for the comments and coming back. Seeking and muting through this feed tell by themselves.
+    ///
+    /// # Errors
+    /// [`Error::ShutDown`] when the feed ended, [`Error::Internal`] when a fault of the core ended it.
+    pub fn viewer(&self, fact: Viewer) -> Result<(), Error> {
+        self.send(Input::Viewer(fact))
     }
 
     /// Asks for a failed page again at once.

@@ -10,8 +10,12 @@ use crate::auth::Auth;
 use crate::config::Config;
 use crate::meter::Meter;
 use crate::outbox::{Outbox, OutboxSender, OutboxSenderConfig};
-use crate::spool::Spool;
+use crate::spool::{Spool, SpoolLimits};
 use crate::telemetry::{Uploader, UploaderConfig, UploaderHandle};
+
+/// Longest random wait before telemetry goes out after a start: a push to a million phones spreads over five seconds, on
+/// top of the thirty that records wait for company anyway. Flushes, nudges and going to the background do not wait.
+const START_JITTER: Millis = Millis(5_000);
 
 /// The two tasks that send.
 #[derive(Debug)]
@@ -35,6 +39,9 @@ impl Lanes {
             close_age: Millis(u64::try_from(config.telemetry.send_every.as_millis()).unwrap_or(u64::MAX)),
             close_rows: u32::try_from(config.telemetry.batch_records).unwrap_or(u32::MAX),
             seed,
+            start_jitter: START_JITTER,
+            patient: true,
+            cap_bytes: SpoolLimits::default().max_bytes,
             ..DeliveryConfig::default()
         };
         let online = config.conditions.online;

@@ -12,6 +12,7 @@ mod backend;
 mod clock;
 mod config;
 mod core;
+mod crash;
 mod driver;
 mod error;
 mod events;
@@ -23,6 +24,7 @@ mod keep;
 mod lanes;
 mod meter;
 pub mod outbox;
+mod owner;
 mod players;
 mod records;
 mod session;
@@ -36,6 +38,8 @@ mod work;
 pub use auth::{Auth, Credentials, TokenError, TokenProvider};
 pub use backend::{Backend, BackendError, Located, Native, Topic};
 pub use config::{Config, FeedKind, PlayerOptions, TelemetryOptions};
+#[cfg(feature = "fault-injection")]
+pub use crash::POINTS as CRASH_POINTS;
 pub use driver::Card;
 pub use error::Error;
 pub use events::{Event, EventBatch};
@@ -48,9 +52,10 @@ pub use records::IMPRESSION;
 pub use session::{ShutdownReport, Unspool};
 pub use snapshot::{Bytes, CardView, Outgoing, Snapshot, Stage};
 pub use tls::install as install_tls;
+pub use unspool_engine::schema::{self, Consent, Purpose};
 pub use unspool_engine::{
     Asset, Conditions, Container, Creator, Exit, Hold, Item, KeepEstimate, KeepFailure, KeepPolicy,
-    KeepState, MediaKey, NetworkClass, Page, Policy, Rendition, StartClass,
+    KeepState, MediaKey, NetworkClass, Page, Policy, Rendition, StartClass, Tap, Viewer,
 };
-pub use unspool_media::{ByPurpose, LocalFile, Traffic};
+pub use unspool_media::{ByPurpose, Cmcd, HostPins, LocalFile, Pin, TlsConfig, TlsError, Traffic};
 pub use unspool_player::version as player_version;

@@ -1,13 +1,16 @@
 //! How an impression is written down for the collector.
 
+use std::fmt::Write as _;
+
 use unspool_engine::Impression;
+use unspool_engine::schema;
 
 use crate::spool::{Class, Event};
 
 /// Name of the open impression's slot: one viewing is open at a time.
 pub(crate) const SLOT: u32 = 0;
 /// Event name of an impression.
-pub const IMPRESSION: &str = "unspool.impression";
+pub const IMPRESSION: &str = schema::IMPRESSION;
 
 pub(crate) fn impression(session: &str, i: &Impression) -> Event {
     let int = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
@@ -33,7 +36,31 @@ pub(crate) fn impression(session: &str, i: &Impression) -> Event {
         .with("loops", i64::from(i.loops))
         .with("stalls", i64::from(i.stalls))
         .with("stall_ms", int(i.stall_ms))
-        .with("online", i.online);
+        .with("online", i.online)
+        .with("network", i.network.name())
+        .with("muted", i.muted);
+    // What is as usual is left out: it would be most of a record's bytes.
+    if i.seeks > 0 {
+        event = event.with("seeks", i64::from(i.seeks));
+    }
+    if (i.rate - 1.0).abs() > f64::EPSILON {
+        event = event.with("rate", i.rate);
+    }
+    if !i.policy.is_empty() {
+        event = event.with("policy", i.policy.as_str());
+    }
+    if !i.taps.is_empty() {
+        let mut taps = String::new();
+        for (n, (tap, at_ms)) in i.taps.iter().enumerate() {
+            let comma = if n == 0 { "" } else { "," };
+            // Writing to a string cannot fail.
+            let _ = write!(taps, "{comma}{}@{at_ms}", tap.name());
+        }
+        event = event.with("taps", taps);
+    }
+    if i.taps_missed > 0 {
+        event = event.with("taps_missed", i64::from(i.taps_missed));
+    }
     if let Some(ms) = i.first_frame_ms {
         event = event.with("first_frame_ms", ms);
     }
@@ -45,4 +72,58 @@ pub(crate) fn impression(session: &str, i: &Impression) -> Event {
         event = event.with("exit", exit.name());
     }
     event
+}
+
+#[cfg(test)]
+mod tests {
+    use unspool_engine::impression::{MAX_TAPS, Network, Recorder, Shown, Write};
+    use unspool_engine::{Exit, StartClass, Tap, Time, Viewer, Wall};
+
+    use super::*;
+
+    #[test]
+    fn every_impression_keeps_to_the_schema() {
+        let exits = [
+            Exit::SwipeNext,
+            Exit::SwipeBack,
+            Exit::Comments,
+            Exit::Profile,
+            Exit::Share,
+            Exit::End,
+            Exit::LoopBreak,
+            Exit::Background,
+            Exit::Killed,
+            Exit::Shutdown,
+            Exit::Failed,
+        ];
+        for exit in exits {
+            let mut recorder = Recorder::default();
+            recorder.set_policy("2026-11");
+            recorder.handle_shown(
+                Time(0),
+                Wall { unix_ms: 1, offset_min: 0 },
+                Shown {
+                    item: "i".repeat(128),
+                    asset: "a".repeat(128),
+                    rendition: String::new(),
+                    position: u64::MAX,
+                    reason: "topic:".to_owned() + &"t".repeat(64),
+                    duration_ms: 8_000,
+                    network: Network::Metered,
+                },
+            );
+            recorder.handle_first_frame(StartClass::Cold, 12.5);
+            recorder.handle_viewer(Time(1), Viewer::Rate(1.5));
+            recorder.handle_viewer(Time(1), Viewer::Sought);
+            for n in 0..=MAX_TAPS as u64 {
+                recorder.handle_viewer(Time(u64::from(u32::MAX) + n), Viewer::Tapped(Tap::Comment));
+            }
+            recorder.handle_left(Time(u64::from(u32::MAX)), exit);
+            while let Some(write) = recorder.poll_output() {
+                let (Write::Ahead(record) | Write::Close(record)) = write;
+                let event = impression("0198b6d2-7c1e-7a57-9f0d-3e5b1c2a4d68", &record);
+                assert_eq!((event.check_schema(), event.check()), (Ok(()), Ok(())), "{event:?}");
+            }
+        }
+    }
 }

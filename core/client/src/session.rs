@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{oneshot, watch};
+use unspool_engine::schema::Consent;
 use unspool_engine::session::Conditions;
 use unspool_engine::{Item, KeepEstimate, MediaKey};
 use unspool_media::LocalFile;
@@ -21,6 +22,7 @@ use crate::feed::{FeedSession, Inputs};
 use crate::keep::KeptSnapshot;
 use crate::outbox::Verb;
 use crate::snapshot::{Bytes, Outgoing};
+use crate::spool::Value;
 use crate::work::{self, Writes};
 
 /// How the end of a session went.
@@ -88,9 +90,7 @@ impl Unspool {
     /// [`Error::InUse`] when another session owns the directory, [`Error::Storage`] when the disk refuses,
     /// [`Error::Config`] for values that cannot work.
     pub fn open(config: Config) -> Result<Self, Error> {
-        if config.player.players == 0 {
-            return Err(Error::Config { reason: "at least one player is needed".into() });
-        }
+        config.check()?;
         create_private(&config.data_dir)?;
         // Two workers: one may be busy with a database or a checksum while the other moves bytes.
         let runtime = Builder::new_multi_thread()
@@ -181,6 +181,49 @@ impl Unspool {
     pub async fn liked(&self, item: &str) -> Result<Option<bool>, Error> {
         let (core, item) = (Arc::clone(&self.0.core), item.to_owned());
         self.read(async move { core.wish(Verb::Like, item).await }).await
+    }
+
+    /// Records something the person did that the core cannot see: a share, a search, a report. `name` and `attributes` are
+    /// those of the compiled [schema](crate::schema); anything else is refused. Returns at once; on disk a twentieth of a
+    /// second later at most. What the person did not agree to is not recorded.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for what the schema does not list, [`Error::ShutDown`] after [`shutdown`](Unspool::shutdown).
+    pub fn record(&self, name: &str, attributes: Vec<(String, Value)>) -> Result<(), Error> {
+        self.check()?;
+        let event = self.0.core.told(name, attributes)?;
+        self.0.core.record(&event)
+    }
+
+    /// The same, and on disk when it returns; `false` when the person did not agree to it, and nothing was recorded.
+    ///
+    /// # Errors
+    /// As [`record`](Unspool::record), and [`Error::Storage`] when the disk refuses.
+    pub async fn record_durable(&self, name: &str, attributes: Vec<(String, Value)>) -> Result<bool, Error> {
+        let core = Arc::clone(&self.0.core);
+        let event = core.told(name, attributes)?;
+        self.write(async move { core.record_durable(&event).await }).await
+    }
+
+    /// The person agreed to this and to nothing else. From here on nothing else is recorded, and what was recorded for
+    /// other purposes and not sent is deleted; done when it returns.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] when the disk refuses.
+    pub async fn set_consent(&self, consent: Consent) -> Result<(), Error> {
+        let core = Arc::clone(&self.0.core);
+        self.write(async move { core.set_consent(consent).await }).await
+    }
+
+    /// Deletes all telemetry of this device that was not sent, under every account, and asks the backend to delete what it
+    /// was sent from here. A new identifier begins. Likes and other intents are not telemetry and stay. A kill in between
+    /// leaves the rest to the next open.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] when the disk refuses; call it again.
+    pub async fn erase_telemetry(&self) -> Result<(), Error> {
+        let core = Arc::clone(&self.0.core);
+        self.write(async move { core.erase().await }).await
     }
 
     /// The address under which a player of the platform (ExoPlayer, AVPlayer, `<video>`) reads a rendition from the cache
@@ -284,6 +327,12 @@ impl Unspool {
         inner.core.media.set_offline(!conditions.online);
         inner.core.set_conditions(conditions);
         self.tell(Input::Conditions(conditions));
+    }
+
+    /// Tells the session whether the device is roaming and whether its battery is low or being saved. Telemetry waits then
+    /// until things are better, unless its queue is filling up; what the person does is sent all the same. Returns at once.
+    pub fn set_power(&self, roaming: bool, low_power: bool) {
+        self.0.core.set_power(roaming, low_power);
     }
 
     /// Says that somebody signed in again: a new token is asked for, what was held for want of one is sent, and a page

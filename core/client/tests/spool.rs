@@ -117,11 +117,37 @@ fn a_full_queue_gives_up_the_oldest_of_class_c_first_and_counts_it() {
     spool.flush_to_disk().wait().unwrap();
     let level = spool.level();
     assert!(level.queued_bytes <= 20_000, "{level:?}");
-    assert!(level.counters.dropped.size_limit > 100 && level.is_conserved(), "{level:?}");
+    let dropped = level.counters.dropped;
+    assert!(dropped.size_limit == 10 && dropped.sampled > 90 && level.is_conserved(), "{level:?}");
     assert_eq!(spool.load(claimed.key).wait().unwrap().unwrap().records.len(), 1, "a claimed row stays");
     let rest = spool.claim(1_000, u64::MAX).wait().unwrap().unwrap();
     assert_eq!(rest.last, 301);
     assert_eq!(u64::from(rest.rows) + 1, level.queued_rows);
+}
+
+#[test]
+fn a_sample_of_the_past_is_kept_before_the_past_is_given_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let limits = SpoolLimits { max_bytes: 20_000, ..SpoolLimits::default() };
+    let spool = Spool::open(folder.path().join("events.db"), limits).unwrap();
+    for n in 1..=1_000 {
+        spool.record(&event(n, Class::B)).unwrap();
+    }
+    spool.flush_to_disk().wait().unwrap();
+    let level = spool.level();
+    assert!(level.is_conserved() && level.queued_bytes <= 20_000, "{level:?}");
+    let batch = spool.claim(10_000, u64::MAX).wait().unwrap().unwrap();
+    // The last 120 or so are whole; of what was before, about one in ten is left.
+    assert!(batch.first < 50, "{}", batch.first);
+    assert!((50..110).contains(&(level.queued_rows - 100)), "{}", level.queued_rows);
+    assert!(level.counters.dropped.sampled > 800 && level.counters.dropped.size_limit == 0, "{level:?}");
+    for n in 1_001..=20_000 {
+        spool.record(&event(n, Class::B)).unwrap();
+    }
+    spool.flush_to_disk().wait().unwrap();
+    let level = spool.level();
+    assert!(level.is_conserved(), "{level:?}");
+    assert_eq!(level.queued_rows, 20_000 - level.counters.dropped.total());
 }
 
 #[test]
@@ -254,8 +280,78 @@ fn a_damaged_file_is_set_aside_with_its_companions_and_a_new_one_started() {
     assert_eq!(names, ["events.db.corrupt-3", "events.db.corrupt-4"], "old ones are deleted");
 }
 
+/// Overwrites pages of a closed file, numbered from zero.
+fn damage(path: &Path, pages: impl Iterator<Item = usize>) {
+    let mut bytes = std::fs::read(path).unwrap();
+    for page in pages {
+        bytes[page * 4096..(page + 1) * 4096].fill(0xa5);
+    }
+    std::fs::write(path, bytes).unwrap();
+}
+
 #[test]
-fn damage_found_while_running_is_replaced_too() {
+fn what_can_be_read_of_a_damaged_file_keeps_its_names_and_the_rest_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.db");
+    let spool = open(folder.path());
+    let old = spool.installation().to_string();
+    for n in 1..=3_000 {
+        spool.record(&event(n, Class::B)).unwrap();
+    }
+    let sent = spool.claim(100, u64::MAX).wait().unwrap().unwrap();
+    spool.accept(sent.key, 0).wait().unwrap();
+    let open_batch = spool.claim(100, u64::MAX).wait().unwrap().unwrap();
+    drop(spool.write_ahead(3, &event(9, Class::B)));
+    spool.close().wait().unwrap();
+    let pages = std::fs::metadata(&path).unwrap().len() as usize / 4096;
+    damage(&path, (pages / 2..pages / 2 + 10).chain([pages / 3]));
+
+    let spool = open(folder.path());
+    spool.record_durable(&event(1, Class::B)).wait().ok();
+    let all = |spool: &Spool| {
+        let mut found = Vec::new();
+        // Damage may only be met while claiming; who waited is told, and asks again.
+        loop {
+            match spool.claim(500, u64::MAX).wait() {
+                Ok(Some(batch)) => found.push(batch),
+                Ok(None) => return found,
+                Err(SpoolError::Corrupt) => found.clear(),
+                Err(error) => panic!("{error}"),
+            }
+        }
+    };
+    let batches = all(&spool);
+    let level = spool.level();
+    assert_eq!(level.replaced, 1);
+    assert!(level.is_conserved(), "{level:?}");
+    let (lost, queued) = (level.counters.dropped.damaged, level.queued_rows);
+    assert!(lost > 50 && lost < 1_000, "{lost} lost of 2 900");
+    assert_eq!(level.counters.delivered, 100);
+    assert_eq!(queued + lost + 100, level.counters.recorded);
+    let (new, first) = (spool.installation().to_string(), &batches[0]);
+    assert_ne!(new, old);
+    assert_eq!(first.first, 101, "what was in an open batch is sent again");
+    assert!(first.id.starts_with(&old) && first.id != open_batch.id, "{}", first.id);
+    assert!(batches.windows(2).all(|pair| pair[0].last < pair[1].first));
+    let rows: u64 = batches.iter().map(|batch| u64::from(batch.rows)).sum();
+    assert_eq!(rows, queued);
+    // Numbers go on behind the old ones under the new name, and no batch mixes the names.
+    let seq = spool.record_durable(&event(2, Class::B)).wait().unwrap();
+    assert!(seq.0 > 3_000, "{seq:?}");
+    let last = all(&spool).pop().unwrap();
+    assert!(last.id.starts_with(&new), "{}", last.id);
+    for batch in batches {
+        spool.accept(batch.key, 0).wait().unwrap();
+    }
+    assert!(spool.level().is_conserved());
+    spool.close().wait().unwrap();
+    let spool = open(folder.path());
+    assert_eq!((spool.installation().to_string(), spool.level().replaced), (new, 0));
+    assert!(spool.level().is_conserved());
+}
+
+#[test]
+fn damage_found_while_running_costs_no_event_that_comes_then() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("events.db");
     let spool = open(folder.path());
@@ -264,16 +360,44 @@ fn damage_found_while_running_is_replaced_too() {
     }
     spool.suspend().wait().unwrap();
     // The first page, with the schema, stays good; everything behind it is rubbish.
-    let mut bytes = std::fs::read(&path).unwrap();
-    bytes[4096..].fill(0xa5);
-    std::fs::write(&path, bytes).unwrap();
-    let refused = spool.record_durable(&event(201, Class::B)).wait();
-    assert!(matches!(refused, Ok(Seq(1)) | Err(SpoolError::Corrupt)), "{refused:?}");
+    let pages = std::fs::metadata(&path).unwrap().len() as usize / 4096;
+    damage(&path, 1..pages);
+    spool.record_durable(&event(201, Class::B)).wait().unwrap();
     spool.resume().wait().unwrap();
     spool.record_durable(&event(202, Class::B)).wait().unwrap();
     let level = spool.level();
-    assert_eq!(level.replaced, 1);
+    assert_eq!((level.replaced, level.queued_rows), (1, 2));
     assert!(level.is_conserved(), "{level:?}");
+}
+
+#[test]
+fn an_older_schema_is_taken_over_with_every_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.db");
+    let old = rusqlite::Connection::open(&path).unwrap();
+    old.execute_batch(include_str!("spool_v1.sql")).unwrap();
+    drop(old);
+    let spool = open(folder.path());
+    assert_eq!(&*spool.installation(), "11111111-2222-4333-8444-555555555555");
+    let level = spool.level();
+    assert_eq!((level.queued_rows, level.counters.recorded, level.counters.delivered), (3, 5, 1));
+    assert!(level.is_conserved(), "{level:?}");
+    let batch = &spool.open_batches().wait().unwrap()[0];
+    assert_eq!(
+        (batch.id.as_str(), batch.rows, batch.tries),
+        ("11111111-2222-4333-8444-555555555555/2", 2, 3)
+    );
+    let records = spool.load(batch.key).wait().unwrap().unwrap().records;
+    let kept = &spool.quarantined().wait().unwrap()[0];
+    assert_eq!((kept.seq, kept.code, kept.kind.as_str()), (5, 400, "old"));
+    assert_eq!(records[0], kept.body);
+    spool.accept(batch.key, 0).wait().unwrap();
+    assert_eq!(spool.record_durable(&event(1, Class::B)).wait(), Ok(Seq(6)));
+    let rest = spool.claim(100, u64::MAX).wait().unwrap().unwrap();
+    spool.accept(rest.key, 0).wait().unwrap();
+    let level = spool.level();
+    assert_eq!((level.queued_rows, level.queued_bytes, level.unclaimed_bytes), (0, 0, 0), "sizes agree");
+    assert!(level.is_conserved());
 }
 
 #[test]
@@ -338,4 +462,129 @@ fn many_threads_record_without_a_gap() {
     spool.flush_to_disk().wait().unwrap();
     let batch = spool.claim(u32::MAX, u64::MAX).wait().unwrap().unwrap();
     assert_eq!((batch.first, batch.last, batch.rows), (1, 8_000, 8_000));
+}
+
+/// Every file in the folder that holds the bytes.
+fn holding(folder: &Path, canary: &str) -> Vec<String> {
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let holds = |path: &std::path::PathBuf| {
+        std::fs::read(path).unwrap().windows(canary.len()).any(|window| window == canary.as_bytes())
+    };
+    files.filter(holds).map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
+}
+
+#[test]
+fn after_an_erasure_no_file_holds_a_canary_and_another_identifier_begins() {
+    const CANARY: &str = "canary-7f3a9c";
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.db");
+    let spool = open(folder.path());
+    let sung = |n: i64| event(n, Class::B).with("item", CANARY);
+    for n in 1..=500 {
+        spool.record(&sung(n)).unwrap();
+    }
+    let (batch, _) = {
+        let whole = spool.claim(100, u64::MAX).wait().unwrap().unwrap();
+        spool.split(whole.key, false).wait().unwrap().unwrap()
+    };
+    let (left, _) = spool.split(batch.key, false).wait().unwrap().unwrap();
+    spool.accept(left.key, 0).wait().unwrap();
+    spool.write_ahead(1, &sung(1_000)).wait().unwrap();
+    spool.close().wait().unwrap();
+    // A damaged file that was set aside holds it too.
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2 / 4096 * 4096;
+    bytes[middle..middle + 4096].fill(0xa5);
+    std::fs::write(&path, &bytes).unwrap();
+    let spool = open(folder.path());
+    while spool.claim(1_000, u64::MAX).wait() == Err(SpoolError::Corrupt) {}
+    spool.record_durable(&sung(2_000)).wait().unwrap();
+    assert!(holding(folder.path(), CANARY).len() >= 2, "{:?}", holding(folder.path(), CANARY));
+
+    let (before, all) = (spool.installation(), spool.installations().wait().unwrap());
+    assert_eq!((all.len(), all.last().map(String::as_str)), (2, Some(&*before)));
+    spool.erase().wait().unwrap();
+    assert_eq!(holding(folder.path(), CANARY), Vec::<String>::new());
+    let level = spool.level();
+    assert_ne!(level.installation, before);
+    assert_eq!((level.counters.recorded, level.queued_rows, level.counters.dropped.total()), (0, 0, 0));
+    assert_eq!(spool.record_durable(&event(1, Class::B)).wait(), Ok(Seq(1)));
+    spool.close().wait().unwrap();
+    assert!(open(folder.path()).recovered().is_empty());
+    assert_eq!(holding(folder.path(), CANARY), Vec::<String>::new());
+}
+
+#[test]
+fn without_consent_nothing_is_recorded_and_what_was_is_deleted_and_counted() {
+    use unspool::{Consent, Purpose};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.db");
+    let spool = open(folder.path());
+    let of = |name: &str, n: i64| Event { name: name.into(), ..event(n, Class::B) };
+    for n in 1..=300 {
+        spool
+            .record(&of(["unspool.impression", "unspool.like", "unspool.report"][n as usize % 3], n))
+            .unwrap();
+    }
+    let batch = spool.claim(90, u64::MAX).wait().unwrap().unwrap();
+    let gone = spool.claim(0, 0).wait().unwrap().unwrap();
+    assert_eq!(gone.rows, 1);
+    spool.write_ahead(1, &of("unspool.impression", 900)).wait().unwrap();
+    let consent = Consent::none().with(Purpose::Measurement);
+    assert_eq!(spool.set_consent(consent).wait(), Ok(100), "the likes go");
+    let level = spool.level();
+    assert_eq!((level.queued_rows, level.counters.dropped.consent), (200, 100));
+    assert!(level.is_conserved());
+    let left = spool.load(batch.key).wait().unwrap().unwrap();
+    assert_eq!((left.batch.rows, left.records.len()), (60, 60), "also those of a batch");
+    assert_ne!(left.batch.id, batch.id, "other rows, another name");
+    assert_eq!(spool.record(&of("unspool.like", 301)), Ok(()), "and none come");
+    assert_eq!(spool.record_durable(&of("unspool.like", 302)).wait(), Err(SpoolError::Consent));
+    spool.record_durable(&of("unspool.impression", 303)).wait().unwrap();
+    assert_eq!(spool.set_consent(Consent::none()).wait(), Ok(101));
+    assert_eq!(spool.close_ahead(1, &of("unspool.impression", 901)).wait(), Err(SpoolError::Consent));
+    spool.accept(batch.key, 0).wait().unwrap();
+    let rest = spool.claim(1_000, u64::MAX).wait().unwrap().unwrap();
+    spool.accept(rest.key, 0).wait().unwrap();
+    for open in spool.open_batches().wait().unwrap() {
+        spool.accept(open.key, 0).wait().unwrap();
+    }
+    let level = spool.level();
+    assert_eq!((level.queued_rows, level.queued_bytes, level.unclaimed_bytes), (0, 0, 0));
+    assert_eq!((level.counters.delivered, level.counters.dropped.consent), (100, 201));
+    assert!(level.is_conserved());
+    spool.set_consent(Consent::all()).wait().unwrap();
+    spool.record_durable(&of("unspool.like", 400)).wait().unwrap();
+    spool.close().wait().unwrap();
+    // The app opens with what was agreed to meanwhile.
+    let rules = unspool::spool::Rules::Bounds;
+    let spool = Spool::open_with(&path, SpoolLimits::default(), rules, Consent::none()).unwrap();
+    let level = spool.level();
+    assert_eq!((level.queued_rows, level.counters.dropped.consent), (0, 202));
+    assert!(level.is_conserved() && spool.recovered().is_empty());
+}
+
+#[test]
+fn with_the_schema_only_what_it_lists_is_written() {
+    use unspool::Consent;
+    use unspool::spool::Rules;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.db");
+    let spool = Spool::open_with(path, SpoolLimits::default(), Rules::Schema, Consent::all()).unwrap();
+    let share = |attributes: Vec<(String, Value)>| Event {
+        name: "unspool.share".into(),
+        attributes,
+        ..event(1, Class::B)
+    };
+    let good = vec![("item".into(), "i".into()), ("target".into(), "message".into())];
+    spool.record_durable(&share(good.clone())).wait().unwrap();
+    let refused = |event: Event| {
+        assert!(matches!(spool.record(&event), Err(SpoolError::Event(EventError::Schema(_)))), "{event:?}");
+        assert!(matches!(spool.record_durable(&event).wait(), Err(SpoolError::Event(_))));
+        assert!(matches!(spool.write_ahead(1, &event).wait(), Err(SpoolError::Event(_))));
+    };
+    refused(share([good.clone(), vec![("phone".into(), "555".into())]].concat()));
+    refused(Event { class: Class::C, ..share(good.clone()) });
+    refused(Event { name: "unspool.contacts".into(), ..share(good) });
+    assert_eq!(spool.level().counters.recorded, 1);
 }

@@ -185,7 +185,7 @@ async fn too_large_is_halved_until_it_fits_and_the_size_is_remembered() {
     all_taken(&collector, &spool, 300);
     assert!(collector.set(|inner| inner.taken.values().all(|times| *times == 1)));
     let refused = collector.seen().iter().filter(|seen| seen.seqs.len() > 30).count();
-    assert!(refused <= 4, "{refused} requests too large");
+    assert!(refused <= 4, "{:?}", collector.seen().iter().map(|seen| seen.seqs.len()).collect::<Vec<_>>());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -227,6 +227,77 @@ async fn one_poisoned_row_among_a_hundred_is_found_and_kept_and_the_rest_arrives
         uploader.flush(DEADLINE).await;
         assert!(collector.seen().last().unwrap().gzip);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_poisoned_row_among_five_hundred_in_one_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    let (collector, spool) = (Collector::start().await, open(folder.path()));
+    collector.set(|inner| inner.poison = Some("item-317".into()));
+    fill(&spool, 500);
+    let mut config = config(&collector);
+    config.delivery.close_rows = 500;
+    config.delivery.close_bytes = 1024 * 1024;
+    let uploader = start(&spool, config);
+    assert_eq!(uploader.flush(DEADLINE).await.reason, FlushReason::Drained);
+    let level = spool.level();
+    assert_eq!((level.counters.delivered, level.counters.quarantined), (499, 1));
+    assert!(level.is_conserved());
+    let kept = spool.quarantined().await.unwrap();
+    assert_eq!((kept[0].seq, kept[0].kind.as_str()), (317, "unspool.impression"));
+    let seen = collector.seen();
+    assert_eq!(seen[0].seqs.len(), 500);
+    assert!(seen.len() <= 2 + 2 * 9, "{} requests", seen.len());
+    assert!(collector.set(|inner| inner.taken.len() == 499 && inner.taken.values().all(|times| *times == 1)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_days_without_network_lose_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (collector, spool) = (Collector::start().await, open(folder.path()));
+    let mut config = config(&collector);
+    config.online = false;
+    config.delivery.close_rows = 500;
+    config.delivery.close_bytes = 1024 * 1024;
+    let uploader = start(&spool, config);
+    // A card every 20 seconds for 72 hours, on the clock of the events.
+    const ROWS: i64 = 72 * 180;
+    for n in 1..=ROWS {
+        spool.record(&Event { wall_ms: 1_700_000_000_000 + n * 20_000, ..event(n) }).unwrap();
+    }
+    assert_eq!(uploader.flush(DEADLINE).await.reason, FlushReason::Offline);
+    let level = spool.level();
+    assert_eq!((level.queued_rows, level.counters.dropped.total()), (ROWS as u64, 0));
+    assert!(level.is_conserved() && collector.seen().is_empty());
+    uploader.set_online(true);
+    assert_eq!(uploader.flush(Duration::from_secs(60)).await.reason, FlushReason::Drained);
+    all_taken(&collector, &spool, ROWS);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_server_can_check_the_books_from_what_it_was_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    let collector = Collector::start().await;
+    let limits = SpoolLimits { max_bytes: 30_000, ..SpoolLimits::default() };
+    let spool = Spool::open(folder.path().join("events.db"), limits).unwrap();
+    collector.set(|inner| inner.poison = Some("item-990".into()));
+    fill(&spool, 1_000);
+    let uploader = start(&spool, config(&collector));
+    assert_eq!(uploader.flush(DEADLINE).await.reason, FlushReason::Drained);
+    collector.set(|inner| inner.poison = None);
+    spool.record(&event(1_001)).unwrap();
+    assert_eq!(uploader.flush(DEADLINE).await.reason, FlushReason::Drained);
+    collector.set(|inner| {
+        for books in &inner.books {
+            assert_eq!(books.recorded, books.delivered + books.queued + books.dropped + books.quarantined);
+            assert_eq!(books.reasons, books.dropped, "by reason");
+        }
+        // What the server has is what the last batch said was delivered before it, and that batch.
+        let last = inner.books.last().unwrap();
+        assert_eq!((last.recorded, last.queued, last.quarantined), (1_001, 1, 1));
+        assert_eq!(inner.taken.len() as i64, last.delivered + 1);
+        assert!(last.dropped > 0);
+    });
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -22,14 +22,19 @@ use crate::time::{Millis, Time};
 
 pub use backoff::Backoff;
 pub use facts::{
-    Answer, Batch, Condition, DeliveryConfig, DeliveryEffect, DeliveryReason, Encoding, Held, Stored,
+    Answer, Batch, Circumstances, Condition, DeliveryConfig, DeliveryEffect, DeliveryReason, Encoding, Held,
+    PATIENT_PERCENT, Stored,
 };
 
 /// Longest `Retry-After` that is believed: one day, so that a mistyped header cannot silence a device for good.
 pub const RETRY_AFTER_CAP: Millis = Millis(24 * 60 * 60 * 1_000);
 
 /// A learned size limit never falls below this, in bytes: a few single events.
-const LEARNED_BYTES_FLOOR: u64 = 4 * 1024;
+const LEARNED_BYTES_FLOOR: u64 = 1_024;
+
+/// On a metered network a patient lane sends batches of so many times the rows, so many times less often: the radio wakes
+/// less, and larger batches pack better.
+const METERED_FACTOR: u64 = 4;
 
 /// Rows quarantined in a row without one acceptance before each further one costs a back-off: an endpoint that refuses
 /// everything is broken, and must not empty the queue into quarantine at full speed.
@@ -53,6 +58,7 @@ pub struct Delivery {
     config: DeliveryConfig,
     backoff: Backoff,
     store_backoff: Backoff,
+    spread: Backoff,
     encoding: Encoding,
     max_bytes: u64,
     online: bool,
@@ -61,6 +67,9 @@ pub struct Delivery {
     /// A new credential came while a batch was in flight: what is said of that batch is about the old one.
     refreshed: bool,
     flushing: bool,
+    circumstances: Circumstances,
+    /// No request before this: everybody else has just woken up too.
+    quiet_until: Option<Time>,
     backlog_rows: u64,
     backlog_bytes: u64,
     oldest: Option<Time>,
@@ -79,7 +88,12 @@ impl Delivery {
     #[must_use]
     pub fn new(config: DeliveryConfig) -> Self {
         let backoff = Backoff::new(config.backoff_base, config.backoff_cap, config.seed);
+        let mut spread = Backoff::new(Millis(0), config.start_jitter, config.seed.rotate_left(32));
+        let quiet_until = (config.start_jitter > Millis(0)).then(|| Time::ZERO + spread.spread());
         Delivery {
+            circumstances: Circumstances::default(),
+            quiet_until,
+            spread,
             store_backoff: Backoff::new(config.backoff_base, config.backoff_cap, !config.seed),
             backoff,
             encoding: config.encoding,
@@ -215,19 +229,33 @@ impl Delivery {
     pub fn handle_condition(&mut self, now: Time, condition: Condition) {
         match condition {
             Condition::Online => {
+                if !self.online && self.config.start_jitter > Millis(0) {
+                    self.quiet_until = Some(now + self.spread.spread());
+                }
                 self.online = true;
                 self.end_jitter();
             }
             Condition::Offline => self.online = false,
             Condition::Foreground => self.foreground = true,
-            Condition::Background => self.foreground = false,
+            Condition::Background => {
+                self.foreground = false;
+                // It may be frozen any moment.
+                self.quiet_until = None;
+            }
         }
         self.advance(now);
     }
 
-    /// Send everything recorded until nothing is left; ends a back-off, but not a wait the server asked for.
+    /// The host says what sending costs now.
+    pub fn handle_circumstances(&mut self, now: Time, circumstances: Circumstances) {
+        self.circumstances = circumstances;
+        self.advance(now);
+    }
+
+    /// Send everything recorded until nothing is left, whatever it costs; ends a back-off, but not a wait the server asked for.
     pub fn handle_flush(&mut self, now: Time) {
         self.flushing = true;
+        self.quiet_until = None;
         self.end_jitter();
         self.advance(now);
     }
@@ -260,11 +288,17 @@ impl Delivery {
         match self.step {
             Step::Sending(_) | Step::Storing(_) => None,
             Step::StoreFailed(_, at) => Some((at, DeliveryReason::StoreRetry)),
-            Step::Idle if !self.online || self.paused => None,
-            Step::Idle => self.wait.filter(|_| self.has_work()).or_else(|| {
-                let at = self.oldest? + self.config.close_age;
-                (self.backlog_rows > 0).then_some((at, DeliveryReason::BatchAge))
-            }),
+            Step::Idle if !self.online || self.paused || self.is_saving() => None,
+            Step::Idle => {
+                let quiet = self.quiet_until.map(|at| (at, DeliveryReason::StartJitter));
+                let wait = self.wait.into_iter().chain(quiet).max_by_key(|(at, _)| *at);
+                let wait = wait.filter(|_| !self.queue.is_empty() || self.wait.is_some() && self.has_work());
+                wait.or_else(|| {
+                    let at = self.oldest? + self.close_age();
+                    let age = (at, DeliveryReason::BatchAge);
+                    (self.backlog_rows > 0).then(|| quiet.filter(|(quiet, _)| *quiet > at).unwrap_or(age))
+                })
+            }
         }
     }
 
@@ -283,6 +317,7 @@ impl Delivery {
             Step::Idle if !self.has_work() => None,
             Step::Idle if !self.online => Some(Held::Offline),
             Step::Idle if self.paused => Some(Held::Unauthorised),
+            Step::Idle if self.is_saving() => Some(Held::Saving),
             Step::Idle => self.poll_timeout().map(|(at, reason)| Held::Until(at, reason)),
         }
     }
@@ -340,12 +375,39 @@ impl Delivery {
         }
     }
 
+    /// Whether a patient lane waits for a better time.
+    fn is_saving(&self) -> bool {
+        let Circumstances { roaming, low_power, .. } = self.circumstances;
+        let queued = self.queue.iter().fold(self.backlog_bytes, |sum, batch| sum.saturating_add(batch.bytes));
+        let full = queued.saturating_mul(100) / self.config.cap_bytes.max(1) >= PATIENT_PERCENT;
+        self.config.patient && (roaming || low_power) && !self.flushing && !full
+    }
+
+    fn metered_factor(&self) -> u64 {
+        if self.config.patient && self.circumstances.metered { METERED_FACTOR } else { 1 }
+    }
+
+    fn close_age(&self) -> Millis {
+        Millis(self.config.close_age.0.saturating_mul(self.metered_factor()))
+    }
+
+    fn close_rows(&self) -> u32 {
+        let rows = u64::from(self.config.close_rows).saturating_mul(self.metered_factor());
+        u32::try_from(rows).unwrap_or(u32::MAX)
+    }
+
+    fn close_bytes(&self) -> u64 {
+        // What the server once refused as too large stays too large.
+        let learned = self.max_bytes < self.config.close_bytes;
+        if learned { self.max_bytes } else { self.max_bytes.saturating_mul(self.metered_factor()) }
+    }
+
     fn claim_due(&self, now: Time) -> bool {
         self.flushing
             || !self.foreground
-            || self.backlog_rows >= u64::from(self.config.close_rows)
-            || self.backlog_bytes >= self.max_bytes
-            || self.oldest.is_some_and(|oldest| oldest + self.config.close_age <= now)
+            || self.backlog_rows >= u64::from(self.close_rows())
+            || self.backlog_bytes >= self.close_bytes()
+            || self.oldest.is_some_and(|oldest| oldest + self.close_age() <= now)
     }
 
     fn advance(&mut self, now: Time) {
@@ -361,13 +423,17 @@ impl Delivery {
         if self.wait.is_some_and(|(at, _)| now < at) || !self.online || self.paused {
             return;
         }
+        if self.quiet_until.is_some_and(|at| now < at) || self.is_saving() {
+            return;
+        }
+        self.quiet_until = None;
         self.wait = None;
         if let Some(&batch) = self.queue.front() {
             let encoding = batch.encoding.unwrap_or(self.encoding);
             self.step = Step::Sending(batch.key);
             self.out.push_back(DeliveryEffect::Send { batch, encoding });
         } else if self.claim_due(now) {
-            self.store(DeliveryEffect::Claim { max_rows: self.config.close_rows, max_bytes: self.max_bytes });
+            self.store(DeliveryEffect::Claim { max_rows: self.close_rows(), max_bytes: self.close_bytes() });
         }
     }
 }

@@ -22,6 +22,16 @@ pub enum Exit {
     SwipeNext,
     /// Swiped back.
     SwipeBack,
+    /// Opened the comments.
+    Comments,
+    /// Opened the creator's profile.
+    Profile,
+    /// Left to share it.
+    Share,
+    /// It came to its end and something else followed by itself.
+    End,
+    /// A break was shown in its place.
+    LoopBreak,
     /// The app went to the background.
     Background,
     /// The app was killed, told on the next start; or a fault of the core ended the feed.
@@ -39,12 +49,116 @@ impl Exit {
         match self {
             Exit::SwipeNext => "swipe_next",
             Exit::SwipeBack => "swipe_back",
+            Exit::Comments => "comments",
+            Exit::Profile => "profile",
+            Exit::Share => "share",
+            Exit::End => "end",
+            Exit::LoopBreak => "loop_break",
             Exit::Background => "background",
             Exit::Killed => "killed",
             Exit::Shutdown => "shutdown",
             Exit::Failed => "failed",
         }
     }
+}
+
+/// Taps kept of one viewing; more are only counted.
+pub const MAX_TAPS: usize = 32;
+
+/// What a tap was meant for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tap {
+    /// Two taps on the picture.
+    Double,
+    /// The heart.
+    Like,
+    /// The comments.
+    Comment,
+    /// Sharing.
+    Share,
+    /// Keeping it for later.
+    Save,
+    /// Following the creator.
+    Follow,
+    /// The creator.
+    Profile,
+    /// The sound.
+    Sound,
+    /// The caption, to read on.
+    Caption,
+    /// A product.
+    Product,
+    /// A gift.
+    Gift,
+    /// "Why this video".
+    Why,
+    /// Anything else.
+    Other,
+}
+
+impl Tap {
+    /// The name on the wire.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Tap::Double => "double",
+            Tap::Like => "like",
+            Tap::Comment => "comment",
+            Tap::Share => "share",
+            Tap::Save => "save",
+            Tap::Follow => "follow",
+            Tap::Profile => "profile",
+            Tap::Sound => "sound",
+            Tap::Caption => "caption",
+            Tap::Product => "product",
+            Tap::Gift => "gift",
+            Tap::Why => "why",
+            Tap::Other => "other",
+        }
+    }
+}
+
+/// The network a viewing began on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Network {
+    /// None.
+    Offline,
+    /// Paid by the byte.
+    Metered,
+    /// Not paid by the byte.
+    #[default]
+    Unmetered,
+}
+
+impl Network {
+    /// The name on the wire.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Network::Offline => "offline",
+            Network::Metered => "metered",
+            Network::Unmetered => "unmetered",
+        }
+    }
+}
+
+/// What the person did with the card on the screen.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Viewer {
+    /// Tapped something.
+    Tapped(Tap),
+    /// Moved the playhead.
+    Sought,
+    /// Silenced it, or gave it sound; holds for the cards after it too.
+    Muted(bool),
+    /// Plays it at this speed, 1 as recorded; holds for the cards after it too.
+    Rate(f64),
+    /// Left the card without a swipe; the viewing ends.
+    Left(Exit),
+    /// Came back to it; another viewing begins.
+    Returned,
 }
 
 /// How the first frame came about.
@@ -102,6 +216,27 @@ pub struct Impression {
     pub duration_ms: u64,
     /// Times it started over.
     pub loops: u32,
+    /// Times the playhead was moved.
+    #[serde(default)]
+    pub seeks: u32,
+    /// Whether it was silent at any time.
+    #[serde(default)]
+    pub muted: bool,
+    /// The speed it was played at last, 1 as recorded.
+    #[serde(default = "as_recorded")]
+    pub rate: f64,
+    /// Taps, and milliseconds from the start to each.
+    #[serde(default)]
+    pub taps: Vec<(Tap, u64)>,
+    /// Taps beyond [`MAX_TAPS`].
+    #[serde(default)]
+    pub taps_missed: u32,
+    /// Version of the policy in force, empty where none has one.
+    #[serde(default)]
+    pub policy: String,
+    /// The network it began on.
+    #[serde(default)]
+    pub network: Network,
     /// Milliseconds from the swipe to the first rendered frame.
     pub first_frame_ms: Option<f64>,
     /// How the first frame came about.
@@ -114,6 +249,10 @@ pub struct Impression {
     pub online: bool,
     /// How it ended; `None` while it is open.
     pub exit: Option<Exit>,
+}
+
+fn as_recorded() -> f64 {
+    1.0
 }
 
 /// What the driver is to write.
@@ -134,11 +273,27 @@ struct Open {
 }
 
 /// The impression recorder.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Recorder {
     next: u64,
+    muted: bool,
+    rate: f64,
+    policy: String,
     open: Option<Open>,
     out: VecDeque<Write>,
+}
+
+impl Default for Recorder {
+    fn default() -> Self {
+        Recorder {
+            next: 0,
+            muted: false,
+            rate: as_recorded(),
+            policy: String::new(),
+            open: None,
+            out: VecDeque::new(),
+        }
+    }
 }
 
 /// What is known of a card when it becomes current.
@@ -156,8 +311,8 @@ pub struct Shown {
     pub reason: String,
     /// Length of the asset in milliseconds.
     pub duration_ms: u64,
-    /// Whether the network is there.
-    pub online: bool,
+    /// The network.
+    pub network: Network,
 }
 
 impl Recorder {
@@ -183,11 +338,44 @@ impl Recorder {
             start_class: None,
             stalls: 0,
             stall_ms: 0,
-            online: shown.online,
+            online: shown.network != Network::Offline,
+            seeks: 0,
+            muted: self.muted,
+            rate: self.rate,
+            taps: Vec::new(),
+            taps_missed: 0,
+            policy: self.policy.clone(),
+            network: shown.network,
             exit: None,
         };
         self.out.push_back(Write::Ahead(record.clone()));
         self.open = Some(Open { record, paused_since: None, active_before: 0, written_at: now });
+    }
+
+    /// Viewings from now on name this version of the policy.
+    pub fn set_policy(&mut self, version: &str) {
+        version.clone_into(&mut self.policy);
+    }
+
+    /// The person did something with the card on the screen. [`Viewer::Left`] and [`Viewer::Returned`] are the caller's.
+    pub fn handle_viewer(&mut self, now: Time, fact: Viewer) {
+        match fact {
+            Viewer::Muted(muted) => self.muted = muted,
+            Viewer::Rate(rate) if rate.is_finite() && rate > 0.0 => self.rate = rate,
+            _ => {}
+        }
+        let (muted, rate) = (self.muted, self.rate);
+        let Some(record) = self.open.as_mut().map(|open| &mut open.record) else { return };
+        match fact {
+            Viewer::Tapped(tap) if record.taps.len() < MAX_TAPS => {
+                record.taps.push((tap, now.since(record.started_at).0));
+            }
+            Viewer::Tapped(_) => record.taps_missed = record.taps_missed.saturating_add(1),
+            Viewer::Sought => record.seeks = record.seeks.saturating_add(1),
+            Viewer::Muted(_) => record.muted |= muted,
+            Viewer::Rate(_) => record.rate = rate,
+            Viewer::Left(_) | Viewer::Returned => {}
+        }
     }
 
     /// The rendition was chosen after the card was shown.
@@ -307,7 +495,7 @@ mod tests {
             position: 0,
             reason: "for_you".into(),
             duration_ms: 8_000,
-            online: true,
+            network: Network::Unmetered,
         }
     }
 
@@ -334,6 +522,35 @@ mod tests {
         );
         assert_eq!(record.exit, Some(Exit::SwipeNext));
         assert_eq!(r.poll_timeout(), None);
+    }
+
+    #[test]
+    fn taps_seeks_sound_and_speed_are_written_down_within_bounds() {
+        let mut r = Recorder::default();
+        r.set_policy("7");
+        r.handle_shown(Time(100), Wall::default(), shown("a"));
+        for n in 0..40 {
+            r.handle_viewer(Time(200 + n), Viewer::Tapped(Tap::Like));
+        }
+        r.handle_viewer(Time(300), Viewer::Sought);
+        r.handle_viewer(Time(300), Viewer::Muted(true));
+        r.handle_viewer(Time(310), Viewer::Muted(false));
+        r.handle_viewer(Time(320), Viewer::Rate(f64::NAN));
+        r.handle_viewer(Time(330), Viewer::Rate(2.0));
+        r.handle_left(Time(400), Exit::Comments);
+        r.handle_viewer(Time(410), Viewer::Tapped(Tap::Share));
+        r.handle_shown(Time(500), Wall::default(), shown("b"));
+        let out = writes(&mut r);
+        let closed = out.iter().find_map(|w| match w {
+            Write::Close(record) => Some(record),
+            Write::Ahead(_) => None,
+        });
+        let record = closed.unwrap();
+        assert_eq!((record.taps.len(), record.taps_missed, record.taps[0]), (32, 8, (Tap::Like, 100)));
+        assert_eq!((record.seeks, record.muted, record.rate), (1, true, 2.0));
+        assert_eq!((record.exit, record.policy.as_str()), (Some(Exit::Comments), "7"));
+        let next = r.open().unwrap();
+        assert_eq!((next.muted, next.rate, next.taps.len()), (false, 2.0, 0), "sound and speed hold");
     }
 
     #[test]

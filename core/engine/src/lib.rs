@@ -7,16 +7,21 @@
 //! [`Engine`] is the whole of one feed session; the machines it is made of stand in modules of their own.
 
 pub mod budget;
+pub mod buffering;
 mod delivery;
 pub mod eviction;
 pub mod feed;
+pub mod focus;
+pub mod hosts;
 pub mod impression;
 pub mod info;
 pub mod keep;
 pub mod links;
 mod model;
+pub mod payment;
 pub mod planner;
 mod port;
+pub mod schema;
 pub mod session;
 pub mod stage;
 #[cfg(test)]
@@ -24,12 +29,14 @@ mod testing;
 pub mod throughput;
 mod time;
 
+pub use buffering::{BufferPolicy, Supply};
 pub use delivery::{
-    Answer, Backoff, Batch, Condition, Delivery, DeliveryConfig, DeliveryEffect, DeliveryReason, Encoding,
-    Held, RETRY_AFTER_CAP, Stored,
+    Answer, Backoff, Batch, Circumstances, Condition, Delivery, DeliveryConfig, DeliveryEffect,
+    DeliveryReason, Encoding, Held, PATIENT_PERCENT, RETRY_AFTER_CAP, Stored,
 };
 pub use feed::{PageFailure, PageRequest, SavedFeed, Step};
-pub use impression::{Exit, Impression, StartClass};
+pub use focus::{FocusAction, FocusKeeper, SoundFocus};
+pub use impression::{Exit, Impression, StartClass, Tap, Viewer};
 pub use info::{AudioCodec, Layout, MediaInfo, SyncSample, TrackInfo, TrackKind, VideoCodec};
 pub use keep::{
     Hold, Keep, KeepEstimate, KeepFailure, KeepOutput, KeepPolicy, KeepState, KeepTrouble, KeptMark,
@@ -39,6 +46,6 @@ pub use links::Links;
 pub use model::{Asset, Container, Creator, Item, MediaKey, Page, Rendition, Span};
 pub use planner::{Candidate, DemandId, FetchEnd, Policy, Urgency};
 pub use session::{Conditions, Effect, Engine, EngineConfig, Notice, PlayerFact, Wake};
-pub use stage::PlayerId;
+pub use stage::{PlayerId, player_bytes};
 pub use throughput::{NetworkClass, Remembered};
 pub use time::{Millis, Time, Wall};

@@ -100,6 +100,9 @@ pub struct Rendition {
     pub container: Container,
     /// Where the bytes are. May be signed and may expire.
     pub url: String,
+    /// Where the same bytes are on other hosts, best first; they expire with `url`.
+    #[serde(default)]
+    pub alternates: Vec<String>,
     /// Total size in bytes where the backend knows it.
     pub bytes: Option<u64>,
     /// Wall-clock time in milliseconds since 1970 after which `url` no longer answers.

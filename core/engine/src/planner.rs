@@ -558,7 +558,7 @@ impl Planner {
             let stays = |ms: f64| card.stays(at, ms);
             let from = if distance == 0 { self.playhead_ms } else { 0 };
             let reach = card.running.map_or_else(|| card.reach(from), |r| r.to_ms.max(from));
-            #[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "a short window")]
+            #[expect(clippy::cast_possible_truncation, reason = "a short window")]
             let comes = self.policy.tuning.goes_on.powi(distance as i32);
             // Nobody gets further while nothing plays.
             #[expect(clippy::cast_precision_loss, reason = "milliseconds of a video")]

@@ -89,6 +89,8 @@ pub enum PlayerFact {
 }
 
 /// What the driver is to do.
+// A few of them stand in a queue for one turn; a box for the largest would cost an allocation a swipe.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     /// Ask the backend for a page.

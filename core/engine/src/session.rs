@@ -10,11 +10,11 @@ use std::sync::Arc;
 pub use crate::port::{Conditions, Effect, EngineConfig, Notice, PlayerFact, Wake};
 
 use crate::feed::{Feed, PageFailure, SavedFeed, Step};
-use crate::impression::{Exit, Recorder, Shown};
+use crate::impression::{Exit, Network, Recorder, Shown, Viewer};
 use crate::info::MediaInfo;
 use crate::model::{Item, MediaKey, Page, Span};
 use crate::planner::{Candidate, DemandId, FetchEnd, Limits, Planner};
-use crate::stage::{Near, PlayerId, Stage, StageOutput};
+use crate::stage::{Near, PlayerId, Stage, StageOutput, player_bytes};
 use crate::throughput::Remembered;
 use crate::time::{Millis, Time, Wall};
 
@@ -249,6 +249,27 @@ impl Engine {
         self.settle(now);
     }
 
+    /// The person did something with the card on the screen.
+    pub fn handle_viewer(&mut self, now: Time, wall: Wall, fact: Viewer) {
+        match fact {
+            Viewer::Left(exit) => self.recorder.handle_left(now, exit),
+            Viewer::Returned if self.recorder.open().is_none() => self.show(now, wall),
+            fact => self.recorder.handle_viewer(now, fact),
+        }
+        self.settle(now);
+    }
+
+    /// Viewings from now on name this version of the policy.
+    pub fn set_policy_version(&mut self, version: &str) {
+        self.recorder.set_policy(version);
+    }
+
+    /// The host says how many decoders and how many bytes of memory players may take; it may say less at any time.
+    pub fn handle_player_budget(&mut self, now: Time, players: usize, bytes: u64) {
+        self.stage.set_budget(players, bytes);
+        self.settle(now);
+    }
+
     /// The person asked to try again after a failure.
     pub fn handle_retry(&mut self, now: Time) {
         self.feed.retry_now();
@@ -402,7 +423,11 @@ impl Engine {
             position,
             reason: self.feed_name.clone(),
             duration_ms: item.asset.duration_ms,
-            online: self.conditions.online,
+            network: match self.conditions {
+                Conditions { online: false, .. } => Network::Offline,
+                Conditions { metered: true, .. } => Network::Metered,
+                _ => Network::Unmetered,
+            },
         };
         self.recorder.handle_shown(now, wall, shown);
     }
@@ -497,13 +522,14 @@ impl Engine {
             // The window begins at the current card; the one before is known by the player that is parked on it.
             let player = self.stage.player(position)?;
             let key = self.stage.key(player)?.clone();
-            return Some(Near { position, key, known: true, startable: false });
+            return Some(Near { position, key, known: true, startable: false, bytes: 0 });
         }
         // With no network a player that reads ahead of what is held fails before anybody saw it.
         let preroll_ms = if self.conditions.online { PREROLL_MS } else { OFFLINE_MS };
         Some(Near {
             position,
             key: self.planner.key(position)?.clone(),
+            bytes: self.planner.info(position).map_or(0, |info| player_bytes(info)),
             known: self.planner.info(position).is_some() && !self.failed.contains(&position),
             startable: self.planner.startable(position, preroll_ms) && !self.failed.contains(&position),
         })

@@ -11,6 +11,7 @@ pub(crate) fn item(id: &str) -> Item {
         bitrate_bps,
         container: Container::Mp4,
         url: format!("http://127.0.0.1/{id}/{name}.mp4"),
+        alternates: Vec::new(),
         bytes: Some(bitrate_bps * 10 / 8),
         expires_at_ms: None,
     };

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use proptest::prelude::*;
 use unspool_engine::{
-    Answer, Backoff, Batch, Condition, Delivery, DeliveryConfig, DeliveryEffect, DeliveryReason, Encoding,
-    Held, Millis, RETRY_AFTER_CAP, Stored, Time,
+    Answer, Backoff, Batch, Circumstances, Condition, Delivery, DeliveryConfig, DeliveryEffect,
+    DeliveryReason, Encoding, Held, Millis, RETRY_AFTER_CAP, Stored, Time,
 };
 
 const ROW_BYTES: u64 = 100;
@@ -141,6 +141,11 @@ impl World {
             _ => {}
         }
         self.delivery.handle_condition(self.now, condition);
+        self.drain();
+    }
+
+    fn circumstances(&mut self, circumstances: Circumstances) {
+        self.delivery.handle_circumstances(self.now, circumstances);
         self.drain();
     }
 
@@ -511,4 +516,117 @@ proptest! {
         prop_assert_eq!((w.delivered.len() + w.quarantined.len()) as u64, w.next_row);
         prop_assert!(w.open.is_empty());
     }
+}
+
+const ROAMING: Circumstances = Circumstances { roaming: true, low_power: false, metered: true };
+const HOME: Circumstances = Circumstances { roaming: false, low_power: false, metered: false };
+
+fn patient() -> World {
+    World::new(DeliveryConfig { patient: true, cap_bytes: 1_000 * ROW_BYTES, ..DeliveryConfig::default() })
+}
+
+#[test]
+fn a_patient_lane_waits_while_roaming_or_low_unless_the_queue_fills_or_somebody_insists() {
+    for dear in [ROAMING, Circumstances { low_power: true, ..HOME }] {
+        let mut w = patient();
+        w.circumstances(dear);
+        w.record(300);
+        w.condition(Condition::Background);
+        assert!(w.in_flight.is_none());
+        assert_eq!((w.delivery.held(), w.delivery.poll_timeout()), (Some(Held::Saving), None));
+        w.circumstances(HOME);
+        assert!(w.in_flight.is_some(), "home again");
+
+        let mut w = patient();
+        w.circumstances(dear);
+        w.record(699);
+        assert!(w.in_flight.is_none());
+        w.record(1);
+        assert!(w.in_flight.is_some(), "70 % full");
+
+        let mut w = patient();
+        w.circumstances(dear);
+        w.record(5);
+        w.flush();
+        assert!(w.in_flight.is_some(), "the host insists");
+
+        let mut w = world();
+        w.circumstances(dear);
+        w.record(100);
+        assert!(w.in_flight.is_some(), "what cannot wait does not");
+    }
+}
+
+#[test]
+fn metered_batches_are_larger_and_rarer() {
+    let mut w = World::new(DeliveryConfig { patient: true, ..DeliveryConfig::default() });
+    w.circumstances(Circumstances { metered: true, ..HOME });
+    w.record(150);
+    assert_eq!(w.delivery.poll_timeout(), Some((Time(120_000), DeliveryReason::BatchAge)));
+    w.record(250);
+    assert_eq!(w.rows_in_flight().len(), 400);
+    w.answer(Answer::TooLarge);
+    w.answer(Answer::Accepted);
+    w.answer(Answer::Accepted);
+    w.record(400);
+    assert!(w.rows_in_flight().len() <= 200, "what was too large stays too large");
+}
+
+#[test]
+fn a_million_phones_that_wake_together_do_not_call_together() {
+    let first = |seed| {
+        let config = DeliveryConfig { seed, start_jitter: Millis(60_000), ..DeliveryConfig::default() };
+        let mut w = World::new(config);
+        w.record(500);
+        assert!(w.in_flight.is_none());
+        while w.in_flight.is_none() {
+            w.sleep().unwrap();
+        }
+        w.now.0
+    };
+    let mut slots = [0u32; 6];
+    for seed in 0..600 {
+        let at = first(seed * 7_919 + 13);
+        assert!(at <= 60_000);
+        slots[(at / 10_001) as usize] += 1;
+    }
+    assert!(slots.iter().skip(3).all(|calls| (60..160).contains(calls)), "{slots:?}");
+
+    let config = DeliveryConfig { seed: 5, start_jitter: Millis(60_000), ..DeliveryConfig::default() };
+    let mut w = World::new(config);
+    w.flush();
+    w.record(100);
+    w.answer(Answer::Accepted);
+    w.condition(Condition::Offline);
+    w.record(100);
+    w.condition(Condition::Online);
+    assert!(w.in_flight.is_none(), "and when the network is back");
+    assert!(w.delivery.poll_timeout().is_some());
+    w.flush();
+    assert!(w.in_flight.is_some());
+}
+
+#[test]
+fn three_days_of_failures_cost_some_hundred_attempts_and_no_row() {
+    let mut w = world();
+    let end = Time(72 * 3_600_000);
+    let mut recorded = 0;
+    while w.now < end {
+        if w.in_flight.is_some() {
+            w.answer(if w.sends.is_multiple_of(3) { Answer::CaptivePortal } else { Answer::Network });
+        }
+        if recorded < w.now.0 / 20_000 {
+            w.record(w.now.0 / 20_000 - recorded);
+            recorded = w.now.0 / 20_000;
+        } else if w.sleep().is_none() {
+            w.now = Time(w.now.0 + 20_000);
+        }
+    }
+    assert!((300..2_000).contains(&w.sends), "{} attempts", w.sends);
+    assert_eq!((w.delivered.len(), w.quarantined.len()), (0, 0));
+    while !w.delivery.is_drained() {
+        w.answer(Answer::Accepted);
+        w.flush();
+    }
+    assert_eq!(w.delivered.len() as u64, w.next_row);
 }

@@ -43,6 +43,7 @@ fn item(n: u64) -> Item {
         bitrate_bps: BYTES_PER_MS * 8_000,
         container: Container::Mp4,
         url: "http://127.0.0.1/v.mp4".into(),
+        alternates: Vec::new(),
         bytes: None,
         expires_at_ms: None,
     };

@@ -19,11 +19,12 @@ mod segments;
 mod source;
 mod store;
 mod ticket;
+mod tls;
 
 pub use disk::{DataFile, Disk, LocalDisk, OpenMode, Step};
 pub use fetch::{
-    ByPurpose, ByteCounts, FetchDone, FetchError, FetchSummary, Limits, Location, Priority, Purpose,
-    ResolveError, Traffic, UrlResolver,
+    ByPurpose, ByteCounts, CertificateFault, Cmcd, FetchDone, FetchError, FetchSummary, Limits, Location,
+    Playback, Prewarm, Priority, Purpose, ResolveError, Traffic, UrlResolver,
 };
 pub use gateway::{Gateway, GatewayError, GatewayLimits, GatewayStats};
 pub use info::{AudioCodec, Layout, MediaInfo, SyncSample, TrackInfo, TrackKind, VideoCodec};
@@ -33,3 +34,4 @@ pub use probe::{ProbeError, probe_bytes, probe_file};
 pub use source::{ByteSource, ReadError};
 pub use store::{StoreError, StoreHealth, StoredMedia};
 pub use ticket::FetchTicket;
+pub use tls::{HostPins, Pin, TlsConfig, TlsError, distrust};

@@ -12,8 +12,8 @@ use unspool_engine::{Container, MediaKey, Span};
 
 use crate::disk::{Disk, LocalDisk};
 use crate::fetch::{
-    Accounts, ByteCounts, Demand, FetchDone, FetchError, Fetcher, Http, Limits, Location, Priority, Purpose,
-    UrlResolver,
+    About, Accounts, ByteCounts, Cmcd, Demand, FetchDone, FetchError, Fetcher, Http, Limits, Location,
+    Playback, Prewarm, Priority, Purpose, UrlResolver,
 };
 use crate::info::{Layout, MediaInfo};
 use crate::probe::ProbeError;
@@ -23,6 +23,7 @@ use crate::segments::{Assembled, Parts, owner};
 use crate::source::ByteSource;
 use crate::store::{Store, StoreError, StoreHealth, StoredMedia, Validators};
 use crate::ticket::FetchTicket;
+use crate::tls::{TlsConfig, TlsError};
 
 /// Samples of the line that wait for the planner; more would be history.
 const SAMPLES: usize = 256;
@@ -43,6 +44,10 @@ pub struct MediaConfig {
     pub user_agent: String,
     /// Whether plain HTTP may leave this machine; to the machine itself it always may.
     pub allow_plain_http: bool,
+    /// Whom HTTPS trusts.
+    pub tls: TlsConfig,
+    /// Whether requests tell servers of the playback they serve, and how; default: they do not.
+    pub cmcd: Option<Cmcd>,
     /// Renditions whose index entries stay in memory while nobody uses them.
     pub keep_loaded: usize,
     /// Where the cached bytes lie: this device, or in tests a disk that fails.
@@ -60,6 +65,8 @@ impl MediaConfig {
             resolver: None,
             user_agent: concat!("unspool/", env!("CARGO_PKG_VERSION")).to_owned(),
             allow_plain_http: false,
+            tls: TlsConfig::default(),
+            cmcd: None,
             keep_loaded: KEEP_LOADED,
             disk: Arc::new(LocalDisk),
             limits: Limits::default(),
@@ -74,6 +81,8 @@ impl fmt::Debug for MediaConfig {
             .field("resolver", &self.resolver.is_some())
             .field("user_agent", &self.user_agent)
             .field("allow_plain_http", &self.allow_plain_http)
+            .field("tls", &self.tls)
+            .field("cmcd", &self.cmcd)
             .field("keep_loaded", &self.keep_loaded)
             .field("disk", &self.disk)
             .field("limits", &self.limits)
@@ -86,12 +95,35 @@ impl fmt::Debug for MediaConfig {
 pub struct Origin {
     /// Address of the file, or of the playlist for HLS.
     pub url: String,
-    /// Wall-clock milliseconds since 1970 after which `url` no longer answers.
+    /// Addresses of the same on other hosts, best first; see [`Location::alternates`].
+    pub alternates: Vec<String>,
+    /// Wall-clock milliseconds since 1970 after which they no longer answer.
     pub expires_at_ms: Option<i64>,
     /// Size in bytes where the backend knows it; a hint, the server has the last word.
     pub bytes: Option<u64>,
+    /// Average bits per second, and those of the best rendition of the same asset; 0 when unknown. Told to servers with
+    /// [`MediaConfig::cmcd`], not used otherwise.
+    pub bitrate_bps: u64,
+    /// See [`bitrate_bps`](Origin::bitrate_bps).
+    pub top_bitrate_bps: u64,
     /// Declared packing; HLS is told apart by it, the rest is the probe's business.
     pub container: Container,
+}
+
+impl Origin {
+    /// One address that does not expire, and nothing else known.
+    #[must_use]
+    pub fn new(url: impl Into<String>, container: Container) -> Self {
+        Origin {
+            url: url.into(),
+            alternates: Vec::new(),
+            expires_at_ms: None,
+            bytes: None,
+            bitrate_bps: 0,
+            top_bitrate_bps: 0,
+            container,
+        }
+    }
 }
 
 /// Why the media layer cannot do what it was asked.
@@ -100,9 +132,12 @@ pub enum MediaError {
     /// The cache cannot be opened or changed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The HTTP client cannot be built: the platform's certificates cannot be read.
+    /// The HTTP client cannot be built.
     #[error("no HTTP client: {0}")]
     Client(String),
+    /// The rules of trust cannot be used, or the platform's certificates cannot be read.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The rendition was not probed yet; probe it first.
     #[error("the rendition was not probed yet")]
     NotProbed,
@@ -126,6 +161,8 @@ pub struct Media {
     pub(crate) fetcher: Arc<Fetcher>,
     prober: Arc<Prober>,
     origins: Mutex<HashMap<MediaKey, Origin>>,
+    /// What is played now, for those who are told it.
+    playing: Mutex<Option<(MediaKey, Playback)>>,
 }
 
 impl fmt::Debug for Media {
@@ -138,16 +175,24 @@ impl Media {
     /// Opens the cache in `config.dir`; requests run on `handle`.
     ///
     /// # Errors
-    /// [`StoreError::InUse`] when another session owns the directory, other store errors when it cannot be used.
+    /// [`StoreError::InUse`] when another session owns the directory, other store errors when it cannot be used,
+    /// [`MediaError::Tls`] when the rules of trust cannot be kept.
     pub fn open(config: MediaConfig, handle: Handle) -> Result<Arc<Media>, MediaError> {
+        // First what can be wrong without the directory, so that a refused configuration leaves it free.
+        let http = Http::new(&config.user_agent, config.allow_plain_http, config.tls, &config.limits)?;
         let store = Arc::new(Store::open(&config.dir, config.keep_loaded, config.disk)?);
-        let http = Http::new(&config.user_agent, config.allow_plain_http, &config.limits)
-            .map_err(MediaError::Client)?;
         let accounts = Arc::new(Accounts::default());
         let fetcher =
             Arc::new(Fetcher::new(handle, http, Arc::new(config.limits), accounts, config.resolver.clone()));
         let prober = Arc::new(Prober::new(store.clone(), fetcher.clone()));
-        Ok(Arc::new(Media { store, fetcher, prober, origins: Mutex::default() }))
+        let media =
+            Arc::new(Media { store, fetcher, prober, origins: Mutex::default(), playing: Mutex::default() });
+        if let Some(way) = config.cmcd {
+            let media_of = Arc::downgrade(&media);
+            let describe = move |key: &MediaKey| media_of.upgrade().map(|m| m.about(key)).unwrap_or_default();
+            media.fetcher.say(way, Box::new(describe));
+        }
+        Ok(media)
     }
 
     fn origins(&self) -> MutexGuard<'_, HashMap<MediaKey, Origin>> {
@@ -156,11 +201,50 @@ impl Media {
 
     /// Makes an address known. Calling it again replaces the address; bytes already here stay.
     pub fn register(&self, key: &MediaKey, origin: Origin) {
-        self.fetcher
-            .route(key)
-            .set(Location { url: origin.url.clone(), expires_at_ms: origin.expires_at_ms });
+        self.fetcher.route(key).set(Location {
+            url: origin.url.clone(),
+            alternates: origin.alternates.clone(),
+            expires_at_ms: origin.expires_at_ms,
+        });
         self.prober.declare(key, origin.container, origin.bytes);
         self.origins().insert(key.clone(), origin);
+    }
+
+    /// Takes in how `key` is being played; `None` when it no longer is. Told to servers with [`MediaConfig::cmcd`].
+    pub fn set_playback(&self, key: &MediaKey, playback: Option<Playback>) {
+        let now = playback.map(|playback| (key.clone(), playback));
+        let mut playing = self.playing.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.is_some() || playing.as_ref().is_some_and(|(known, _)| known == key) {
+            *playing = now;
+        }
+    }
+
+    fn about(&self, key: &MediaKey) -> About {
+        let playing = self.playing.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let playback = playing.filter(|(known, _)| known == key).map(|(_, playback)| playback);
+        let origin = self.origin(key);
+        let info = self.prober.in_memory(key);
+        let buffered_ms = playback.zip(info.as_ref()).map(|(playback, info)| {
+            info.playable_until(playback.playhead_ms, &self.held(key)) - playback.playhead_ms
+        });
+        About {
+            container: origin.as_ref().map(|origin| origin.container),
+            bitrate_bps: origin.as_ref().map_or(0, |origin| origin.bitrate_bps),
+            top_bitrate_bps: origin.as_ref().map_or(0, |origin| origin.top_bitrate_bps),
+            info,
+            playback,
+            buffered_ms,
+        }
+    }
+
+    /// Brings connections to the hosts of `urls` about, so that the first request to them needs no handshake.
+    ///
+    /// At most [`Prewarm::HOSTS`] hosts, one connection each, none for a host that was spoken to of late or is being
+    /// connected to. Costs a request for nothing (`HEAD /`) per host, without any signature or other part of an address.
+    /// Returns at once; going offline and [`shutdown`](Media::shutdown) end it, and it ends itself within the patience of
+    /// `Limits::stall_timeout`. What cannot be connected to is left to the requests that follow.
+    pub fn prewarm<'a>(&self, urls: impl IntoIterator<Item = &'a str>) -> Prewarm {
+        self.fetcher.prewarm(urls)
     }
 
     /// The newest registered origin of `key`.

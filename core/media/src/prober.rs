@@ -6,10 +6,11 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
-use unspool_engine::{Container, MediaKey, Span};
+use unspool_engine::{Container, Layout, MediaKey, Span};
 
 use crate::fetch::{Demand, FetchError, Fetcher, Found, Priority, Purpose, Renewal, Way};
 use crate::info::MediaInfo;
@@ -17,12 +18,14 @@ use crate::probe::hls::{Cuts, INIT, Shape};
 use crate::probe::listing::{Cut, Packing, Part};
 use crate::probe::mp4::{Bytes, Probe, Step};
 use crate::probe::{HEAD_BYTES, ProbeError, describe_head, malformed};
-use crate::segments::{Parts, Plan, Rates, head_of};
+use crate::segments::{Parts, Plan, Rates, head_of, owner};
 use crate::store::{Entry, Store, StoreError, Validators};
 use crate::ticket::FetchTicket;
 
 /// Requests of one probe at most. A moov-last file needs two or three; a file that keeps asking is hostile.
 const STEPS: u32 = 64;
+/// Between two looks at what has arrived of a file's beginning: a tenth of a mobile round trip.
+const EARLY_LOOK: Duration = Duration::from_millis(10);
 /// Versions looked at before the file is called unstable.
 const VERSIONS: u32 = 3;
 
@@ -103,7 +106,8 @@ impl Prober {
     /// The files of `key` if it has several, as far as is known without the network.
     pub(crate) fn parts(&self, key: &MediaKey) -> Option<Parts> {
         let declared = self.books().declared.get(key).copied();
-        if declared.is_some_and(|declared| declared.container != Container::Hls) {
+        // A file has no files.
+        if declared.is_some_and(|declared| declared.container != Container::Hls) || owner(key).is_some() {
             return None;
         }
         let Known { generation, plan, .. } = self.remembered(key)?;
@@ -131,6 +135,11 @@ impl Prober {
         };
         let current = self.store.entry(key).lock().generation() == known.generation;
         current.then_some(known)
+    }
+
+    /// What is in memory of `key`; neither the disk nor the network is asked.
+    pub(crate) fn in_memory(&self, key: &MediaKey) -> Option<Arc<MediaInfo>> {
+        Some(self.books().known.get(key)?.as_ref()?.info.clone())
     }
 
     fn load(&self, key: &MediaKey) -> Option<Known> {
@@ -279,7 +288,12 @@ impl Prober {
                 Step::Done(info) => return Ok(*info),
                 Step::Need(span) if last == Some(span) => return Err(ProbeError::Store),
                 Step::Need(span) => {
-                    self.bring(entry, span, urgency.clone()).await?;
+                    let brought = self.bring(entry, span, urgency.clone());
+                    tokio::select! {
+                        biased;
+                        outcome = brought => outcome?,
+                        info = early(entry, span) => return Ok(info),
+                    }
                     last = Some(span);
                 }
             }
@@ -415,6 +429,31 @@ impl Prober {
                 outcome = ticket.wait() => return outcome.map(|_| ()).map_err(ProbeError::from),
                 Ok(()) = urgency.changed() => ticket.promote(*urgency.borrow_and_update()),
             }
+        }
+    }
+}
+
+/// The answer as soon as what has arrived of `span` gives it, for ever pending where it never does.
+///
+/// A progressive file says all in its movie box, which is a fraction of the first piece asked for; a player that starts
+/// with it rides on the rest of that piece. Fragmented files are left to the whole of what was asked for, because their
+/// answer grows with the fragments at hand.
+async fn early(entry: &Arc<Entry>, span: Span) -> MediaInfo {
+    let mut seen = 0;
+    loop {
+        tokio::time::sleep(EARLY_LOOK).await;
+        let held = entry.lock().run_from(span.start);
+        if held <= seen || held >= span.end - span.start {
+            continue;
+        }
+        seen = held;
+        let view = View(entry.clone());
+        let step = tokio::task::spawn_blocking(move || Probe::new().step(&view)).await;
+        // Half a box may be anything; what is wrong with it shows when it is whole.
+        if let Ok(Ok(Step::Done(info))) = step
+            && info.layout != Layout::Fragmented
+        {
+            return *info;
         }
     }
 }

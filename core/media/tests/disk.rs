@@ -136,6 +136,12 @@ fn sources_keep_the_waiting_contract_on_a_disk_that_fails() {
 }
 
 #[test]
+fn a_write_that_lies_at_any_moment() {
+    sweep(DiskFault::Lie, false);
+    sweep(DiskFault::Lie, true);
+}
+
+#[test]
 fn torn_operations_at_any_moment() {
     sweep(DiskFault::Torn, false);
 }

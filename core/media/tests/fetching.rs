@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use common::fixture::mp4_of;
-use common::{Fault, World, eventually, quick};
+use common::{Fault, Wire, World, eventually, quick};
 use futures_util::future::BoxFuture;
 use unspool_engine::{Container, MediaKey, Span};
 use unspool_media::{
@@ -48,13 +48,38 @@ struct Fresh {
 impl UrlResolver for Fresh {
     fn resolve(&self, _key: &MediaKey) -> BoxFuture<'_, Result<Location, ResolveError>> {
         self.calls.fetch_add(1, Ordering::SeqCst);
-        Box::pin(async { Ok(Location { url: self.url.clone(), expires_at_ms: None }) })
+        Box::pin(async { Ok(Location::new(&self.url)) })
     }
 }
 
-#[test]
-fn a_fetch_brings_exactly_its_bytes_in_bounded_requests() {
-    let world = World::new();
+over_each_wire!(
+    a_fetch_brings_exactly_its_bytes_in_bounded_requests,
+    two_who_want_the_same_bytes_share_the_request,
+    concurrent_probes_are_one_probe,
+    a_cancel_costs_at_most_the_running_chunk,
+    playback_overtakes_prefetch,
+    a_refused_address_is_refreshed_once,
+    an_expiring_address_is_refreshed_before_use,
+    versions_are_never_mixed,
+    a_server_without_ranges_is_read_from_the_front,
+    a_range_past_the_end_teaches_the_length,
+    broken_silent_and_busy_servers_are_tried_again_without_losing_bytes,
+    retry_after_is_honoured,
+    failures_are_bounded_and_typed,
+    redirects_are_followed,
+    offline_nothing_leaves_and_misses_fail_at_once,
+    a_restart_plays_without_the_network,
+    a_directory_has_one_owner,
+    a_full_disk_does_not_stop_playback,
+    shutdown_receives_the_running_chunk_and_fails_the_rest,
+    shutdown_ends_at_its_deadline,
+    samples_of_the_line_add_up,
+    a_reader_that_leaves_ends_its_demand,
+    a_source_that_nobody_watches_brings_only_what_is_read,
+);
+
+fn a_fetch_brings_exactly_its_bytes_in_bounded_requests(wire: Wire) {
+    let world = World::over(wire);
     let bytes = clip(2_000_000);
     world.server.put("a", bytes.clone(), "\"1\"");
     let media = world.open();
@@ -79,9 +104,8 @@ fn a_fetch_brings_exactly_its_bytes_in_bounded_requests() {
     assert_eq!((counts.from_cache, counts.wasted), (size, 0));
 }
 
-#[test]
-fn two_who_want_the_same_bytes_share_the_request() {
-    let world = World::new();
+fn two_who_want_the_same_bytes_share_the_request(wire: Wire) {
+    let world = World::over(wire);
     let bytes = clip(600_000);
     world.server.put("a", bytes.clone(), "\"1\"");
     let media = world.open();
@@ -97,9 +121,8 @@ fn two_who_want_the_same_bytes_share_the_request() {
     assert_eq!(media.counts().network, all.end);
 }
 
-#[test]
-fn concurrent_probes_are_one_probe() {
-    let world = World::new();
+fn concurrent_probes_are_one_probe(wire: Wire) {
+    let world = World::over(wire);
     world.server.put("a", clip(50_000), "\"1\"");
     let media = world.open();
     let key = world.register(&media, "a", Container::Mp4);
@@ -112,9 +135,8 @@ fn concurrent_probes_are_one_probe() {
     world.server.assert_no_byte_twice("a");
 }
 
-#[test]
-fn a_cancel_costs_at_most_the_running_chunk() {
-    let world = World::new();
+fn a_cancel_costs_at_most_the_running_chunk(wire: Wire) {
+    let world = World::over(wire);
     let bytes = clip(3_000_000);
     world.server.put("a", bytes, "\"1\"");
     world.server.fault("a", Fault::Gate);
@@ -134,9 +156,8 @@ fn a_cancel_costs_at_most_the_running_chunk() {
     assert_eq!(asked, vec![Span::new(0, 128 * KIB), Span::new(128 * KIB, 200 * KIB)]);
 }
 
-#[test]
-fn playback_overtakes_prefetch() {
-    let world = World::new();
+fn playback_overtakes_prefetch(wire: Wire) {
+    let world = World::over(wire);
     for path in ["p0", "p1", "p2", "play"] {
         world.server.put(path, clip(900_000), "\"1\"");
     }
@@ -160,9 +181,8 @@ fn playback_overtakes_prefetch() {
     world.server.open_gate();
 }
 
-#[test]
-fn a_refused_address_is_refreshed_once() {
-    let world = World::new();
+fn a_refused_address_is_refreshed_once(wire: Wire) {
+    let world = World::over(wire);
     let bytes = clip(700_000);
     world.server.put("old", bytes.clone(), "\"1\"");
     world.server.put("new", bytes.clone(), "\"1\"");
@@ -183,9 +203,8 @@ fn a_refused_address_is_refreshed_once() {
     assert_eq!(resolver.calls.load(Ordering::SeqCst), 2);
 }
 
-#[test]
-fn an_expiring_address_is_refreshed_before_use() {
-    let world = World::new();
+fn an_expiring_address_is_refreshed_before_use(wire: Wire) {
+    let world = World::over(wire);
     world.server.put("new", clip(10_000), "\"1\"");
     let resolver = Arc::new(Fresh { url: world.server.url("new"), calls: AtomicU32::new(0) });
     let media = world.open_with(MediaConfig { resolver: Some(resolver.clone()), ..world.config() });
@@ -197,10 +216,9 @@ fn an_expiring_address_is_refreshed_before_use() {
     assert!(world.server.log().iter().all(|l| l.path == "/new"));
 }
 
-#[test]
-fn versions_are_never_mixed() {
+fn versions_are_never_mixed(wire: Wire) {
     for server_checks in [true, false] {
-        let world = World::new();
+        let world = World::over(wire);
         let (old, new) = (clip(600_000), clip(600_000).iter().map(|b| b ^ 0x55).collect::<Vec<u8>>());
         // The second version keeps readable headers.
         let header = old.len() - 600_000;
@@ -224,9 +242,8 @@ fn versions_are_never_mixed() {
     }
 }
 
-#[test]
-fn a_server_without_ranges_is_read_from_the_front() {
-    let world = World::new();
+fn a_server_without_ranges_is_read_from_the_front(wire: Wire) {
+    let world = World::over(wire);
     let bytes = clip(300_000);
     world.server.put("a", bytes.clone(), "\"1\"");
     world.server.edit("a", |served| served.ranges = false);
@@ -249,9 +266,8 @@ fn a_server_without_ranges_is_read_from_the_front() {
     assert_eq!(world.run(ticket.wait()), Err(FetchError::NoRanges));
 }
 
-#[test]
-fn a_range_past_the_end_teaches_the_length() {
-    let world = World::new();
+fn a_range_past_the_end_teaches_the_length(wire: Wire) {
+    let world = World::over(wire);
     let bytes = clip(1_000);
     world.server.put("a", bytes.clone(), "\"1\"");
     let media = world.open();
@@ -262,9 +278,8 @@ fn a_range_past_the_end_teaches_the_length() {
     assert_eq!(world.server.requests(), 2);
 }
 
-#[test]
-fn broken_silent_and_busy_servers_are_tried_again_without_losing_bytes() {
-    let world = World::new();
+fn broken_silent_and_busy_servers_are_tried_again_without_losing_bytes(wire: Wire) {
+    let world = World::over(wire);
     let bytes = clip(900_000);
     world.server.put("a", bytes.clone(), "\"1\"");
     let media = world.open();
@@ -285,9 +300,8 @@ fn broken_silent_and_busy_servers_are_tried_again_without_losing_bytes() {
     );
 }
 
-#[test]
-fn retry_after_is_honoured() {
-    let world = World::new();
+fn retry_after_is_honoured(wire: Wire) {
+    let world = World::over(wire);
     world.server.put("a", clip(10_000), "\"1\"");
     let limits = Limits { backoff_cap: Duration::from_secs(3), ..quick() };
     let media = world.open_with(MediaConfig { limits, ..world.config() });
@@ -298,9 +312,8 @@ fn retry_after_is_honoured() {
     assert!(began.elapsed() >= Duration::from_secs(1));
 }
 
-#[test]
-fn failures_are_bounded_and_typed() {
-    let world = World::new();
+fn failures_are_bounded_and_typed(wire: Wire) {
+    let world = World::over(wire);
     for path in ["busy", "teapot", "wrong", "encoded", "loop", "gone"] {
         world.server.put(path, clip(10_000), "\"1\"");
     }
@@ -336,9 +349,8 @@ fn failures_are_bounded_and_typed() {
     assert_eq!(world.run(ticket.wait()), Err(FetchError::Unreachable));
 }
 
-#[test]
-fn redirects_are_followed() {
-    let world = World::new();
+fn redirects_are_followed(wire: Wire) {
+    let world = World::over(wire);
     world.server.put("a", clip(10_000), "\"1\"");
     world.server.put("b", clip(10_000), "\"1\"");
     world.server.always("a", Some(Fault::Redirect(world.server.url("b"))));
@@ -348,9 +360,8 @@ fn redirects_are_followed() {
     assert_eq!(media.held(&key), vec![Span::new(0, 5_000)]);
 }
 
-#[test]
-fn offline_nothing_leaves_and_misses_fail_at_once() {
-    let world = World::new();
+fn offline_nothing_leaves_and_misses_fail_at_once(wire: Wire) {
+    let world = World::over(wire);
     let bytes = clip(400_000);
     world.server.put("a", bytes.clone(), "\"1\"");
     let media = world.open();
@@ -372,9 +383,8 @@ fn offline_nothing_leaves_and_misses_fail_at_once() {
     world.server.assert_no_byte_twice("a");
 }
 
-#[test]
-fn a_restart_plays_without_the_network() {
-    let world = World::new();
+fn a_restart_plays_without_the_network(wire: Wire) {
+    let world = World::over(wire);
     let bytes = clip(500_000);
     world.server.put("a", bytes.clone(), "\"1\"");
     let media = world.open();
@@ -392,9 +402,8 @@ fn a_restart_plays_without_the_network() {
     assert_eq!(media.counts().from_cache, info.size);
 }
 
-#[test]
-fn a_directory_has_one_owner() {
-    let world = World::new();
+fn a_directory_has_one_owner(wire: Wire) {
+    let world = World::over(wire);
     let media = world.open();
     let second = Media::open(world.config(), world.runtime.handle().clone());
     assert!(matches!(second, Err(MediaError::Store(StoreError::InUse))), "{second:?}");
@@ -405,9 +414,8 @@ fn a_directory_has_one_owner() {
     drop(third);
 }
 
-#[test]
-fn a_full_disk_does_not_stop_playback() {
-    let world = World::new();
+fn a_full_disk_does_not_stop_playback(wire: Wire) {
+    let world = World::over(wire);
     let bytes = clip(3_000_000);
     world.server.put("a", bytes.clone(), "\"1\"");
     let disk = FaultyDisk::new();
@@ -428,9 +436,8 @@ fn a_full_disk_does_not_stop_playback() {
     assert!(media.is_complete(&key));
 }
 
-#[test]
-fn shutdown_receives_the_running_chunk_and_fails_the_rest() {
-    let world = World::new();
+fn shutdown_receives_the_running_chunk_and_fails_the_rest(wire: Wire) {
+    let world = World::over(wire);
     world.server.put("a", clip(900_000), "\"1\"");
     world.server.fault("a", Fault::Gate);
     let media = world.open();
@@ -448,9 +455,8 @@ fn shutdown_receives_the_running_chunk_and_fails_the_rest() {
     world.run(media.shutdown(LONG)).unwrap();
 }
 
-#[test]
-fn shutdown_ends_at_its_deadline() {
-    let world = World::new();
+fn shutdown_ends_at_its_deadline(wire: Wire) {
+    let world = World::over(wire);
     world.server.put("a", clip(900_000), "\"1\"");
     world.server.fault("a", Fault::Gate);
     let limits = Limits { stall_timeout: LONG, ..quick() };
@@ -463,9 +469,8 @@ fn shutdown_ends_at_its_deadline() {
     assert!(began.elapsed() < Duration::from_secs(5));
 }
 
-#[test]
-fn samples_of_the_line_add_up() {
-    let world = World::new();
+fn samples_of_the_line_add_up(wire: Wire) {
+    let world = World::over(wire);
     let bytes = clip(900_000);
     world.server.put("a", bytes.clone(), "\"1\"");
     let media = world.open();
@@ -481,9 +486,8 @@ fn samples_of_the_line_add_up() {
     assert_eq!(sum, media.counts().network);
 }
 
-#[test]
-fn a_reader_that_leaves_ends_its_demand() {
-    let world = World::new();
+fn a_reader_that_leaves_ends_its_demand(wire: Wire) {
+    let world = World::over(wire);
     world.server.put("a", clip(4_000_000), "\"1\"");
     let media = world.open();
     let key = world.register(&media, "a", Container::Mp4);
@@ -504,9 +508,8 @@ fn a_reader_that_leaves_ends_its_demand() {
     assert_eq!(read_ahead, 2, "one request, logged at the gate and at the answer");
 }
 
-#[test]
-fn a_source_that_nobody_watches_brings_only_what_is_read() {
-    let world = World::new();
+fn a_source_that_nobody_watches_brings_only_what_is_read(wire: Wire) {
+    let world = World::over(wire);
     world.server.put("a", clip(4_000_000), "\"1\"");
     let media = world.open();
     let key = world.register(&media, "a", Container::Mp4);

@@ -169,7 +169,10 @@ fn a_reader_that_stops_or_leaves_stops_the_fetching() {
     let world = World::new();
     let file = mp4_of(&pattern(24_000_000), 5_000, false);
     world.server.put("a", file.clone(), "\"1\"");
-    let media = world.open();
+    // The server waits at its gate on purpose, as long as this machine takes.
+    let mut config = world.config();
+    config.limits.stall_timeout = Duration::from_secs(60);
+    let media = world.open_with(config);
     let key = world.register(&media, "a", Container::Mp4);
     let limits = GatewayLimits { stall_timeout: Duration::from_millis(500), ..GatewayLimits::default() };
     let door = Door::open_with(&world, &media, limits);

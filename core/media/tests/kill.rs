@@ -136,7 +136,7 @@ fn child_that_gets_killed() {
     let mut dice = Dice(u64::from(std::process::id()));
     let register = |n: usize, version: u64| {
         let url = format!("{url}k{n}v{version}");
-        media.register(&key(n), Origin { url, expires_at_ms: None, bytes: None, container: Container::Mp4 });
+        media.register(&key(n), Origin::new(url, Container::Mp4));
     };
     (0..KEYS).for_each(|n| register(n, 0));
     let mut asked = [0; KEYS];

@@ -227,7 +227,7 @@ struct Fresh {
 impl UrlResolver for Fresh {
     fn resolve(&self, _key: &MediaKey) -> BoxFuture<'_, Result<Location, ResolveError>> {
         self.calls.fetch_add(1, Ordering::SeqCst);
-        Box::pin(async { Ok(Location { url: self.url.clone(), expires_at_ms: None }) })
+        Box::pin(async { Ok(Location::new(&self.url)) })
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use common::fixture::{fragmented, mp4_of};
-use common::{World, playlist};
+use common::{Wire, World, playlist};
 use futures_util::future::BoxFuture;
 use unspool_engine::{Container, MediaKey, Span};
 use unspool_media::{
@@ -43,7 +43,7 @@ impl Addresses {
 impl UrlResolver for Addresses {
     fn resolve(&self, _key: &MediaKey) -> BoxFuture<'_, Result<Location, ResolveError>> {
         let call = self.calls.fetch_add(1, Ordering::SeqCst).min(self.urls.len() - 1);
-        let location = Location { url: self.urls[call].clone(), expires_at_ms: self.expires_at_ms };
+        let location = Location { expires_at_ms: self.expires_at_ms, ..Location::new(&self.urls[call]) };
         Box::pin(async { Ok(location) })
     }
 }
@@ -106,13 +106,23 @@ fn nowhere(path: &str) -> String {
 
 fn register(media: &Media, url: String, container: Container) -> MediaKey {
     let key = MediaKey::new("a", "r");
-    media.register(&key, Origin { url, expires_at_ms: None, bytes: None, container });
+    media.register(&key, Origin::new(url, container));
     key
 }
 
-#[test]
-fn an_expired_reference_is_read_again_once_and_kept() {
-    let world = World::new();
+over_each_wire!(
+    an_expired_reference_is_read_again_once_and_kept,
+    after_a_restart_an_expired_playlist_address_is_resolved_first,
+    a_playlist_that_still_names_the_refused_file_leads_to_the_resolver,
+    a_playlist_with_another_layout_is_another_version,
+    a_dead_host_is_looked_up_once_and_left_for_the_new_one,
+    a_dead_host_without_a_new_one_is_asked_about_seldom_and_never_offline,
+    a_dead_host_of_a_playlist_or_of_its_file_is_left,
+    an_address_that_ran_out_on_the_way_may_be_replaced_again,
+);
+
+fn an_expired_reference_is_read_again_once_and_kept(wire: Wire) {
+    let world = World::over(wire);
     let clip = Clip::new(200_000);
     clip.serve(&world, "v/list.m3u8", 1);
     let media = world.open();
@@ -140,9 +150,8 @@ fn an_expired_reference_is_read_again_once_and_kept() {
     world.server.assert_no_byte_twice("v/media.mp4");
 }
 
-#[test]
-fn after_a_restart_an_expired_playlist_address_is_resolved_first() {
-    let world = World::new();
+fn after_a_restart_an_expired_playlist_address_is_resolved_first(wire: Wire) {
+    let world = World::over(wire);
     let clip = Clip::new(200_000);
     clip.serve(&world, "v/list.m3u8", 1);
     let media = world.open();
@@ -160,9 +169,8 @@ fn after_a_restart_an_expired_playlist_address_is_resolved_first() {
     assert_eq!((resolver.calls(), world.server.asked("v/fresh.m3u8")), (1, 1));
 }
 
-#[test]
-fn a_playlist_that_still_names_the_refused_file_leads_to_the_resolver() {
-    let world = World::new();
+fn a_playlist_that_still_names_the_refused_file_leads_to_the_resolver(wire: Wire) {
+    let world = World::over(wire);
     let clip = Clip::new(200_000);
     clip.serve(&world, "v/list.m3u8", 1);
     let resolver = Addresses::of([world.server.url("v/fresh.m3u8")]);
@@ -183,9 +191,8 @@ fn a_playlist_that_still_names_the_refused_file_leads_to_the_resolver() {
     assert_eq!(world.server.asked("v/media.mp4") - files, 2);
 }
 
-#[test]
-fn a_playlist_with_another_layout_is_another_version() {
-    let world = World::new();
+fn a_playlist_with_another_layout_is_another_version(wire: Wire) {
+    let world = World::over(wire);
     let (old, new) = (Clip::new(200_000), Clip::new(300_000));
     old.serve(&world, "v/list.m3u8", 1);
     let media = world.open();
@@ -203,9 +210,8 @@ fn a_playlist_with_another_layout_is_another_version() {
     assert!(all_of(&media, &key) == new.file);
 }
 
-#[test]
-fn a_dead_host_is_looked_up_once_and_left_for_the_new_one() {
-    let world = World::new();
+fn a_dead_host_is_looked_up_once_and_left_for_the_new_one(wire: Wire) {
+    let world = World::over(wire);
     let file = mp4_of(&pattern(300_000), 4000, false);
     world.server.put("new", file.clone(), "\"1\"");
     let resolver = Addresses::of([world.server.url("new")]);
@@ -220,9 +226,8 @@ fn a_dead_host_is_looked_up_once_and_left_for_the_new_one() {
     world.server.assert_no_byte_twice("new");
 }
 
-#[test]
-fn a_dead_host_without_a_new_one_is_asked_about_seldom_and_never_offline() {
-    let world = World::new();
+fn a_dead_host_without_a_new_one_is_asked_about_seldom_and_never_offline(wire: Wire) {
+    let world = World::over(wire);
     let url = nowhere("old");
     let resolver = Addresses::of([url.clone()]);
     let media = resolved(&world, &resolver);
@@ -238,9 +243,8 @@ fn a_dead_host_without_a_new_one_is_asked_about_seldom_and_never_offline() {
     assert_eq!(resolver.calls(), 1, "once for all tries of both");
 }
 
-#[test]
-fn a_dead_host_of_a_playlist_or_of_its_file_is_left() {
-    let world = World::new();
+fn a_dead_host_of_a_playlist_or_of_its_file_is_left(wire: Wire) {
+    let world = World::over(wire);
     let clip = Clip::new(200_000);
     clip.serve(&world, "v/list.m3u8", 1);
     let list = world.server.url("v/list.m3u8");
@@ -262,9 +266,8 @@ fn a_dead_host_of_a_playlist_or_of_its_file_is_left() {
     assert_eq!(resolver.calls(), 2);
 }
 
-#[test]
-fn an_address_that_ran_out_on_the_way_may_be_replaced_again() {
-    let world = World::new();
+fn an_address_that_ran_out_on_the_way_may_be_replaced_again(wire: Wire) {
+    let world = World::over(wire);
     world.server.put("good", mp4_of(&pattern(10_000), 4000, false), "\"1\"");
     // Each address is over when it is given, so it is replaced before use too: two questions per request.
     let outlived = |refused: usize| {

@@ -3,11 +3,10 @@
 //! The handler runs on whatever thread posted the message, so it only passes things on. It drops every message: nobody
 //! reads the bus, and what is kept there would keep the pipeline.
 
+use crate::PlayerError;
 use crate::graph::internal;
 use crate::player::{Command, Note, Player};
-use crate::{PlayerError, VideoSink};
 use gst::prelude::*;
-use gst_video::prelude::*;
 use std::sync::Arc;
 use unspool_media::{ReadError, VideoCodec};
 
@@ -42,25 +41,13 @@ fn heard(player: &Player, message: &gst::MessageRef) {
         MessageView::Warning(warning) => {
             tracing::debug!(player = player.id.0, text = %warning.error(), "pipeline warning");
         }
-        MessageView::Element(_) if gst_video::is_video_overlay_prepare_window_handle_message(message) => {
-            let overlay =
-                message.src().and_then(|s| s.clone().dynamic_cast::<gst_video::VideoOverlay>().ok());
-            if let (Some(overlay), VideoSink::WindowHandle(handle)) = (overlay, player.config.sink) {
-                give_window(&overlay, handle);
+        MessageView::Qos(qos) => {
+            let dropped = u64::try_from(qos.stats().1.value()).unwrap_or(0);
+            if let Some(element) = message.src() {
+                player.count_dropped(&element.name(), dropped);
             }
         }
         _ => {}
-    }
-}
-
-#[allow(
-    unsafe_code,
-    reason = "the overlay takes the handle as a plain number; the configuration's contract keeps it valid"
-)]
-fn give_window(overlay: &gst_video::VideoOverlay, handle: u64) {
-    if let Ok(handle) = usize::try_from(handle) {
-        // SAFETY: the caller of the pool promises that the window outlives its players.
-        unsafe { overlay.set_window_handle(handle) };
     }
 }
 

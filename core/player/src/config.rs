@@ -2,16 +2,20 @@
 
 use std::time::Duration;
 
+pub use unspool_engine::BufferPolicy;
+
 /// Where pictures go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum VideoSink {
     /// Nowhere, but in step with the clock: every picture is rendered at its time and dropped.
     #[default]
     Headless,
-    /// Into a native window, by its platform handle (X11 window, `ANativeWindow*`, `UIView*`).
-    ///
-    /// The window must outlive the player.
+    /// Into one native window that all players share, by its platform handle; see
+    /// [`Surface::Window`](crate::Surface::Window).
     WindowHandle(u64),
+    /// Onto the surfaces that players are given by [`set_surface`](crate::PlayerPool::set_surface); a player without
+    /// one waits for it.
+    Surfaces,
 }
 
 /// Where sound goes.
@@ -26,23 +30,13 @@ pub enum AudioOutput {
     Device,
 }
 
-/// How much media has to be there before playback runs.
+/// Where a jump lands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BufferPolicy {
-    /// Milliseconds of media to have before the first frame; 0 starts with whatever there is.
-    pub start_ms: u64,
-    /// Milliseconds of media to have before playback resumes after a stall.
-    pub resume_ms: u64,
-}
-
-impl Default for BufferPolicy {
-    /// Start at once; resume with one second.
-    ///
-    /// One second: on a link slower than the clip, each resume then buys at least a second of smooth play; Media3
-    /// starts with 1 s and resumes with 2 s, which for clips of 10 to 20 s is a visible wait.
-    fn default() -> Self {
-        Self { start_ms: 0, resume_ms: 1000 }
-    }
+pub enum SeekMode {
+    /// At the random access point at or before; quick (a picture), for scrubbing.
+    Keyframe,
+    /// At the moment itself; everything from the random access point on is decoded first.
+    Accurate,
 }
 
 /// Settings of a [`PlayerPool`](crate::PlayerPool), the same for all its players.
@@ -75,11 +69,16 @@ pub struct PlayerConfig {
     pub position_every: Duration,
     /// How much media has to be there before playback runs.
     pub buffer: BufferPolicy,
-    /// Most players prepared at once.
+    /// Most players prepared at once, hence most decoders in use.
     ///
     /// Default 3 (previous, current, next): phones have as few as two or three hardware decoders.
     pub max_players: usize,
-    /// Whether the first picture's brightness is measured; costs well under a millisecond. Headless only.
+    /// Most memory that all players together may take, in bytes, by the estimate of
+    /// [`player_bytes`](unspool_engine::player_bytes); the first player is always let in.
+    ///
+    /// Default 96 MB: three players of 1080x1920 pixels with their sound.
+    pub memory_bytes: u64,
+    /// Whether the first picture's brightness is measured; costs well under a millisecond.
     pub capture_first_frame: bool,
 }
 
@@ -96,6 +95,7 @@ impl Default for PlayerConfig {
             position_every: Duration::from_millis(250),
             buffer: BufferPolicy::default(),
             max_players: 3,
+            memory_bytes: 96_000_000,
             capture_first_frame: false,
         }
     }

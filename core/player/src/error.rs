@@ -68,6 +68,20 @@ pub enum PlayerError {
         /// The configured limit.
         max: usize,
     },
+    /// The player does not fit into the memory that the host allows; release another player first.
+    #[error("a player of {needed} bytes does not fit into {left}")]
+    OverBudget {
+        /// What it takes, in bytes.
+        needed: u64,
+        /// What is left, in bytes.
+        left: u64,
+    },
+    /// A surface cannot be drawn into, or not be let go in time; give another one.
+    #[error("surface: {reason}")]
+    Surface {
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A player with this id is already prepared; release it first.
     #[error("player {id} is already prepared")]
     AlreadyPrepared {
@@ -103,9 +117,11 @@ impl PlayerError {
     pub fn recoverable(&self) -> bool {
         match self {
             Self::Source { retryable, .. } => *retryable,
-            Self::NoFrame { .. } | Self::Truncated { .. } | Self::Internal { .. } | Self::PoolFull { .. } => {
-                true
-            }
+            Self::NoFrame { .. }
+            | Self::Truncated { .. }
+            | Self::Internal { .. }
+            | Self::PoolFull { .. }
+            | Self::OverBudget { .. } => true,
             _ => false,
         }
     }

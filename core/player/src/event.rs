@@ -1,6 +1,7 @@
 //! What players report.
 
 use crate::PlayerError;
+use unspool_media::VideoCodec;
 
 pub use unspool_engine::{PlayerId, StartClass};
 
@@ -50,6 +51,35 @@ pub enum PlayerEvent {
         height: u32,
         /// Its brightness, if the configuration asks for it and its format can be read.
         luma: Option<LumaFacts>,
+    },
+    /// What is being decoded became known, or changed in the middle.
+    Rendition {
+        /// The player.
+        id: PlayerId,
+        /// Coding of the pictures.
+        codec: VideoCodec,
+        /// Width of the pictures in pixels.
+        width: u32,
+        /// Height of the pictures in pixels.
+        height: u32,
+        /// Pictures a second as the media states them; 0 where it does not.
+        frame_rate: f64,
+        /// Name of the decoder.
+        decoder: String,
+    },
+    /// Pictures were decoded too late or not at all, and were not shown; with the positions, when there are new ones.
+    Dropped {
+        /// The player.
+        id: PlayerId,
+        /// Pictures dropped since `prepare`.
+        total: u64,
+    },
+    /// The surface of the player could not be drawn into and is given up; give it another one.
+    SurfaceFailed {
+        /// The player.
+        id: PlayerId,
+        /// Why.
+        error: PlayerError,
     },
     /// Where playback is; regularly while playing.
     Position {
@@ -117,6 +147,9 @@ impl PlayerEvent {
         match *self {
             PlayerEvent::PreRolled { id, .. }
             | PlayerEvent::FirstFrame { id, .. }
+            | PlayerEvent::Rendition { id, .. }
+            | PlayerEvent::Dropped { id, .. }
+            | PlayerEvent::SurfaceFailed { id, .. }
             | PlayerEvent::Position { id, .. }
             | PlayerEvent::StallBegin { id, .. }
             | PlayerEvent::StallEnd { id, .. }
@@ -141,6 +174,8 @@ pub enum PlayerState {
     Playing,
     /// Playing, but a due picture did not come.
     Stalled,
+    /// Asked to play, and waiting for a surface.
+    Hidden,
     /// Paused.
     Paused,
     /// Paused as the previous card.
@@ -168,6 +203,13 @@ pub struct PlayerSnapshot {
     pub stalls: u64,
     /// Sum of finished stalls.
     pub stall_ms: u64,
+    /// The same by the sink's clock: how much later pictures were shown than they lie apart, where that was more than
+    /// 100 ms. Counted apart from `stall_ms`, as a check on it.
+    pub sink_stall_ms: u64,
+    /// Pictures that were too late to be shown.
+    pub dropped: u64,
+    /// Volume as it was asked for, from 0 to 1, while sound is not muted.
+    pub volume: f64,
     /// Times it has started over.
     pub loops: u64,
     /// How the last start came about, once its first picture was shown.

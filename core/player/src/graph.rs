@@ -9,12 +9,11 @@ use crate::bus::connect_bus;
 use crate::codec::{self, VideoChain};
 use crate::lock::lock;
 use crate::meter::Frame;
-use crate::player::{Command, Note, Player, Tap};
+use crate::player::{Command, Decoded, Note, Player, Tap};
 use crate::tracks::connect_demuxer;
 use crate::{PlayerError, VideoSink, source};
 use gst::prelude::*;
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -30,22 +29,36 @@ const QUEUE_BYTES: u32 = 16 << 20;
 /// Length of a picture that says nothing about it.
 const DEFAULT_STEP: Duration = Duration::from_millis(40);
 
-/// Most pictures remembered between two looks at a sink that cannot call back.
-const ARRIVALS: usize = 256;
-
 /// A built pipeline.
 #[derive(Debug)]
 pub(crate) struct Graph {
     pipeline: gst::Pipeline,
     demuxer: gst::Element,
-    mute: Arc<Mute>,
+    sound: Arc<Mutex<Sound>>,
 }
 
-/// Whether sound is muted, and the element that does it once there is one.
-#[derive(Debug, Default)]
-pub(crate) struct Mute {
-    pub(crate) muted: AtomicBool,
-    pub(crate) element: Mutex<Option<gst::Element>>,
+/// How loud it is to be, and the element that does it once there is one.
+#[derive(Debug)]
+pub(crate) struct Sound {
+    pub(crate) muted: bool,
+    pub(crate) volume: f64,
+    pub(crate) element: Option<gst::Element>,
+}
+
+impl Default for Sound {
+    fn default() -> Self {
+        Self { muted: false, volume: 1.0, element: None }
+    }
+}
+
+impl Sound {
+    /// Tells the element.
+    pub(crate) fn apply(&self) {
+        if let Some(element) = &self.element {
+            element.set_property("mute", self.muted);
+            element.set_property("volume", self.volume);
+        }
+    }
 }
 
 pub(crate) fn element(name: &str) -> Result<gst::Element, PlayerError> {
@@ -68,7 +81,7 @@ impl Graph {
     /// Builds the pipeline and connects it to the player's records; nothing runs yet.
     pub(crate) fn build(player: &Arc<Player>) -> Result<Self, PlayerError> {
         let wanted = player.info.video.ok_or(PlayerError::NoVideo)?;
-        let VideoChain { parser, decoder } = codec::video_chain(wanted)?;
+        let VideoChain { parser, decoder: name } = codec::video_chain(wanted)?;
         let pipeline = gst::Pipeline::new();
         let source = element(source::ELEMENT)?;
         source
@@ -79,7 +92,7 @@ impl Graph {
         let demuxer = element("qtdemux")?;
         let video_queue = queue(VIDEO_QUEUE)?;
         let parser = element(parser)?;
-        let decoder = element(&decoder)?;
+        let decoder = element(&name)?;
         for name in ["max-threads", "threads", "n-threads"] {
             if let Some(property) = decoder.find_property(name) {
                 let threads = player.config.decoder_threads;
@@ -90,22 +103,16 @@ impl Graph {
                 }
             }
         }
-        let (sink_head, sink, polled) = video_sink(player)?;
-        pipeline.add_many([&source, &demuxer, &video_queue, &parser, &decoder]).map_err(internal)?;
-        pipeline.add_many(sink_head.iter()).map_err(internal)?;
+        let sink = video_sink(player);
+        pipeline.add_many([&source, &demuxer, &video_queue, &parser, &decoder, &sink]).map_err(internal)?;
         source.link(&demuxer).map_err(internal)?;
-        gst::Element::link_many([&video_queue, &parser, &decoder]).map_err(internal)?;
-        let mut last = &decoder;
-        for next in &sink_head {
-            last.link(next).map_err(internal)?;
-            last = next;
-        }
-        watch_sink(player, &sink, polled)?;
-        let mute = Arc::new(Mute::default());
-        connect_demuxer(player, &pipeline, &demuxer, &video_queue, wanted, &mute);
+        gst::Element::link_many([&video_queue, &parser, &decoder, &sink]).map_err(internal)?;
+        watch_sink(player, &sink, name.clone())?;
+        let sound = Arc::new(Mutex::new(Sound::default()));
+        connect_demuxer(player, &pipeline, &demuxer, &video_queue, wanted, &sound);
         connect_bus(player, &pipeline)?;
-        *lock(&player.tap) = Some(Tap { queue: video_queue, polled_sink: polled.then_some(sink) });
-        Ok(Self { pipeline, demuxer, mute })
+        *lock(&player.tap) = Some(Tap { queue: video_queue });
+        Ok(Self { pipeline, demuxer, sound })
     }
 
     pub(crate) fn set_state(&self, state: gst::State) -> Result<(), String> {
@@ -122,6 +129,20 @@ impl Graph {
             self.pipeline.set_start_time(stands.saturating_sub(late));
         }
         Ok(())
+    }
+
+    /// Goes from paused to playing so that the picture waiting at the sink, `next` on the running line, is due at once.
+    ///
+    /// A sink shows a picture at its time: the first of a file whose sound starts earlier, or the one after the picture
+    /// at which a card was parked, would be waited for. The clock is moved instead; pictures and sound stay in step, and
+    /// sound from before that picture is over.
+    pub(crate) fn play_from(&self, next: Duration) -> Result<(), String> {
+        if let (Ok(next), Some(stands)) = (gst::ClockTime::try_from(next), self.pipeline.start_time())
+            && next > stands
+        {
+            self.pipeline.set_start_time(next);
+        }
+        self.set_state(gst::State::Playing)
     }
 
     /// Whether no state change is under way and the pipeline is at least paused.
@@ -143,16 +164,16 @@ impl Graph {
         ))
     }
 
-    pub(crate) fn mute(&self, muted: bool) {
-        self.mute.muted.store(muted, Ordering::SeqCst);
-        if let Some(element) = lock(&self.mute.element).as_ref() {
-            element.set_property("mute", muted);
-        }
+    pub(crate) fn set_sound(&self, change: impl FnOnce(&mut Sound)) {
+        let mut sound = lock(&self.sound);
+        change(&mut sound);
+        sound.apply();
     }
 
     /// Stops the pipeline and lets go of it; returns when it is at NULL.
     pub(crate) fn stop(self, player: &Player) {
         *lock(&player.tap) = None;
+        *lock(&player.picture) = None;
         if self.pipeline.set_state(gst::State::Null).is_err() {
             tracing::warn!(player = player.id.0, "a pipeline refused to stop");
         }
@@ -169,53 +190,48 @@ impl Drop for Graph {
     }
 }
 
-/// The elements of the picture's end, the sink among them, and whether the sink has to be asked what it shows.
-fn video_sink(player: &Arc<Player>) -> Result<(Vec<gst::Element>, gst::Element, bool), PlayerError> {
-    match player.config.sink {
-        VideoSink::Headless => {
-            let sink = gst_app::AppSink::builder().sync(true).max_buffers(1).build();
-            // With `wait-on-eos` an end that nobody pulls would never be announced.
-            sink.set_property("wait-on-eos", false);
-            sink.set_property("enable-last-sample", false);
-            let player = Arc::downgrade(player);
-            sink.set_callbacks(
-                gst_app::AppSinkCallbacks::builder()
-                    .new_sample(move |sink| {
-                        let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
-                        if let Some(player) = player.upgrade() {
-                            rendered(&player, &sample);
-                        }
-                        Ok(gst::FlowSuccess::Ok)
-                    })
-                    .build(),
-            );
-            let sink = sink.upcast::<gst::Element>();
-            Ok((vec![sink.clone()], sink, false))
-        }
-        VideoSink::WindowHandle(_) => {
-            let names: &[&str] = if cfg!(any(target_os = "macos", target_os = "ios")) {
-                &["glimagesink", "osxvideosink"]
-            } else if cfg!(target_os = "windows") {
-                &["d3d11videosink", "glimagesink"]
-            } else {
-                &["glimagesink", "ximagesink"]
-            };
-            let sink = names
-                .iter()
-                .find_map(|name| element(name).ok())
-                .ok_or_else(|| PlayerError::MissingElement { name: names[0].to_owned() })?;
-            let convert = element("videoconvert")?;
-            Ok((vec![convert, sink.clone()], sink, true))
-        }
-    }
+/// The picture's end: in step with the clock, and what is due is drawn onto the player's surface.
+fn video_sink(player: &Arc<Player>) -> gst::Element {
+    let sink = gst_app::AppSink::builder().sync(true).max_buffers(1).build();
+    // With `wait-on-eos` an end that nobody pulls would never be announced.
+    sink.set_property("wait-on-eos", false);
+    sink.set_property("enable-last-sample", false);
+    // A picture that comes later than a stall is told is no picture of that moment any more; the decoder hears of it
+    // and skips what nobody would see.
+    sink.set_property("qos", true);
+    sink.set_property(
+        "max-lateness",
+        i64::try_from(player.config.stall_after.as_nanos()).unwrap_or(i64::MAX),
+    );
+    let player = Arc::downgrade(player);
+    sink.set_callbacks(
+        gst_app::AppSinkCallbacks::builder()
+            .new_sample(move |sink| {
+                let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+                if let Some(player) = player.upgrade() {
+                    rendered(&player, &sample);
+                }
+                Ok(gst::FlowSuccess::Ok)
+            })
+            .build(),
+    );
+    sink.upcast()
 }
 
 fn rendered(player: &Player, sample: &gst::Sample) {
-    let (Some(buffer), Some(segment), Some(caps)) = (sample.buffer(), sample.segment(), sample.caps()) else {
+    if !player.draw(sample) {
         return;
-    };
-    if let Some(frame) = frame_of(buffer, segment) {
-        player.shown(frame, Some((buffer, caps)));
+    }
+    if let (Some(buffer), Some(segment), Some(caps)) = (sample.buffer(), sample.segment(), sample.caps())
+        && let Some(frame) = frame_of(buffer, segment)
+    {
+        player.shown(frame, (buffer, caps));
+    }
+    if player.config.sink != VideoSink::Headless || lock(&player.easel).is_some() {
+        // A sample of its own: the sink uses the one it handed out again.
+        if let (Some(buffer), Some(caps)) = (sample.buffer_owned(), sample.caps_owned()) {
+            *lock(&player.picture) = Some(gst::Sample::builder().buffer(&buffer).caps(&caps).build());
+        }
     }
 }
 
@@ -249,13 +265,9 @@ pub(crate) fn nanos(duration: Duration) -> u64 {
 }
 
 /// Watches what reaches the sink: how far apart pictures are meant to be, and when a pass is over.
-fn watch_sink(player: &Arc<Player>, sink: &gst::Element, polled: bool) -> Result<(), PlayerError> {
+fn watch_sink(player: &Arc<Player>, sink: &gst::Element, decoder: String) -> Result<(), PlayerError> {
     let pad = sink.static_pad("sink").ok_or_else(|| internal("the sink has no pad"))?;
     let player = Arc::downgrade(player);
-    let arrivals = polled.then(|| Arc::new(Mutex::new(VecDeque::with_capacity(ARRIVALS))));
-    if let (Some(arrivals), Some(player)) = (&arrivals, player.upgrade()) {
-        *lock(&player.arrivals) = Some(Arc::clone(arrivals));
-    }
     let types =
         gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM | gst::PadProbeType::EVENT_FLUSH;
     pad.add_probe(types, move |pad, info| {
@@ -266,12 +278,6 @@ fn watch_sink(player: &Arc<Player>, sink: &gst::Element, polled: bool) -> Result
                 if let Some(frame) = segment_of(pad).and_then(|segment| frame_of(buffer, &segment)) {
                     flow.arrived.store(nanos(frame.running), Ordering::SeqCst);
                     flow.arrived_at.store(nanos(frame.at), Ordering::SeqCst);
-                    if let Some(arrivals) = &arrivals {
-                        let mut arrivals = lock(arrivals);
-                        if arrivals.len() < ARRIVALS {
-                            arrivals.push_back(frame);
-                        }
-                    }
                 }
                 flow.drained.store(false, Ordering::SeqCst);
                 flow.pictures.fetch_add(1, Ordering::SeqCst);
@@ -298,13 +304,21 @@ fn watch_sink(player: &Arc<Player>, sink: &gst::Element, polled: bool) -> Result
                     info.data = None;
                     return gst::PadProbeReturn::Handled;
                 }
+                gst::EventType::Caps => {
+                    if let gst::EventView::Caps(caps) = event.view()
+                        && let Ok(video) = gst_video::VideoInfo::from_caps(caps.caps())
+                    {
+                        let rate = video.fps();
+                        let frame_rate = f64::from(rate.numer()) / f64::from(rate.denom().max(1));
+                        let size = (video.width(), video.height());
+                        let decoded = Decoded { size, frame_rate, decoder: decoder.clone() };
+                        player.note(Note::Rendition(player.serial, decoded));
+                    }
+                }
                 gst::EventType::FlushStop => {
                     flow.drained.store(false, Ordering::SeqCst);
                     flow.pictures.store(0, Ordering::SeqCst);
                     flow.arrived.store(0, Ordering::SeqCst);
-                    if let Some(arrivals) = &arrivals {
-                        lock(arrivals).clear();
-                    }
                 }
                 _ => {}
             },

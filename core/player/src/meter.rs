@@ -40,7 +40,15 @@ pub(crate) struct Meter {
     awaiting_frame: bool,
     mark: Option<Instant>,
     marking: bool,
+    /// The last picture's time on show is in `active` already.
+    left: bool,
+    /// The wait for the next picture is nobody's fault.
+    excused: bool,
+    late: Duration,
 }
+
+/// Lateness from which the sink's clock counts a stall: what is less is a decoder's hiccup that nobody sees.
+const LATE: Duration = Duration::from_millis(100);
 
 impl Meter {
     /// Announces a start: the next picture is its first.
@@ -52,9 +60,19 @@ impl Meter {
     /// Announces a jump: the next picture neither continues nor wraps.
     pub(crate) fn expect_jump(&mut self, to: Duration) {
         self.last = None;
+        self.left = false;
         self.position = to;
         self.awaiting_frame = true;
         self.laps_asked = self.laps;
+    }
+
+    /// The card was swiped away: its picture was shown until now, at most for its length. A swipe back shows the next
+    /// picture at once, so this one gains nothing by it.
+    pub(crate) fn leave(&mut self, now: Instant, rate: f64) {
+        if let (Some(last), Some(shown_at), false) = (self.last, self.shown_at, self.left) {
+            self.active += now.saturating_duration_since(shown_at).mul_f64(rate.max(0.0)).min(last.step);
+            self.left = true;
+        }
     }
 
     /// Announces that playback will wrap round.
@@ -70,12 +88,14 @@ impl Meter {
 
     /// A picture was rendered.
     pub(crate) fn shown(&mut self, frame: Frame, now: Instant) -> Shown {
+        self.compare_clocks(&frame, now);
         let mut shown = Shown { starts: self.awaiting_start, lap: None };
         if let Some(last) = self.last {
+            let left = std::mem::take(&mut self.left);
             if frame.at >= last.at {
-                self.active += (frame.at - last.at).min(last.step);
+                self.active += if left { Duration::ZERO } else { (frame.at - last.at).min(last.step) };
             } else if self.laps < self.laps_asked {
-                self.active += last.step;
+                self.active += if left { Duration::ZERO } else { last.step };
                 self.laps += 1;
                 shown.lap = Some(self.laps);
             }
@@ -91,6 +111,29 @@ impl Meter {
             self.marking = false;
         }
         shown
+    }
+
+    /// The person asked for the wait that follows: a pause, a jump, a card swiped away.
+    pub(crate) fn excuse(&mut self) {
+        self.excused = true;
+    }
+
+    /// Rebuffering as the sink's clock sees it: the time that passed against the time that should have.
+    fn compare_clocks(&mut self, frame: &Frame, now: Instant) {
+        let excused = std::mem::take(&mut self.excused) || self.awaiting_start || self.awaiting_frame;
+        if let (Some(last), Some(shown_at), false) = (self.last, self.shown_at, excused) {
+            let late = now
+                .saturating_duration_since(shown_at)
+                .saturating_sub(frame.running.saturating_sub(last.running));
+            if late > LATE {
+                self.late += late;
+            }
+        }
+    }
+
+    /// Sum of the waits that the sink's clock saw.
+    pub(crate) fn late(&self) -> Duration {
+        self.late
     }
 
     /// The last picture was shown for its length.
@@ -186,6 +229,21 @@ mod tests {
         assert_eq!(meter.shown(frame(0), now).lap, Some(1));
         assert_eq!(meter.shown(frame(40), now).lap, None);
         assert_eq!(meter.active(), Duration::from_millis(120));
+    }
+
+    #[test]
+    fn a_picture_swiped_away_counts_for_as_long_as_it_was_seen() {
+        let (mut meter, now) = (Meter::default(), Instant::now());
+        let later = |ms| now + Duration::from_millis(ms);
+        meter.shown(frame(0), now);
+        meter.leave(later(10), 1.0);
+        meter.leave(later(20), 1.0);
+        assert_eq!(meter.active(), Duration::from_millis(10));
+        meter.shown(frame(40), later(5000));
+        meter.shown(frame(80), later(5040));
+        assert_eq!(meter.active(), Duration::from_millis(50));
+        meter.leave(later(9000), 1.0);
+        assert_eq!(meter.active(), Duration::from_millis(90));
     }
 
     #[test]

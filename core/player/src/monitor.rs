@@ -10,18 +10,19 @@
 //! pictures that come late are not thrown away or hurried through.
 
 use crate::lock::lock;
-use crate::player::{Command, First, Intent, Note, Player, ms};
+use crate::player::{Command, Decoded, First, Intent, Note, Player, ms};
 use crate::{PlayerError, PlayerEvent, PlayerId, PoolCounts, StallReason};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedSender;
+use unspool_media::VideoCodec;
 
 /// Between two looks while something plays: a sixth of the shortest stall that is reported.
 const TICK: Duration = Duration::from_millis(20);
 
-/// Between two looks at a window sink whose first picture is awaited; the error of that measurement.
+/// Between two looks at a start that waits for media; adds to what the person waits.
 const FINE_TICK: Duration = Duration::from_millis(4);
 
 /// Between two looks while nothing plays; everything that matters then arrives as a note.
@@ -57,6 +58,7 @@ struct Watched {
     player: Arc<Player>,
     stall: Option<Stall>,
     position_told: Option<Instant>,
+    dropped_told: u64,
     cut: bool,
 }
 
@@ -126,8 +128,7 @@ impl Monitor {
         for watched in self.players.values() {
             let control = lock(&watched.player.control);
             if control.intent == Intent::Play && !control.failed && !control.ended {
-                let polled = lock(&watched.player.tap).as_ref().is_some_and(|tap| tap.polled_sink.is_some());
-                pause = pause.min(if polled && control.asked_at.is_some() { FINE_TICK } else { TICK });
+                pause = pause.min(if control.gated { FINE_TICK } else { TICK });
             }
         }
         pause
@@ -141,8 +142,9 @@ impl Monitor {
     fn take(&mut self, note: Note) {
         match note {
             Note::Added(player) => {
-                self.players
-                    .insert(player.serial, Watched { player, stall: None, position_told: None, cut: false });
+                let watched =
+                    Watched { player, stall: None, position_told: None, dropped_told: 0, cut: false };
+                self.players.insert(watched.player.serial, watched);
             }
             Note::Look => {}
             Note::PreRolled(serial, took) => {
@@ -160,6 +162,21 @@ impl Monitor {
             Note::Lap(serial, loops) => {
                 if let Some(watched) = self.players.get(&serial) {
                     self.tell(PlayerEvent::Looped { id: watched.player.id, loops });
+                }
+            }
+            Note::Rendition(serial, Decoded { size: (width, height), frame_rate, decoder }) => {
+                if let Some(watched) = self.players.get(&serial) {
+                    let (id, codec) = (watched.player.id, watched.player.info.video);
+                    let codec = codec.unwrap_or(VideoCodec::Other);
+                    self.tell(PlayerEvent::Rendition { id, codec, width, height, frame_rate, decoder });
+                }
+            }
+            Note::SurfaceFailed(serial, error) => {
+                if let Some(watched) = self.players.get(&serial) {
+                    let player = Arc::clone(&watched.player);
+                    tracing::warn!(player = player.id.0, %error, "a surface is given up");
+                    player.surface_changed(false, Instant::now());
+                    self.tell(PlayerEvent::SurfaceFailed { id: player.id, error });
                 }
             }
             Note::EndOfStream(serial) => self.end_of_stream(serial),
@@ -280,10 +297,10 @@ impl Monitor {
     fn look(&mut self, serial: u64, now: Instant) {
         let Some(watched) = self.players.get(&serial) else { return };
         let player = Arc::clone(&watched.player);
-        player.ask_sink();
         let (playing, gated, asked_from) = {
             let control = lock(&player.control);
-            let playing = control.intent == Intent::Play && !control.failed && !control.ended;
+            let playing =
+                control.intent == Intent::Play && !control.failed && !control.ended && !control.hidden;
             (playing, control.gated, control.due_from)
         };
         if !playing {
@@ -307,10 +324,10 @@ impl Monitor {
     }
 
     fn look_at_gate(&self, player: &Player) {
-        let enough = player.buffered_ms().is_none_or(|ms| ms >= player.config.buffer.start_ms);
+        let enough = player.config.buffer.may_start(&player.supply());
         let mut control = lock(&player.control);
         if enough && std::mem::take(&mut control.gated) {
-            player.command(Command::Play);
+            player.command(Command::Play { start: true });
         }
     }
 
@@ -335,8 +352,8 @@ impl Monitor {
             }
             let waiting = player.feed.waiting();
             if stall.held {
-                let enough = player.buffered_ms().is_none_or(|ms| ms >= player.config.buffer.resume_ms);
-                if enough {
+                let stalls = lock(&player.control).stalls;
+                if player.config.buffer.may_resume(&player.supply(), stalls) {
                     stall.held = false;
                     stall.let_go = now;
                     player.command(Command::Unhold);
@@ -411,13 +428,18 @@ impl Monitor {
             return;
         }
         watched.position_told = Some(now);
+        let (id, total) = (watched.player.id, watched.player.flow.dropped.load(Ordering::SeqCst));
+        let news = std::mem::replace(&mut watched.dropped_told, total) != total;
         let event = PlayerEvent::Position {
-            id: watched.player.id,
+            id,
             position_ms: ms(meter.position()),
             active_ms: ms(meter.active()),
             frames: meter.frames(),
         };
         self.tell(event);
+        if news {
+            self.tell(PlayerEvent::Dropped { id, total });
+        }
     }
 }
 

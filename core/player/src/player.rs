@@ -9,11 +9,16 @@ use crate::lock::lock;
 use crate::luma;
 use crate::meter::{Frame, Meter};
 use crate::source::Feed;
-use crate::{LumaFacts, PlayerConfig, PlayerError, PlayerId, PlayerSnapshot, PlayerState, StartClass};
-use std::collections::VecDeque;
+use crate::surface::Easel;
+use crate::{
+    LumaFacts, PlayerConfig, PlayerError, PlayerId, PlayerSnapshot, PlayerState, SeekMode, StartClass,
+    VideoSink,
+};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
+use unspool_engine::Supply;
 use unspool_media::MediaInfo;
 
 /// Work for a player's worker thread; done in order.
@@ -25,14 +30,20 @@ pub(crate) enum Command {
     Check,
     /// The pictures begin here, in media time.
     Begin(Duration),
-    Play,
+    Play {
+        /// Whether it is a start: the first picture is then due at once.
+        start: bool,
+    },
     Pause,
     /// Stop the clock while bytes are missing, as from the moment when the missing picture was due.
     Hold(Instant),
     Unhold,
-    Seek(Duration),
+    Seek(Duration, SeekMode),
     Rate(f64),
     Mute(bool),
+    Volume(f64),
+    /// Draw the last picture again: the surface is new.
+    Redraw,
     /// Start the next pass.
     Again {
         /// Whether the end was reached, so that what is downstream has to be flushed.
@@ -49,6 +60,8 @@ pub(crate) enum Note {
     PreRolled(u64, Duration),
     First(u64, First),
     Lap(u64, u64),
+    Rendition(u64, Decoded),
+    SurfaceFailed(u64, PlayerError),
     EndOfStream(u64),
     SegmentDone(u64),
     PassHasPictures(u64),
@@ -66,6 +79,28 @@ pub(crate) struct First {
     pub(crate) latency: Duration,
     pub(crate) size: (u32, u32),
     pub(crate) luma: Option<LumaFacts>,
+}
+
+/// What a decoder gives.
+#[derive(Debug)]
+pub(crate) struct Decoded {
+    pub(crate) size: (u32, u32),
+    pub(crate) frame_rate: f64,
+    pub(crate) decoder: String,
+}
+
+/// What is known of the network, shared by a pool and its players; 0 stands for nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Pace(AtomicU64);
+
+impl Pace {
+    pub(crate) fn set(&self, bps: Option<u64>) {
+        self.0.store(bps.map_or(0, |bps| bps.max(1)), Ordering::Relaxed);
+    }
+
+    fn get(&self) -> Option<u64> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|&bps| bps > 0)
+    }
 }
 
 /// What the caller wants.
@@ -100,6 +135,9 @@ pub(crate) struct Control {
     pub(crate) stalls: u64,
     pub(crate) stall_time: Duration,
     pub(crate) rate: f64,
+    pub(crate) volume: f64,
+    /// Playing waits for a surface.
+    pub(crate) hidden: bool,
 }
 
 /// What passed the pads; written by streaming threads.
@@ -117,20 +155,15 @@ pub(crate) struct Flow {
     pub(crate) lap_waits: AtomicBool,
     /// Furthest media time that left the demuxer, in nanoseconds, over all tracks.
     pub(crate) demuxed: AtomicU64,
-    /// Pictures that a polled sink had finished with at the last look.
-    pub(crate) polled: AtomicU64,
+    /// Pictures that were too late to be shown.
+    pub(crate) dropped: AtomicU64,
 }
 
 /// Elements that other threads look at, while the pipeline lives.
 #[derive(Debug, Clone)]
 pub(crate) struct Tap {
     pub(crate) queue: gst::Element,
-    /// The sink, if what it shows has to be asked for.
-    pub(crate) polled_sink: Option<gst::Element>,
 }
-
-/// Pictures that reached a sink which cannot call back, oldest first.
-pub(crate) type Arrivals = Arc<Mutex<VecDeque<Frame>>>;
 
 /// One player.
 #[derive(Debug)]
@@ -145,7 +178,12 @@ pub(crate) struct Player {
     pub(crate) meter: Mutex<Meter>,
     pub(crate) flow: Flow,
     pub(crate) tap: Mutex<Option<Tap>>,
-    pub(crate) arrivals: Mutex<Option<Arrivals>>,
+    pub(crate) easel: Mutex<Option<Arc<Easel>>>,
+    /// The picture on show, for a surface that comes later.
+    pub(crate) picture: Mutex<Option<gst::Sample>>,
+    /// Dropped pictures by the element that last told of them.
+    pub(crate) drops: Mutex<BTreeMap<String, u64>>,
+    pub(crate) pace: Arc<Pace>,
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) notes: mpsc::Sender<Note>,
 }
@@ -167,13 +205,20 @@ impl Player {
     /// Asks to play; the moment of the call is the intent that the first picture is measured from.
     pub(crate) fn play(&self, now: Instant) {
         self.feed.set_watched(true);
-        let start_ms = self.config.buffer.start_ms;
-        let short = start_ms > 0 && self.buffered_ms().is_some_and(|ms| ms < start_ms);
+        let short = !self.config.buffer.may_start(&self.supply());
+        let hidden = {
+            let easel = lock(&self.easel);
+            if let Some(easel) = easel.as_ref() {
+                easel.claim(self.serial);
+            }
+            easel.is_none() && self.config.sink != VideoSink::Headless
+        };
         let mut control = lock(&self.control);
         if control.failed || control.intent == Intent::Play && !control.ended {
             return;
         }
         let again = std::mem::take(&mut control.ended);
+        let start = control.rearm;
         if std::mem::take(&mut control.rearm) {
             control.asked_at = Some(now);
             control.asked_prerolled = control.prerolled;
@@ -182,13 +227,14 @@ impl Player {
             lock(&self.meter).expect_start();
         }
         control.intent = Intent::Play;
+        control.hidden = hidden;
         control.due_from = Some(now);
         if again {
             lock(&self.meter).expect_jump(Duration::ZERO);
-            self.command(Command::Seek(Duration::ZERO));
+            self.command(Command::Seek(Duration::ZERO, SeekMode::Keyframe));
         }
-        if !control.gated {
-            self.command(Command::Play);
+        if !control.gated && !hidden {
+            self.command(Command::Play { start });
         }
         drop(control);
         self.note(Note::Look);
@@ -199,7 +245,11 @@ impl Player {
         if intent == Intent::Park {
             self.feed.set_watched(false);
         }
+        let now = Instant::now();
         let mut control = lock(&self.control);
+        if intent == Intent::Park && control.intent == Intent::Play && !control.stalled {
+            lock(&self.meter).leave(now, control.rate);
+        }
         // A start that never showed a picture starts anew; so does a parked player.
         if intent == Intent::Park || control.asked_at.is_some() {
             control.rearm = true;
@@ -207,24 +257,91 @@ impl Player {
         }
         control.intent = intent;
         control.gated = false;
+        control.hidden = false;
+        lock(&self.meter).excuse();
         drop(control);
         self.command(Command::Pause);
         self.note(Note::Look);
     }
 
     /// Asks to jump.
-    pub(crate) fn seek(&self, to: Duration, now: Instant) {
+    pub(crate) fn seek(&self, to: Duration, mode: SeekMode, now: Instant) {
         let mut control = lock(&self.control);
         control.ended = false;
         control.due_from = Some(now);
         lock(&self.meter).expect_jump(to);
         drop(control);
-        self.command(Command::Seek(to));
+        self.command(Command::Seek(to, mode));
         self.note(Note::Look);
     }
 
+    /// The surface came, went or was replaced.
+    pub(crate) fn surface_changed(&self, there: bool, now: Instant) {
+        let mut control = lock(&self.control);
+        let start = control.asked_at.is_some();
+        let hides = !there && self.config.sink != VideoSink::Headless && control.intent == Intent::Play;
+        let command = match (hides, control.hidden) {
+            (true, false) => Some(Command::Pause),
+            (false, true) if !control.gated => Some(Command::Play { start }),
+            _ => None,
+        };
+        if hides && !control.hidden && !control.stalled {
+            lock(&self.meter).leave(now, control.rate);
+        }
+        lock(&self.meter).excuse();
+        control.hidden = hides;
+        control.due_from = Some(now);
+        drop(control);
+        if there {
+            self.command(Command::Redraw);
+        }
+        if let Some(command) = command {
+            self.command(command);
+        }
+        self.note(Note::Look);
+    }
+
+    /// Puts a picture onto the surface, if there is one; says whether it counts as shown.
+    pub(crate) fn draw(&self, sample: &gst::Sample) -> bool {
+        let easel = lock(&self.easel).clone();
+        match easel.as_ref().map(|easel| easel.draw(self.serial, sample)) {
+            None => self.config.sink == VideoSink::Headless,
+            Some(Ok(drawn)) => drawn || self.config.sink == VideoSink::Headless,
+            Some(Err(error)) => {
+                let mut held = lock(&self.easel);
+                if held.as_ref().zip(easel.as_ref()).is_some_and(|(a, b)| Arc::ptr_eq(a, b)) {
+                    *held = None;
+                }
+                drop(held);
+                self.note(Note::SurfaceFailed(self.serial, error));
+                false
+            }
+        }
+    }
+
+    /// An element counted pictures that it did not show or decode.
+    pub(crate) fn count_dropped(&self, element: &str, total: u64) {
+        let before = lock(&self.drops).insert(element.to_owned(), total).unwrap_or(0);
+        // Elements count from nothing again after a flush.
+        let new = if total >= before { total - before } else { total };
+        self.flow.dropped.fetch_add(new, Ordering::SeqCst);
+    }
+
+    /// What playback could draw on now.
+    pub(crate) fn supply(&self) -> Supply {
+        let (at, bytes) = self.feed.ahead();
+        let position = ms(lock(&self.meter).position());
+        Supply {
+            buffered_ms: self.buffered_ms(),
+            missing_bytes: self.info.size.saturating_sub(at.saturating_add(bytes)),
+            left_ms: self.info.duration_ms.saturating_sub(position),
+            rate: lock(&self.control).rate,
+            throughput_bps: self.pace.get(),
+        }
+    }
+
     /// A picture was rendered. Called from a streaming thread.
-    pub(crate) fn shown(&self, frame: Frame, picture: Option<(&gst::BufferRef, &gst::CapsRef)>) {
+    pub(crate) fn shown(&self, frame: Frame, (buffer, caps): (&gst::BufferRef, &gst::CapsRef)) {
         let now = Instant::now();
         let shown = lock(&self.meter).shown(frame, now);
         if let Some(lap) = shown.lap {
@@ -244,37 +361,14 @@ impl Player {
         };
         control.class = Some(class);
         drop(control);
-        let video = picture.and_then(|(_, caps)| gst_video::VideoInfo::from_caps(caps).ok());
+        let video = gst_video::VideoInfo::from_caps(caps).ok();
         let size = video.as_ref().map_or((self.info.width, self.info.height), |v| (v.width(), v.height()));
-        let luma = match (picture, &video) {
-            (Some((buffer, _)), Some(video)) if self.config.capture_first_frame => {
-                luma::measure(buffer, video)
-            }
-            _ => None,
-        };
+        let luma = video
+            .as_ref()
+            .filter(|_| self.config.capture_first_frame)
+            .and_then(|video| luma::measure(buffer, video));
         let first = First { class, latency: now.saturating_duration_since(asked_at), size, luma };
         self.note(Note::First(self.serial, first));
-    }
-
-    /// Takes over what a sink that cannot call back has rendered or dropped so far.
-    pub(crate) fn ask_sink(&self) {
-        use gst::prelude::*;
-        let sink = lock(&self.tap).as_ref().and_then(|tap| tap.polled_sink.clone());
-        let arrivals = lock(&self.arrivals).clone();
-        let (Some(sink), Some(arrivals)) = (sink, arrivals) else { return };
-        let stats = sink.property::<gst::Structure>("stats");
-        let total = stats.get::<u64>("rendered").unwrap_or(0) + stats.get::<u64>("dropped").unwrap_or(0);
-        let before = self.flow.polled.swap(total, Ordering::SeqCst);
-        // The sink counts from nothing again after a flush.
-        let before = if before > total { 0 } else { before };
-        for _ in before..total {
-            // Taken one by one: `shown` must not run under the lock that the streaming thread needs.
-            let next = lock(&arrivals).pop_front();
-            match next {
-                Some(frame) => self.shown(frame, None),
-                None => break,
-            }
-        }
     }
 
     /// Milliseconds of media between what is shown and the first missing byte; `None` means up to the end.
@@ -301,6 +395,7 @@ impl Player {
         let state = match control.intent {
             _ if control.failed => PlayerState::Failed,
             _ if control.ended => PlayerState::Ended,
+            Intent::Play if control.hidden => PlayerState::Hidden,
             Intent::Play if control.stalled => PlayerState::Stalled,
             Intent::Play if control.asked_at.is_some() => PlayerState::Starting,
             Intent::Play => PlayerState::Playing,
@@ -317,6 +412,9 @@ impl Player {
             frames: meter.frames(),
             stalls: control.stalls,
             stall_ms: ms(control.stall_time),
+            sink_stall_ms: ms(meter.late()),
+            dropped: self.flow.dropped.load(Ordering::SeqCst),
+            volume: control.volume,
             loops: meter.laps(),
             start_class: control.class,
         }

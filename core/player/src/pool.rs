@@ -3,10 +3,11 @@
 use crate::lock::lock;
 use crate::meter::Meter;
 use crate::monitor::{Monitor, Tally};
-use crate::player::{Command, Control, Flow, Intent, Note, Player};
+use crate::player::{Command, Control, Flow, Intent, Note, Pace, Player};
 use crate::source::Feed;
 use crate::{
-    PlayerConfig, PlayerError, PlayerEvent, PlayerId, PlayerSnapshot, PoolCounts, codec, warm_up, worker,
+    PlayerConfig, PlayerError, PlayerEvent, PlayerId, PlayerSnapshot, PoolCounts, Surface, VideoSink, codec,
+    warm_up, worker,
 };
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,10 +15,8 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedSender;
+use unspool_engine::{FocusKeeper, player_bytes};
 use unspool_media::{ByteSource, MediaInfo};
-
-/// Range of playback rates; beyond it demuxers and decoders drop to key pictures, which is another feature.
-const RATES: std::ops::RangeInclusive<f64> = 0.25..=4.0;
 
 /// A bounded set of players.
 ///
@@ -38,6 +37,24 @@ pub struct PlayerPool {
     tally: Arc<Tally>,
     next_serial: AtomicU64,
     monitor: Mutex<Option<JoinHandle<()>>>,
+    pub(crate) pace: Arc<Pace>,
+    pub(crate) budget: Mutex<Budget>,
+    pub(crate) focus: Mutex<FocusState>,
+}
+
+/// What the host lets players take.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    pub(crate) players: usize,
+    pub(crate) bytes: u64,
+}
+
+/// Who may sound, and which players were interrupted.
+#[derive(Debug)]
+pub(crate) struct FocusState {
+    pub(crate) keeper: FocusKeeper,
+    pub(crate) volume: f64,
+    pub(crate) held: Vec<PlayerId>,
 }
 
 impl PlayerPool {
@@ -57,7 +74,11 @@ impl PlayerPool {
         let tally = Arc::new(Tally::default());
         let monitor = Monitor::new(inbox, events, Arc::clone(&tally), config.null_deadline);
         let monitor = spawn("unspool-watch".to_owned(), move || monitor.run())?;
+        let budget = Budget { players: config.max_players, bytes: config.memory_bytes };
         Ok(Self {
+            pace: Arc::default(),
+            budget: Mutex::new(budget),
+            focus: Mutex::new(FocusState { keeper: FocusKeeper::default(), volume: 1.0, held: Vec::new() }),
             config: Arc::new(config),
             players: Mutex::new(Some(BTreeMap::new())),
             notes,
@@ -70,7 +91,7 @@ impl PlayerPool {
     /// Builds a player and decodes its first picture, on a thread of its own; `PreRolled` says when it is there.
     ///
     /// # Errors
-    /// [`PlayerError::PoolFull`], [`PlayerError::AlreadyPrepared`] or [`PlayerError::Closed`]; for what can be told
+    /// [`PlayerError::PoolFull`], [`PlayerError::OverBudget`], [`PlayerError::AlreadyPrepared`] or [`PlayerError::Closed`]; for what can be told
     /// from `info` alone also [`PlayerError::NoVideo`], [`PlayerError::UnsupportedCodec`],
     /// [`PlayerError::MissingElement`] and, for an empty source, [`PlayerError::Container`]. Everything else comes as
     /// an `Error` event.
@@ -84,14 +105,16 @@ impl PlayerPool {
         if source.size() == 0 {
             return Err(PlayerError::Container { reason: "the file is empty".to_owned() });
         }
+        let easel = match self.config.sink {
+            VideoSink::WindowHandle(handle) => Some(self.easel(Surface::Window(handle))),
+            VideoSink::Headless | VideoSink::Surfaces => None,
+        };
         let mut players = lock(&self.players);
         let players = players.as_mut().ok_or(PlayerError::Closed)?;
         if players.contains_key(&id) {
             return Err(PlayerError::AlreadyPrepared { id: id.0 });
         }
-        if players.len() >= self.config.max_players {
-            return Err(PlayerError::PoolFull { max: self.config.max_players });
-        }
+        self.check_budget(players, &info)?;
         let (commands, inbox) = mpsc::channel();
         let player = Arc::new(Player {
             id,
@@ -116,11 +139,16 @@ impl PlayerPool {
                 stalls: 0,
                 stall_time: Duration::ZERO,
                 rate: 1.0,
+                volume: 1.0,
+                hidden: false,
             }),
             meter: Mutex::new(Meter::default()),
             flow: Flow::default(),
             tap: Mutex::new(None),
-            arrivals: Mutex::new(None),
+            easel: Mutex::new(easel),
+            picture: Mutex::new(None),
+            drops: Mutex::default(),
+            pace: Arc::clone(&self.pace),
             commands,
             notes: self.notes.clone(),
         });
@@ -133,6 +161,7 @@ impl PlayerPool {
             player.note(Note::Stopped(player.serial));
             return Err(error);
         }
+        player.command(Command::Volume(self.focus_volume()));
         players.insert(id, player);
         Ok(())
     }
@@ -147,6 +176,7 @@ impl PlayerPool {
     /// [`PlayerError::NoSuchPlayer`] or [`PlayerError::Closed`].
     pub fn play(&self, id: PlayerId) -> Result<(), PlayerError> {
         let now = Instant::now();
+        self.person_acted();
         self.player(id).map(|player| player.play(now))
     }
 
@@ -155,6 +185,7 @@ impl PlayerPool {
     /// # Errors
     /// [`PlayerError::NoSuchPlayer`] or [`PlayerError::Closed`].
     pub fn pause(&self, id: PlayerId) -> Result<(), PlayerError> {
+        self.person_acted();
         self.player(id).map(|player| player.stand(Intent::Pause))
     }
 
@@ -163,41 +194,8 @@ impl PlayerPool {
     /// # Errors
     /// [`PlayerError::NoSuchPlayer`] or [`PlayerError::Closed`].
     pub fn park(&self, id: PlayerId) -> Result<(), PlayerError> {
+        self.person_acted();
         self.player(id).map(|player| player.stand(Intent::Park))
-    }
-
-    /// Jumps to the random access point at or before `ms`, in milliseconds of media time.
-    ///
-    /// # Errors
-    /// [`PlayerError::NoSuchPlayer`] or [`PlayerError::Closed`].
-    pub fn seek(&self, id: PlayerId, ms: u64) -> Result<(), PlayerError> {
-        let now = Instant::now();
-        self.player(id).map(|player| {
-            let to = Duration::from_millis(ms.min(player.info.duration_ms));
-            player.seek(to, now);
-        })
-    }
-
-    /// Turns sound off or on; has an effect with [`AudioOutput::Device`](crate::AudioOutput::Device).
-    ///
-    /// # Errors
-    /// [`PlayerError::NoSuchPlayer`] or [`PlayerError::Closed`].
-    pub fn set_muted(&self, id: PlayerId, muted: bool) -> Result<(), PlayerError> {
-        self.player(id).map(|player| player.command(Command::Mute(muted)))
-    }
-
-    /// Sets the speed, from 0.25 to 4 times.
-    ///
-    /// # Errors
-    /// [`PlayerError::Invalid`] outside that range, else [`PlayerError::NoSuchPlayer`] or [`PlayerError::Closed`].
-    pub fn set_rate(&self, id: PlayerId, rate: f64) -> Result<(), PlayerError> {
-        if !RATES.contains(&rate) {
-            return Err(PlayerError::Invalid { reason: "a rate is between 0.25 and 4".to_owned() });
-        }
-        let player = self.player(id)?;
-        lock(&player.control).rate = rate;
-        player.command(Command::Rate(rate));
-        Ok(())
     }
 
     /// Lets a player go: its source is interrupted for good, then its pipeline stops, and `Released` says how it went.
@@ -255,6 +253,39 @@ impl PlayerPool {
         clean
     }
 
+    pub(crate) fn focus_volume(&self) -> f64 {
+        lock(&self.focus).volume
+    }
+
+    /// What a person does outlives an interruption.
+    fn person_acted(&self) {
+        let mut focus = lock(&self.focus);
+        focus.keeper.handle_person();
+        focus.held.clear();
+    }
+
+    fn check_budget(
+        &self,
+        players: &BTreeMap<PlayerId, Arc<Player>>,
+        info: &MediaInfo,
+    ) -> Result<(), PlayerError> {
+        let budget = lock(&self.budget);
+        if players.len() >= budget.players {
+            return Err(PlayerError::PoolFull { max: budget.players });
+        }
+        let taken: u64 = players.values().map(|player| player_bytes(&player.info)).sum();
+        let (needed, left) = (player_bytes(info), budget.bytes.saturating_sub(taken));
+        if needed > left && !players.is_empty() {
+            return Err(PlayerError::OverBudget { needed, left });
+        }
+        Ok(())
+    }
+
+    /// Every player there is.
+    pub(crate) fn all(&self) -> Vec<Arc<Player>> {
+        lock(&self.players).iter().flat_map(BTreeMap::values).cloned().collect()
+    }
+
     fn close(&self) {
         if let Some(players) = lock(&self.players).take() {
             for player in players.values() {
@@ -264,7 +295,7 @@ impl PlayerPool {
         }
     }
 
-    fn player(&self, id: PlayerId) -> Result<Arc<Player>, PlayerError> {
+    pub(crate) fn player(&self, id: PlayerId) -> Result<Arc<Player>, PlayerError> {
         let players = lock(&self.players);
         let players = players.as_ref().ok_or(PlayerError::Closed)?;
         players.get(&id).cloned().ok_or(PlayerError::NoSuchPlayer { id: id.0 })

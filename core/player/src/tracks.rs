@@ -1,6 +1,6 @@
 //! What comes out of the demuxer: the picture is linked, sound gets a chain of its own.
 
-use crate::graph::{Mute, element, frame_of, internal, nanos, queue, segment_of};
+use crate::graph::{Sound, element, frame_of, internal, nanos, queue, segment_of};
 use crate::lock::lock;
 use crate::player::{Command, Player};
 use crate::{AudioOutput, PlayerError, codec};
@@ -20,14 +20,14 @@ pub(crate) fn connect_demuxer(
     demuxer: &gst::Element,
     video_queue: &gst::Element,
     wanted: VideoCodec,
-    mute: &Arc<Mute>,
+    sound: &Arc<Mutex<Sound>>,
 ) {
     let linked = Arc::new(AtomicBool::new(false));
     let other: Arc<Mutex<Option<VideoCodec>>> = Arc::default();
     {
         let (player, pipeline, queue) =
             (Arc::downgrade(player), pipeline.downgrade(), video_queue.downgrade());
-        let (linked, other, mute) = (Arc::clone(&linked), Arc::clone(&other), Arc::clone(mute));
+        let (linked, other, sound) = (Arc::clone(&linked), Arc::clone(&other), Arc::clone(sound));
         demuxer.connect_pad_added(move |_, pad| {
             let (Some(player), Some(pipeline), Some(queue)) =
                 (player.upgrade(), pipeline.upgrade(), queue.upgrade())
@@ -49,7 +49,7 @@ pub(crate) fn connect_demuxer(
                 }
             } else if name.starts_with("audio/") {
                 measure_demuxed(&player, pad);
-                if let Err(error) = add_audio(&player, &pipeline, pad, &caps, &mute) {
+                if let Err(error) = add_audio(&player, &pipeline, pad, &caps, &sound) {
                     // Sound that cannot be played does not keep the picture from playing.
                     tracing::warn!(player = player.id.0, %error, "the audio track is left out");
                 }
@@ -87,9 +87,9 @@ fn add_audio(
     pipeline: &gst::Pipeline,
     pad: &gst::Pad,
     caps: &gst::CapsRef,
-    mute: &Mute,
+    sound: &Mutex<Sound>,
 ) -> Result<(), PlayerError> {
-    if player.config.audio == AudioOutput::None || lock(&mute.element).is_some() {
+    if player.config.audio == AudioOutput::None || lock(sound).element.is_some() {
         return Ok(());
     }
     let Some(names) = codec::audio_chain(caps) else { return Ok(()) };
@@ -109,11 +109,12 @@ fn add_audio(
         sink.set_property("enable-last-sample", false);
         sink
     };
-    let volume = element("volume")?;
-    volume.set_property("mute", mute.muted.load(Ordering::SeqCst));
     if player.config.audio == AudioOutput::Device {
+        let volume = element("volume")?;
         chain.push(volume.clone());
-        *lock(&mute.element) = Some(volume);
+        let mut sound = lock(sound);
+        sound.element = Some(volume);
+        sound.apply();
     }
     chain.push(sink);
     pipeline.add_many(chain.iter()).map_err(internal)?;

@@ -4,10 +4,10 @@
 //! never waits and no two of them race. It is also the player's reaper: the source is aborted by the caller before
 //! `Release` arrives, so whatever this thread is in comes back, and if it does not, the monitor's deadline abandons it.
 
-use crate::PlayerError;
 use crate::graph::Graph;
 use crate::lock::lock;
 use crate::player::{Command, Intent, Note, Player};
+use crate::{PlayerError, SeekMode};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -28,10 +28,19 @@ struct Worker {
     seamless: bool,
     want: bool,
     held: bool,
-    jump: Option<Duration>,
+    /// The next run begins a viewing, so its first picture is due at once.
+    start: bool,
+    jump: Option<(Duration, SeekMode)>,
     /// Where playback begins: 0, or the first picture of a file whose pictures begin late.
     origin: Duration,
     rate: f64,
+}
+
+fn flags_of(mode: SeekMode) -> gst::SeekFlags {
+    match mode {
+        SeekMode::Keyframe => gst::SeekFlags::KEY_UNIT,
+        SeekMode::Accurate => gst::SeekFlags::ACCURATE,
+    }
 }
 
 /// Builds and drives one pipeline until its release.
@@ -45,6 +54,7 @@ pub(crate) fn run(player: &Arc<Player>, commands: &mpsc::Receiver<Command>) {
                 seamless: false,
                 want: false,
                 held: false,
+                start: false,
                 jump: None,
                 origin: Duration::ZERO,
                 rate: 1.0,
@@ -67,6 +77,8 @@ pub(crate) fn run(player: &Arc<Player>, commands: &mpsc::Receiver<Command>) {
             }
         }
     }
+    // The last player of a window lets go of it here, before it counts as gone.
+    drop(lock(&player.easel).take());
     player.note(Note::Stopped(player.serial));
 }
 
@@ -80,13 +92,15 @@ impl Worker {
                     self.begin_at(at);
                 }
             }
-            Command::Play => {
+            Command::Play { start } => {
                 self.want = true;
                 self.held = false;
+                self.start |= start;
                 self.apply();
             }
             Command::Pause => {
                 self.want = false;
+                self.start = false;
                 self.apply();
             }
             Command::Hold(since) => {
@@ -99,11 +113,11 @@ impl Worker {
                 self.held = false;
                 self.apply();
             }
-            Command::Seek(to) => {
+            Command::Seek(to, mode) => {
                 if self.ready {
-                    self.jump(to, gst::SeekFlags::KEY_UNIT);
+                    self.jump(to, flags_of(mode));
                 } else {
-                    self.jump = Some(to);
+                    self.jump = Some((to, mode));
                 }
             }
             Command::Rate(rate) => {
@@ -114,7 +128,14 @@ impl Worker {
                     self.jump(at, gst::SeekFlags::ACCURATE);
                 }
             }
-            Command::Mute(muted) => self.graph.mute(muted),
+            Command::Mute(muted) => self.graph.set_sound(|sound| sound.muted = muted),
+            Command::Volume(volume) => self.graph.set_sound(|sound| sound.volume = volume),
+            Command::Redraw => {
+                let picture = lock(&self.player.picture).clone();
+                if let Some(picture) = picture {
+                    self.player.draw(&picture);
+                }
+            }
             Command::Again { flush } => self.again(flush),
             Command::Release => {}
         }
@@ -124,12 +145,13 @@ impl Worker {
     /// the demuxer has its tables already and the first sample is in memory.
     fn arm(&mut self) {
         let jump = self.jump.take();
+        let (to, mode) = jump.unwrap_or((Duration::ZERO, SeekMode::Keyframe));
+        let flags = gst::SeekFlags::FLUSH | flags_of(mode);
         if self.player.config.loop_playback {
             self.seamless = true;
-            self.seamless = self
-                .send_seek(gst::SeekFlags::FLUSH | gst::SeekFlags::KEY_UNIT, jump.unwrap_or(Duration::ZERO));
+            self.seamless = self.send_seek(flags, to);
         } else if jump.is_some() || !self.origin.is_zero() || (self.rate - 1.0).abs() > f64::EPSILON {
-            self.send_seek(gst::SeekFlags::FLUSH | gst::SeekFlags::KEY_UNIT, jump.unwrap_or(Duration::ZERO));
+            self.send_seek(flags, to);
         }
         self.ready = true;
         if self.want {
@@ -152,13 +174,14 @@ impl Worker {
         if self.begin_at_picture() {
             return;
         }
-        let mut control = lock(&self.player.control);
-        if std::mem::replace(&mut control.prerolled, true) {
-            return;
+        if self.start {
+            self.apply();
         }
+        let mut control = lock(&self.player.control);
+        let before = std::mem::replace(&mut control.prerolled, true);
         let waits = control.intent == Intent::Prepare;
         drop(control);
-        if waits {
+        if waits && !before {
             self.player.note(Note::PreRolled(self.player.serial, self.player.prepared_at.elapsed()));
         }
     }
@@ -181,14 +204,30 @@ impl Worker {
         self.ready && self.send_seek(gst::SeekFlags::FLUSH | gst::SeekFlags::KEY_UNIT, at)
     }
 
-    fn apply(&self) {
-        if self.ready {
-            self.set(if self.want && !self.held { gst::State::Playing } else { gst::State::Paused });
+    fn apply(&mut self) {
+        if !self.ready {
+            return;
+        }
+        if !self.want || self.held {
+            return self.set(gst::State::Paused);
+        }
+        if !self.start {
+            return self.set(gst::State::Playing);
+        }
+        // A start runs from the picture that stands at the sink; `check` comes back here when one does.
+        if self.graph.settled() {
+            self.start = false;
+            let next = Duration::from_nanos(self.player.flow.arrived.load(Ordering::SeqCst));
+            self.refused(self.graph.play_from(next));
         }
     }
 
     fn set(&self, state: gst::State) {
-        if let Err(reason) = self.graph.set_state(state) {
+        self.refused(self.graph.set_state(state));
+    }
+
+    fn refused(&self, result: Result<(), String>) {
+        if let Err(reason) = result {
             // An element that refuses has posted its own error before; this one only counts if it did not.
             self.player.fail(PlayerError::Internal { reason });
         }

@@ -6,7 +6,7 @@ mod support;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use support::{LONG, MOVING, Script, Stage, clip};
-use unspool_player::{PlayerConfig, PlayerError, PlayerEvent, PlayerId};
+use unspool_player::{PlayerConfig, PlayerError, PlayerEvent, PlayerId, SeekMode};
 
 const A: PlayerId = PlayerId(1);
 
@@ -149,7 +149,7 @@ fn sixty_swipes_leave_nothing_behind() {
             }
             3 => {
                 stage.pool.play(id).unwrap();
-                stage.pool.seek(id, 200).unwrap();
+                stage.pool.seek(id, 200, SeekMode::Keyframe).unwrap();
                 stage.pool.pause(id).unwrap();
             }
             _ => stage.pool.play(id).unwrap(),

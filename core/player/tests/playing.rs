@@ -6,7 +6,8 @@ mod support;
 use std::time::{Duration, Instant};
 use support::{Clip, LONG, MOVING, Script, Stage, clip};
 use unspool_player::{
-    AudioOutput, PlayerConfig, PlayerError, PlayerEvent, PlayerId, PlayerState, StallReason, StartClass,
+    AudioOutput, PlayerConfig, PlayerError, PlayerEvent, PlayerId, PlayerState, SeekMode, StallReason,
+    StartClass,
 };
 
 const A: PlayerId = PlayerId(1);
@@ -113,14 +114,14 @@ fn a_seek_goes_there_and_is_not_watch_time() {
     let clip = clip(MOVING, 6.0, true);
     let mut stage = Stage::open(PlayerConfig::default());
     started(&mut stage, Script::new(clip.bytes.clone()), &clip);
-    stage.pool.seek(A, 4000).unwrap();
+    stage.pool.seek(A, 4000, SeekMode::Keyframe).unwrap();
     stage.until(A, |s| s.position_ms >= 3600 && s.frames > 3);
     let facts = stage.pool.snapshot(A).unwrap();
     assert!(facts.position_ms < 4800 && facts.active_ms < 1000, "{facts:?}");
-    stage.pool.seek(A, 0).unwrap();
+    stage.pool.seek(A, 0, SeekMode::Keyframe).unwrap();
     stage.until(A, |s| s.position_ms < 1000);
     assert_eq!(stage.pool.snapshot(A).unwrap().loops, 0, "a jump back is no loop");
-    stage.pool.seek(A, u64::MAX).unwrap();
+    stage.pool.seek(A, u64::MAX, SeekMode::Keyframe).unwrap();
     stage.wait(LONG, |event| matches!(event, PlayerEvent::Looped { .. }).then_some(()));
     no_errors(&mut stage);
     assert!(stage.pool.shutdown(LONG));

@@ -12,7 +12,7 @@ use support::server::Server;
 use support::{LONG, MOVING, Script, Stage, ffmpeg};
 use unspool_engine::{Container, MediaKey, Span};
 use unspool_media::{ByteSource, Media, MediaConfig, MediaInfo, Origin, Priority, Purpose};
-use unspool_player::{LumaFacts, PlayerConfig, PlayerEvent, PlayerId};
+use unspool_player::{LumaFacts, PlayerConfig, PlayerEvent, PlayerId, SeekMode};
 
 const A: PlayerId = PlayerId(1);
 
@@ -57,7 +57,7 @@ impl World {
             Media::open(MediaConfig::new(dir.path().join("cache")), runtime.handle().clone()).unwrap();
         let key = MediaKey::new("clip", "r");
         let url = server.url("list.m3u8");
-        media.register(&key, Origin { url, expires_at_ms: None, bytes: None, container: Container::Hls });
+        media.register(&key, Origin::new(url, Container::Hls));
         World { runtime, server, dir, media, key }
     }
 
@@ -171,13 +171,13 @@ fn a_seek_goes_to_a_segment_that_is_not_here() {
     stage.preroll(A);
     stage.pool.play(A).unwrap();
     stage.first_frame(A);
-    stage.pool.seek(A, 4_500).unwrap();
+    stage.pool.seek(A, 4_500, SeekMode::Keyframe).unwrap();
     stage.until(A, |s| s.position_ms >= 4_000 && s.frames > 3);
     assert!(stage.pool.snapshot(A).unwrap().position_ms < 4_900);
     assert!(world.server.asked("3.part") == 0, "what was jumped over was not fetched");
-    stage.pool.seek(A, 2_000).unwrap();
+    stage.pool.seek(A, 2_000, SeekMode::Keyframe).unwrap();
     stage.until(A, |s| (2_000..3_500).contains(&s.position_ms));
-    stage.pool.seek(A, 0).unwrap();
+    stage.pool.seek(A, 0, SeekMode::Keyframe).unwrap();
     stage.until(A, |s| s.position_ms < 1_000);
     no_errors(&mut stage);
     assert!(stage.pool.shutdown(LONG));

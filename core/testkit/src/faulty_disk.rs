@@ -61,6 +61,8 @@ pub enum DiskFault {
     Short,
     /// A read or write does half and answers `EIO`; what has no half is done and answers `EIO`.
     Torn,
+    /// A write says that all went well, and a bit in the middle is another one; other operations are done.
+    Lie,
     /// This process is killed before the operation.
     Kill,
     /// This process is killed when half of the operation is done, or all of what has no half.
@@ -254,7 +256,7 @@ fn enospc() -> io::Error {
 fn whole<T>(book: &Mutex<Book>, operation: Operation, run: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     let met = lock(book).meet(operation);
     match met {
-        None | Some(DiskFault::Short) => run(),
+        None | Some(DiskFault::Short | DiskFault::Lie) => run(),
         Some(DiskFault::NoSpace) => Err(enospc()),
         Some(DiskFault::Io) => Err(eio()),
         Some(DiskFault::Torn) => {
@@ -353,7 +355,7 @@ impl DataFile for FaultyFile {
         let met = lock(&self.book).meet(Operation::Read);
         let some = half(buf.len());
         match met {
-            None => self.inner.read_at(buf, offset),
+            None | Some(DiskFault::Lie) => self.inner.read_at(buf, offset),
             Some(DiskFault::Short) => self.inner.read_at(&mut buf[..some], offset),
             Some(DiskFault::Torn) => {
                 self.inner.read_at(&mut buf[..some], offset)?;
@@ -370,6 +372,13 @@ impl DataFile for FaultyFile {
         let some = &bytes[..half(bytes.len())];
         match met {
             None => self.inner.write_at(bytes, offset),
+            Some(DiskFault::Lie) => {
+                let mut other = bytes.to_vec();
+                if let Some(byte) = other.get_mut(bytes.len() / 2) {
+                    *byte ^= 1;
+                }
+                self.inner.write_at(&other, offset)
+            }
             Some(DiskFault::Short) => self.inner.write_at(some, offset),
             Some(DiskFault::Torn) => {
                 self.inner.write_at(some, offset)?;

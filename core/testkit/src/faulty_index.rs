@@ -131,7 +131,7 @@ fn meet() -> Option<DiskFault> {
 /// Runs `half` or `all` of an operation as the fault wants it; `failed` is what SQLite calls its failure.
 fn pass(failed: c_int, half: impl FnOnce() -> c_int, all: impl FnOnce() -> c_int) -> c_int {
     match meet() {
-        None | Some(DiskFault::Short) => all(),
+        None | Some(DiskFault::Short | DiskFault::Lie) => all(),
         Some(DiskFault::NoSpace) => ffi::SQLITE_FULL,
         Some(DiskFault::Io) => failed,
         Some(DiskFault::Torn) => {

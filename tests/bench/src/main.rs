@@ -51,6 +51,9 @@ enum Name {
     All,
     /// Say which benches there are.
     List,
+    /// One side of a bench, in a process of its own; the bench starts it.
+    #[value(hide = true)]
+    Side,
     /// No bench: say what the container probe finds in a file or behind a URL.
     Probe,
 }
@@ -62,7 +65,7 @@ struct Arguments {
     /// Bench to run.
     name: Name,
     /// File or http URL of `probe`.
-    #[arg(value_name = "FILE_OR_URL", required_if_eq("name", "probe"))]
+    #[arg(value_name = "FILE_OR_URL", required_if_eq("name", "probe"), required_if_eq("name", "side"))]
     source: Option<String>,
     /// Milliseconds from the start whose byte ranges `probe` names.
     #[arg(long, value_name = "MS", default_value_t = 1000)]
@@ -105,6 +108,10 @@ fn run(arguments: &Arguments) -> Result<bool, BenchError> {
         print(&text)?;
         return Ok(true);
     }
+    if let (Name::Side, Some(task)) = (arguments.name, &arguments.source) {
+        print(&benches::telemetry::side::run(task)?)?;
+        return Ok(true);
+    }
     if arguments.source.is_some() {
         let reason = "only probe takes a file or URL".to_owned();
         return Err(BenchError::Step { step: "arguments", reason });
@@ -117,7 +124,13 @@ fn run(arguments: &Arguments) -> Result<bool, BenchError> {
             return Ok(true);
         }
         Name::All => benches::ALL.iter().collect(),
-        Name::Engine | Name::Media | Name::Player | Name::Telemetry | Name::Ffi | Name::Probe => {
+        Name::Engine
+        | Name::Media
+        | Name::Player
+        | Name::Telemetry
+        | Name::Ffi
+        | Name::Probe
+        | Name::Side => {
             let name = arguments.name.to_possible_value().map(|value| value.get_name().to_owned());
             benches::ALL.iter().filter(|bench| Some(bench.name) == name.as_deref()).collect()
         }

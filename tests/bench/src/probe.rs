@@ -65,7 +65,7 @@ fn over_network(url: &str) -> Result<(Arc<MediaInfo>, u64), BenchError> {
     let media = Media::open(config, runtime.handle().clone()).map_err(BenchError::step("probe"))?;
     let key = MediaKey::new("probed", "only");
     let container = if is_playlist(url) { Container::Hls } else { Container::Mp4 };
-    media.register(&key, Origin { url: url.to_owned(), expires_at_ms: None, bytes: None, container });
+    media.register(&key, Origin::new(url, container));
     let answer = runtime.block_on(async {
         let answer = tokio::time::timeout(LONGEST, media.probe(&key, Priority::Playback)).await;
         // The folder goes in any case; an index that could not be written is nobody's loss.

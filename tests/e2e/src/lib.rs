@@ -27,12 +27,25 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// Anything that went wrong.
 pub type Done<T> = Result<T, Box<dyn Error>>;
 
+/// The TLS leg of a reference server.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// Where the contract is spoken.
+    pub url: String,
+    /// Certificate of its authority (PEM).
+    pub ca: String,
+    /// Its key, as clients pin it.
+    pub pin: String,
+}
+
 /// A running reference server.
 pub struct Origin {
     /// Where the contract is spoken.
     pub url: String,
     /// Where it is controlled.
     pub control: String,
+    /// Its TLS leg, when it was started with one.
+    pub tls: Option<Tls>,
     /// Its logs and its database.
     pub state: PathBuf,
     child: Child,
@@ -56,7 +69,15 @@ impl Origin {
         let text = |name: &str| ready[name].as_str().map(str::to_owned).ok_or("no address");
         let (url, control) = (text("listening")?, text("control")?);
         let client = http()?;
-        Ok(Origin { url, control, state: state.to_owned(), child, client })
+        let tls = match ready["tls"].as_str() {
+            Some(url) => {
+                let ca = std::fs::read_to_string(ready["ca"].as_str().ok_or("no authority")?)?;
+                let pin = ready["pin"].as_str().ok_or("no pin")?.to_owned();
+                Some(Tls { url: url.to_owned(), ca, pin })
+            }
+            None => None,
+        };
+        Ok(Origin { url, control, tls, state: state.to_owned(), child, client })
     }
 
     /// The lines of the access log.

@@ -113,7 +113,7 @@ impl Backend for Host {
             self.located.lock().unwrap().push(key.clone());
             let found = self.fresh.iter().find(|(known, _)| known == key);
             let url = found.map(|(_, url)| url.clone()).ok_or(BackendError::Refused { status: 0 })?;
-            Ok(Located { url, expires_at_ms: None })
+            Ok(Located { url, alternates: Vec::new(), expires_at_ms: None })
         })
     }
 }

@@ -18,6 +18,15 @@ pub struct AccessLine {
     pub t_ms: i64,
     /// Viewer tag of the address, or the bearer's actor, or `-`.
     pub client: String,
+    /// `h1` or `h2`; empty in logs of earlier builds.
+    #[serde(default)]
+    pub proto: String,
+    /// Whether it came over TLS.
+    #[serde(default)]
+    pub tls: bool,
+    /// Number of the connection it came on, within the process that wrote the line.
+    #[serde(default)]
+    pub conn: u64,
     /// HTTP method.
     pub method: String,
     /// Path without the query.

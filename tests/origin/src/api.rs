@@ -1,5 +1,6 @@
 //! The JSON calls of native contract v1, the router that holds all calls, and the OpenAPI document made from them.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -7,7 +8,7 @@ use axum::extract::{FromRequestParts, Path, Query, State};
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
-use http::header::{AUTHORIZATION, HOST};
+use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -21,7 +22,7 @@ use crate::contract::{
 };
 use crate::error::ApiError;
 use crate::feed::{self, Card, Chosen, Feed, Feeds, Place};
-use crate::gate::{method_not_allowed, not_found};
+use crate::gate::{Base, method_not_allowed, not_found};
 use crate::playlist::encode;
 use crate::sign::Signer;
 use crate::store::Store;
@@ -43,8 +44,10 @@ pub struct App {
     pub signer: Signer,
     /// How long addresses live, milliseconds.
     pub url_ttl_ms: i64,
-    /// Authority for addresses when a request names none.
-    pub authority: String,
+    /// `scheme://authority` for addresses when a request names none.
+    pub base: String,
+    /// The same of other servers with the same media and key; every rendition is also addressed there.
+    pub alternates: Vec<String>,
     /// Tokens that no longer count.
     pub revoked: Revoked,
 }
@@ -116,25 +119,39 @@ impl FromRequestParts<Arc<App>> for Actor {
     }
 }
 
+impl FromRequestParts<Arc<App>> for Base {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Infallible> {
+        Ok(parts.extensions.get::<Base>().cloned().unwrap_or_else(|| Base(app.base.clone())))
+    }
+}
+
 impl App {
-    fn address(&self, headers: &HeaderMap, actor: &str, asset: &str, file: &str, expires: i64) -> String {
-        let host = headers
-            .get(HOST)
-            .and_then(|host| host.to_str().ok())
-            .filter(|host| host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".:-[]".contains(&byte)))
-            .unwrap_or(&self.authority);
+    /// Where a file is: here, and on the other servers.
+    fn addresses(
+        &self,
+        base: &Base,
+        actor: &str,
+        asset: &str,
+        file: &str,
+        expires: i64,
+    ) -> (String, Vec<String>) {
         let path = media::path_of(asset, file);
-        format!("http://{host}{}?{}", encode(&path), self.signer.query(&path, actor, expires))
+        let rest = format!("{}?{}", encode(&path), self.signer.query(&path, actor, expires));
+        let at = |base: &String| format!("{base}{rest}");
+        (at(&base.0), self.alternates.iter().map(at).collect())
     }
 
     fn rendition(
         &self,
-        headers: &HeaderMap,
+        base: &Base,
         actor: &str,
         asset: &catalogue::Asset,
         rendition: &catalogue::Rendition,
         expires: i64,
     ) -> Rendition {
+        let (url, alternates) = self.addresses(base, actor, &asset.id, &rendition.file, expires);
         let whole = rendition.container != crate::contract::Container::Hls;
         Rendition {
             id: rendition.id.clone(),
@@ -142,18 +159,19 @@ impl App {
             height: rendition.height,
             bitrate_bps: rendition.bitrate_bps,
             container: rendition.container,
-            url: self.address(headers, actor, &asset.id, &rendition.file, expires),
+            url,
+            alternates,
             bytes: asset.files.get(&rendition.file).filter(|_| whole).map(|file| file.len),
             expires_at_ms: Some(expires),
         }
     }
 
-    fn item(&self, headers: &HeaderMap, actor: &str, card: &Card, expires: i64) -> Option<Item> {
+    fn item(&self, base: &Base, actor: &str, card: &Card, expires: i64) -> Option<Item> {
         let asset = self.catalogue.assets().get(card.asset)?;
         let renditions = asset
             .renditions
             .iter()
-            .map(|rendition| self.rendition(headers, actor, asset, rendition, expires))
+            .map(|rendition| self.rendition(base, actor, asset, rendition, expires))
             .collect();
         Some(Item {
             id: card.id.clone(),
@@ -192,7 +210,7 @@ async fn openapi() -> ([(http::HeaderName, &'static str); 1], String) {
 async fn feed_page(
     State(app): State<Arc<App>>,
     Actor(actor): Actor,
-    headers: HeaderMap,
+    base: Base,
     query: Result<Query<FeedQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Json<FeedPage>, ApiError> {
     let Query(query) = query.map_err(|error| ApiError::bad("bad_query", error.body_text()))?;
@@ -219,7 +237,7 @@ async fn feed_page(
         };
         let (cards, next) = app.feeds.page(&feed, &actor, &follows, place, limit as usize);
         let expires = now_ms().saturating_add(app.url_ttl_ms);
-        let items = cards.into_iter().filter_map(|card| app.item(&headers, &actor, card, expires)).collect();
+        let items = cards.into_iter().filter_map(|card| app.item(&base, &actor, card, expires)).collect();
         Ok(Json(FeedPage { items, next_cursor: next.map(|place| feed::cursor(&feed, place)) }))
     })
     .await
@@ -295,7 +313,7 @@ async fn interactions(
 async fn fresh_url(
     State(app): State<Arc<App>>,
     Actor(actor): Actor,
-    headers: HeaderMap,
+    base: Base,
     Path((asset, rendition)): Path<(String, String)>,
 ) -> Result<Json<FreshUrl>, ApiError> {
     let asset =
@@ -306,8 +324,8 @@ async fn fresh_url(
         .find(|known| known.id == rendition)
         .ok_or_else(|| ApiError::missing("unknown_rendition", "the asset has no such rendition"))?;
     let expires_at_ms = now_ms().saturating_add(app.url_ttl_ms);
-    let url = app.address(&headers, &actor, &asset.id, &rendition.file, expires_at_ms);
-    Ok(Json(FreshUrl { url, expires_at_ms }))
+    let (url, alternates) = app.addresses(&base, &actor, &asset.id, &rendition.file, expires_at_ms);
+    Ok(Json(FreshUrl { url, alternates, expires_at_ms }))
 }
 
 /// Reads a JSON object. serde would also take an array for a struct, field by field; nobody should rely on that.

@@ -1,7 +1,8 @@
 //! The command line, for this crate's own program and for any other that embeds it as a subcommand.
 //!
 //! Without a subcommand it serves until SIGTERM, ctrl-c, `POST /control/shutdown` or the end of `--parent-pid`, and says
-//! where on standard output: one line of JSON, `{"listening":"http://…","control":"http://…"}`.
+//! where on standard output: one line of JSON, `{"listening":"http://…","control":"http://…"}`, with `--tls` also `tls`,
+//! `ca` and `pin`.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -63,6 +64,12 @@ pub struct ServeArgs {
     /// Address of the control listener, which asks for no credentials
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:0")]
     pub control: SocketAddr,
+    /// Serve over TLS too, at this address; the authority's certificate is written to ca.pem in the state folder
+    #[arg(long, value_name = "HOST:PORT")]
+    pub tls: Option<SocketAddr>,
+    /// Another server of the same media and signing.key, http(s)://host:port, to be named in every rendition; repeatable
+    #[arg(long = "alternate", value_name = "BASE")]
+    pub alternates: Vec<String>,
     /// Folder for access.jsonl, telemetry.jsonl and origin.db [default: a temporary one]
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
@@ -91,6 +98,8 @@ impl ServeArgs {
         Ok(Config {
             listen: self.listen,
             control: self.control,
+            tls: self.tls,
+            alternates: self.alternates.clone(),
             state: self.state.clone(),
             media: match &self.media {
                 Some(folder) => Media::Folder(folder.clone()),
@@ -115,6 +124,15 @@ pub struct Ready {
     pub listening: String,
     /// `http://host:port` of the control listener.
     pub control: String,
+    /// `https://host:port` of the TLS listener, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<String>,
+    /// File with the certificate (PEM) of the TLS listener's authority.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
+    /// The TLS listener's key as clients pin it, `sha256/<base64>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<String>,
 }
 
 /// Does what the command line says; returns when it is done or when the server was asked to stop.
@@ -152,7 +170,14 @@ async fn run_server(args: &ServeArgs) -> Result<(), OriginError> {
         running = serve(config) => running?,
         () = &mut leave => return Ok(()),
     };
-    let ready = Ready { listening: running.url(), control: running.control_url() };
+    let credentials = running.tls.as_ref().map(|(_, credentials)| credentials);
+    let ready = Ready {
+        listening: running.url(),
+        control: running.control_url(),
+        tls: running.tls_url(),
+        ca: credentials.map(|credentials| credentials.ca.clone()),
+        pin: credentials.map(|credentials| credentials.pin.clone()),
+    };
     say(&format!("{}\n", serde_json::to_string(&ready).unwrap_or_default()))?;
     tokio::select! {
         () = running.stopped() => {}

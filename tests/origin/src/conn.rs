@@ -4,19 +4,23 @@
 //! written, and hyper flushes it only when its own buffer is empty. A body yields one chunk, waits for the flush that
 //! carried it, and only then yields the next; what is outstanding at the end is settled here. A connection can also be
 //! ended from outside, with a reset or with an ordinary close.
+//!
+//! Over TLS the bytes are counted before they are encrypted. On an HTTP/2 connection several answers share the flushes, and
+//! a chunk may wait for the client's window: a line of an answer that is cut short may then name up to one chunk too many.
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
 use futures_util::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::server::TlsStream;
 
 use crate::access::Settled;
 use crate::shaper::Shaper;
@@ -36,12 +40,13 @@ const CLOSE: u8 = 2;
 
 /// What is known about one connection.
 pub struct Conn {
+    number: u64,
+    tls: bool,
     used: AtomicBool,
     ending: AtomicU8,
     /// Wakes the connection's task, whichever part of it waits.
     task: AtomicWaker,
     progress: Mutex<Progress>,
-    flushed: AtomicWaker,
 }
 
 #[derive(Default)]
@@ -50,6 +55,8 @@ struct Progress {
     flushes: u64,
     gone: bool,
     waiting: Vec<(Mark, Settled)>,
+    /// Bodies that wait for the next flush: one, or with HTTP/2 several.
+    flushed: Vec<Waker>,
 }
 
 /// A point in a connection's stream of bytes: a chunk of `len` bytes was yielded here.
@@ -61,18 +68,33 @@ pub struct Mark {
 }
 
 impl Conn {
-    fn new() -> Self {
+    /// A connection that was just accepted; its number is the next of this process.
+    pub(crate) fn new(tls: bool) -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
         Conn {
+            number: COUNT.fetch_add(1, Ordering::Relaxed) + 1,
+            tls,
             used: AtomicBool::new(false),
             ending: AtomicU8::new(OPEN),
             task: AtomicWaker::new(),
             progress: Mutex::default(),
-            flushed: AtomicWaker::new(),
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Its number within this process, from 1.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Whether it is encrypted.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.tls
     }
 
     /// True once: for the request that opened the connection.
@@ -89,7 +111,8 @@ impl Conn {
         };
         let _ = self.ending.compare_exchange(OPEN, value, Ordering::AcqRel, Ordering::Acquire);
         self.task.wake();
-        self.flushed.wake();
+        let waiting = std::mem::take(&mut self.lock().flushed);
+        waiting.into_iter().for_each(Waker::wake);
     }
 
     /// Whether [`Conn::end`] was called.
@@ -109,8 +132,14 @@ impl Conn {
     /// task is dropped then.
     pub async fn handed_over(&self, mark: Mark) {
         std::future::poll_fn(|cx| {
-            self.flushed.register(cx.waker());
-            if self.lock().flushes > mark.flushes { Poll::Ready(()) } else { Poll::Pending }
+            let mut progress = self.lock();
+            if progress.flushes > mark.flushes {
+                return Poll::Ready(());
+            }
+            if !progress.flushed.iter().any(|known| known.will_wake(cx.waker())) {
+                progress.flushed.push(cx.waker().clone());
+            }
+            Poll::Pending
         })
         .await;
     }
@@ -134,12 +163,12 @@ impl Conn {
     }
 
     fn on_flush(&self) {
-        let done = {
+        let (done, waiting) = {
             let mut progress = self.lock();
             progress.flushes += 1;
-            std::mem::take(&mut progress.waiting)
+            (std::mem::take(&mut progress.waiting), std::mem::take(&mut progress.flushed))
         };
-        self.flushed.wake();
+        waiting.into_iter().for_each(Waker::wake);
         for (mark, settled) in done {
             settled.finish(mark.len);
         }
@@ -164,20 +193,44 @@ impl Progress {
     }
 }
 
+/// What bytes go through.
+enum Pipe {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Pipe {
+    fn socket(&self) -> &TcpStream {
+        match self {
+            Pipe::Plain(stream) => stream,
+            Pipe::Tls(stream) => stream.get_ref().0,
+        }
+    }
+}
+
 /// The socket, counted and endable.
 pub struct ConnIo {
-    stream: TcpStream,
+    pipe: Pipe,
     conn: Arc<Conn>,
 }
 
 impl ConnIo {
+    /// A connection whose handshake is done.
+    pub(crate) fn over_tls(stream: TlsStream<TcpStream>, conn: Arc<Conn>) -> Self {
+        ConnIo { pipe: Pipe::Tls(Box::new(stream)), conn }
+    }
+
+    pub(crate) fn conn(&self) -> Arc<Conn> {
+        self.conn.clone()
+    }
+
     /// Registers the task and says whether the connection was ended from this side.
     fn check(&self, cx: &Context<'_>) -> io::Result<()> {
         self.conn.task.register(cx.waker());
         match self.conn.ending.load(Ordering::Acquire) {
             OPEN => Ok(()),
             RESET => {
-                self.stream.set_zero_linger()?;
+                self.pipe.socket().set_zero_linger()?;
                 Err(io::ErrorKind::ConnectionAborted.into())
             }
             _ => Err(io::ErrorKind::ConnectionAborted.into()),
@@ -199,14 +252,20 @@ impl AsyncRead for ConnIo {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.check(cx)?;
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        match &mut self.pipe {
+            Pipe::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Pipe::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
     }
 }
 
 impl AsyncWrite for ConnIo {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.check(cx)?;
-        let result = Pin::new(&mut self.stream).poll_write(cx, buf);
+        let result = match &mut self.pipe {
+            Pipe::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Pipe::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+        };
         self.count(result)
     }
 
@@ -216,17 +275,26 @@ impl AsyncWrite for ConnIo {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.check(cx)?;
-        let result = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        let result = match &mut self.pipe {
+            Pipe::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Pipe::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+        };
         self.count(result)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        match &self.pipe {
+            Pipe::Plain(stream) => stream.is_write_vectored(),
+            Pipe::Tls(stream) => stream.is_write_vectored(),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.check(cx)?;
-        let result = Pin::new(&mut self.stream).poll_flush(cx);
+        let result = match &mut self.pipe {
+            Pipe::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Pipe::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        };
         if matches!(result, Poll::Ready(Ok(()))) {
             self.conn.on_flush();
         }
@@ -234,14 +302,17 @@ impl AsyncWrite for ConnIo {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        match &mut self.pipe {
+            Pipe::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Pipe::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
     }
 }
 
 impl Drop for ConnIo {
     fn drop(&mut self) {
         if self.conn.ending.load(Ordering::Acquire) == RESET {
-            let _ = self.stream.set_zero_linger();
+            let _ = self.pipe.socket().set_zero_linger();
         }
         self.conn.on_gone();
     }
@@ -269,9 +340,9 @@ impl Listener for ConnListener {
         loop {
             let (stream, address) = Listener::accept(&mut self.listener).await;
             let _ = stream.set_nodelay(true);
-            let conn = Arc::new(Conn::new());
+            let conn = Arc::new(Conn::new(false));
             if self.shaper.admit(&conn) {
-                return (ConnIo { stream, conn }, address);
+                return (ConnIo { pipe: Pipe::Plain(stream), conn }, address);
             }
             let _ = stream.set_zero_linger();
         }
@@ -288,6 +359,6 @@ pub struct ConnInfo(pub Arc<Conn>);
 
 impl Connected<IncomingStream<'_, ConnListener>> for ConnInfo {
     fn connect_info(stream: IncomingStream<'_, ConnListener>) -> Self {
-        ConnInfo(stream.io().conn.clone())
+        ConnInfo(stream.io().conn())
     }
 }

@@ -100,6 +100,9 @@ pub struct Rendition {
     pub container: Container,
     /// Absolute, signed address.
     pub url: String,
+    /// Absolute, signed addresses of the same bytes on other hosts, best first; they expire with `url`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alternates: Vec<String>,
     /// Size in bytes of what `url` answers; null for HLS, whose playlists differ per viewer.
     #[schema(required = true)]
     pub bytes: Option<u64>,
@@ -162,9 +165,9 @@ pub struct InteractionsRequest {
 pub struct Interaction {
     /// Identifier made by the client; a second arrival changes nothing.
     pub op_id: String,
-    /// `like`, `follow`, `save` or `interest`; anything else is rejected.
+    /// `like`, `follow`, `save`, `interest`, `block`, `report` or `erase`; anything else is rejected.
     pub verb: String,
-    /// Item id for `like` and `save`, creator id for `follow`, topic id for `interest`.
+    /// Item id for `like` and `save`, creator id for `follow` and `block`, topic id for `interest`, installation for `erase`.
     pub target: String,
     /// Whether it should hold from now on.
     pub state: bool,
@@ -208,6 +211,9 @@ pub enum InteractionStatus {
 pub struct FreshUrl {
     /// Absolute, signed address.
     pub url: String,
+    /// Absolute, signed addresses of the same bytes on other hosts, best first; they expire with `url`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alternates: Vec<String>,
     /// Milliseconds since 1970 after which `url` no longer answers.
     pub expires_at_ms: i64,
 }

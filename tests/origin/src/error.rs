@@ -73,6 +73,12 @@ pub enum OriginError {
     /// The database failed.
     #[error("database: {0}")]
     Database(#[from] rusqlite::Error),
+    /// The certificates of the TLS leg could not be made.
+    #[error("certificates: {0}")]
+    Certificates(#[from] rcgen::Error),
+    /// The TLS leg could not be set up.
+    #[error("tls: {0}")]
+    Tls(#[from] rustls::Error),
     /// A background task ended by panic.
     #[error("a background task failed: {0}")]
     Task(#[from] tokio::task::JoinError),

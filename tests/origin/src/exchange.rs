@@ -20,7 +20,7 @@ use crate::shaper::Shaper;
 pub enum Cut {
     /// A pause.
     Stall(Duration),
-    /// The stream ends.
+    /// The stream ends: the connection, or with HTTP/2 only this answer.
     Truncate,
     /// The connection is reset.
     Reset,
@@ -64,6 +64,10 @@ impl Exchange {
             settled.expected = expected;
         }
         self.outstanding = self.conn.mark(0);
+    }
+
+    fn is_h2(&self) -> bool {
+        self.settled.as_ref().is_some_and(|settled| settled.line.proto == "h2")
     }
 
     fn yielded(&mut self, len: u64) {
@@ -121,6 +125,10 @@ impl Paced {
             self.cuts.pop();
             match cut {
                 Cut::Stall(pause) => tokio::time::sleep(pause).await,
+                // An answer of HTTP/2 has an end of its own; the connection goes on.
+                Cut::Truncate if self.exchange.is_h2() => {
+                    return Some(Err(io::ErrorKind::ConnectionAborted.into()));
+                }
                 Cut::Truncate => return Some(self.end(Ending::Close)),
                 Cut::Reset => return Some(self.end(Ending::Reset)),
             }

@@ -8,9 +8,9 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{
-    AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, IF_RANGE, RANGE, RETRY_AFTER,
+    AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HOST, IF_RANGE, RANGE, RETRY_AFTER,
 };
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
 
 use crate::access::{AccessLine, AccessLog};
 use crate::clock::now_ms;
@@ -36,6 +36,10 @@ pub struct Gate {
 #[derive(Debug, Clone)]
 pub struct OtherEtag(pub String);
 
+/// A request extension: `scheme://authority` as the client addressed this server.
+#[derive(Debug, Clone)]
+pub struct Base(pub String);
+
 /// The middleware.
 pub async fn gate(
     State(gate): State<Gate>,
@@ -50,6 +54,9 @@ pub async fn gate(
         AccessLine {
             t_ms: now_ms(),
             client: client_of(request.uri(), request.headers()),
+            proto: if request.version() == Version::HTTP_2 { "h2" } else { "h1" }.to_owned(),
+            tls: conn.is_tls(),
+            conn: conn.number(),
             method: method.to_string(),
             path: request.uri().path().to_owned(),
             range: text_of(request.headers(), RANGE),
@@ -66,13 +73,18 @@ pub async fn gate(
         exchange.blame(action.kind());
     }
     let rtt = gate.shaper.rtt();
-    let delay = if conn.is_first_request() { rtt * 2 } else { rtt };
+    // Setting a connection up takes one round trip, and one more to agree on keys.
+    let set_up = if conn.is_tls() { 2 } else { 1 };
+    let delay = if conn.is_first_request() { rtt * (1 + set_up) } else { rtt };
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }
     if gate.shaper.is_down() {
         // The connection is about to fail at its next read; no answer may get out before.
         conn.end(Ending::Reset);
+    }
+    if let Some(base) = base_of(&request, conn.is_tls()) {
+        request.extensions_mut().insert(base);
     }
     let response = answer(fault.as_ref(), &mut request, next).await;
     let luck = gate.shaper.draw();
@@ -162,6 +174,17 @@ fn shift_content_range(headers: &mut HeaderMap<HeaderValue>) {
     {
         headers.insert(CONTENT_RANGE, value);
     }
+}
+
+/// How the client addressed this server; `None` when it did not say, or nothing that can be repeated.
+fn base_of(request: &Request, tls: bool) -> Option<Base> {
+    let said = match request.uri().authority() {
+        Some(authority) => authority.as_str(),
+        None => request.headers().get(HOST)?.to_str().ok()?,
+    };
+    let fits = said.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".:-[]".contains(&byte));
+    let scheme = if tls { "https" } else { "http" };
+    fits.then(|| Base(format!("{scheme}://{said}")))
 }
 
 fn may_have_body(status: StatusCode) -> bool {

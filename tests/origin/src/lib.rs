@@ -36,6 +36,7 @@ pub mod serve;
 pub mod shaper;
 pub mod sign;
 pub mod store;
+pub mod tls;
 pub mod tokens;
 
 pub use error::OriginError;

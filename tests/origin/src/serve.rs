@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::OptionFuture;
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
@@ -23,6 +24,7 @@ use crate::network::NetworkSettings;
 use crate::shaper::Shaper;
 use crate::sign::Signer;
 use crate::store::Store;
+use crate::tls::{self, Credentials, TlsListener};
 use crate::tokens::Revoked;
 use crate::{folder, maker};
 
@@ -32,6 +34,8 @@ const GRACE: Duration = Duration::from_millis(1000);
 /// Send buffer of a connection, bytes. The system's own grows to megabytes, and what sits in it when a client hangs up is
 /// logged as handed over although it was never received; this bounds the difference.
 const SEND_BUFFER: u32 = 64 * 1024;
+/// Most other servers, as many as clients use.
+const MAX_ALTERNATES: usize = 8;
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
 
@@ -56,6 +60,11 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Address of the control listener.
     pub control: SocketAddr,
+    /// Address of the TLS listener, which serves the same as the main one; none when absent.
+    pub tls: Option<SocketAddr>,
+    /// `scheme://authority` of other servers of the same media and the same `signing.key` in their state folders: every
+    /// rendition names them as alternates.
+    pub alternates: Vec<String>,
     /// Folder for `access.jsonl`, `telemetry.jsonl`, `origin.db`; a temporary one, removed at the end, when absent.
     pub state: Option<PathBuf>,
     /// What to serve.
@@ -74,6 +83,8 @@ impl Default for Config {
         Config {
             listen: loopback,
             control: loopback,
+            tls: None,
+            alternates: Vec::new(),
             state: None,
             media: Media::Catalogue { cache: maker::default_cache(), clips: 24 },
             feed_items: 72,
@@ -90,6 +101,8 @@ pub struct Running {
     pub address: SocketAddr,
     /// Address of the control listener.
     pub control_address: SocketAddr,
+    /// Address of the TLS listener and what its clients need to know, where there is one.
+    pub tls: Option<(SocketAddr, Credentials)>,
     /// The state folder.
     pub state: PathBuf,
     stop: watch::Sender<bool>,
@@ -102,6 +115,12 @@ impl Running {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// `https://host:port` of the TLS listener, where there is one.
+    #[must_use]
+    pub fn tls_url(&self) -> Option<String> {
+        self.tls.as_ref().map(|(address, _)| format!("https://{address}"))
     }
 
     /// `http://host:port` of the control listener.
@@ -151,13 +170,23 @@ pub async fn serve(config: Config) -> Result<Running, OriginError> {
     let faults = Arc::new(Faults::default());
     let (listener, address) = listen(config.listen)?;
     let (control_listener, control_address) = listen(config.control)?;
+    let encrypted = match config.tls {
+        Some(address) => {
+            let (acceptor, credentials) = tls::acceptor(&state)?;
+            let (listener, address) = listen(address)?;
+            Some((TlsListener::new(listener, shaper.clone(), acceptor), (address, credentials)))
+        }
+        None => None,
+    };
+    let (encrypted, tls) = encrypted.unzip();
     let app = Arc::new(App {
         catalogue,
         feeds,
         store: Store::open(&state)?,
         signer: Signer::of_state(&state)?,
         url_ttl_ms,
-        authority: address.to_string(),
+        base: format!("http://{address}"),
+        alternates: config.alternates,
         revoked: Revoked::default(),
     });
     let stop = watch::Sender::new(false);
@@ -165,11 +194,12 @@ pub async fn serve(config: Config) -> Result<Running, OriginError> {
     let main = api::router(app.clone()).layer(axum::middleware::from_fn_with_state(gate, gate::gate));
     let control =
         control::router(Control { app, shaper: shaper.clone(), faults, access, stop: stop.clone() });
-    let main = axum::serve(
-        ConnListener::new(listener, shaper.clone()),
-        main.into_make_service_with_connect_info::<ConnInfo>(),
-    )
-    .with_graceful_shutdown(asked(stop.subscribe()));
+    let service = main.into_make_service_with_connect_info::<ConnInfo>();
+    let encrypted = encrypted.map(|listener| {
+        axum::serve(listener, service.clone()).with_graceful_shutdown(asked(stop.subscribe())).into_future()
+    });
+    let main = axum::serve(ConnListener::new(listener, shaper.clone()), service)
+        .with_graceful_shutdown(asked(stop.subscribe()));
     let control = axum::serve(control_listener, control).with_graceful_shutdown(asked(stop.subscribe()));
     let stopping = stop.subscribe();
     let task = tokio::spawn(async move {
@@ -180,12 +210,12 @@ pub async fn serve(config: Config) -> Result<Running, OriginError> {
             tokio::time::sleep(GRACE).await;
         };
         tokio::select! {
-            _ = async { tokio::join!(main.into_future(), control.into_future()) } => {}
+            _ = async { tokio::join!(main.into_future(), control.into_future(), OptionFuture::from(encrypted)) } => {}
             () = cut => {}
         }
     });
     tracing::info!(%address, %control_address, state = %state.display(), "serving");
-    Ok(Running { address, control_address, state, stop, task: Some(task), _temporary: temporary })
+    Ok(Running { address, control_address, tls, state, stop, task: Some(task), _temporary: temporary })
 }
 
 async fn asked(mut stop: watch::Receiver<bool>) {
@@ -194,6 +224,20 @@ async fn asked(mut stop: watch::Receiver<bool>) {
 }
 
 fn check(config: &Config) -> Result<i64, OriginError> {
+    let is_base = |base: &String| {
+        base.parse::<http::Uri>().is_ok_and(|uri| {
+            matches!(uri.scheme_str(), Some("http" | "https"))
+                && uri.authority().is_some()
+                && !base.ends_with('/')
+                && uri.path_and_query().is_none_or(|path| path == "/")
+        })
+    };
+    if config.alternates.len() > MAX_ALTERNATES || !config.alternates.iter().all(is_base) {
+        return Err(OriginError::Setting {
+            name: "alternate",
+            why: format!("must be http(s)://host:port without a path, at most {MAX_ALTERNATES} of them"),
+        });
+    }
     if !(1..=MAX_ITEMS).contains(&config.feed_items) {
         return Err(OriginError::Setting {
             name: "feed-items",

@@ -51,7 +51,7 @@ CREATE TABLE IF NOT EXISTS desired (
 ";
 
 /// Verbs an interaction may have.
-pub const VERBS: [&str; 4] = ["like", "follow", "save", "interest"];
+pub const VERBS: [&str; 7] = ["like", "follow", "save", "interest", "block", "report", "erase"];
 /// Longest identifier in an interaction, bytes.
 pub const MAX_ID: usize = 200;
 /// Most rows a listing answers with.
@@ -104,7 +104,7 @@ pub struct StoredEvent {
 pub struct Desired {
     /// Who wants it.
     pub actor: String,
-    /// `like`, `follow`, `save` or `interest`.
+    /// `like`, `follow`, `save`, `interest`, `block`, `report` or `erase`.
     pub verb: String,
     /// Of what.
     pub target: String,
@@ -230,6 +230,10 @@ impl Store {
                 Some(reason) => (InteractionStatus::Rejected, Some(reason)),
                 None => apply_one(&transaction, actor, idempotency_key, operation)?,
             };
+            // Whoever knows the identifier of an installation is it: nobody else was told.
+            if operation.verb == "erase" && operation.state && matches!(status, InteractionStatus::Applied) {
+                transaction.execute("DELETE FROM events WHERE installation = ?1", [&operation.target])?;
+            }
             let reason = reason.map(str::to_owned);
             results.push(InteractionResult { op_id: operation.op_id.clone(), status, reason });
         }

@@ -37,7 +37,7 @@ pub struct Row {
     pub shown_mbps: f64,
     /// Decisions of a session.
     pub decisions: f64,
-    /// Microseconds of a decision on this machine.
+    /// Microseconds of a decision on this machine: the median over sessions, so that what else runs does not count.
     pub us_per_decision: f64,
     /// Actions refused, all sessions together.
     pub refused: u64,
@@ -207,11 +207,16 @@ fn row(policy: &Entry, class: &str, played: &[Played]) -> Row {
         first_frame_ms: ratio(sum(|p| p.score.first_frames_ms), sum(|p| f64::from(p.score.videos))),
         shown_mbps: ratio(sum(|p| p.score.bitrate), sum(|p| p.score.shown_s)),
         decisions: sum(|p| p.decisions as f64) / n,
-        us_per_decision: ratio(sum(|p| p.thinking_us), sum(|p| p.decisions as f64)),
+        us_per_decision: median(played.iter().map(|p| ratio(p.thinking_us, p.decisions as f64)).collect()),
         refused: played.iter().map(|p| p.refused).sum(),
         first_refusal: played.iter().find_map(|p| p.first_refusal).map(|e| e.to_string()),
         gap_closed_pct: None,
     }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
 fn mean_row(policy: &Entry, rows: &[Row]) -> Row {

@@ -190,6 +190,7 @@ fn asset(index: usize, video: &Video) -> Asset {
         bitrate_bps: u64::from(kbps) * 1_000,
         container: Container::Fmp4,
         url: String::new(),
+        alternates: Vec::new(),
         bytes: Some(video.sizes[r].iter().map(|&b| u64::from(b)).sum()),
         expires_at_ms: None,
     });

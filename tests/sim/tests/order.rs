@@ -14,14 +14,14 @@ use unspool_sim::run;
 use unspool_sim::world::{Settings, World};
 
 fn small() -> Settings {
-    Settings { shared: None, users: 16, traces: 1, ..Settings::default() }
+    Settings { shared: None, users: 12, traces: 1, ..Settings::default() }
 }
 
 #[test]
 fn baselines_stand_in_the_published_order() {
     let world = World::build(&small()).unwrap();
     let results = run::run(&world, ROSTER, 2);
-    let report = Report::new(&world, ROSTER, &results, 42, 16, 1);
+    let report = Report::new(&world, ROSTER, &results, 42, 12, 1);
     let s = |name: &str| report.mean_of(name).unwrap().s;
     let (dashlet, pdas) = (s("dashlet"), s("pdas"));
     let order = [
@@ -63,7 +63,7 @@ fn figures_do_not_depend_on_the_number_of_threads() {
 
 #[test]
 fn the_limit_does_not_move_with_a_wider_beam() {
-    let world = World::build(&Settings { users: 3, ..small() }).unwrap();
+    let world = World::build(&Settings { users: 2, ..small() }).unwrap();
     for class in &world.classes {
         let score = |width| -> f64 {
             let of = |case| class.truth(case);

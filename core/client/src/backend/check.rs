@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use unspool_engine::{Item, Page, Rendition};
+use unspool_media::Location;
 use url::Url;
 
 use super::{BackendError, Located, Topic};
@@ -18,6 +19,8 @@ const ID_BYTES: usize = 128;
 const TEXT_BYTES: usize = 4 * 1024;
 /// Longest address.
 const URL_BYTES: usize = 4 * 1024;
+/// Most addresses of one rendition on other hosts: as many as are used.
+const ALTERNATES: usize = Location::ALTERNATES;
 /// Most entries of a list inside an item.
 const LIST_ENTRIES: usize = 64;
 /// Most topics.
@@ -77,6 +80,7 @@ pub(crate) fn item(mut item: Item) -> Option<Item> {
     let renditions = &mut item.asset.renditions;
     renditions.truncate(LIST_ENTRIES);
     renditions.retain(rendition_fits);
+    renditions.iter_mut().for_each(|r| keep_alternates(&mut r.alternates));
     renditions.sort_by_key(|r| r.bitrate_bps);
     (!renditions.is_empty()).then_some(item)
 }
@@ -84,6 +88,12 @@ pub(crate) fn item(mut item: Item) -> Option<Item> {
 fn rendition_fits(r: &Rendition) -> bool {
     let size_fits = r.width <= 16_384 && r.height <= 16_384 && r.bytes.is_none_or(|b| b <= 1 << 40);
     id_fits(&r.id) && size_fits && url_fits(&r.url)
+}
+
+/// Leaves the addresses that can be used: the first one alone is enough, so a bad one more costs nothing else.
+fn keep_alternates(alternates: &mut Vec<String>) {
+    alternates.retain(|url| url_fits(url));
+    alternates.truncate(ALTERNATES);
 }
 
 /// The topics that keep the bounds.
@@ -94,7 +104,8 @@ pub(super) fn topics(topics: Vec<Topic>) -> Vec<Topic> {
 
 /// The address, if it is one. One that is not counts as refused: unlike a page that was cut short, it does not come
 /// better when it is asked for again.
-pub(super) fn located(located: Located) -> Result<Located, BackendError> {
+pub(super) fn located(mut located: Located) -> Result<Located, BackendError> {
+    keep_alternates(&mut located.alternates);
     if url_fits(&located.url) {
         Ok(located)
     } else {
@@ -108,6 +119,7 @@ pub(super) fn error(error: BackendError) -> BackendError {
     let short = |text: String| text.chars().take(REASON_CHARS).collect();
     match error {
         BackendError::Network(reason) => BackendError::Network(short(reason)),
+        BackendError::Untrusted(reason) => BackendError::Untrusted(short(reason)),
         BackendError::NoToken(reason) => BackendError::NoToken(short(reason)),
         BackendError::Malformed(reason) => BackendError::Malformed(short(reason)),
         BackendError::Busy { status, retry_after } => {

@@ -29,6 +29,8 @@ pub struct Topic {
 pub struct Located {
     /// Where the bytes are.
     pub url: String,
+    /// Where the same bytes are on other hosts, best first; they expire with `url`.
+    pub alternates: Vec<String>,
     /// Wall-clock milliseconds since 1970 after which it no longer answers.
     pub expires_at_ms: Option<i64>,
 }
@@ -39,6 +41,9 @@ pub enum BackendError {
     /// The network failed or nothing came in time.
     #[error("network: {0}")]
     Network(String),
+    /// It could not prove that it is the backend; a captive portal or a wrong clock may be the cause.
+    #[error("{0}")]
+    Untrusted(String),
     /// It asked to wait, or failed in a way that passes.
     #[error("busy: status {status}")]
     Busy {
@@ -70,6 +75,7 @@ impl BackendError {
     pub fn retryable(&self) -> bool {
         match self {
             BackendError::Network(_)
+            | BackendError::Untrusted(_)
             | BackendError::Busy { .. }
             | BackendError::NoToken(_)
             | BackendError::Malformed(_) => true,
@@ -83,7 +89,8 @@ impl BackendError {
 /// An app may supply its own through [`Config::hosted`](crate::Config::hosted). It is called on the session's threads, any
 /// number of calls at once; a call that takes longer than the session's request time-out is dropped and counts as
 /// [`BackendError::Network`], and one that nobody waits for any more is dropped too. Items that break the bounds of the
-/// native contract are left out, more than 50 on a page are [`BackendError::Malformed`], and addresses must be http(s).
+/// native contract are left out, more than 50 on a page are [`BackendError::Malformed`], and addresses must be http(s);
+/// alternates that are not, and those after the eighth, are left out.
 pub trait Backend: Send + Sync + std::fmt::Debug {
     /// One page of a feed.
     fn page<'a>(

@@ -107,7 +107,11 @@ impl Backend for Native {
         Box::pin(async move {
             let (asset, rendition) = key.parts();
             let fresh: WireLocated = self.get(&["assets", asset, "renditions", rendition], &[]).await?;
-            check::located(Located { url: fresh.url, expires_at_ms: fresh.expires_at_ms })
+            check::located(Located {
+                url: fresh.url,
+                alternates: fresh.alternates,
+                expires_at_ms: fresh.expires_at_ms,
+            })
         })
     }
 }
@@ -120,6 +124,9 @@ fn no_token(error: &TokenError) -> BackendError {
 }
 
 fn network(error: &reqwest::Error) -> BackendError {
+    if let Some(distrust) = unspool_media::distrust(error) {
+        return BackendError::Untrusted(distrust.to_string());
+    }
     // The address may hold a signature, so the text names the kind of failure only.
     let what = if error.is_timeout() {
         "time-out"
@@ -187,6 +194,8 @@ struct WireRendition {
     bitrate_bps: u64,
     container: Container,
     url: String,
+    #[serde(default)]
+    alternates: Vec<String>,
     bytes: Option<u64>,
     expires_at_ms: Option<i64>,
 }
@@ -205,6 +214,8 @@ struct WireTopic {
 #[derive(Deserialize)]
 struct WireLocated {
     url: String,
+    #[serde(default)]
+    alternates: Vec<String>,
     expires_at_ms: Option<i64>,
 }
 
@@ -234,6 +245,7 @@ impl From<WireRendition> for Rendition {
             bitrate_bps: wire.bitrate_bps,
             container: wire.container,
             url: wire.url,
+            alternates: wire.alternates,
             bytes: wire.bytes,
             expires_at_ms: wire.expires_at_ms,
         }

@@ -6,14 +6,14 @@ use std::time::Instant;
 use unspool_engine::impression::Write;
 use unspool_engine::planner::{self, FetchEnd};
 use unspool_engine::stage::StageOutput;
-use unspool_engine::{MediaKey, Page, PageRequest, PlayerFact, PlayerId, Rendition, Urgency};
-use unspool_media::{FetchError, Origin, Priority, Purpose};
+use unspool_engine::{Item, MediaKey, Page, PageRequest, PlayerFact, PlayerId, Rendition, Urgency};
+use unspool_media::{FetchError, Origin, Playback, Priority, Purpose};
 use unspool_player::PlayerPool;
 
 use super::{Driver, Input, Trouble};
 use crate::events::Event;
 use crate::records;
-use crate::spool::Pending;
+use crate::spool::{Pending, SpoolError};
 
 impl Driver {
     pub(super) fn fetch_page(&self, request: PageRequest) {
@@ -75,25 +75,50 @@ impl Driver {
 
     /// Tells the media room where a rendition is, from the card that shows it.
     pub(super) fn register(&self, key: &MediaKey) {
-        if let Some(r) = self.rendition(key) {
+        if let Some((item, r)) = self.rendition(key) {
             let origin = Origin {
                 url: r.url.clone(),
+                alternates: r.alternates.clone(),
                 expires_at_ms: r.expires_at_ms,
                 bytes: r.bytes,
+                bitrate_bps: r.bitrate_bps,
+                top_bitrate_bps: item.asset.renditions.iter().map(|r| r.bitrate_bps).max().unwrap_or(0),
                 container: r.container,
             };
             self.core.media.register(key, origin);
         }
     }
 
-    /// A rendition of a card near the current one, as the backend describes it.
-    pub(super) fn rendition(&self, key: &MediaKey) -> Option<&Rendition> {
+    /// Connects to the hosts of the cards that come next, before their bytes are wanted.
+    pub(super) fn prewarm(&self) {
+        if self.conditions.data_saver || !self.conditions.foreground {
+            return;
+        }
+        let from = self.engine.current().unwrap_or(0);
+        let window = (from..=from + self.engine.planner().window()).filter_map(|p| self.engine.item(p));
+        let urls = window.filter_map(|item| item.asset.renditions.first()).map(|r| r.url.as_str());
+        drop(self.core.media.prewarm(urls));
+    }
+
+    /// Tells the media room how the current card is being played, where its requests pass that on.
+    pub(super) fn tell_playback(&self, starved: bool) {
+        let key = self.engine.current().and_then(|p| self.engine.planner().key(p));
+        if let (Some(key), Some(_)) = (key, self.core.config.cmcd) {
+            let rate = if self.paused || starved { 0.0 } else { 1.0 };
+            self.core
+                .media
+                .set_playback(key, Some(Playback { playhead_ms: self.playhead_ms, rate, starved }));
+        }
+    }
+
+    /// A rendition of a card near the current one, as the backend describes it, and the card's item.
+    pub(super) fn rendition(&self, key: &MediaKey) -> Option<(&Item, &Rendition)> {
         let from = self.engine.current().unwrap_or(0);
         let (asset, rendition) = key.parts();
         (from..=from + self.engine.planner().window())
             .filter_map(|p| self.engine.item(p))
             .find(|i| i.asset.id == asset)
-            .and_then(|i| i.asset.renditions.iter().find(|r| r.id == rendition))
+            .and_then(|i| Some((i, i.asset.renditions.iter().find(|r| r.id == rendition)?)))
     }
 
     pub(super) fn run_stage(&mut self, output: StageOutput) {
@@ -174,7 +199,10 @@ impl Driver {
     pub(super) fn report_failed<T: Send + 'static>(&self, done: Pending<T>) {
         let events = Arc::clone(&self.events);
         tokio::spawn(async move {
-            if let Err(e) = done.await {
+            // Without consent there is nothing to write, which is no failure.
+            if let Err(e) = done.await
+                && e != SpoolError::Consent
+            {
                 events.push(Event::StorageFailed { reason: e.to_string() });
             }
         });

@@ -75,9 +75,14 @@ impl Runner {
         if self.media.origin(key).is_some() {
             return;
         }
-        let Some(rendition) = self.engine.record(asset).and_then(|record| record.rendition()) else { return };
+        let Some(record) = self.engine.record(asset) else { return };
+        let Some(rendition) = record.rendition() else { return };
+        let rates = record.item.asset.renditions.iter().map(|other| other.bitrate_bps);
         let origin = Origin {
             url: rendition.url.clone(),
+            alternates: rendition.alternates.clone(),
+            bitrate_bps: rendition.bitrate_bps,
+            top_bitrate_bps: rates.max().unwrap_or(0),
             expires_at_ms: rendition.expires_at_ms,
             bytes: rendition.bytes,
             container: rendition.container,

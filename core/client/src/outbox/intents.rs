@@ -14,7 +14,7 @@ use super::{Intent, OpId, OutboxLevel, Verb, Wedged};
 const CONFIRMED_ROWS: i64 = 10_000;
 
 /// Longest reason kept, in characters.
-const MAX_REASON_CHARS: usize = 256;
+pub(super) const MAX_REASON_CHARS: usize = 256;
 
 /// What an intent is about.
 pub(super) struct Thing<'a> {
@@ -222,7 +222,8 @@ pub(super) fn claimable(tx: &Transaction<'_>) -> rusqlite::Result<Vec<(String, u
 pub(super) fn claim(tx: &Transaction<'_>, actor: &str, max_rows: u32) -> rusqlite::Result<Option<Parcel>> {
     let seqs: Vec<i64> = tx
         .prepare_cached(&format!(
-            "SELECT seq FROM intent WHERE actor = ?1 AND {CLAIMABLE} ORDER BY seq LIMIT ?2"
+            "SELECT seq FROM intent WHERE actor = ?1 AND {CLAIMABLE}
+             ORDER BY verb NOT IN ('block', 'report'), seq LIMIT ?2"
         ))?
         .query_map(params![actor, max_rows], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;

@@ -13,6 +13,8 @@
 
 mod intents;
 mod sender;
+mod teller;
+mod wallet;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -24,6 +26,9 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 pub use sender::{ActorTokens, OutboxSender, OutboxSenderConfig};
+pub use teller::{Teller, TellerConfig, TellerHandle};
+pub use unspool_engine::payment::{Payment, PaymentFact};
+pub use wallet::{Cause, Errand, Order, PaymentIntent};
 
 use crate::spool::SpoolError;
 use crate::spool::database::{Database, Durability};
@@ -45,6 +50,14 @@ const STEPS: &[M<'static>] = &[
      CREATE INDEX intent_in ON intent(parcel);",
     ),
     M::up("CREATE TABLE interest(actor TEXT NOT NULL, target TEXT NOT NULL, PRIMARY KEY(actor, target)) WITHOUT ROWID;"),
+    M::up(
+        "CREATE TABLE payment(
+         seq INTEGER PRIMARY KEY AUTOINCREMENT, op_id TEXT NOT NULL UNIQUE, actor TEXT NOT NULL, cause TEXT NOT NULL,
+         amount INTEGER NOT NULL, order_json TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL,
+         at_ms INTEGER NOT NULL);
+     CREATE INDEX payment_of ON payment(actor, state);
+     CREATE TABLE balance(actor TEXT PRIMARY KEY, coins INTEGER NOT NULL) WITHOUT ROWID;",
+    ),
 ];
 static MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 
@@ -67,6 +80,12 @@ pub enum Verb {
     Save,
     /// Be interested in a topic.
     Interest,
+    /// See nothing of a creator any more. Sent before anything else.
+    Block,
+    /// Report something, named `<subject>#<category>`. Sent before anything else.
+    Report,
+    /// Delete what was sent from an installation.
+    Erase,
 }
 
 impl Verb {
@@ -78,6 +97,9 @@ impl Verb {
             Verb::Follow => "follow",
             Verb::Save => "save",
             Verb::Interest => "interest",
+            Verb::Block => "block",
+            Verb::Report => "report",
+            Verb::Erase => "erase",
         }
     }
 
@@ -87,6 +109,9 @@ impl Verb {
             "follow" => Ok(Verb::Follow),
             "save" => Ok(Verb::Save),
             "interest" => Ok(Verb::Interest),
+            "block" => Ok(Verb::Block),
+            "report" => Ok(Verb::Report),
+            "erase" => Ok(Verb::Erase),
             other => Err(rusqlite::Error::InvalidParameterName(other.to_owned())),
         }
     }
@@ -133,6 +158,15 @@ pub enum OutboxError {
     /// Too many interests at once.
     #[error("at most {MAX_INTERESTS} interests")]
     TooManyInterests,
+    /// An order without a recipient, or of nothing, or too large a one.
+    #[error("an order needs a recipient and an amount that can be paid")]
+    Order,
+    /// What the person can still give is less than the amount.
+    #[error("there are not enough coins")]
+    Insufficient,
+    /// It has been sent, or is finished: it cannot be changed any more.
+    #[error("the payment cannot be changed any more")]
+    TooLate,
     /// Too many intents wait.
     #[error("{MAX_PENDING} intents wait already: connect to a network and try again")]
     Full,
@@ -182,6 +216,8 @@ struct Inner {
     database: Database,
     file: Mutex<File>,
     level: watch::Sender<OutboxLevel>,
+    /// Grows when there may be money to send.
+    money: watch::Sender<u64>,
 }
 
 /// The durable queue of what a person does. Clones share it.
@@ -200,11 +236,16 @@ impl Outbox {
     /// # Errors
     /// [`OutboxError::Store`].
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, OutboxError> {
-        let database = Database { path: path.into(), durability: Durability::Power, migrations: &MIGRATIONS };
+        Self::open_as(path, Durability::Power)
+    }
+
+    fn open_as(path: impl Into<PathBuf>, durability: Durability) -> Result<Self, OutboxError> {
+        let database = Database { path: path.into(), durability, migrations: &MIGRATIONS };
         let outbox = Outbox(Arc::new(Inner {
             database,
             file: Mutex::new(File { connection: None, suspended: false }),
             level: watch::Sender::new(OutboxLevel::default()),
+            money: watch::Sender::new(0),
         }));
         outbox.write(|tx| {
             let known: Option<i64> = tx
@@ -214,9 +255,157 @@ impl Outbox {
                 let id = uuid::Uuid::new_v4().to_string();
                 tx.execute("INSERT INTO meta(name, value) VALUES ('installation', ?1)", [id])?;
             }
-            Ok(())
+            wallet::recover(tx)
         })?;
         Ok(outbox)
+    }
+
+    /// Asks for the deletion of what was sent from `installations`, and notes that the files here are to be deleted too
+    /// until [`erased`](Self::erased) says that they are. Durable, even against a power cut, when it returns.
+    ///
+    /// # Errors
+    /// [`OutboxError::Store`].
+    pub fn request_erasure(
+        &self,
+        installations: &[String],
+        actor: &str,
+        wall_ms: i64,
+    ) -> Result<(), OutboxError> {
+        self.write(|tx| {
+            for target in installations {
+                intents::set(tx, &intents::Thing { actor, verb: Verb::Erase, target }, true, wall_ms)?;
+            }
+            tx.execute("INSERT OR REPLACE INTO meta(name, value) VALUES ('erasing', '1')", [])?;
+            Ok(())
+        })
+    }
+
+    /// Whether an erasure was asked for whose files may still be here.
+    ///
+    /// # Errors
+    /// [`OutboxError::Store`].
+    pub fn is_erasing(&self) -> Result<bool, OutboxError> {
+        self.write(|tx| {
+            let found =
+                tx.query_row("SELECT 1 FROM meta WHERE name = 'erasing'", [], |_| Ok(())).optional()?;
+            Ok(found.is_some())
+        })
+    }
+
+    /// The files of the last erasure are gone.
+    ///
+    /// # Errors
+    /// [`OutboxError::Store`].
+    pub fn erased(&self) -> Result<(), OutboxError> {
+        self.write(|tx| tx.execute("DELETE FROM meta WHERE name = 'erasing'", []).map(drop))
+    }
+
+    /// Takes down what the person is about to pay. Nothing is sent before [`confirm_payment`](Self::confirm_payment).
+    ///
+    /// # Errors
+    /// [`OutboxError::Identifier`], [`OutboxError::Order`] or [`OutboxError::Store`].
+    pub fn draft_payment(&self, order: &Order, actor: &str, wall_ms: i64) -> Result<OpId, OutboxError> {
+        let fits = |text: &str| text.len() <= MAX_ID_BYTES;
+        if !fits(actor) || actor.is_empty() || !fits(&order.recipient) || !fits(&order.subject) {
+            return Err(OutboxError::Identifier);
+        }
+        let payable = order.amount > 0 && i64::try_from(order.amount).is_ok();
+        if order.recipient.is_empty() || !payable || !fits(&order.price_version) {
+            return Err(OutboxError::Order);
+        }
+        self.write(|tx| wallet::draft(tx, actor, order, wall_ms))
+    }
+
+    /// The person confirmed it: its amount is held, and it is sent once, soon. Durable, even against a power cut, when it
+    /// returns. What is not sent within ten minutes of its draft is cancelled.
+    ///
+    /// # Errors
+    /// [`OutboxError::Insufficient`], [`OutboxError::TooLate`] or [`OutboxError::Store`]; nothing is held then.
+    pub fn confirm_payment(&self, op: &OpId) -> Result<(), OutboxError> {
+        let done = self.write(|tx| {
+            let Some(intent) = wallet::find(tx, op)? else { return Ok(Err(OutboxError::TooLate)) };
+            let short = intent.order.cause == Cause::Gift
+                && wallet::available(tx, &intent.actor)?
+                    .is_some_and(|coins| coins < i64::try_from(intent.order.amount).unwrap_or(i64::MAX));
+            if short {
+                return Ok(Err(OutboxError::Insufficient));
+            }
+            let state = wallet::step(tx, op, PaymentFact::Confirm, "")?;
+            Ok(state.map(drop).ok_or(OutboxError::TooLate))
+        })?;
+        self.0.money.send_modify(|turns| *turns += 1);
+        done
+    }
+
+    /// The person took it back, before it was sent.
+    ///
+    /// # Errors
+    /// [`OutboxError::TooLate`] or [`OutboxError::Store`].
+    pub fn cancel_payment(&self, op: &OpId) -> Result<(), OutboxError> {
+        self.write(|tx| wallet::step(tx, op, PaymentFact::Cancel, ""))?.map(drop).ok_or(OutboxError::TooLate)
+    }
+
+    /// Payments of `actor`, newest first; finished ones for a while, refused ones until they are dismissed.
+    ///
+    /// # Errors
+    /// [`OutboxError::Store`].
+    pub fn payments(&self, actor: &str) -> Result<Vec<PaymentIntent>, OutboxError> {
+        self.write(|tx| wallet::list(tx, actor))
+    }
+
+    /// Forgets a refused payment; `false` when there is none of that identity.
+    ///
+    /// # Errors
+    /// [`OutboxError::Store`].
+    pub fn dismiss_payment(&self, op: &OpId) -> Result<bool, OutboxError> {
+        self.write(|tx| wallet::dismiss(tx, op))
+    }
+
+    /// Takes note of the coins the server says `actor` has.
+    ///
+    /// # Errors
+    /// [`OutboxError::Store`].
+    pub fn observe_balance(&self, actor: &str, coins: i64) -> Result<(), OutboxError> {
+        self.write(|tx| wallet::observe(tx, actor, coins))
+    }
+
+    /// Coins `actor` can still give: the server's figure without what is held for gifts not yet confirmed. `None` while
+    /// the server has said none.
+    ///
+    /// # Errors
+    /// [`OutboxError::Store`].
+    pub fn available(&self, actor: &str) -> Result<Option<i64>, OutboxError> {
+        self.write(|tx| wallet::available(tx, actor))
+    }
+
+    /// What is to be done about the wallet of `actor` now, if anything. What is to be sent has been written down as being
+    /// sent: whoever gets it sends it, at most once, and says with [`payment_fact`](Self::payment_fact) how that ended.
+    ///
+    /// # Errors
+    /// [`OutboxError::Store`].
+    pub fn next_errand(&self, actor: &str, wall_ms: i64) -> Result<Option<Errand>, OutboxError> {
+        self.write(|tx| wallet::next(tx, actor, wall_ms))
+    }
+
+    /// How an errand ended, and the coins the server says are left, where it does. Gives the new state; `None` where the
+    /// fact comes too late to change anything.
+    ///
+    /// # Errors
+    /// [`OutboxError::Store`].
+    pub fn payment_fact(
+        &self,
+        op: &OpId,
+        fact: PaymentFact,
+        reason: &str,
+        coins: Option<i64>,
+    ) -> Result<Option<Payment>, OutboxError> {
+        self.write(|tx| {
+            let state = wallet::step(tx, op, fact, reason)?;
+            if let (Some(coins), Some(intent)) = (coins, wallet::find(tx, op)?) {
+                wallet::observe(tx, &intent.actor, coins)?;
+            }
+            Ok(state)
+        })
     }
 
     /// Keeps what `actor` wants: `target` to be in `state`. Durable, even against a power cut, when it returns.
@@ -358,7 +547,7 @@ impl Outbox {
         let (done, level) = {
             let connection = match file.connection.take() {
                 Some(connection) => connection,
-                None => self.0.database.open()?.0,
+                None => self.0.database.open_or_replace()?,
             };
             let connection = file.connection.insert(connection);
             let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -387,3 +576,6 @@ impl File {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,12 +2,16 @@
 //!
 //! Claiming writes one small row and leaves the events where they are; they are deleted in the transaction that
 //! records the acknowledgement and at no other place. Every crash point therefore ends in sending again, under the
-//! same id, and never in a loss. An id always names the same rows: a batch is `<installation>/<first>`, and a part of
-//! one that was cut is `<installation>/<first>+<rows>`, because a server may have kept its answer to the whole.
+//! same id, and never in a loss. An id always names the same rows: a batch is `<installation>/<first>`, and what is left
+//! of one that was cut is `<installation>/<first>-<last>+<rows>`, because a server may have kept its answer to the whole.
 
 use rusqlite::{OptionalExtension, Row, params};
 
+use super::ledger::Counters;
+use super::records::size_of;
 use super::writer::Turn;
+use crate::crash;
+use crate::telemetry::otlp;
 
 /// Refused rows kept for inspection; the count of them is never cut.
 const QUARANTINE_ROWS: i64 = 1_000;
@@ -44,6 +48,19 @@ pub struct Loaded {
     pub records: Vec<Vec<u8>>,
 }
 
+/// A batch as it is sent, and the books of the moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Joined {
+    /// The batch.
+    pub batch: OpenBatch,
+    /// The books when it was read.
+    pub counters: Counters,
+    /// Events not acknowledged then, those of this batch among them.
+    pub queued: u64,
+    /// Its rows one after the other, each an OTLP `LogRecord` as it stands in a `ScopeLogs`.
+    pub records: Vec<u8>,
+}
+
 /// A row the collector refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quarantined {
@@ -77,6 +94,12 @@ fn read(row: &Row<'_>) -> rusqlite::Result<OpenBatch> {
 pub(crate) fn open(turn: &mut Turn<'_>) -> rusqlite::Result<Vec<OpenBatch>> {
     let mut statement = turn.tx.prepare(&format!("SELECT {COLUMNS} FROM batch ORDER BY first"))?;
     statement.query_map([], read)?.collect()
+}
+
+/// The name of rows that are not the whole of what was once claimed as `<installation>/<first>`. Rows only ever leave a
+/// range, so its ends and their number name the same rows for good.
+fn part_id(installation: &str, first: u64, last: u64, rows: u32) -> String {
+    format!("{installation}/{first}-{last}+{rows}")
 }
 
 fn find(turn: &Turn<'_>, key: u64) -> rusqlite::Result<Option<OpenBatch>> {
@@ -116,20 +139,36 @@ pub(crate) fn claim(
     max_bytes: u64,
 ) -> rusqlite::Result<Option<OpenBatch>> {
     let (mut first, mut last, mut rows, mut bytes) = (0, 0, 0u32, 0u64);
+    let mut withdrawn: Vec<(i64, u64)> = Vec::new();
+    // Rows salvaged from a damaged file bear that file's name: a batch holds rows of one name.
+    let from = turn.ledger.claimed_to;
+    let epoch_ends = turn.epochs.iter().map(|epoch| epoch.0).find(|start| *start > from + 1);
     {
-        let mut statement =
-            turn.tx.prepare_cached("SELECT seq, size FROM event WHERE seq > ?1 ORDER BY seq LIMIT ?2")?;
-        let mut found = statement.query(params![turn.ledger.claimed_to as i64, max_rows])?;
+        let mut statement = turn
+            .tx
+            .prepare_cached("SELECT seq, length(body), purpose FROM event WHERE seq > ?1 ORDER BY seq")?;
+        let mut found = statement.query([from as i64])?;
         while let Some(row) = found.next()? {
-            let (seq, size) = (row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64);
-            if rows > 0 && bytes + size > max_bytes {
+            let seq = row.get::<_, i64>(0)?;
+            let size = size_of(row.get::<_, i64>(1)?.max(0) as usize);
+            if turn.consent & (1u8 << (row.get::<_, u8>(2)? & 7)) == 0 {
+                withdrawn.push((seq, size));
+                continue;
+            }
+            let ends = epoch_ends.is_some_and(|end| seq as u64 >= end);
+            if rows > 0 && (rows >= max_rows || bytes + size > max_bytes || ends) {
                 break;
             }
-            first = if rows == 0 { seq } else { first };
-            last = seq;
+            first = if rows == 0 { seq as u64 } else { first };
+            last = seq as u64;
             rows += 1;
             bytes += size;
         }
+    }
+    for (seq, size) in withdrawn {
+        turn.tx.prepare_cached("DELETE FROM event WHERE seq = ?1")?.execute([seq])?;
+        turn.ledger.counters.dropped.consent += 1;
+        turn.ledger.removed_unclaimed(1, size);
     }
     if rows == 0 {
         return Ok(None);
@@ -138,7 +177,14 @@ pub(crate) fn claim(
     ledger.claimed_to = last;
     ledger.unclaimed_rows = ledger.unclaimed_rows.saturating_sub(u64::from(rows));
     ledger.unclaimed_bytes = ledger.unclaimed_bytes.saturating_sub(bytes);
-    let id = format!("{}/{first}", turn.installation);
+    let installation = turn.installation_of(first);
+    let id = if installation == turn.installation {
+        format!("{installation}/{first}")
+    } else {
+        // Not all rows of the batch that was once called by the first number may be here.
+        part_id(installation, first, last, rows)
+    };
+    crash::point("claim.inserted");
     insert(turn, OpenBatch { key: 0, id, first, last, rows, bytes, tries: 0, plain: false, next_at_ms: 0 })
         .map(Some)
 }
@@ -154,11 +200,87 @@ pub(crate) fn load(turn: &mut Turn<'_>, key: u64) -> rusqlite::Result<Option<Loa
     Ok(Some(Loaded { batch, records }))
 }
 
+/// The batch as it is sent; nothing when it is not open any more.
+pub(crate) fn join(turn: &mut Turn<'_>, key: u64) -> rusqlite::Result<Option<Joined>> {
+    let Some(batch) = find(turn, key)? else { return Ok(None) };
+    let mut records = Vec::with_capacity(usize::try_from(batch.bytes).unwrap_or(0));
+    {
+        let mut statement =
+            turn.tx.prepare_cached("SELECT body FROM event WHERE seq BETWEEN ?1 AND ?2 ORDER BY seq")?;
+        let mut rows = statement.query([batch.first as i64, batch.last as i64])?;
+        while let Some(row) = rows.next()? {
+            otlp::append_record(&mut records, row.get_ref(0)?.as_blob()?);
+        }
+    }
+    crash::point("batch.loaded");
+    Ok(Some(Joined { batch, counters: turn.ledger.counters, queued: turn.ledger.rows, records }))
+}
+
+/// Removes rows of purposes that are not agreed to any more, also from batches not acknowledged yet: what is left of
+/// such a batch gets another id, because an id always names the same rows.
+pub(crate) fn withdraw(turn: &mut Turn<'_>) -> rusqlite::Result<u64> {
+    let consent = i64::from(turn.consent);
+    let outside = "(?1 >> purpose) & 1 = 0";
+    let claimed_to = turn.ledger.claimed_to;
+    let mut gone = 0;
+    for batch in open(turn)? {
+        let (rows, bytes): (u32, i64) = turn.tx.query_row(
+            &format!(
+                "SELECT count(*), total(length(body)) FROM event WHERE {outside} AND seq BETWEEN ?2 AND ?3"
+            ),
+            params![consent, batch.first as i64, batch.last as i64],
+            |row| Ok((row.get(0)?, row.get::<_, f64>(1)? as i64)),
+        )?;
+        if rows == 0 {
+            continue;
+        }
+        turn.tx.execute(
+            &format!("DELETE FROM event WHERE {outside} AND seq BETWEEN ?2 AND ?3"),
+            params![consent, batch.first as i64, batch.last as i64],
+        )?;
+        let bytes = bytes.max(0) as u64 + size_of(0) * u64::from(rows);
+        turn.ledger.counters.dropped.consent += u64::from(rows);
+        turn.ledger.removed(u64::from(rows), bytes);
+        gone += u64::from(rows);
+        if rows >= batch.rows {
+            remove(turn, batch.key)?;
+        } else {
+            let left = batch.rows - rows;
+            turn.tx.execute(
+                "UPDATE batch SET id = ?2, rows = ?3, bytes = ?4 WHERE key = ?1",
+                params![
+                    batch.key as i64,
+                    part_id(turn.installation_of(batch.first), batch.first, batch.last, left),
+                    left,
+                    batch.bytes.saturating_sub(bytes) as i64
+                ],
+            )?;
+        }
+    }
+    let (rows, bytes): (i64, f64) = turn.tx.query_row(
+        &format!("SELECT count(*), total(length(body)) FROM event WHERE {outside} AND seq > ?2"),
+        params![consent, claimed_to as i64],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    if rows > 0 {
+        turn.tx.execute(
+            &format!("DELETE FROM event WHERE {outside} AND seq > ?2"),
+            params![consent, claimed_to as i64],
+        )?;
+        let rows = rows as u64;
+        turn.ledger.counters.dropped.consent += rows;
+        turn.ledger.removed_unclaimed(rows, bytes as u64 + size_of(0) * rows);
+        gone += rows;
+    }
+    Ok(gone)
+}
+
 /// Records the acknowledgement and deletes the rows; `refused` of them were taken and thrown away by the collector.
 pub(crate) fn accept(turn: &mut Turn<'_>, key: u64, refused: u64) -> rusqlite::Result<()> {
     let Some(batch) = find(turn, key)? else { return Ok(()) };
     let rows = delete_rows(turn, &batch)?;
     let refused = refused.min(rows);
+    crash::point("accept.deleted");
     turn.ledger.counters.delivered += rows - refused;
     turn.ledger.counters.dropped.refused += refused;
     remove(turn, key)
@@ -199,11 +321,11 @@ pub(crate) fn split(
     for (offset, rows) in [(0, half), (half, batch.rows - half)] {
         let (first, last, bytes): (i64, i64, i64) = turn.tx.query_row(
             "SELECT min(seq), max(seq), sum(size) FROM
-             (SELECT seq, size FROM event WHERE seq BETWEEN ?1 AND ?2 ORDER BY seq LIMIT ?3 OFFSET ?4)",
-            params![batch.first as i64, batch.last as i64, rows, offset],
+             (SELECT seq, length(body) + ?5 AS size FROM event WHERE seq BETWEEN ?1 AND ?2 ORDER BY seq LIMIT ?3 OFFSET ?4)",
+            params![batch.first as i64, batch.last as i64, rows, offset, size_of(0) as i64],
             |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
         )?;
-        let id = format!("{}/{first}+{rows}", turn.installation);
+        let id = part_id(turn.installation_of(first as u64), first as u64, last as u64, rows);
         let (first, last, bytes) = (first as u64, last as u64, bytes as u64);
         parts.push(OpenBatch { id, first, last, rows, bytes, plain, key: 0, tries: 0, next_at_ms: 0 });
     }
@@ -217,8 +339,8 @@ pub(crate) fn split(
 pub(crate) fn quarantine(turn: &mut Turn<'_>, key: u64, code: u16) -> rusqlite::Result<()> {
     let Some(batch) = find(turn, key)? else { return Ok(()) };
     turn.tx.execute(
-        "INSERT OR REPLACE INTO quarantine(seq, kind, code, body)
-         SELECT seq, kind, ?3, body FROM event WHERE seq BETWEEN ?1 AND ?2",
+        "INSERT OR REPLACE INTO quarantine(seq, code, body)
+         SELECT seq, ?3, body FROM event WHERE seq BETWEEN ?1 AND ?2",
         params![batch.first as i64, batch.last as i64, code],
     )?;
     let rows = delete_rows(turn, &batch)?;
@@ -232,15 +354,11 @@ pub(crate) fn quarantine(turn: &mut Turn<'_>, key: u64, code: u16) -> rusqlite::
 
 /// What is in quarantine, oldest first.
 pub(crate) fn quarantined(turn: &mut Turn<'_>) -> rusqlite::Result<Vec<Quarantined>> {
-    let mut statement = turn.tx.prepare("SELECT seq, kind, code, body FROM quarantine ORDER BY seq")?;
-    statement
-        .query_map([], |row| {
-            Ok(Quarantined {
-                seq: row.get::<_, i64>(0)? as u64,
-                kind: row.get(1)?,
-                code: row.get(2)?,
-                body: row.get(3)?,
-            })
-        })?
-        .collect()
+    let mut statement = turn.tx.prepare("SELECT seq, code, body FROM quarantine ORDER BY seq")?;
+    let read = |row: &Row<'_>| {
+        let body: Vec<u8> = row.get(2)?;
+        let kind = otlp::name_of(&body).unwrap_or_default();
+        Ok(Quarantined { seq: row.get::<_, i64>(0)? as u64, kind, code: row.get(1)?, body })
+    };
+    statement.query_map([], read)?.collect()
 }

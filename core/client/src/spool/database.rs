@@ -38,18 +38,19 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    /// Opens the file, and replaces it when it is damaged. Says how often it has been replaced, this time included.
-    pub fn open(&self) -> Result<(Connection, Option<u64>), SpoolError> {
-        match self.try_open() {
+    /// Opens the file, and replaces it by an empty one when it is damaged.
+    pub fn open_or_replace(&self) -> Result<Connection, SpoolError> {
+        match self.open() {
             Err(SpoolError::Corrupt) => {
-                let number = self.set_aside()?;
-                Ok((self.try_open()?, Some(number)))
+                self.set_aside()?;
+                self.open()
             }
-            other => other.map(|connection| (connection, None)),
+            other => other,
         }
     }
 
-    fn try_open(&self) -> Result<Connection, SpoolError> {
+    /// Opens the file; makes it where there is none.
+    pub fn open(&self) -> Result<Connection, SpoolError> {
         if let Some(folder) = self.path.parent() {
             std::fs::create_dir_all(folder)?;
         }
@@ -68,8 +69,8 @@ impl Database {
         Ok(connection)
     }
 
-    /// Renames the file and its companions to `<name>.corrupt-<n>`, and gives `n`.
-    pub fn set_aside(&self) -> Result<u64, SpoolError> {
+    /// Renames the file and its companions to `<name>.corrupt-<n>`, and gives `n` and the new path.
+    pub fn set_aside(&self) -> Result<(u64, PathBuf), SpoolError> {
         let number = self.aside_numbers().into_iter().max().unwrap_or(0) + 1;
         for suffix in ["", "-wal", "-shm"] {
             let from = with_suffix(&self.path, suffix);
@@ -89,7 +90,22 @@ impl Database {
             }
         }
         tracing::warn!(number, "a damaged database was set aside");
-        Ok(number)
+        Ok((number, self.aside(number, "")))
+    }
+
+    /// Deletes the file, its companions and everything set aside.
+    pub fn delete(&self) -> Result<(), SpoolError> {
+        let gone = |path: PathBuf| match std::fs::remove_file(path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(SpoolError::from(error)),
+            _ => Ok(()),
+        };
+        for suffix in ["-wal", "-shm", "-journal", ""] {
+            gone(with_suffix(&self.path, suffix))?;
+            for number in self.aside_numbers() {
+                gone(self.aside(number, suffix))?;
+            }
+        }
+        Ok(())
     }
 
     fn aside(&self, number: u64, suffix: &str) -> PathBuf {
@@ -102,7 +118,15 @@ impl Database {
         let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
         entries
             .flatten()
-            .filter_map(|entry| entry.file_name().to_string_lossy().strip_prefix(&prefix)?.parse().ok())
+            .filter_map(|entry| {
+                let name = entry.file_name();
+                let name = name.to_string_lossy();
+                let rest = name.strip_prefix(&prefix)?;
+                // A companion may be left without its file.
+                rest.split('-').next()?.parse().ok()
+            })
+            .collect::<std::collections::BTreeSet<u64>>()
+            .into_iter()
             .collect()
     }
 }

@@ -28,6 +28,9 @@ pub enum SpoolError {
         /// SQLite's extended result code; zero when SQLite was not reached.
         code: i32,
     },
+    /// The person did not agree to what the event is collected for. Nothing was recorded.
+    #[error("there is no consent for this event")]
+    Consent,
     /// It has been closed.
     #[error("the queue is closed: open it again")]
     Closed,

@@ -1,6 +1,7 @@
 //! An event as the session hands it over, and the bounds it must keep.
 
 use serde::{Deserialize, Serialize};
+use unspool_engine::schema::{self, Given, Misfit, Worth};
 
 /// Most attributes of one event: a view carries about 20, and a collector indexes each key.
 pub const MAX_ATTRIBUTES: usize = 64;
@@ -16,6 +17,15 @@ pub enum Class {
     B,
     /// Quality of playback and progress: dropped first.
     C,
+}
+
+impl From<Worth> for Class {
+    fn from(worth: Worth) -> Self {
+        match worth {
+            Worth::B => Class::B,
+            Worth::C => Class::C,
+        }
+    }
 }
 
 impl Class {
@@ -38,6 +48,15 @@ pub enum Value {
     Float(f64),
     /// Yes or no.
     Bool(bool),
+}
+
+impl Value {
+    pub(crate) fn text_len(&self) -> usize {
+        match self {
+            Value::Str(text) => text.len(),
+            _ => 0,
+        }
+    }
 }
 
 impl From<&str> for Value {
@@ -109,6 +128,9 @@ pub enum EventError {
         /// Which attribute, from zero.
         index: usize,
     },
+    /// It is not in the compiled schema, or does not keep to it.
+    #[error("{0}")]
+    Schema(Misfit),
     /// A number is infinite or not a number.
     #[error("attribute {index} is not a finite number: leave it out")]
     NotFinite {
@@ -146,6 +168,25 @@ impl Event {
             }
         }
         Ok(())
+    }
+
+    /// Checks it against the compiled [schema].
+    ///
+    /// # Errors
+    /// [`EventError::Schema`], also when its class is not that of its kind.
+    pub fn check_schema(&self) -> Result<(), EventError> {
+        let schema = schema::find(&self.name).filter(|schema| Class::from(schema.worth) == self.class);
+        let schema = schema.ok_or(EventError::Schema(Misfit::Kind))?;
+        let given = self.attributes.iter().map(|(key, value)| {
+            let value = match value {
+                Value::Str(text) => Given::Text(text),
+                Value::Int(number) => Given::Int(*number),
+                Value::Float(number) => Given::Float(*number),
+                Value::Bool(yes) => Given::Bool(*yes),
+            };
+            (key.as_str(), value)
+        });
+        schema.check(given).map_err(EventError::Schema)
     }
 
     /// The same event with `key` set to `value`, replacing what it had.

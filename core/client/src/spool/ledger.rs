@@ -17,13 +17,33 @@ pub struct Dropped {
     pub write_failed: u64,
     /// The collector took the batch and refused these rows of it.
     pub refused: u64,
+    /// Rows of class B removed for size while a sample of their time was kept.
+    pub sampled: u64,
+    /// Lost with a damaged file, beyond what could be read of it.
+    pub damaged: u64,
+    /// Removed because the person withdrew the consent they were recorded under.
+    pub consent: u64,
 }
 
 impl Dropped {
+    /// Each reason by its name on the wire, and how many.
+    #[must_use]
+    pub fn reasons(&self) -> [(&'static str, u64); 7] {
+        [
+            ("size_limit", self.size_limit),
+            ("age_limit", self.age_limit),
+            ("write_failed", self.write_failed),
+            ("refused", self.refused),
+            ("sampled", self.sampled),
+            ("damaged", self.damaged),
+            ("consent", self.consent),
+        ]
+    }
+
     /// All reasons together.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.size_limit + self.age_limit + self.write_failed + self.refused
+        self.reasons().iter().map(|(_, n)| n).sum()
     }
 }
 
@@ -48,6 +68,8 @@ pub(crate) struct Ledger {
     pub last_seq: u64,
     /// Every row up to here belongs to an open batch.
     pub claimed_to: u64,
+    /// Rows of class B up to here have been thinned to a sample.
+    pub sampled_to: u64,
     pub rows: u64,
     pub bytes: u64,
     pub unclaimed_rows: u64,
@@ -55,7 +77,7 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    fn fields(&self) -> [(&'static str, u64); 13] {
+    fn fields(&self) -> [(&'static str, u64); 17] {
         let Counters { recorded, delivered, quarantined, dropped } = self.counters;
         [
             ("recorded", recorded),
@@ -65,8 +87,12 @@ impl Ledger {
             ("dropped.age_limit", dropped.age_limit),
             ("dropped.write_failed", dropped.write_failed),
             ("dropped.refused", dropped.refused),
+            ("dropped.sampled", dropped.sampled),
+            ("dropped.damaged", dropped.damaged),
+            ("dropped.consent", dropped.consent),
             ("last_seq", self.last_seq),
             ("claimed_to", self.claimed_to),
+            ("sampled_to", self.sampled_to),
             ("rows", self.rows),
             ("bytes", self.bytes),
             ("unclaimed_rows", self.unclaimed_rows),
@@ -90,10 +116,14 @@ impl Ledger {
                     age_limit: read("dropped.age_limit")?,
                     write_failed: read("dropped.write_failed")?,
                     refused: read("dropped.refused")?,
+                    sampled: read("dropped.sampled")?,
+                    damaged: read("dropped.damaged")?,
+                    consent: read("dropped.consent")?,
                 },
             },
             last_seq: read("last_seq")?,
             claimed_to: read("claimed_to")?,
+            sampled_to: read("sampled_to")?,
             rows: read("rows")?,
             bytes: read("bytes")?,
             unclaimed_rows: read("unclaimed_rows")?,
@@ -112,6 +142,12 @@ impl Ledger {
             }
         }
         Ok(())
+    }
+
+    /// Whether every recorded event is accounted for.
+    pub fn is_conserved(&self) -> bool {
+        let c = &self.counters;
+        c.recorded == c.delivered + self.rows + c.dropped.total() + c.quarantined
     }
 
     /// Rows left the queue that no batch had claimed.

@@ -8,35 +8,43 @@
 //! Rows leave through [batches](OpenBatch) when the collector has them, through the limits (counted, class C first),
 //! or into quarantine. See [`Level::is_conserved`].
 
+mod age;
 mod batches;
 pub(crate) mod database;
 pub(crate) mod error;
 mod event;
+mod inbox;
 mod ledger;
 mod records;
+mod salvage;
 mod writer;
 
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll};
 
 use rusqlite_migration::{M, Migrations};
 use tokio::sync::{oneshot, watch};
+use unspool_engine::schema::{self, Consent, Purpose};
 
-pub use batches::{Loaded, OpenBatch, Quarantined};
+pub use batches::{Joined, Loaded, OpenBatch, Quarantined};
 pub use error::SpoolError;
 pub use event::{Class, Event, EventError, MAX_ATTRIBUTES, MAX_KEY_BYTES, MAX_TEXT_BYTES, Value};
 pub use ledger::{Counters, Dropped};
 pub use writer::Level;
 
 use database::{Database, Durability};
-use records::{Encoded, Record};
-use writer::{Command, GROUP, Job, Reply, Task, Turn, Writer};
+use inbox::Inbox;
+use records::Encoded;
+use writer::{Command, Job, Record, Reply, Task, Turn, Work, Writer};
 
-const STEPS: &[M<'static>] = &[M::up(
+use crate::crash;
+
+const STEPS: &[M<'static>] = &[
+    M::up(
     "CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
      CREATE TABLE counter(name TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
      CREATE TABLE event(
@@ -50,7 +58,29 @@ const STEPS: &[M<'static>] = &[M::up(
      CREATE TABLE quarantine(
          seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, code INTEGER NOT NULL, body BLOB NOT NULL);
      CREATE TABLE open_impression(slot INTEGER PRIMARY KEY, event TEXT NOT NULL);",
-)];
+    ),
+    // Name and session stand in the body; the identifier of the file begins an epoch of numbers.
+    M::up(
+        "CREATE TABLE epoch(first INTEGER PRIMARY KEY, installation TEXT NOT NULL);
+     INSERT INTO epoch SELECT 1, value FROM meta WHERE name = 'installation';
+     CREATE TABLE row(
+         seq INTEGER PRIMARY KEY, class INTEGER NOT NULL, purpose INTEGER NOT NULL, at_ms INTEGER NOT NULL,
+         body BLOB NOT NULL);
+     INSERT INTO row SELECT seq, class, CASE kind WHEN 'unspool.impression' THEN 2 ELSE 0 END, wall_ms, body FROM event;
+     DROP TABLE event;
+     ALTER TABLE row RENAME TO event;
+     CREATE INDEX event_c ON event(seq) WHERE class = 2;
+     CREATE TABLE refused(seq INTEGER PRIMARY KEY, code INTEGER NOT NULL, body BLOB NOT NULL);
+     INSERT INTO refused SELECT seq, code, body FROM quarantine;
+     DROP TABLE quarantine;
+     ALTER TABLE refused RENAME TO quarantine;
+     DROP TABLE meta;
+     UPDATE batch SET bytes = (SELECT total(length(body) + 32) FROM event WHERE seq BETWEEN first AND last);
+     UPDATE counter SET n = (SELECT total(length(body) + 32) FROM event) WHERE name = 'bytes';
+     UPDATE counter SET n = (SELECT total(length(body) + 32) FROM event
+         WHERE seq > coalesce((SELECT n FROM counter WHERE name = 'claimed_to'), 0)) WHERE name = 'unclaimed_bytes';",
+    ),
+];
 static MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 
 /// The number of an event within its database file.
@@ -119,59 +149,185 @@ impl<T> Future for Pending<T> {
 /// A durable queue of events. Clones share it; it closes when [`close`](Spool::close) is called or the last one goes.
 #[derive(Debug, Clone)]
 pub struct Spool {
-    /// Gone once closed. Sending holds the read side, so nothing slips in behind the closing command and is lost.
-    commands: Arc<RwLock<Option<SyncSender<Command>>>>,
+    sender: Arc<Sender>,
     level: watch::Receiver<Level>,
     recovered: Arc<[Recovered]>,
+    rules: Rules,
+    consent: Arc<AtomicU8>,
+}
+
+/// The sending end of the inbox; the writer ends with it.
+struct Sender(Arc<Inbox>);
+
+impl std::fmt::Debug for Sender {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sender")
+    }
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// What may be recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Rules {
+    /// Any event within the bounds.
+    #[default]
+    Bounds,
+    /// What the compiled [schema] lists, and nothing else.
+    Schema,
 }
 
 impl Spool {
     /// Opens or makes the file at `path`, and records what a killed process left open. Blocks for file access.
     ///
-    /// A damaged file is set aside beside it (see [`Level::replaced`]) and a new one is started.
+    /// A damaged file is set aside beside it (see [`Level::replaced`]) and a new one is started with what can be read of
+    /// it. The new one has another identifier; rows taken over keep their names.
     ///
     /// # Errors
     /// [`SpoolError::InUse`], [`SpoolError::NewerSchema`], [`SpoolError::DiskFull`] or [`SpoolError::Storage`].
     pub fn open(path: impl Into<PathBuf>, limits: SpoolLimits) -> Result<Self, SpoolError> {
-        let database =
-            Database { path: path.into(), durability: Durability::Process, migrations: &MIGRATIONS };
-        let mut writer = Writer::open(database, limits)?;
-        let (reply, answer) = oneshot::channel();
-        writer.commit(vec![Box::new(Task { work: Some(records::recover), value: None, reply })]);
-        let recovered = Pending(Ok(answer)).now()?;
-        let level = writer.level.subscribe();
-        let (commands, inbox) = sync_channel(GROUP);
-        std::thread::Builder::new().name("unspool-spool".to_owned()).spawn(move || writer.run(&inbox))?;
-        let commands = Arc::new(RwLock::new(Some(commands)));
-        Ok(Spool { commands, level, recovered: recovered.into() })
+        Self::open_with(path, limits, Rules::Bounds, Consent::all())
     }
 
-    /// Records an event without waiting for the commit. When 256 events wait already, it waits for a place.
+    /// The same with rules and with what the person agreed to; what was recorded under a consent that is not given any
+    /// more is deleted and counted.
     ///
-    /// Killing the process before the next commit (a millisecond) can lose it; [`record_durable`](Self::record_durable)
-    /// says when it is safe. If the disk refuses it, it is counted in [`Dropped::write_failed`].
+    /// # Errors
+    /// As [`open`](Spool::open).
+    pub fn open_with(
+        path: impl Into<PathBuf>,
+        limits: SpoolLimits,
+        rules: Rules,
+        consent: Consent,
+    ) -> Result<Self, SpoolError> {
+        let database =
+            Database { path: path.into(), durability: Durability::Process, migrations: &MIGRATIONS };
+        let consent = Arc::new(AtomicU8::new(consent.bits()));
+        let mut writer = Writer::open(database, limits, Arc::clone(&consent))?;
+        let recovered = match Self::recover(&mut writer) {
+            // What the first look met has been replaced since.
+            Err(SpoolError::Corrupt) => Self::recover(&mut writer),
+            other => other,
+        }?;
+        crash::point("open.recovered");
+        let level = writer.level.subscribe();
+        let inbox = Arc::new(Inbox::default());
+        let theirs = Arc::clone(&inbox);
+        std::thread::Builder::new().name("unspool-spool".to_owned()).spawn(move || writer.run(&theirs))?;
+        Ok(Spool { sender: Arc::new(Sender(inbox)), level, recovered: recovered.into(), rules, consent })
+    }
+
+    /// Records what a killed process left open, and deletes what is not agreed to any more.
+    fn recover(writer: &mut Writer) -> Result<Vec<Recovered>, SpoolError> {
+        let (reply, answer) = oneshot::channel();
+        let recover = |turn: &mut Turn<'_>| {
+            let recovered = records::recover(turn)?;
+            if turn.consent != Consent::all().bits() {
+                batches::withdraw(turn)?;
+            }
+            Ok(recovered)
+        };
+        writer.commit(&mut vec![Work::Job(Box::new(Task { work: Some(recover), value: None, reply }))]);
+        Pending(Ok(answer)).now()
+    }
+
+    /// Records an event and goes on. It is committed with its company, a twentieth of a second later at most; when 256
+    /// events wait already, the call waits for that commit.
+    ///
+    /// Killing the process before can lose it; [`record_durable`](Self::record_durable) says when it is safe. If the
+    /// disk refuses it, it is counted in [`Dropped::write_failed`]. What the person did not agree to is not recorded.
     ///
     /// # Errors
     /// [`SpoolError::Event`] or [`SpoolError::Closed`].
     pub fn record(&self, event: &Event) -> Result<(), SpoolError> {
-        let event = Encoded::new(event)?;
-        self.send(Command::Job(Box::new(Record { event, seq: None, reply: None })))
+        match self.admit(event)? {
+            Some(event) => self.send(Command::Record(Record { event, seq: None, reply: None })),
+            None => Ok(()),
+        }
     }
 
     /// Records an event; the future gives its number once it is committed. The event is queued by the call itself.
+    ///
+    /// # Errors
+    /// [`SpoolError::Consent`] when the person did not agree to its purpose, else as [`record`](Spool::record) and why it
+    /// could not be written.
     pub fn record_durable(&self, event: &Event) -> Pending<Seq> {
-        match Encoded::new(event) {
-            Ok(event) => self.ask(|reply| Box::new(Record { event, seq: None, reply: Some(reply) })),
+        match self.admit(event) {
+            Ok(Some(event)) => {
+                let (reply, answer) = oneshot::channel();
+                let record = Record { event, seq: None, reply: Some(reply) };
+                match self.send(Command::Record(record)) {
+                    Ok(()) => Pending(Ok(answer)),
+                    Err(error) => Pending::failed(error),
+                }
+            }
+            Ok(None) => Pending::failed(SpoolError::Consent),
             Err(error) => Pending::failed(error),
         }
     }
 
+    /// What may be written of an event: nothing without consent.
+    fn admit(&self, event: &Event) -> Result<Option<Encoded>, SpoolError> {
+        if self.rules == Rules::Schema {
+            event.check_schema()?;
+        }
+        if !self.covers(event) {
+            return Ok(None);
+        }
+        Encoded::new(event).map(Some)
+    }
+
+    fn covers(&self, event: &Event) -> bool {
+        let purpose = schema::find(&event.name).map_or(Purpose::Service, |schema| schema.purpose);
+        self.consent().covers(purpose)
+    }
+
+    /// What the person agreed to.
+    #[must_use]
+    pub fn consent(&self) -> Consent {
+        Consent::from_bits(self.consent.load(Ordering::Acquire))
+    }
+
+    /// The person agreed to this and to nothing else. From here on nothing else is recorded; what was recorded for other
+    /// purposes is deleted and counted in [`Dropped::consent`], which is done when the future is. Gives the number deleted.
+    pub fn set_consent(&self, consent: Consent) -> Pending<u64> {
+        self.consent.store(consent.bits(), Ordering::Release);
+        self.task(|turn| {
+            if !Consent::from_bits(turn.consent).covers(Purpose::Measurement) {
+                turn.tx.execute("DELETE FROM open_impression", [])?;
+            }
+            batches::withdraw(turn)
+        })
+    }
+
+    /// Deletes everything: the file, what was set aside, the books. A new file with a new identifier takes its place.
+    pub fn erase(&self) -> Pending<()> {
+        self.control(Command::Erase)
+    }
+
+    /// The identifiers under which something may have been sent from this file, oldest first.
+    pub fn installations(&self) -> Pending<Vec<String>> {
+        self.task(|turn| Ok(turn.epochs.iter().map(|(_, id)| id.to_string()).collect()))
+    }
+
     /// Writes or replaces the open impression of `slot`: what is recorded, with `exit = killed`, should this process
-    /// be killed before [`close_ahead`](Self::close_ahead).
+    /// be killed before [`close_ahead`](Self::close_ahead). Without consent nothing is written.
     pub fn write_ahead(&self, slot: u32, event: &Event) -> Pending<()> {
         // Checked as it would be recovered, so that recovery cannot fail.
-        if let Err(error) = event.clone().with("exit", "killed").check() {
+        let killed = event.clone().with("exit", "killed");
+        let checked = match self.rules {
+            Rules::Schema => killed.check_schema().and_then(|()| killed.check()),
+            Rules::Bounds => killed.check(),
+        };
+        if let Err(error) = checked {
             return Pending::failed(error.into());
+        }
+        if !self.covers(event) {
+            return self.barrier();
         }
         match serde_json::to_string(event) {
             Ok(json) => self.task(move |turn| records::write_ahead(turn, slot, &json)),
@@ -180,9 +336,12 @@ impl Spool {
     }
 
     /// Records the final `event` of `slot` and deletes what was written ahead, in one transaction.
+    ///
+    /// # Errors
+    /// As [`record_durable`](Self::record_durable); what was written ahead is deleted without consent too.
     pub fn close_ahead(&self, slot: u32, event: &Event) -> Pending<Seq> {
-        match Encoded::new(event) {
-            Ok(event) => self.task(move |turn| records::close_ahead(turn, slot, event)),
+        match self.admit(event) {
+            Ok(event) => self.ask(|reply| Box::new(CloseAhead { slot, event, seq: None, reply })),
             Err(error) => Pending::failed(error),
         }
     }
@@ -229,12 +388,7 @@ impl Spool {
 
     /// Commits what is queued and closes the file; everything after fails with [`SpoolError::Closed`].
     pub fn close(&self) -> Pending<()> {
-        let commands = self.commands.write().unwrap_or_else(PoisonError::into_inner).take();
-        let (reply, answer) = oneshot::channel();
-        match commands.map(|commands| commands.send(Command::Close(reply))) {
-            Some(Ok(())) => Pending(Ok(answer)),
-            _ => Pending::failed(SpoolError::Closed),
-        }
+        self.control(Command::Close)
     }
 
     /// Rows the collector refused, at most the last 1 000, oldest first.
@@ -255,6 +409,11 @@ impl Spool {
     /// A batch with its rows; `None` when it is not open any more.
     pub fn load(&self, key: u64) -> Pending<Option<Loaded>> {
         self.task(move |turn| batches::load(turn, key))
+    }
+
+    /// A batch as it is sent; `None` when it is not open any more.
+    pub fn join(&self, key: u64) -> Pending<Option<Joined>> {
+        self.task(move |turn| batches::join(turn, key))
     }
 
     /// Records that the collector has a batch, of which it threw `refused` rows away, and deletes the rows.
@@ -283,8 +442,7 @@ impl Spool {
     }
 
     fn send(&self, command: Command) -> Result<(), SpoolError> {
-        let commands = self.commands.read().unwrap_or_else(PoisonError::into_inner);
-        commands.as_ref().ok_or(SpoolError::Closed)?.send(command).map_err(|_| SpoolError::Closed)
+        self.sender.0.send(command).map_err(|_| SpoolError::Closed)
     }
 
     fn ask<T>(&self, job: impl FnOnce(Reply<T>) -> Box<dyn Job>) -> Pending<T> {
@@ -319,5 +477,26 @@ impl<T> Pending<T> {
             Ok(mut reply) => reply.try_recv().unwrap_or(Err(SpoolError::Closed)),
             Err(error) => Err(error.unwrap_or(SpoolError::Closed)),
         }
+    }
+}
+
+/// The end of a viewing: a record, if there is consent, and the end of what was written ahead.
+struct CloseAhead {
+    slot: u32,
+    event: Option<Encoded>,
+    seq: Option<Seq>,
+    reply: Reply<Seq>,
+}
+
+impl Job for CloseAhead {
+    fn run(&mut self, turn: &mut Turn<'_>) -> rusqlite::Result<()> {
+        self.seq = records::close_ahead(turn, self.slot, self.event.as_ref())?;
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>, outcome: Result<(), SpoolError>) {
+        let CloseAhead { seq, reply, .. } = *self;
+        // Whoever asked may have stopped waiting.
+        drop(reply.send(outcome.and_then(|()| seq.ok_or(SpoolError::Consent))));
     }
 }

@@ -1,27 +1,31 @@
 //! The one thread that writes a spool, with group commit.
 //!
-//! Whoever records hands a job to a bounded channel. The thread takes what has gathered, runs it in one transaction,
-//! commits, and only then answers: in bursts of 256 that wrote a sixth of the bytes and took about two thirds of the
-//! CPU of a commit each (`unspool-bench telemetry`, 2026-11-22). When the channel is full the caller waits for a place, so nothing is dropped unseen.
+//! Whoever records hands an event to a bounded [inbox](super::inbox). The thread takes what has gathered, runs it in one
+//! transaction, commits, and only then answers. When the inbox is full the caller waits for the commit, so nothing is
+//! dropped unseen.
 //!
-//! While suspended the file is closed. A job that arrives then opens it, commits and closes it again: nothing is lost
-//! and no lock is held when the operating system freezes the process.
+//! While suspended the file is closed. What arrives then opens it, commits and closes it again: nothing is lost and no
+//! lock is held when the operating system freezes the process.
+//!
+//! A file that turns out to be damaged is set aside, what can be read of it goes into a new one, and events that nobody
+//! waits for are inserted there; who waits is told.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use tokio::sync::{oneshot, watch};
 
-use super::SpoolLimits;
+use super::age::Jumps;
 use super::database::Database;
 use super::error::SpoolError;
+use super::inbox::{Inbox, Taken};
 use super::ledger::{Counters, Ledger};
-use super::records;
-
-/// Jobs in one transaction at most; also the length of the channel. Longer groups save nothing more.
-pub(crate) const GROUP: usize = 256;
+use super::records::{self, Encoded};
+use super::salvage::{self, Salvaged};
+use super::{Seq, SpoolLimits};
+use crate::crash;
 
 /// How long a commit may stay without reaching the disk itself: what a power cut can cost.
 const POWER_CUT_WINDOW: Duration = Duration::from_secs(5);
@@ -31,15 +35,29 @@ pub(crate) struct Turn<'a> {
     pub tx: &'a Transaction<'a>,
     pub ledger: &'a mut Ledger,
     pub installation: &'a str,
-    /// The latest wall clock among the events of this transaction.
-    pub wall_ms: Option<i64>,
+    /// First number and identifier of each file these rows were recorded in, ascending; the last is this one.
+    pub epochs: &'a [(u64, Arc<str>)],
+    pub jumps: Jumps,
+    /// Bits of the purposes agreed to.
+    pub consent: u8,
+    pub scratch: &'a mut Vec<u8>,
+    /// The latest age clock among the events of this transaction.
+    pub newest_ms: Option<i64>,
+}
+
+impl<'a> Turn<'a> {
+    /// The identifier of the file a number was given out by.
+    pub fn installation_of(&self, seq: u64) -> &'a str {
+        let of = self.epochs.iter().rev().find(|(first, _)| *first <= seq);
+        of.map_or(self.installation, |(_, installation)| installation)
+    }
 }
 
 /// Work for the thread.
 pub(crate) trait Job: Send {
     fn run(&mut self, turn: &mut Turn<'_>) -> rusqlite::Result<()>;
-    /// Tells whoever waits how it ended; gives the number of events lost that nobody waits for.
-    fn finish(self: Box<Self>, outcome: Result<(), SpoolError>) -> u64;
+    /// Tells whoever waits how it ended.
+    fn finish(self: Box<Self>, outcome: Result<(), SpoolError>);
 }
 
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, SpoolError>>;
@@ -63,20 +81,35 @@ where
         Ok(())
     }
 
-    fn finish(self: Box<Self>, outcome: Result<(), SpoolError>) -> u64 {
+    fn finish(self: Box<Self>, outcome: Result<(), SpoolError>) {
         let Task { value, reply, .. } = *self;
         // Whoever asked may have stopped waiting; the work is done all the same.
         drop(reply.send(outcome.and_then(|()| value.ok_or(SpoolError::Closed))));
-        0
     }
 }
 
+/// One event; somebody may wait for its number.
+pub(crate) struct Record {
+    pub event: Encoded,
+    pub seq: Option<Seq>,
+    pub reply: Option<Reply<Seq>>,
+}
+
 pub(crate) enum Command {
+    Record(Record),
     Job(Box<dyn Job>),
     Suspend(Reply<()>),
     Resume(Reply<()>),
     ToDisk(Reply<()>),
+    Erase(Reply<()>),
     Close(Reply<()>),
+}
+
+impl Command {
+    /// Whether somebody waits for it.
+    pub fn is_urgent(&self) -> bool {
+        !matches!(self, Command::Record(Record { reply: None, .. }))
+    }
 }
 
 /// The state of a spool after its last commit.
@@ -107,22 +140,32 @@ impl Level {
     }
 }
 
+/// What the writer reads its clocks with: wall and boot, in milliseconds.
+pub(crate) type Clocks = fn() -> (i64, i64);
+
 pub(crate) struct Writer {
     pub database: Database,
     pub limits: SpoolLimits,
     pub connection: Option<Connection>,
     pub ledger: Ledger,
     pub installation: Arc<str>,
+    epochs: Vec<(u64, Arc<str>)>,
+    jumps: Jumps,
+    pub clocks: Clocks,
+    pub consent: Arc<AtomicU8>,
+    scratch: Vec<u8>,
     pub replaced: u64,
     /// Events nobody waited for whose transaction failed, not yet in the books on disk.
     pub lost: u64,
     pub suspended: bool,
+    /// When the oldest commit was made that no checkpoint has covered.
+    dirty: Option<Instant>,
     pub level: watch::Sender<Level>,
 }
 
 impl Writer {
     /// Opens the file and reads the books.
-    pub fn open(database: Database, limits: SpoolLimits) -> Result<Self, SpoolError> {
+    pub fn open(database: Database, limits: SpoolLimits, consent: Arc<AtomicU8>) -> Result<Self, SpoolError> {
         let empty: Arc<str> = Arc::from("");
         let level = Level {
             installation: empty.clone(),
@@ -139,17 +182,18 @@ impl Writer {
             connection: None,
             ledger: Ledger::default(),
             installation: empty,
+            epochs: Vec::new(),
+            jumps: Jumps::default(),
+            clocks: crate::clock::pair,
+            consent,
+            scratch: Vec::new(),
             replaced: 0,
             lost: 0,
             suspended: false,
+            dirty: None,
             level: watch::Sender::new(level),
         };
-        match writer.reopen() {
-            Err(SpoolError::Corrupt) => {
-                writer.replace()?;
-            }
-            other => other?,
-        }
+        writer.reopen()?;
         writer.publish();
         Ok(writer)
     }
@@ -158,137 +202,280 @@ impl Writer {
         if self.connection.is_some() {
             return Ok(());
         }
-        let (connection, replaced) = self.database.open()?;
-        self.replaced = replaced.unwrap_or(self.replaced);
-        let known: Option<String> = connection
-            .query_row("SELECT value FROM meta WHERE name = 'installation'", [], |row| row.get(0))
-            .optional()?;
-        self.installation = match known {
-            Some(id) => Arc::from(id),
-            None => {
-                let id = uuid::Uuid::new_v4().to_string();
-                connection.execute("INSERT INTO meta(name, value) VALUES ('installation', ?1)", [&id])?;
-                Arc::from(id)
-            }
+        match self.database.open().and_then(|connection| self.adopt(connection)) {
+            Err(SpoolError::Corrupt) => self.replace(),
+            other => other,
+        }
+    }
+
+    /// Reads what a file says about itself, and names a new one.
+    fn adopt(&mut self, connection: Connection) -> Result<(), SpoolError> {
+        crash::point("open.migrated");
+        let read = |connection: &Connection| -> rusqlite::Result<Vec<(u64, Arc<str>)>> {
+            let mut statement = connection.prepare("SELECT first, installation FROM epoch ORDER BY first")?;
+            let rows = statement.query_map([], |row| {
+                Ok((row.get::<_, i64>(0)? as u64, Arc::from(row.get::<_, String>(1)?)))
+            })?;
+            rows.collect()
         };
+        let mut epochs = read(&connection)?;
+        if epochs.is_empty() {
+            let id: Arc<str> = Arc::from(uuid::Uuid::new_v4().to_string());
+            connection.execute("INSERT INTO epoch(first, installation) VALUES (1, ?1)", [&*id])?;
+            epochs.push((1, id));
+        }
+        self.installation = epochs.last().map_or_else(|| Arc::from(""), |(_, id)| id.clone());
+        self.epochs = epochs;
         self.ledger = Ledger::load(&connection)?;
+        let skew: Option<i64> = connection
+            .query_row("SELECT n FROM counter WHERE name = 'skew_ms'", [], |row| row.get(0))
+            .optional()?;
+        self.jumps.skew_ms = skew.unwrap_or(0);
         self.connection = Some(connection);
         Ok(())
     }
 
-    /// Sets a damaged file aside and starts a new one.
+    /// Sets a damaged file aside, starts a new one and takes over what can be read.
     fn replace(&mut self) -> Result<(), SpoolError> {
         self.connection = None;
-        self.replaced = self.database.set_aside()?;
-        self.reopen()
+        let (number, aside) = self.database.set_aside()?;
+        self.replaced = number;
+        let found = salvage::read(&aside);
+        let connection = self.database.open()?;
+        self.adopt(connection)?;
+        tracing::warn!(rows = found.rows.len(), "what could be read of a damaged database was taken over");
+        self.restore(found)
+    }
+
+    fn restore(&mut self, found: Salvaged) -> Result<(), SpoolError> {
+        let Some(connection) = self.connection.as_mut() else { return Ok(()) };
+        if found.epochs.is_empty() {
+            return Ok(());
+        }
+        let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let rows = found.rows.len() as u64;
+        let bytes = found.rows.iter().map(|row| records::size_of(row.body.len())).sum();
+        let mut ledger = match found.ledger.filter(|ledger| ledger.rows >= rows) {
+            Some(mut ledger) => {
+                ledger.counters.dropped.damaged += ledger.rows - rows;
+                ledger
+            }
+            // Without the old books, new ones begin with what is here.
+            None => {
+                let quarantined = found.quarantine.len() as u64;
+                let counters = Counters { recorded: rows + quarantined, quarantined, ..Counters::default() };
+                Ledger { counters, ..Ledger::default() }
+            }
+        };
+        ledger.last_seq = found.last_seq;
+        ledger.claimed_to = 0;
+        ledger.rows = rows;
+        ledger.bytes = bytes;
+        ledger.unclaimed_rows = rows;
+        ledger.unclaimed_bytes = bytes;
+        for (first, installation) in &found.epochs {
+            tx.execute(
+                "INSERT OR REPLACE INTO epoch(first, installation) VALUES (?1, ?2)",
+                params![first, installation],
+            )?;
+        }
+        // Numbers go on behind the old ones, under a new identifier.
+        let first = found.last_seq + 1;
+        tx.execute("DELETE FROM epoch WHERE installation = ?1", [&*self.installation])?;
+        tx.execute(
+            "INSERT OR REPLACE INTO epoch(first, installation) VALUES (?1, ?2)",
+            params![first as i64, &*self.installation],
+        )?;
+        {
+            let mut insert = tx
+                .prepare("INSERT INTO event(seq, class, purpose, at_ms, body) VALUES (?1, ?2, ?3, ?4, ?5)")?;
+            for row in &found.rows {
+                insert.execute(params![row.seq, row.class, row.purpose, row.at_ms, row.body])?;
+            }
+        }
+        for (seq, code, body) in &found.quarantine {
+            tx.execute(
+                "INSERT OR REPLACE INTO quarantine(seq, code, body) VALUES (?1, ?2, ?3)",
+                params![seq, code, body],
+            )?;
+        }
+        for (slot, event) in &found.open {
+            tx.execute(
+                "INSERT OR REPLACE INTO open_impression(slot, event) VALUES (?1, ?2)",
+                params![slot, event],
+            )?;
+        }
+        ledger.save(&Ledger::default(), &tx)?;
+        save_skew(&tx, found.skew_ms)?;
+        tx.commit()?;
+        match self.connection.take() {
+            Some(connection) => self.adopt(connection),
+            None => Ok(()),
+        }
     }
 
     /// Runs until closed, or until every handle is gone.
-    pub fn run(mut self, inbox: &Receiver<Command>) {
-        let mut dirty = false;
+    pub fn run(mut self, inbox: &Inbox) {
+        let mut commands = Vec::new();
+        let mut group = Vec::new();
         loop {
-            let first = if dirty {
-                match inbox.recv_timeout(POWER_CUT_WINDOW) {
-                    Err(RecvTimeoutError::Timeout) => {
-                        dirty = false;
-                        self.checkpoint("PASSIVE").unwrap_or_else(|error| {
-                            tracing::warn!(%error, "a checkpoint failed; the next one covers it");
-                        });
-                        continue;
-                    }
-                    other => other.ok(),
+            let idle = self.dirty.map(|since| POWER_CUT_WINDOW.saturating_sub(since.elapsed()));
+            match inbox.take(&mut commands, idle) {
+                Taken::Commands => crash::point("group.taken"),
+                Taken::Idle => {
+                    self.reach_disk();
+                    continue;
                 }
-            } else {
-                inbox.recv().ok()
-            };
-            let Some(first) = first else { return };
-            let mut group = Vec::new();
-            let mut next = Some(first);
-            let mut control = None;
-            while let Some(command) = next.take() {
+                Taken::Closed => return,
+            }
+            for command in commands.drain(..) {
                 match command {
-                    Command::Job(job) => group.push(job),
-                    other => control = Some(other),
-                }
-                if control.is_none() && group.len() < GROUP {
-                    next = inbox.try_recv().ok();
+                    Command::Record(record) => group.push(Work::Record(record)),
+                    Command::Job(job) => group.push(Work::Job(job)),
+                    control => {
+                        self.commit(&mut group);
+                        if self.control(control) {
+                            return;
+                        }
+                    }
                 }
             }
-            if !group.is_empty() {
-                self.commit(group);
-                dirty = !self.suspended;
-            }
-            match control {
-                None | Some(Command::Job(_)) => {}
-                Some(Command::Suspend(reply)) => {
-                    self.suspended = true;
-                    dirty = false;
-                    drop(reply.send(self.shut()));
-                }
-                Some(Command::Resume(reply)) => {
-                    self.suspended = false;
-                    let outcome = self.reopen();
-                    self.publish();
-                    drop(reply.send(outcome));
-                }
-                Some(Command::ToDisk(reply)) => {
-                    dirty = false;
-                    drop(reply.send(self.checkpoint("FULL")));
-                }
-                Some(Command::Close(reply)) => {
-                    let outcome = self.shut();
-                    drop(reply.send(outcome));
-                    return;
-                }
+            self.commit(&mut group);
+            if self.dirty.is_some_and(|since| since.elapsed() >= POWER_CUT_WINDOW) {
+                self.reach_disk();
             }
         }
     }
 
-    /// Runs jobs in one transaction, then answers them all.
-    pub fn commit(&mut self, mut group: Vec<Box<dyn Job>>) {
-        let outcome = self.reopen().and_then(|()| self.transact(&mut group));
+    /// Does what is not a transaction; says whether that was the end.
+    fn control(&mut self, command: Command) -> bool {
+        match command {
+            Command::Record(_) | Command::Job(_) => {}
+            Command::Suspend(reply) => {
+                self.suspended = true;
+                drop(reply.send(self.shut()));
+            }
+            Command::Resume(reply) => {
+                self.suspended = false;
+                let outcome = self.reopen();
+                self.publish();
+                drop(reply.send(outcome));
+            }
+            Command::ToDisk(reply) => {
+                self.dirty = None;
+                drop(reply.send(self.checkpoint("FULL")));
+            }
+            Command::Erase(reply) => {
+                let outcome = self.erase();
+                self.publish();
+                drop(reply.send(outcome));
+            }
+            Command::Close(reply) => {
+                drop(reply.send(self.shut()));
+                return true;
+            }
+        }
+        false
+    }
+
+    /// A checkpoint, so that a power cut costs no more than the window.
+    fn reach_disk(&mut self) {
+        self.dirty = None;
+        if let Err(error) = self.checkpoint("PASSIVE") {
+            tracing::warn!(%error, "a checkpoint failed; the next one covers it");
+        }
+    }
+
+    /// Deletes the file and everything set aside, and begins a new one under a new identifier.
+    fn erase(&mut self) -> Result<(), SpoolError> {
+        self.connection = None;
+        self.dirty = None;
+        self.database.delete()?;
+        self.lost = 0;
+        self.replaced = 0;
+        self.jumps = Jumps::default();
+        self.scratch = Vec::new();
+        let outcome = self.reopen();
+        if self.suspended { outcome.and(self.shut()) } else { outcome }
+    }
+
+    /// Runs work in one transaction, then answers everybody who waits.
+    pub fn commit(&mut self, group: &mut Vec<Work>) {
+        if group.is_empty() {
+            return;
+        }
+        let mut outcome = self.reopen().and_then(|()| self.transact(group));
+        if outcome == Err(SpoolError::Corrupt) {
+            match self.replace() {
+                Ok(()) => {
+                    // Events can be inserted again; whoever else waits is told, because their rows may be gone.
+                    let (events, others): (Vec<Work>, Vec<Work>) =
+                        group.drain(..).partition(|work| matches!(work, Work::Record(_)));
+                    for work in others {
+                        work.finish(Err(SpoolError::Corrupt));
+                    }
+                    *group = events;
+                    outcome = self.transact(group);
+                }
+                Err(error) => tracing::error!(%error, "a damaged database could not be replaced"),
+            }
+        }
         match &outcome {
             Ok(()) => self.lost = 0,
-            Err(SpoolError::Corrupt) => {
-                if let Err(error) = self.replace() {
-                    tracing::error!(%error, "a damaged database could not be replaced");
-                }
+            Err(error) => {
+                tracing::warn!(%error, jobs = group.len(), "a transaction failed");
+                self.lost += group.iter().filter(|work| !work.is_awaited()).count() as u64;
             }
-            Err(error) => tracing::warn!(%error, jobs = group.len(), "a transaction failed"),
         }
-        if self.suspended
-            && let Err(error) = self.shut()
-        {
-            tracing::warn!(%error, "the database could not be closed cleanly while suspended");
+        if self.suspended {
+            if let Err(error) = self.shut() {
+                tracing::warn!(%error, "the database could not be closed cleanly while suspended");
+            }
+        } else if outcome.is_ok() && self.dirty.is_none() {
+            self.dirty = Some(Instant::now());
         }
-        if outcome.is_ok() {
-            self.publish();
+        self.publish();
+        for work in group.drain(..) {
+            work.finish(outcome.clone());
         }
-        let lost: u64 = group.into_iter().map(|job| job.finish(outcome.clone())).sum();
-        if outcome.is_err() {
-            self.lost += lost;
-            self.publish();
-        }
+        crash::point("group.answered");
     }
 
-    fn transact(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), SpoolError> {
+    fn transact(&mut self, group: &mut [Work]) -> Result<(), SpoolError> {
         let before = self.ledger;
         let mut ledger = before;
         ledger.counters.recorded += self.lost;
         ledger.counters.dropped.write_failed += self.lost;
+        let (wall_ms, boot_ms) = (self.clocks)();
+        let mut jumps = self.jumps;
+        let jumped = jumps.look(wall_ms, boot_ms);
         let Some(connection) = self.connection.as_mut() else { return Err(SpoolError::Closed) };
         let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        crash::point("group.begun");
         {
-            let mut turn =
-                Turn { tx: &tx, ledger: &mut ledger, installation: &self.installation, wall_ms: None };
-            for job in group.iter_mut() {
-                job.run(&mut turn)?;
-            }
+            let mut turn = Turn {
+                tx: &tx,
+                ledger: &mut ledger,
+                installation: &self.installation,
+                epochs: &self.epochs,
+                jumps,
+                consent: self.consent.load(Ordering::Acquire),
+                scratch: &mut self.scratch,
+                newest_ms: None,
+            };
+            run(group, &mut turn)?;
+            crash::point("group.inserted");
             records::enforce(&mut turn, self.limits)?;
+            crash::point("group.enforced");
         }
         ledger.save(&before, &tx)?;
+        if jumped {
+            save_skew(&tx, jumps.skew_ms)?;
+        }
         tx.commit()?;
+        crash::point("group.committed");
         self.ledger = ledger;
+        self.jumps = jumps;
         Ok(())
     }
 
@@ -300,10 +487,13 @@ impl Writer {
 
     /// Gives free pages back, empties the WAL and closes the file.
     fn shut(&mut self) -> Result<(), SpoolError> {
+        self.dirty = None;
         let Some(connection) = self.connection.as_ref() else { return Ok(()) };
         let vacuumed = connection.execute_batch("PRAGMA incremental_vacuum(1024)");
         let outcome = vacuumed.map_err(SpoolError::from).and_then(|()| self.checkpoint("TRUNCATE"));
+        crash::point("suspend.checkpointed");
         self.connection = None;
+        crash::point("suspend.closed");
         outcome
     }
 
@@ -329,59 +519,53 @@ impl Writer {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::super::event::{Class, Event};
-    use super::super::records::{Encoded, Record};
-    use super::super::{MIGRATIONS, Seq};
-    use super::*;
-    use crate::spool::database::Durability;
+fn save_skew(tx: &Transaction<'_>, skew_ms: i64) -> rusqlite::Result<()> {
+    tx.execute(
+        "INSERT INTO counter(name, n) VALUES ('skew_ms', ?1) ON CONFLICT(name) DO UPDATE SET n = excluded.n",
+        [skew_ms],
+    )?;
+    Ok(())
+}
 
-    fn record(reply: Option<Reply<Seq>>) -> Box<dyn Job> {
-        let event = Event {
-            name: "unspool.test".into(),
-            wall_ms: 1,
-            session: "s".into(),
-            class: Class::B,
-            attributes: vec![("text".into(), "x".repeat(1_000).into())],
-        };
-        Box::new(Record { event: Encoded::new(&event).unwrap(), seq: None, reply })
+/// What a transaction is made of.
+pub(crate) enum Work {
+    Record(Record),
+    Job(Box<dyn Job>),
+}
+
+impl Work {
+    fn is_awaited(&self) -> bool {
+        !matches!(self, Work::Record(Record { reply: None, .. }))
     }
 
-    #[test]
-    fn a_full_disk_tells_who_waits_and_counts_who_does_not() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("events.db");
-        let database = Database { path, durability: Durability::Process, migrations: &MIGRATIONS };
-        let mut writer = Writer::open(database.clone(), SpoolLimits::default()).unwrap();
-        writer.commit(vec![record(None)]);
-        let limit = |writer: &Writer, pages: i64| {
-            let connection = writer.connection.as_ref().unwrap();
-            connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(())).unwrap();
-        };
-        limit(&writer, 1);
-        let (reply, mut answer) = oneshot::channel();
-        let mut group: Vec<Box<dyn Job>> = (0..50).map(|_| record(None)).collect();
-        group.push(record(Some(reply)));
-        writer.commit(group);
-        assert_eq!(answer.try_recv().unwrap(), Err(SpoolError::DiskFull));
-        let level = writer.level.borrow().clone();
-        assert_eq!(
-            (level.counters.recorded, level.counters.dropped.write_failed, level.queued_rows),
-            (51, 50, 1)
-        );
-        assert!(level.is_conserved());
-
-        limit(&writer, 1_000_000);
-        let (reply, mut answer) = oneshot::channel();
-        writer.commit(vec![record(Some(reply))]);
-        assert_eq!(answer.try_recv().unwrap(), Ok(Seq(2)), "a refused event used no number");
-        drop(writer);
-        let level = Writer::open(database, SpoolLimits::default()).unwrap().level.borrow().clone();
-        assert_eq!(
-            (level.counters.recorded, level.counters.dropped.write_failed, level.queued_rows),
-            (52, 50, 2)
-        );
-        assert!(level.is_conserved());
+    fn finish(self, outcome: Result<(), SpoolError>) {
+        match self {
+            Work::Record(Record { reply: None, .. }) => {}
+            Work::Record(Record { seq, reply: Some(reply), .. }) => {
+                drop(reply.send(outcome.and_then(|()| seq.ok_or(SpoolError::Closed))));
+            }
+            Work::Job(job) => job.finish(outcome),
+        }
     }
 }
+
+/// Runs work in order; events that follow each other share a statement.
+fn run(group: &mut [Work], turn: &mut Turn<'_>) -> rusqlite::Result<()> {
+    let mut rest = group.iter_mut().peekable();
+    while let Some(work) = rest.next() {
+        match work {
+            Work::Job(job) => job.run(turn)?,
+            Work::Record(record) => {
+                let mut insert = records::insert_statement(turn)?;
+                record.seq = Some(record.event.insert_with(&mut insert, turn)?);
+                while let Some(Work::Record(record)) = rest.next_if(|next| matches!(next, Work::Record(_))) {
+                    record.seq = Some(record.event.insert_with(&mut insert, turn)?);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

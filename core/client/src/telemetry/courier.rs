@@ -13,12 +13,14 @@ use reqwest::{Client, Url};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use unspool_engine::{
-    Answer, Batch, Condition, Delivery, DeliveryConfig, DeliveryEffect, Encoding, Held, Millis, Stored, Time,
+    Answer, Batch, Circumstances, Condition, Delivery, DeliveryConfig, DeliveryEffect, Encoding, Held,
+    Millis, Stored, Time,
 };
 
 use super::handle::{Flush, FlushReason, FlushReport, LastAnswer, Signals, UploadStatus, UploaderHandle};
 use super::lane::{Lane, Prepared};
 use super::post::{Sent, post};
+use crate::crash;
 use crate::meter::Meter;
 
 /// Flushes that may wait for the task to take notice; further callers wait for a place.
@@ -65,7 +67,13 @@ pub(crate) fn spawn<L: Lane>(
     runtime: &tokio::runtime::Handle,
 ) -> UploaderHandle {
     let (flushes, inbox) = mpsc::channel(FLUSHES);
-    let heard = Signals { online: config.online, foreground: true, nudges: 0, refreshes: 0 };
+    let heard = Signals {
+        online: config.online,
+        circumstances: Circumstances::default(),
+        foreground: true,
+        nudges: 0,
+        refreshes: 0,
+    };
     let (signals, hints) = watch::channel(heard);
     let (publish, status) = watch::channel(UploadStatus::default());
     let mut delivery = Delivery::new(config.delivery);
@@ -182,6 +190,9 @@ impl<L: Lane> Courier<L> {
             let condition = if said.foreground { Condition::Foreground } else { Condition::Background };
             self.delivery.handle_condition(now, condition);
         }
+        if said.circumstances != heard.circumstances {
+            self.delivery.handle_circumstances(now, said.circumstances);
+        }
         if said.refreshes != heard.refreshes {
             self.delivery.handle_refreshed(now);
         }
@@ -197,6 +208,7 @@ impl<L: Lane> Courier<L> {
     }
 
     fn answered(&mut self, sent: Sent<L::Receipt>) {
+        crash::point("batch.answered");
         self.in_flight = None;
         self.receipt = sent.receipt;
         self.status.last = Some(LastAnswer { answer: sent.answer, status: sent.status });

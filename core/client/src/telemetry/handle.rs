@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
-use unspool_engine::{Answer, Held};
+use unspool_engine::{Answer, Circumstances, Held};
 
 /// Why a flush ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +69,7 @@ pub(super) struct Flush {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Signals {
     pub online: bool,
+    pub circumstances: Circumstances,
     pub foreground: bool,
     pub nudges: u64,
     pub refreshes: u64,
@@ -97,6 +98,11 @@ impl UploaderHandle {
     /// Says whether the app is in front. Going behind sends everything recorded.
     pub fn set_foreground(&self, foreground: bool) {
         self.signals.send_modify(|signals| signals.foreground = foreground);
+    }
+
+    /// Says what sending costs now.
+    pub fn set_circumstances(&self, circumstances: Circumstances) {
+        self.signals.send_modify(|signals| signals.circumstances = circumstances);
     }
 
     /// There is a new credential, or somebody else signed in.

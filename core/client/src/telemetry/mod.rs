@@ -4,12 +4,14 @@
 //! lane knows one queue and one server: the [`Spool`](crate::spool::Spool) posts OTLP logs here, the
 //! [`Outbox`](crate::outbox::Outbox) posts intents with the same machinery.
 
+mod codec;
 pub(crate) mod courier;
 mod handle;
 pub(crate) mod lane;
 pub(crate) mod otlp;
-mod post;
+pub(crate) mod post;
 mod uploader;
 
+pub use codec::{BatchCodec, Otlp, gzip};
 pub use handle::{FlushReason, FlushReport, LastAnswer, UploadStatus, UploaderHandle};
 pub use uploader::{Uploader, UploaderConfig};

@@ -16,7 +16,7 @@ use crate::meter::Meter;
 const MAX_ANSWER_BYTES: usize = 256 * 1024;
 
 /// What came of a request.
-pub(super) struct Sent<R> {
+pub(crate) struct Sent<R> {
     pub key: u64,
     pub answer: Answer,
     pub status: u16,
@@ -24,7 +24,7 @@ pub(super) struct Sent<R> {
 }
 
 /// Sends a batch. Never fails: a transport error and a time-out are answers too.
-pub(super) async fn post<L: Lane>(
+pub(crate) async fn post<L: Lane>(
     lane: Arc<L>,
     client: Client,
     config: CourierConfig,
@@ -129,7 +129,7 @@ fn classify(status: StatusCode, headers: &HeaderMap) -> Answer {
 }
 
 /// `Retry-After` in seconds or as a date.
-fn retry_after(headers: &HeaderMap) -> Option<Millis> {
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Millis> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = value.parse::<u64>() {
         return Some(Millis(seconds.saturating_mul(1_000)));

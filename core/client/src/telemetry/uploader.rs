@@ -1,30 +1,29 @@
 //! Drains the spool to an OTLP collector.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
-use prost::Message as _;
 use reqwest::header::HeaderValue;
 use reqwest::{Client, Url};
 use tokio::sync::watch;
 use unspool_engine::{Batch, DeliveryConfig, Encoding};
 
 use super::UploaderHandle;
+use super::codec::{BatchCodec, Otlp, gzip};
 use super::courier::{self, CourierConfig};
 use super::lane::{Lane, Outgoing, Prepared};
-use super::otlp;
 use crate::auth::Auth;
 use crate::meter::Meter;
 use crate::spool::{Level, OpenBatch, Spool, SpoolError};
 
-const PROTOBUF: &str = "application/x-protobuf";
-
 /// Where telemetry goes, and how.
 #[derive(Clone)]
 pub struct UploaderConfig {
-    /// Address of the collector; `/v1/logs` is added to its path.
+    /// Address of the collector; the codec's path is added to it.
     pub base: Url,
+    /// What the collector speaks; OTLP unless said otherwise.
+    pub codec: Arc<dyn BatchCodec>,
     /// Bearer tokens; without any, requests carry none.
     pub auth: Option<Auth>,
     /// Version of the app or library, told to the collector.
@@ -45,6 +44,7 @@ impl UploaderConfig {
     pub fn new(base: Url) -> Self {
         UploaderConfig {
             base,
+            codec: Arc::new(Otlp),
             auth: None,
             service_version: env!("CARGO_PKG_VERSION").to_owned(),
             delivery: DeliveryConfig::default(),
@@ -74,8 +74,9 @@ impl Uploader {
         client: Client,
         runtime: &tokio::runtime::Handle,
     ) -> UploaderHandle {
-        let UploaderConfig { base, auth, service_version, delivery, request_timeout, online, meter } = config;
-        let lane = SpoolLane { spool, auth, service_version };
+        let UploaderConfig { base, codec, auth, service_version, delivery, request_timeout, online, meter } =
+            config;
+        let lane = SpoolLane { spool, codec, auth, service_version };
         courier::spawn(
             lane,
             CourierConfig { base, delivery, request_timeout, online, meter },
@@ -87,6 +88,7 @@ impl Uploader {
 
 struct SpoolLane {
     spool: Spool,
+    codec: Arc<dyn BatchCodec>,
     auth: Option<Auth>,
     service_version: String,
 }
@@ -133,29 +135,24 @@ impl Lane for SpoolLane {
     }
 
     async fn prepare(&self, key: u64, encoding: Encoding) -> Result<Prepared, SpoolError> {
-        let Some(loaded) = self.spool.load(key).await? else { return Ok(Prepared::Gone) };
-        let request = otlp::encode_request(&loaded, &self.spool.level(), &self.service_version);
+        let Some(joined) = self.spool.join(key).await? else { return Ok(Prepared::Gone) };
+        let request = self.codec.encode(&joined, &self.service_version);
         let body = match encoding {
-            Encoding::Gzip => otlp::gzip(&request)?,
+            Encoding::Gzip => gzip(&request)?,
             Encoding::Identity => request,
         };
         Ok(Prepared::Send(Outgoing {
-            path: "/v1/logs",
-            id: loaded.batch.id,
+            path: self.codec.path(),
+            id: joined.batch.id,
             auth: self.auth.clone(),
-            content_type: HeaderValue::from_static(PROTOBUF),
+            content_type: HeaderValue::from_static(self.codec.content_type()),
             encoding,
             body,
         }))
     }
 
     async fn receipt(&self, _: u64, content_type: &str, body: &[u8]) -> Option<u64> {
-        if content_type != PROTOBUF {
-            return None;
-        }
-        let answer = ExportLogsServiceResponse::decode(body).ok()?;
-        let refused = answer.partial_success.map_or(0, |partial| partial.rejected_log_records);
-        Some(u64::try_from(refused).unwrap_or(0))
+        self.codec.refused(content_type, body)
     }
 
     async fn accept(&self, batch: Batch, receipt: Option<&u64>) -> Result<(), SpoolError> {

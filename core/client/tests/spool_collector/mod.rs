@@ -42,8 +42,21 @@ pub struct Seen {
     pub token: Option<String>,
 }
 
+/// The books as a request told them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Books {
+    pub recorded: i64,
+    pub delivered: i64,
+    pub queued: i64,
+    pub dropped: i64,
+    pub quarantined: i64,
+    /// Dropped, summed over the reasons given.
+    pub reasons: i64,
+}
+
 #[derive(Default)]
 pub struct Inner {
+    pub books: Vec<Books>,
     /// Answers for the next requests, before the standing rules.
     pub moods: VecDeque<Mood>,
     /// A rule for every request, after the moods.
@@ -122,6 +135,16 @@ async fn logs(State(inner): State<Arc<Mutex<Inner>>>, headers: HeaderMap, body: 
     assert_eq!(text(find(resource, "service.name")).as_deref(), Some("unspool"));
     assert!(int(find(resource, "unspool.dropped")).is_some());
     let installation = text(find(resource, "unspool.installation")).unwrap();
+    let told = |key: &str| int(find(resource, key)).unwrap_or(0);
+    let reasons = resource.iter().filter(|pair| pair.key.starts_with("unspool.dropped."));
+    let books = Books {
+        recorded: told("unspool.recorded"),
+        delivered: told("unspool.delivered"),
+        queued: told("unspool.queued"),
+        dropped: told("unspool.dropped"),
+        quarantined: told("unspool.quarantined"),
+        reasons: reasons.filter_map(|pair| int(pair.value.as_ref()?.value.as_ref())).sum(),
+    };
     let records = &request.resource_logs[0].scope_logs[0].log_records;
     let seq = |attributes: &[KeyValue]| int(find(attributes, "seq")).unwrap();
     let seen = Seen {
@@ -136,6 +159,7 @@ async fn logs(State(inner): State<Arc<Mutex<Inner>>>, headers: HeaderMap, body: 
 
     let mut inner = inner.lock().unwrap();
     inner.seen.push(seen.clone());
+    inner.books.push(books);
     let mood = inner.moods.pop_front();
     let poisoned = inner.poison.as_ref().is_some_and(|poison| {
         records.iter().any(|record| text(find(&record.attributes, "item")).as_ref() == Some(poison))

@@ -26,6 +26,12 @@ impl Backoff {
         Millis(self.base.0 + self.draw() % width.max(1))
     }
 
+    /// A delay anywhere between the base and the cap.
+    pub fn spread(&mut self) -> Millis {
+        let width = self.cap.0.saturating_sub(self.base.0).saturating_add(1);
+        Millis(self.base.0 + self.draw() % width.max(1))
+    }
+
     /// Something worked: the next failure starts from the base again.
     pub fn reset(&mut self) {
         self.failures = 0;

@@ -31,6 +31,28 @@ pub struct DeliveryConfig {
     pub encoding: Encoding,
     /// Where the jitter starts; different on every device, or they all come back at once.
     pub seed: u64,
+    /// Longest random wait before the first request after the start and after the network came back, so that a million
+    /// phones that wake together do not call together. Zero for none.
+    pub start_jitter: Millis,
+    /// Whether this lane can wait for a better time: it does while roaming and while the battery is low, and sends larger
+    /// batches less often where bytes cost money. What the person does and pays cannot wait.
+    pub patient: bool,
+    /// Bytes the queue may hold before it gives rows up; a patient lane waits only below [`PATIENT_PERCENT`] of it.
+    pub cap_bytes: u64,
+}
+
+/// Share of the cap up to which a patient lane waits, in percent: sending at a bad time costs less than losing rows.
+pub const PATIENT_PERCENT: u64 = 70;
+
+/// What sending costs now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Circumstances {
+    /// On somebody else's network.
+    pub roaming: bool,
+    /// The person saves the battery, or it is nearly empty.
+    pub low_power: bool,
+    /// The network is paid by the byte.
+    pub metered: bool,
 }
 
 impl Default for DeliveryConfig {
@@ -43,6 +65,9 @@ impl Default for DeliveryConfig {
             backoff_cap: Millis(15 * 60 * 1_000),
             encoding: Encoding::Gzip,
             seed: 0,
+            start_jitter: Millis(0),
+            patient: false,
+            cap_bytes: u64::MAX,
         }
     }
 }
@@ -170,6 +195,8 @@ pub enum DeliveryReason {
     RetryAfter,
     /// A failed write to the store is tried again.
     StoreRetry,
+    /// The random wait after the start, or after the network came back, ends.
+    StartJitter,
 }
 
 /// Why nothing is being sent although something is queued.
@@ -179,6 +206,8 @@ pub enum Held {
     Offline,
     /// A new credential is needed.
     Unauthorised,
+    /// Sending now would cost too much: roaming, or a low battery.
+    Saving,
     /// A wait ends at this time.
     Until(Time, DeliveryReason),
 }

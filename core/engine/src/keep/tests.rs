@@ -290,6 +290,23 @@ fn tries_end_unless_bytes_arrive_in_between() {
 }
 
 #[test]
+fn a_bar_does_not_go_back_and_an_end_that_lacks_bytes_is_not_complete() {
+    let mut world = World::new();
+    world.keep(&["a"]);
+    world.answer(0, 1);
+    for (told, shown) in [(5_000, 5_000), (4_000, 5_000), (2 * SIZE, SIZE)] {
+        world.keep.handle_held("asset-a", told);
+        assert_eq!(world.keep.views().next().unwrap().held, shown, "told {told}");
+    }
+    world.running.clear();
+    world.keep.handle_fetched(world.now, "asset-a", Ok(()), 4_000, false);
+    world.drain();
+    assert_eq!(world.state("asset-a"), Some(KeepState::Retrying), "something of it was lost on the way");
+    world.settle();
+    assert_eq!(world.state("asset-a"), Some(KeepState::Complete));
+}
+
+#[test]
 fn what_was_refused_is_wanted_again_after_signing_in() {
     let mut world = World::new();
     world.keep(&["a"]);

@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use unspool_engine::Span;
 
+use super::cmcd::Object;
 use super::renew::rendition_of;
 use super::response::{content_length, content_range, if_range, is_identity, retry_after, validators};
 use super::scheduler::Renewal;
-use super::{FetchDone, FetchError, Fetcher, Place, Purpose, Route};
+use super::{FetchDone, FetchError, Fetcher, Location, Place, Purpose, Route};
 use crate::segments::owner;
 use crate::store::{Entry, StoreError, Validators};
 
@@ -34,6 +35,10 @@ pub(super) struct Chunk {
     pub route: Arc<Route>,
     pub entry: Arc<Entry>,
     pub span: Span,
+    /// The range that is likely asked for after this one.
+    pub next: Option<Span>,
+    /// Whether a person waits for it.
+    pub urgent: bool,
     pub purpose: Purpose,
 }
 
@@ -46,6 +51,8 @@ pub(super) struct ChunkEnd {
     /// Bytes that are new in the store.
     pub stored: u64,
     pub retry_after: Option<Duration>,
+    /// Whether the next request goes to another host, so that waiting helps nobody.
+    pub elsewhere: bool,
     pub sample: Option<FetchDone>,
     pub elapsed: Duration,
 }
@@ -57,6 +64,7 @@ impl ChunkEnd {
             received: 0,
             stored: 0,
             retry_after: None,
+            elsewhere: false,
             sample: None,
             elapsed: Duration::ZERO,
         }
@@ -88,6 +96,7 @@ struct Once {
     relocated: bool,
     relearnt: bool,
     versions: u32,
+    switches: usize,
 }
 
 impl Chunk {
@@ -97,6 +106,7 @@ impl Chunk {
             received: 0,
             stored: 0,
             retry_after: None,
+            elsewhere: false,
             sample: None,
             elapsed: Duration::ZERO,
         };
@@ -113,39 +123,94 @@ impl Chunk {
                 return Ok(());
             }
             let (rendition, file) = rendition_of(&self.entry.key);
-            let place = self.route.media_place(&rendition, file, &self.fetcher).await?;
+            let place = self.route.media_place(&rendition, file, &self.fetcher, self.urgent).await?;
             let asked = Instant::now();
-            let got = self.fetcher.http().get(place.url.clone(), span, if_range(&known)).await;
+            let said = self.fetcher.says(&rendition, Object::Media, self.next, self.urgent);
+            self.fetcher.warmth().used(&place.host);
+            let got = self.fetcher.http().get(place.url.clone(), span, if_range(&known), said).await;
             let mut response = match got {
                 Ok(response) => response,
-                Err(FetchError::Unreachable)
-                    if !std::mem::replace(&mut once.relocated, true)
-                        && self.fetcher.relocate_media(&self.entry, &place, self.purpose).await =>
-                {
-                    continue;
+                Err(error) => {
+                    if self.fails_over(&place, asked, &error, None, &mut once) {
+                        continue;
+                    }
+                    if error == FetchError::Unreachable
+                        && !std::mem::replace(&mut once.relocated, true)
+                        && self.fetcher.relocate_media(&self.entry, &place, self.purpose).await
+                    {
+                        continue;
+                    }
+                    return Err(error);
                 }
-                Err(error) => return Err(error),
             };
             let ttfb = asked.elapsed();
             if !response.status().is_success() {
                 self.fetcher.discard(&mut response, self.purpose).await;
             }
-            match self.judge(&response, span, &place, &mut once, end).await? {
-                Verdict::Again => continue,
-                Verdict::Take(body) => {
+            match self.judge(&response, span, &place, &mut once, end).await {
+                Ok(Verdict::Again) => self.fetcher.hosts().answered(&place.host, asked),
+                Err(error) if error.of_host() => {
+                    if !self.fails_over(&place, asked, &error, end.retry_after, &mut once) {
+                        return Err(error);
+                    }
+                    end.retry_after = None;
+                }
+                Err(error) => {
+                    self.fetcher.hosts().answered(&place.host, asked);
+                    return Err(error);
+                }
+                Ok(Verdict::Take(body)) => {
                     let before = end.received;
                     let took = self.take(&mut response, body, end).await;
                     end.elapsed = asked.elapsed();
                     end.sample = Some(FetchDone {
                         key: self.entry.key.clone(),
+                        host: place.host.clone(),
                         bytes: end.received - before,
                         elapsed_ms: millis(end.elapsed),
                         ttfb_ms: millis(ttfb),
                     });
+                    match &took {
+                        Ok(()) => self.fetcher.hosts().answered(&place.host, asked),
+                        Err(error) => {
+                            end.elsewhere = self.fails_over(&place, asked, error, None, &mut once);
+                        }
+                    }
                     return took;
                 }
             }
         }
+    }
+
+    /// The references to the file that this chunk is of.
+    fn references(&self) -> Vec<String> {
+        self.route.references(rendition_of(&self.entry.key).1)
+    }
+
+    /// Writes a failure into the books of health; whether another host is to be asked at once.
+    fn fails_over(
+        &self,
+        place: &Place,
+        asked: Instant,
+        error: &FetchError,
+        wait: Option<Duration>,
+        once: &mut Once,
+    ) -> bool {
+        self.fetcher.hosts().failed(&place.host, asked, error, wait);
+        if *error == FetchError::Unreachable {
+            self.fetcher.warmth().failed(&place.host);
+        }
+        once.switches += 1;
+        error.of_host()
+            && once.switches <= Location::ALTERNATES
+            && self.fetcher.may_send().is_ok()
+            && self.route.has_better(
+                &self.references(),
+                place,
+                self.fetcher.http(),
+                self.fetcher.hosts(),
+                self.urgent,
+            )
     }
 
     async fn judge(
@@ -173,7 +238,7 @@ impl Chunk {
                 }
                 // A short range must be short because the file ends there, or the size is simply not told.
                 let size = range.total;
-                let generation = self.observe(headers, size, once).await?;
+                let generation = self.observe(headers, size, place, once).await?;
                 Ok(Verdict::Take(Body { from: sent.start, until: sent.end, generation, tells_size: false }))
             }
             200 => {
@@ -182,7 +247,7 @@ impl Chunk {
                 }
                 let size = content_length(headers);
                 let before = once.versions;
-                let generation = self.observe(headers, size, once).await?;
+                let generation = self.observe(headers, size, place, once).await?;
                 if once.versions != before && span.start > 0 {
                     // The whole new file, sent because our validator no longer holds: ask for the part instead.
                     return Ok(Verdict::Again);
@@ -200,7 +265,10 @@ impl Chunk {
                 if std::mem::replace(&mut once.relearnt, true) || total > span.start {
                     return Err(FetchError::Protocol("a range within the file was refused"));
                 }
-                self.observe(headers, Some(total), once).await?;
+                self.observe(headers, Some(total), place, once).await?;
+                Ok(Verdict::Again)
+            }
+            404 if self.route.is_missing(&self.references(), place, self.fetcher.http()) => {
                 Ok(Verdict::Again)
             }
             401 | 403 | 404 | 410 => {
@@ -224,6 +292,7 @@ impl Chunk {
         &self,
         headers: &http::HeaderMap,
         size: Option<u64>,
+        place: &Place,
         once: &mut Once,
     ) -> Result<u64, FetchError> {
         let before = self.entry.lock().generation();
@@ -231,6 +300,7 @@ impl Chunk {
         let generation = self.entry.lock().generation();
         if generation != before {
             once.versions += 1;
+            self.route.settle_at(&place.host);
             self.route.version_changed()?;
         }
         if had_bytes {

@@ -21,6 +21,15 @@ pub enum FetchError {
     /// No connection came about.
     #[error("the server cannot be reached")]
     Unreachable,
+    /// The server's certificate is not to be trusted. Captive portals and wrong clocks cause it too, so it may pass.
+    #[error("the server's certificate is refused: {0}")]
+    Certificate(CertificateFault),
+    /// The server proved who it is, but with a key that the app did not pin for it. Ship the server's new key in the
+    /// configuration, or find out who sits in the line; trying again does not help.
+    #[error(
+        "the server's key is none of those pinned for its host: update the pins, or distrust the network"
+    )]
+    Pinned,
     /// The connection broke in the middle.
     #[error("the connection broke")]
     Broken,
@@ -75,6 +84,7 @@ impl FetchError {
         match self {
             FetchError::Offline
             | FetchError::Unreachable
+            | FetchError::Certificate(_)
             | FetchError::Broken
             | FetchError::Stalled
             | FetchError::Busy { .. }
@@ -85,6 +95,7 @@ impl FetchError {
             | FetchError::Cancelled
             | FetchError::Unknown
             | FetchError::Refused(_)
+            | FetchError::Pinned
             | FetchError::Denied { .. }
             | FetchError::Status { .. }
             | FetchError::Protocol(_)
@@ -95,6 +106,11 @@ impl FetchError {
         }
     }
 
+    /// Whether another host with the same bytes may do better at once.
+    pub(crate) fn of_host(&self) -> bool {
+        self.transient() || matches!(self, FetchError::Certificate(_) | FetchError::Pinned)
+    }
+
     /// Whether the fetcher itself tries again before it gives up.
     pub(crate) fn transient(&self) -> bool {
         matches!(
@@ -102,6 +118,26 @@ impl FetchError {
             FetchError::Unreachable | FetchError::Broken | FetchError::Stalled | FetchError::Busy { .. }
         )
     }
+}
+
+/// What is wrong with a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CertificateFault {
+    /// No authority that this device or the app trusts has signed it.
+    #[error("signed by nobody who is trusted")]
+    UnknownIssuer,
+    /// It was made for another host.
+    #[error("made for another host")]
+    WrongName,
+    /// Its time is over or has not come; the device's clock may be wrong.
+    #[error("outside its time")]
+    Expired,
+    /// Its authority has taken it back.
+    #[error("revoked")]
+    Revoked,
+    /// It is unusable in another way.
+    #[error("unusable")]
+    Unusable,
 }
 
 /// Why there is no fresh address.

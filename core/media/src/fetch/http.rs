@@ -1,16 +1,21 @@
 //! The HTTP client: one per media layer, with the rules about where a request may go.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderMap;
 use http::header::{ACCEPT_ENCODING, IF_RANGE, RANGE};
 use reqwest::redirect::{Attempt, Policy};
 use unspool_engine::Span;
 use url::{Host, Url};
 
-use super::{FetchError, Limits};
+use super::cmcd::Data;
+use super::{Cmcd, FetchError, Limits};
+use crate::media::MediaError;
+use crate::tls::{TlsConfig, distrust};
 
 /// Idle connections live this long: longer than the pause between two swipes, shorter than servers keep them (60 s).
-const IDLE: Duration = Duration::from_secs(45);
+pub(super) const IDLE: Duration = Duration::from_secs(45);
 
 /// The part of the patience with a silent server that a connection may take to come about; less than all of it, so
 /// that a host that does not answer is told apart from one that is slow.
@@ -21,26 +26,35 @@ const CONNECT_SHARE: f64 = 0.75;
 pub(crate) struct Http {
     client: reqwest::Client,
     allow_plain: bool,
+    trust: Arc<TlsConfig>,
     stall: Duration,
 }
 
 impl Http {
-    /// Builds the client. TLS uses ring and the platform's certificate roots.
-    pub(crate) fn new(user_agent: &str, allow_plain: bool, limits: &Limits) -> Result<Self, String> {
+    /// Builds the client: HTTP/2 where a server offers it over TLS, HTTP/1.1 otherwise.
+    pub(crate) fn new(
+        user_agent: &str,
+        allow_plain: bool,
+        trust: TlsConfig,
+        limits: &Limits,
+    ) -> Result<Self, MediaError> {
         if rustls::crypto::CryptoProvider::get_default().is_none() {
             // Another crate of the app may have been first; its provider is as good.
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
         let max = limits.max_redirects;
+        let trust = Arc::new(trust);
+        let pinned = trust.clone();
         let client = reqwest::Client::builder()
             .user_agent(user_agent)
             .connect_timeout(limits.stall_timeout.mul_f64(CONNECT_SHARE))
             .pool_idle_timeout(IDLE)
             .no_proxy()
-            .redirect(Policy::custom(move |attempt| follow(attempt, max, allow_plain)))
+            .redirect(Policy::custom(move |attempt| follow(attempt, max, allow_plain, &pinned)))
+            .tls_backend_preconfigured(trust.client_config()?)
             .build()
-            .map_err(|error| error.to_string())?;
-        Ok(Http { client, allow_plain, stall: limits.stall_timeout })
+            .map_err(|error| MediaError::Client(error.to_string()))?;
+        Ok(Http { client, allow_plain, trust, stall: limits.stall_timeout })
     }
 
     /// A URL that may be fetched.
@@ -48,6 +62,7 @@ impl Http {
         let url = Url::parse(text).map_err(|_| FetchError::Refused("not an absolute URL"))?;
         match url.scheme() {
             "https" => Ok(url),
+            "http" if is_pinned(&self.trust, &url) => Err(FetchError::Refused("plain HTTP to a pinned host")),
             "http" if self.allow_plain || is_loopback(&url) => Ok(url),
             "http" => Err(FetchError::Refused("plain HTTP to another machine")),
             _ => Err(FetchError::Refused("neither HTTP nor HTTPS")),
@@ -57,14 +72,22 @@ impl Http {
     /// Asks for `span` and waits for the response head.
     pub(crate) async fn get(
         &self,
-        url: Url,
+        mut url: Url,
         span: Span,
         if_range: Option<&str>,
+        said: Option<(Cmcd, Data)>,
     ) -> Result<reqwest::Response, FetchError> {
+        let mut headers = HeaderMap::new();
+        match said {
+            Some((Cmcd::Headers, data)) => headers.extend(data.headers()),
+            Some((Cmcd::Query, data)) => data.put_into(&mut url),
+            None => {}
+        }
         let last = span.end.saturating_sub(1).max(span.start);
         let mut request = self
             .client
             .get(url)
+            .headers(headers)
             .header(RANGE, format!("bytes={}-{last}", span.start))
             .header(ACCEPT_ENCODING, "identity");
         if let Some(validator) = if_range {
@@ -72,6 +95,15 @@ impl Http {
         }
         match tokio::time::timeout(self.stall, request.send()).await {
             Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => Err(classify(&error)),
+            Err(_) => Err(FetchError::Stalled),
+        }
+    }
+
+    /// Brings a connection to the host of `base` about by asking it for nothing: the answer's head is all that is read.
+    pub(super) async fn knock(&self, base: Url, within: Duration) -> Result<(), FetchError> {
+        match tokio::time::timeout(within, self.client.head(base).send()).await {
+            Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(classify(&error)),
             Err(_) => Err(FetchError::Stalled),
         }
@@ -90,10 +122,16 @@ impl Http {
     }
 }
 
-fn follow(attempt: Attempt<'_>, max: usize, allow_plain: bool) -> reqwest::redirect::Action {
+fn follow(
+    attempt: Attempt<'_>,
+    max: usize,
+    allow_plain: bool,
+    trust: &TlsConfig,
+) -> reqwest::redirect::Action {
     let came_from_here = attempt.previous().iter().all(is_loopback);
     let allowed = match attempt.url().scheme() {
         "https" => true,
+        "http" if is_pinned(trust, attempt.url()) => false,
         // A server elsewhere must not send the client to services of this device.
         "http" => allow_plain || (is_loopback(attempt.url()) && came_from_here),
         _ => false,
@@ -103,6 +141,10 @@ fn follow(attempt: Attempt<'_>, max: usize, allow_plain: bool) -> reqwest::redir
     } else {
         attempt.error("redirect refused")
     }
+}
+
+fn is_pinned(trust: &TlsConfig, url: &Url) -> bool {
+    url.host_str().is_some_and(|host| trust.is_pinned(host.trim_matches(['[', ']'])))
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -119,6 +161,8 @@ fn classify(error: &reqwest::Error) -> FetchError {
         FetchError::Redirect
     } else if error.is_builder() {
         FetchError::Refused("not a usable URL")
+    } else if let Some(distrust) = distrust(error) {
+        distrust
     } else if error.is_connect() {
         FetchError::Unreachable
     } else if error.is_timeout() {
@@ -131,10 +175,11 @@ fn classify(error: &reqwest::Error) -> FetchError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tls::{HostPins, Pin};
 
     #[test]
     fn plain_http_stays_on_this_machine() {
-        let http = Http::new("test", false, &Limits::default()).unwrap();
+        let http = Http::new("test", false, TlsConfig::default(), &Limits::default()).unwrap();
         for good in ["https://cdn.example/a", "http://127.0.0.1:80/a", "http://[::1]/a", "http://localhost/a"]
         {
             assert!(http.check(good).is_ok(), "{good}");
@@ -142,6 +187,11 @@ mod tests {
         for bad in ["http://cdn.example/a", "ftp://cdn.example/a", "file:///etc/passwd", "a/b", ""] {
             assert!(matches!(http.check(bad), Err(FetchError::Refused(_))), "{bad}");
         }
-        assert!(Http::new("test", true, &Limits::default()).unwrap().check("http://cdn.example/a").is_ok());
+        let keys = vec![Pin::of_key(b"")];
+        let pins = vec![HostPins { host: "pinned.example".into(), subdomains: false, keys }];
+        let tls = TlsConfig { pins, ..TlsConfig::default() };
+        let open = Http::new("test", true, tls, &Limits::default()).unwrap();
+        assert!(open.check("http://cdn.example/a").is_ok());
+        assert!(matches!(open.check("http://pinned.example/a"), Err(FetchError::Refused(_))));
     }
 }

@@ -7,7 +7,9 @@
 
 mod account;
 mod chunk;
+mod cmcd;
 mod error;
+mod hosts;
 mod http;
 mod policy;
 mod renew;
@@ -15,6 +17,7 @@ mod response;
 mod route;
 mod scheduler;
 mod small;
+mod warm;
 
 use std::time::Duration;
 
@@ -23,12 +26,16 @@ use unspool_engine::MediaKey;
 
 pub(crate) use account::Accounts;
 pub use account::{ByPurpose, ByteCounts, Traffic};
-pub use error::{FetchError, ResolveError};
+pub(crate) use cmcd::About;
+pub use cmcd::{Cmcd, Playback};
+pub use error::{CertificateFault, FetchError, ResolveError};
+pub(crate) use hosts::HostBook;
 pub(crate) use http::Http;
 pub(crate) use policy::ChunkPolicy;
 pub(crate) use renew::Found;
 pub(crate) use route::{Place, Relocated, Route, Turn, Way};
 pub(crate) use scheduler::{Demand, Fetcher, Renewal};
+pub use warm::Prewarm;
 
 /// How urgent bytes are; a higher one always starts first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -63,6 +70,8 @@ pub enum Purpose {
 pub struct FetchDone {
     /// Whose bytes.
     pub key: MediaKey,
+    /// Where they came from: scheme, host and port.
+    pub host: String,
     /// Body bytes received.
     pub bytes: u64,
     /// Milliseconds from sending the request to the last byte.
@@ -87,8 +96,22 @@ pub struct FetchSummary {
 pub struct Location {
     /// The address, signature included.
     pub url: String,
-    /// Wall-clock milliseconds since 1970 after which it no longer answers.
+    /// Addresses of the same bytes on other hosts, best first; asked while the first host rests. More than
+    /// [`Location::ALTERNATES`] are left out.
+    pub alternates: Vec<String>,
+    /// Wall-clock milliseconds since 1970 after which they no longer answer.
     pub expires_at_ms: Option<i64>,
+}
+
+impl Location {
+    /// Most alternates used. Eight: a file on more networks than any known publisher buys.
+    pub const ALTERNATES: usize = 8;
+
+    /// One address that does not expire.
+    #[must_use]
+    pub fn new(url: impl Into<String>) -> Self {
+        Location { url: url.into(), alternates: Vec::new(), expires_at_ms: None }
+    }
 }
 
 /// Gives a fresh address for a rendition whose old one was refused, is about to expire or leads to no server.
@@ -113,6 +136,8 @@ pub struct Limits {
     pub backoff_base: Duration,
     /// Longest back-off, also the most that a `Retry-After` is honoured with.
     pub backoff_cap: Duration,
+    /// First rest of a failing host when the same bytes are on others; doubled per failure up to five minutes.
+    pub host_rest: Duration,
     /// Smallest chunk in bytes. 64 KiB: one checksum block, and a request head costs under 1 % of it.
     pub chunk_min: u64,
     /// Chunk in bytes before the line is known: fits a clip's header and first frames, 1 s at 1 Mbit/s.
@@ -137,6 +162,7 @@ impl Default for Limits {
             attempts: 5,
             backoff_base: Duration::from_millis(250),
             backoff_cap: Duration::from_secs(8),
+            host_rest: Duration::from_millis(unspool_engine::hosts::REST.0),
             chunk_min: 64 * 1024,
             chunk_initial: 128 * 1024,
             chunk_max: 1024 * 1024,

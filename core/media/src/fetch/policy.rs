@@ -46,6 +46,11 @@ impl ChunkPolicy {
         });
     }
 
+    /// Throughput of the line in kbit/s, once a request told it.
+    pub(crate) fn kbps(&self) -> Option<u64> {
+        self.bytes_per_second.map(|rate| (rate * 8.0 / 1000.0) as u64)
+    }
+
     /// Bytes to ask for at once.
     pub(crate) fn bytes(&self) -> u64 {
         let wanted = match self.bytes_per_second {

@@ -114,7 +114,7 @@ impl Fetcher {
         }
         let (location, _) = route.numbers();
         self.read_references(entry, purpose, &turn).await?;
-        let same_file = route.here(&route.references(*file), self.http())?.url == refused.url;
+        let same_file = route.leads_to(&route.references(*file), &refused.url, self.http())?;
         if let Some(resolver) = self.resolver()
             && same_file
             && route.numbers().0 == location
@@ -176,7 +176,10 @@ impl Fetcher {
         let Some(resolver) = self.resolver() else { return Relocated::NotAsked };
         let route = self.route(key);
         let _turn = route.own_turn(turn).await;
-        let elsewhere = || route.here(references, self.http()).is_ok_and(|here| here.url != place.url);
+        let elsewhere = || {
+            route.leads_to(references, &place.url, self.http()).is_ok_and(|same| !same)
+                || route.has_better(references, place, self.http(), self.hosts(), false)
+        };
         if elsewhere() {
             Relocated::Elsewhere
         } else if self.may_send().is_err() || !route.may_ask() {
@@ -200,8 +203,8 @@ impl Fetcher {
             Relocated::Same if !references.is_empty() => {
                 self.read_references(entry, purpose, &turn).await.is_ok()
                     && route
-                        .here(&route.references(*file), self.http())
-                        .is_ok_and(|here| here.url != place.url)
+                        .leads_to(&route.references(*file), &place.url, self.http())
+                        .is_ok_and(|same| !same)
             }
             Relocated::Same | Relocated::NotAsked => false,
         }

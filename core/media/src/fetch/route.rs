@@ -4,6 +4,10 @@
 //! from there to the file. Both may carry signatures of their own and run out of time apart from each other, so each
 //! has a number, and a refusal is blamed on the numbers it met. A rendition in several files has one route too: the
 //! references to each playlist, and from there to each file.
+//!
+//! The same bytes may be on several hosts. The addresses stand in the publisher's order; which one a request goes to is
+//! decided by the health of their hosts, except that a rendition whose version differs between hosts stays where its
+//! stored bytes came from as long as that host is well.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -12,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use unspool_engine::MediaKey;
 use url::Url;
 
-use super::{FetchError, Fetcher, Http, Limits, Location, ResolveError, UrlResolver};
+use super::hosts::host_of;
+use super::{FetchError, Fetcher, HostBook, Http, Limits, Location, ResolveError, UrlResolver};
 use crate::probe::hls::Shape;
 
 /// Versions of a file seen in one session before it is called unstable.
@@ -47,6 +52,10 @@ struct State {
     versions: u32,
     /// When the resolver was last asked where a dead host went.
     asked: Option<Instant>,
+    /// The host that the stored version came from, once hosts were seen to differ.
+    home: Option<String>,
+    /// Addresses that their hosts do not know.
+    missing: Vec<Url>,
 }
 
 /// The way to the files that one playlist lists.
@@ -62,6 +71,8 @@ pub(crate) struct Way {
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
     pub url: Url,
+    /// Name of its host in the books of health.
+    pub host: String,
     /// Number of the registered address.
     pub location: u64,
     /// Number of the references.
@@ -91,19 +102,64 @@ impl State {
         Vec::new()
     }
 
-    fn place(&self, references: &[String], http: &Http) -> Result<Place, FetchError> {
+    /// Every usable address of what `references` lead to, best first; the first one's error when there is none.
+    fn addresses(&self, references: &[String], http: &Http) -> Result<Vec<Url>, FetchError> {
         let Some(location) = &self.location else { return Err(FetchError::Unknown) };
-        let mut url = http.check(&location.url)?;
-        for reference in references {
-            let next = url.join(reference).map_err(|_| FetchError::Refused("not a usable reference"))?;
-            url = http.check(next.as_str())?;
+        let follow = |base: &String| {
+            let mut url = http.check(base)?;
+            for reference in references {
+                let next = url.join(reference).map_err(|_| FetchError::Refused("not a usable reference"))?;
+                url = http.check(next.as_str())?;
+            }
+            Ok(url)
+        };
+        let mut wrong = None;
+        let mut urls: Vec<Url> = Vec::with_capacity(1 + location.alternates.len());
+        for base in std::iter::once(&location.url).chain(&location.alternates) {
+            match follow(base) {
+                Ok(url) if !urls.contains(&url) => urls.push(url),
+                Ok(_) => {}
+                Err(error) => wrong = wrong.or(Some(error)),
+            }
         }
+        if urls.is_empty() {
+            return Err(wrong.unwrap_or(FetchError::Unknown));
+        }
+        // Where all are missing, the first one's refusal is the answer.
+        if urls.iter().any(|url| !self.missing.contains(url)) {
+            urls.retain(|url| !self.missing.contains(url));
+        }
+        if let Some(home) = &self.home {
+            urls.sort_by_key(|url| host_of(url) != *home);
+        }
+        Ok(urls)
+    }
+
+    fn place(
+        &self,
+        references: &[String],
+        http: &Http,
+        choose: impl FnOnce(&[&str]) -> usize,
+    ) -> Result<Place, FetchError> {
+        let mut urls = self.addresses(references, http)?;
+        let names: Vec<String> = urls.iter().map(host_of).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let chosen = choose(&names).min(urls.len() - 1);
+        let url = urls.swap_remove(chosen);
         Ok(Place {
+            host: host_of(&url),
             url,
             location: self.number,
             references: self.reading,
-            expires_at_ms: location.expires_at_ms,
+            expires_at_ms: self.location.as_ref().and_then(|location| location.expires_at_ms),
         })
+    }
+
+    fn take(&mut self, mut location: Location) {
+        location.alternates.truncate(Location::ALTERNATES);
+        self.location = Some(location);
+        self.number += 1;
+        self.missing.clear();
     }
 }
 
@@ -127,8 +183,7 @@ impl Route {
     pub(crate) fn set(&self, location: Location) {
         let mut state = self.state();
         if state.location.as_ref() != Some(&location) {
-            state.location = Some(location);
-            state.number += 1;
+            state.take(location);
         }
     }
 
@@ -140,6 +195,7 @@ impl Route {
         state.ways = ways;
         state.shape = Some(shape);
         state.reading += 1;
+        state.missing.clear();
     }
 
     /// The references to a file, or to the media file of a rendition that has one. Empty when the address is the file,
@@ -189,19 +245,59 @@ impl Route {
         }
     }
 
-    /// Where the media file is, or `file` of several; the address is refreshed first when it is about to expire.
+    /// Where the media file is, or `file` of several; the address is refreshed first when it is about to expire. `urgent`
+    /// says that a person waits.
     pub(crate) async fn media_place(
         &self,
         key: &MediaKey,
         file: Option<u32>,
         fetcher: &Fetcher,
+        urgent: bool,
     ) -> Result<Place, FetchError> {
         if self.lacks_references(file) {
             return Err(FetchError::Refused("a playlist that was not probed yet"));
         }
         self.freshen(key, fetcher, None).await?;
         let state = self.state();
-        state.place(&state.references(file), fetcher.http())
+        state.place(&state.references(file), fetcher.http(), |hosts| fetcher.hosts().choose(hosts, urgent))
+    }
+
+    /// Whether what `references` lead to is also on a host that does not rest, other than the one of `place`.
+    pub(crate) fn has_better(
+        &self,
+        references: &[String],
+        place: &Place,
+        http: &Http,
+        book: &HostBook,
+        urgent: bool,
+    ) -> bool {
+        let Ok(urls) = self.state().addresses(references, http) else { return false };
+        let names: Vec<String> = urls.iter().map(host_of).collect();
+        book.has_better(&names.iter().map(String::as_str).collect::<Vec<_>>(), &place.host, urgent)
+    }
+
+    /// The host of `place` does not know the file; whether it may be on another one.
+    pub(crate) fn is_missing(&self, references: &[String], place: &Place, http: &Http) -> bool {
+        let mut state = self.state();
+        if (state.number, state.reading) != (place.location, place.references) {
+            return true;
+        }
+        let Ok(urls) = state.addresses(references, http) else { return false };
+        let others = urls.iter().any(|url| *url != place.url);
+        if others {
+            state.missing.push(place.url.clone());
+        }
+        others
+    }
+
+    /// The version stored now came from `host`, and another one had another: stay with this one.
+    pub(crate) fn settle_at(&self, host: &str) {
+        self.state().home = Some(host.to_owned());
+    }
+
+    /// Whether one of the addresses that `references` lead to is `url`.
+    pub(crate) fn leads_to(&self, references: &[String], url: &Url, http: &Http) -> Result<bool, FetchError> {
+        Ok(self.state().addresses(references, http)?.contains(url))
     }
 
     fn lacks_references(&self, file: Option<u32>) -> bool {
@@ -218,7 +314,7 @@ impl Route {
         turn: Option<&Turn<'_>>,
     ) -> Result<Place, FetchError> {
         self.freshen(key, fetcher, turn).await?;
-        self.here(references, fetcher.http())
+        self.state().place(references, fetcher.http(), |hosts| fetcher.hosts().choose(hosts, false))
     }
 
     /// Refreshes an address that is unknown or about to expire.
@@ -244,11 +340,6 @@ impl Route {
             Some(resolver) if stale => self.refresh(key, number, resolver, limits, turn).await,
             _ => Ok(()),
         }
-    }
-
-    /// Where `references` lead to from the address as it is.
-    pub(crate) fn here(&self, references: &[String], http: &Http) -> Result<Place, FetchError> {
-        self.state().place(references, http)
     }
 
     /// Whether the resolver may be asked now where a dead host went; a yes counts as asking.
@@ -286,9 +377,7 @@ impl Route {
     ) -> Result<(), FetchError> {
         match tokio::time::timeout(limits.resolve_timeout, resolver.resolve(key)).await {
             Ok(Ok(location)) => {
-                let mut state = self.state();
-                state.location = Some(location);
-                state.number += 1;
+                self.state().take(location);
                 Ok(())
             }
             Ok(Err(error)) => Err(error.into()),

@@ -15,10 +15,12 @@ use tokio::task::AbortHandle;
 use unspool_engine::{MediaKey, Span};
 
 use super::chunk::{Chunk, ChunkEnd};
+use super::cmcd::{self, Cmcd, Data, Object};
 use super::policy::backoff;
+use super::warm::Warmth;
 use super::{
-    Accounts, ChunkPolicy, FetchDone, FetchError, FetchSummary, Http, Limits, Priority, Purpose, Route,
-    UrlResolver, Way,
+    About, Accounts, ChunkPolicy, FetchDone, FetchError, FetchSummary, HostBook, Http, Limits, Priority,
+    Purpose, Route, UrlResolver, Way,
 };
 use crate::segments::owner;
 use crate::store::{Entry, SpanSet};
@@ -36,6 +38,16 @@ pub(crate) enum Renewal {
 
 /// Takes a renewal in. Called off the async threads; may block for the disk.
 pub(crate) type Renewed = Arc<dyn Fn(&MediaKey, Renewal) + Send + Sync>;
+
+/// What is known of a rendition and of its playback, for those who are told it.
+pub(crate) type Describe = Box<dyn Fn(&MediaKey) -> About + Send + Sync>;
+
+/// That requests tell of playback, and how.
+struct Said {
+    way: Cmcd,
+    session: String,
+    describe: Describe,
+}
 
 /// What somebody wants.
 pub(crate) struct Demand {
@@ -93,6 +105,9 @@ pub(crate) struct Fetcher {
     limits: Arc<Limits>,
     accounts: Arc<Accounts>,
     resolver: Option<Arc<dyn UrlResolver>>,
+    hosts: HostBook,
+    warmth: Warmth,
+    said: OnceLock<Said>,
     renewed: OnceLock<Renewed>,
     routes: Mutex<HashMap<MediaKey, Arc<Route>>>,
     queue: Mutex<Queue>,
@@ -120,12 +135,16 @@ impl Fetcher {
         resolver: Option<Arc<dyn UrlResolver>>,
     ) -> Self {
         let policy = ChunkPolicy::new(&limits);
+        let hosts = HostBook::new(limits.host_rest);
         Fetcher {
             handle,
             http,
             limits,
             accounts,
             resolver,
+            hosts,
+            warmth: Warmth::default(),
+            said: OnceLock::new(),
             renewed: OnceLock::new(),
             routes: Mutex::default(),
             queue: Mutex::default(),
@@ -149,6 +168,33 @@ impl Fetcher {
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// From now on requests tell of playback; set once, when the layer is put together.
+    pub(crate) fn say(&self, way: Cmcd, describe: Describe) {
+        let _ = self.said.set(Said { way, session: cmcd::session(), describe });
+    }
+
+    /// What a request for `key` tells. `waited_for` says that a person waits.
+    pub(super) fn says(
+        &self,
+        key: &MediaKey,
+        object: Object,
+        next: Option<Span>,
+        waited_for: bool,
+    ) -> Option<(Cmcd, Data)> {
+        let said = self.said.get()?;
+        let about = (said.describe)(key);
+        let measured = self.policy.lock().unwrap_or_else(PoisonError::into_inner).kbps();
+        Some((said.way, Data::of(key, object, &about, &said.session, measured, next, waited_for)))
+    }
+
+    pub(crate) fn warmth(&self) -> &Warmth {
+        &self.warmth
+    }
+
+    pub(crate) fn hosts(&self) -> &HostBook {
+        &self.hosts
     }
 
     pub(crate) fn accounts(&self) -> &Arc<Accounts> {
@@ -241,9 +287,14 @@ impl Fetcher {
     pub(crate) fn set_offline(self: &Arc<Self>, offline: bool) {
         {
             let mut queue = self.queue();
-            queue.offline = offline;
-            if !offline {
+            let was = std::mem::replace(&mut queue.offline, offline);
+            if offline {
+                self.warmth.end();
+            } else {
                 queue.pauses.clear();
+            }
+            if was && !offline {
+                self.hosts.clear();
             }
         }
         self.pump();
@@ -282,6 +333,7 @@ impl Fetcher {
     /// Fails everything that waits, lets running chunks finish until `deadline`, then ends them.
     pub(crate) async fn close(self: &Arc<Self>, deadline: Duration) {
         self.queue().closed = true;
+        self.warmth.end();
         self.pump();
         let mut active = self.active.subscribe();
         if tokio::time::timeout(deadline, active.wait_for(|running| *running == 0)).await.is_err() {
@@ -369,12 +421,19 @@ impl Fetcher {
         }
         let taken = SpanSet::from_spans(queue.running.values().filter(|r| r.key == *key).map(|r| r.span));
         let Some(free) = holes.iter().flat_map(|hole| taken.holes(*hole)).next() else { return };
-        let span = self.policy.lock().unwrap_or_else(PoisonError::into_inner).first_chunk(free);
+        let (span, next) = {
+            let policy = self.policy.lock().unwrap_or_else(PoisonError::into_inner);
+            let span = policy.first_chunk(free);
+            let after = holes.iter().map(|hole| Span::new(hole.start.max(span.end), hole.end));
+            (span, after.filter(|rest| !rest.is_empty()).map(|rest| policy.first_chunk(rest)).next())
+        };
         let chunk = Chunk {
             fetcher: self.clone(),
             route: self.route(key),
             entry: demand.entry.clone(),
             span,
+            next,
+            urgent: playback,
             purpose: demand.purpose,
         };
         let running = Running { demand: id, key: key.clone(), span, playback, abort: None };
@@ -407,12 +466,12 @@ impl Fetcher {
                     None
                 }
                 // An answer without anything new would be asked for again and again.
-                Ok(()) => self.pause(&mut queue, &running.key, FetchError::Unstable, None),
+                Ok(()) => self.pause(&mut queue, &running.key, FetchError::Unstable, None, false),
                 Err(error) if error.transient() => {
                     if end.stored > 0 {
                         queue.pauses.remove(&running.key);
                     }
-                    self.pause(&mut queue, &running.key, error, end.retry_after)
+                    self.pause(&mut queue, &running.key, error, end.retry_after, end.elsewhere)
                 }
                 Err(error) => Some(error),
             };
@@ -439,18 +498,24 @@ impl Fetcher {
         self.pump();
     }
 
-    /// Lets a key rest after a failure; gives the failure back when it had its tries.
+    /// Lets a key rest after a failure, unless the next try goes to another host; gives the failure back when it had its
+    /// tries.
     fn pause(
         self: &Arc<Self>,
         queue: &mut Queue,
         key: &MediaKey,
         error: FetchError,
         retry_after: Option<Duration>,
+        elsewhere: bool,
     ) -> Option<FetchError> {
         let pause = queue.pauses.entry(key.clone()).or_default();
         pause.attempts += 1;
         if pause.attempts >= self.limits.attempts {
             return Some(error);
+        }
+        if elsewhere {
+            pause.until = None;
+            return None;
         }
         let wait = backoff(&self.limits, pause.attempts, retry_after);
         pause.until = Some(Instant::now() + wait);

@@ -3,13 +3,15 @@
 //! They go past the scheduler, because they are one short request each, and past the span store, because they are kept
 //! as blobs. The rules about addresses, refusals, retries and the books are the same.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use unspool_engine::{MediaKey, Span};
 
+use super::cmcd::Object;
+use super::hosts::host_of;
 use super::policy::backoff;
 use super::response::{content_range, is_identity, retry_after};
-use super::{FetchError, Fetcher, Purpose, Relocated, Turn};
+use super::{FetchError, Fetcher, Location, Purpose, Relocated, Turn};
 
 /// Most that is received of a refusal: an error page of any common server.
 const REFUSAL_BYTES: u64 = 64 * 1024;
@@ -29,15 +31,30 @@ impl Fetcher {
         let mut attempt = 0;
         let mut refreshed = false;
         let mut relocated = false;
+        let mut switches = 0;
         loop {
             self.may_send()?;
             let route = self.route(key);
             let place = route.place_along(key, references, self, turn).await?;
             let mut asked = None;
-            let error = match self.try_small(place.url.clone(), limit, purpose, &mut asked).await {
-                Ok(bytes) => return Ok(bytes),
+            let began = Instant::now();
+            let error = match self.try_small(key, place.url.clone(), limit, purpose, &mut asked).await {
+                Ok(bytes) => {
+                    self.hosts().answered(&place.host, began);
+                    return Ok(bytes);
+                }
                 Err(error) => error,
             };
+            self.hosts().failed(&place.host, began, &error, asked);
+            let elsewhere = error.of_host()
+                && switches < Location::ALTERNATES
+                && route.has_better(references, &place, self.http(), self.hosts(), false);
+            let missing = error == FetchError::Denied { status: 404 }
+                && route.is_missing(references, &place, self.http());
+            if elsewhere || missing {
+                switches += 1;
+                continue;
+            }
             match (&error, self.resolver()) {
                 (FetchError::Denied { .. }, Some(resolver)) if !refreshed => {
                     refreshed = true;
@@ -75,12 +92,15 @@ impl Fetcher {
 
     async fn try_small(
         &self,
+        key: &MediaKey,
         url: url::Url,
         limit: u64,
         purpose: Purpose,
         asked: &mut Option<Duration>,
     ) -> Result<Vec<u8>, FetchError> {
-        let mut response = self.http().get(url, Span::new(0, limit), None).await?;
+        let said = self.says(key, Object::Manifest, None, false);
+        self.warmth().used(&host_of(&url));
+        let mut response = self.http().get(url, Span::new(0, limit), None, said).await?;
         let status = response.status().as_u16();
         if !response.status().is_success() {
             self.discard(&mut response, purpose).await;

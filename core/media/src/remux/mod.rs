@@ -5,6 +5,8 @@
 
 mod fragment;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use fragment::{TIMESCALE, VIDEO, earlier, fragment, headers};
 pub(crate) use stream::{Clip, read};

@@ -240,34 +240,43 @@ impl Entry {
         }
         // What is held of the same blocks gets a checksum together with the new bytes: it has to be right by then.
         while self.first_bad_block(state, whole(hole)).is_some() {}
-        let written = self.file(state, true).and_then(|file| match file {
-            Some(file) => Ok(write_all(&*file, part, hole.start)?),
-            None => Err(StoreError::Io(std::io::ErrorKind::NotFound.into())),
-        });
-        match written {
-            Ok(()) => {
-                self.shared.wrote(state);
-                state.spans.insert(hole);
-                state.unsynced.insert(hole);
-                for number in numbers(hole) {
-                    state.blocks.touched(number);
-                    if state.is_complete(number) {
-                        self.sum_up(state, number);
-                    }
-                }
-                self.mark(state);
-                true
-            }
-            Err(error) => {
-                self.shared.refused(state, &error, now);
-                false
+        if let Err(error) = self.put(state, hole, part) {
+            self.shared.refused(state, &error, now);
+            return false;
+        }
+        self.shared.wrote(state);
+        state.spans.insert(hole);
+        state.unsynced.insert(hole);
+        for number in numbers(hole) {
+            let piece = block(number);
+            let (start, end) = (piece.start.max(hole.start), piece.end.min(hole.end));
+            state.blocks.feed(start, &part[index_of(start - hole.start)..index_of(end - hole.start)]);
+            state.blocks.touched(number);
+            if state.is_complete(number) {
+                self.sum_up(state, number);
             }
         }
+        self.mark(state);
+        true
+    }
+
+    /// Writes bytes and looks whether they are there: some file systems over a network or in user space say yes to a
+    /// write and lose it. The bytes are in the page cache then, so looking is a copy.
+    fn put(&self, state: &mut State, hole: Span, part: &Bytes) -> Result<(), StoreError> {
+        let file = self.file(state, true)?.ok_or(StoreError::Io(std::io::ErrorKind::NotFound.into()))?;
+        write_all(&*file, part, hole.start)?;
+        let mut written = vec![0; part.len()];
+        read_all(&*file, &mut written, hole.start)?;
+        if written != *part {
+            return Err(StoreError::Io(std::io::ErrorKind::InvalidData.into()));
+        }
+        Ok(())
     }
 
     /// Computes the checksum of a block that changed; what cannot be read back is not held.
     fn sum_up(&self, state: &mut State, number: u64) {
-        match self.sum_of(state, number) {
+        let fed = state.blocks.fed(&state.spans.within(block(number)));
+        match fed.map_or_else(|| self.sum_of(state, number), Ok) {
             Ok(sum) => state.blocks.set(number, sum),
             Err(error) => self.lose(state, block(number), &error),
         }

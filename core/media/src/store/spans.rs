@@ -23,7 +23,7 @@ impl SpanSet {
 
     /// Adds `span`, joining it with what it touches.
     pub(crate) fn insert(&mut self, span: Span) {
-        if span.is_empty() {
+        if span.is_empty() || self.covers(span) {
             return;
         }
         let from = self.0.partition_point(|s| s.end < span.start);

@@ -3,26 +3,30 @@
 
 pub mod fixture;
 pub mod scenario;
+pub mod tls;
 
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, Version, header};
 use axum::response::Response;
 use futures_util::{StreamExt, stream};
 use tempfile::TempDir;
+pub use tls::Wire;
+use tls::{Authority, Counting, Identity, Says};
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::watch;
 use unspool_engine::{Container, MediaKey, Span};
-use unspool_media::{Limits, Media, MediaConfig, Origin, Priority, Purpose};
+use unspool_media::{Limits, Media, MediaConfig, Origin, Priority, Purpose, TlsConfig};
 
 /// Longest any test waits for anything.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -54,7 +58,13 @@ pub enum Fault {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Logged {
+    pub method: Method,
     pub path: String,
+    pub query: Option<String>,
+    /// HTTP/1.1 or HTTP/2.
+    pub version: Version,
+    /// Every `CMCD-` header, by name.
+    pub cmcd: Vec<(String, String)>,
     pub span: Option<Span>,
     pub if_range: Option<String>,
     pub status: u16,
@@ -83,6 +93,8 @@ struct Shared {
 
 pub struct Server {
     pub address: SocketAddr,
+    scheme: &'static str,
+    accepted: Arc<AtomicUsize>,
     shared: Arc<Mutex<Shared>>,
     logged: Arc<Condvar>,
     gate: watch::Sender<bool>,
@@ -96,22 +108,34 @@ struct App {
 }
 
 impl Server {
-    pub fn start(handle: &Handle) -> Server {
+    pub fn start(handle: &Handle, identity: Option<&Identity>) -> Server {
+        Server::speaking(handle, identity, true)
+    }
+
+    /// Offers HTTP/2 over TLS, or not.
+    pub fn speaking(handle: &Handle, identity: Option<&Identity>, h2: bool) -> Server {
         let (gate, opened) = watch::channel(false);
         let app = App { shared: Arc::default(), logged: Arc::default(), gate: opened };
         let router = Router::new().fallback(serve).with_state(app.clone());
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
-        handle.spawn(async move {
-            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-            axum::serve(listener, router).await.unwrap();
-        });
-        Server { address, shared: app.shared, logged: app.logged, gate }
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let _inside = handle.enter();
+        let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+        let listener = Counting::new(listener, identity.map(|identity| (identity, h2)), accepted.clone());
+        handle.spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let scheme = if identity.is_some() { "https" } else { "http" };
+        Server { address, scheme, accepted, shared: app.shared, logged: app.logged, gate }
     }
 
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}/{path}", self.address)
+        format!("{}://{}/{path}", self.scheme, self.address)
+    }
+
+    /// Connections so far.
+    pub fn connections(&self) -> usize {
+        self.accepted.load(Ordering::SeqCst)
     }
 
     pub fn put(&self, path: &str, bytes: Vec<u8>, etag: &str) {
@@ -186,19 +210,34 @@ impl Server {
 }
 
 async fn serve(State(app): State<App>, request: Request) -> Response {
-    let path = request.uri().path().to_owned();
+    let (parts, _) = request.into_parts();
+    let path = parts.uri.path().to_owned();
     let (served, fault) = {
         let mut shared = app.shared.lock().unwrap();
         let fault = shared.faults.get_mut(&path).and_then(VecDeque::pop_front);
         let fault = fault.or_else(|| shared.always.get(&path).cloned());
-        let wrong = shared.queries.get(&path).is_some_and(|query| request.uri().query() != Some(query));
+        let wrong = shared.queries.get(&path).is_some_and(|query| parts.uri.query() != Some(query));
         let fault = if wrong { Some(Fault::Status(403, vec![])) } else { fault };
         (shared.files.get(&path).cloned(), fault)
     };
-    let asked = range_of(request.headers());
-    let if_range = request.headers().get(header::IF_RANGE).map(|v| v.to_str().unwrap().to_owned());
+    let asked = range_of(&parts.headers);
+    let if_range = parts.headers.get(header::IF_RANGE).map(|v| v.to_str().unwrap().to_owned());
+    let cmcd = |(name, value): (&header::HeaderName, &header::HeaderValue)| {
+        let said = name.as_str().starts_with("cmcd-");
+        said.then(|| (name.as_str().to_owned(), value.to_str().unwrap().to_owned()))
+    };
     let log = |status: u16, sent: Span| {
-        let entry = Logged { path: path.clone(), span: asked, if_range: if_range.clone(), status, sent };
+        let entry = Logged {
+            method: parts.method.clone(),
+            path: path.clone(),
+            query: parts.uri.query().map(str::to_owned),
+            version: parts.version,
+            cmcd: parts.headers.iter().filter_map(cmcd).collect(),
+            span: asked,
+            if_range: if_range.clone(),
+            status,
+            sent,
+        };
         app.shared.lock().unwrap().log.push(entry);
         app.logged.notify_all();
     };
@@ -315,14 +354,28 @@ pub struct World {
     pub runtime: Runtime,
     pub server: Server,
     pub dir: TempDir,
+    pub authority: Option<Authority>,
 }
 
 impl World {
     pub fn new() -> World {
+        World::over(Wire::Plain)
+    }
+
+    /// A world whose server is spoken to like this, and trusted.
+    pub fn over(wire: Wire) -> World {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let server = Server::start(runtime.handle());
-        World { runtime, server, dir: tempfile::tempdir().unwrap() }
+        let authority = (wire == Wire::Tls).then(Authority::new);
+        let identity = authority.as_ref().map(|authority| authority.identity(Says::Good));
+        let server = Server::start(runtime.handle(), identity.as_ref());
+        World { runtime, server, dir: tempfile::tempdir().unwrap(), authority }
+    }
+
+    /// Another server, spoken to like the first.
+    pub fn another(&self) -> Server {
+        let identity = self.authority.as_ref().map(|authority| authority.identity(Says::Good));
+        Server::start(self.runtime.handle(), identity.as_ref())
     }
 
     /// A world whose directory lies in memory where the system has such a place: for tests that open the cache
@@ -330,11 +383,25 @@ impl World {
     pub fn in_memory() -> World {
         let memory = Path::new("/dev/shm");
         let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
-        World { dir: dir.unwrap(), ..World::new() }
+        let mut world = World::new();
+        world.dir = dir.unwrap();
+        world
     }
 
     pub fn config(&self) -> MediaConfig {
-        MediaConfig { limits: quick(), ..MediaConfig::new(self.dir.path()) }
+        let extra_roots = self.authority.as_ref().map(Authority::pem);
+        MediaConfig {
+            limits: quick(),
+            tls: TlsConfig { extra_roots, ..TlsConfig::default() },
+            ..MediaConfig::new(self.dir.path())
+        }
+    }
+
+    /// Asserts that every request so far came as it should: HTTP/2 over TLS, HTTP/1.1 without.
+    pub fn assert_version(&self) {
+        let version = if self.authority.is_some() { Version::HTTP_2 } else { Version::HTTP_11 };
+        let log = self.server.log();
+        assert!(log.iter().all(|line| line.version == version), "{log:?}");
     }
 
     pub fn open(&self) -> Arc<Media> {
@@ -357,7 +424,7 @@ impl World {
     }
 
     pub fn origin(&self, path: &str, container: Container) -> Origin {
-        Origin { url: self.server.url(path), expires_at_ms: None, bytes: None, container }
+        Origin::new(self.server.url(path), container)
     }
 
     pub fn run<T>(&self, future: impl Future<Output = T>) -> T {
@@ -366,6 +433,14 @@ impl World {
 
     pub fn fetch(&self, media: &Media, key: &MediaKey, span: Span) {
         self.run(media.fetch(key, &[span], Priority::Prefetch, Purpose::Prefetch).wait()).unwrap();
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.assert_version();
+        }
     }
 }
 
@@ -388,8 +463,22 @@ pub fn quick() -> Limits {
         stall_timeout: Duration::from_millis(800),
         backoff_base: Duration::from_millis(5),
         backoff_cap: Duration::from_millis(40),
+        host_rest: Duration::from_millis(400),
         ..Limits::default()
     }
+}
+
+/// Makes a test of each name for each way of speaking to the server.
+#[macro_export]
+macro_rules! over_each_wire {
+    ($($name:ident),* $(,)?) => {
+        mod plain {
+            $(#[test] fn $name() { super::$name($crate::common::Wire::Plain) })*
+        }
+        mod h2_over_tls {
+            $(#[test] fn $name() { super::$name($crate::common::Wire::Tls) })*
+        }
+    };
 }
 
 /// Waits for a condition that something else brings about.

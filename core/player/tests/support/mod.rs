@@ -1,5 +1,5 @@
 //! What the player's tests share: scripted byte sources, clips made by ffmpeg, and waiting for events.
-#![allow(dead_code, missing_docs, reason = "each test binary uses a part")]
+#![allow(dead_code, unused_imports, missing_docs, reason = "each test binary uses a part")]
 
 pub mod server;
 
@@ -10,7 +10,9 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{UnboundedReceiver, error::TryRecvError, unbounded_channel};
 use unspool_media::{AudioCodec, ByteSource, Layout, MediaInfo, ReadError, VideoCodec};
-use unspool_player::{PlayerConfig, PlayerEvent, PlayerId, PlayerPool};
+#[cfg(feature = "gstreamer")]
+use unspool_player::PlayerPool;
+use unspool_player::{PlayerConfig, PlayerEvent, PlayerId};
 
 /// Bytes in memory, of which only the first part has "arrived"; tests move the limit.
 #[derive(Debug)]
@@ -220,12 +222,21 @@ pub struct Clip {
 
 /// Encodes a clip: a lavfi picture source, a length in seconds, with or without a tone.
 pub fn clip(picture: &str, seconds: f64, tone: bool) -> Clip {
+    late_clip(picture, seconds, tone, 0.0)
+}
+
+/// A clip whose pictures begin `late` seconds after its sound, by an empty edit as cameras write it.
+pub fn late_clip(picture: &str, seconds: f64, tone: bool, late: f64) -> Clip {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("clip.mp4");
     let length = seconds.to_string();
+    let shift = format!("setpts=PTS+{late}/TB");
     let mut args = vec!["-f", "lavfi", "-i", picture];
     if tone {
         args.extend(["-f", "lavfi", "-i", "sine=frequency=440", "-c:a", "aac"]);
+    }
+    if late > 0.0 {
+        args.extend(["-vf", &shift, "-fps_mode", "passthrough"]);
     }
     args.extend([
         "-t",
@@ -247,13 +258,62 @@ pub fn clip(picture: &str, seconds: f64, tone: bool) -> Clip {
 /// A small moving picture of 25 frames a second.
 pub const MOVING: &str = "testsrc=size=320x240:rate=25";
 
+/// A picture that says which one it is: its brightness is its number, at 25 pictures a second.
+pub const NUMBERED: &str = "color=black:size=64x64:rate=25,geq=lum=20+2*N:cb=128:cr=128";
+
+/// The number of a picture of [`NUMBERED`] from its mean brightness.
+pub fn number(mean: f64) -> u64 {
+    ((mean - 20.0) / 2.0).round().max(0.0) as u64
+}
+
+/// A screen of the host's that remembers the mean brightness of what it shows.
+#[derive(Debug, Default)]
+pub struct Wall {
+    shown: Mutex<Vec<f64>>,
+    changed: Condvar,
+}
+
+impl Wall {
+    /// Waits for a picture after the first `n`, and gives all.
+    pub fn after(&self, n: usize) -> Vec<f64> {
+        let until = Instant::now() + LONG;
+        let mut shown = self.shown.lock().unwrap();
+        while shown.len() <= n {
+            let left = until.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "only {} pictures were shown", shown.len());
+            shown = self.changed.wait_timeout(shown, left).unwrap().0;
+        }
+        shown.clone()
+    }
+
+    pub fn count(&self) -> usize {
+        self.shown.lock().unwrap().len()
+    }
+}
+
+#[cfg(feature = "gstreamer")]
+impl unspool_player::Screen for Wall {
+    fn show(&self, picture: &unspool_player::Picture<'_>) {
+        assert_eq!(picture.format(), "I420");
+        let (plane, stride) = picture.plane(0).unwrap();
+        assert!(picture.plane(9).is_none());
+        let (width, height) = (picture.width() as usize, picture.height() as usize);
+        let sum: u64 =
+            (0..height).flat_map(|y| &plane[y * stride..y * stride + width]).map(|&b| u64::from(b)).sum();
+        self.shown.lock().unwrap().push(sum as f64 / (width * height) as f64);
+        self.changed.notify_all();
+    }
+}
+
 /// A pool and its events.
+#[cfg(feature = "gstreamer")]
 pub struct Stage {
     pub pool: PlayerPool,
     inbox: UnboundedReceiver<PlayerEvent>,
     pub seen: Vec<PlayerEvent>,
 }
 
+#[cfg(feature = "gstreamer")]
 impl Stage {
     pub fn open(config: PlayerConfig) -> Self {
         let (events, inbox) = unbounded_channel();

@@ -224,6 +224,7 @@ fn item(number: u64) -> Item {
         bitrate_bps,
         container: Container::Mp4,
         url: format!("http://127.0.0.1/{number}/{name}.mp4?signature=0123456789abcdef0123456789abcdef"),
+        alternates: Vec::new(),
         bytes: Some(bitrate_bps * CLIP_MS / 8_000),
         expires_at_ms: None,
     };

@@ -71,7 +71,7 @@ impl Setup<'_> {
     }
 
     fn origin(&self) -> Origin {
-        Origin { url: self.url.clone(), expires_at_ms: None, bytes: None, container: Container::Mp4 }
+        Origin::new(&self.url, Container::Mp4)
     }
 
     fn reading(&self, effort: Effort) -> Result<Vec<Row>, BenchError> {

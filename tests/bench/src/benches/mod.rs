@@ -5,7 +5,7 @@ pub(crate) mod ffi;
 mod gateway;
 mod media;
 mod player;
-mod telemetry;
+pub(crate) mod telemetry;
 
 use crate::error::BenchError;
 use crate::machine::Machine;

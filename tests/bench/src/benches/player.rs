@@ -1,8 +1,12 @@
-//! First pictures: our pool over the span store against playbin and playbin3 over a file.
+//! First pictures: our pool over the span store against playbin and playbin3, over a file and over a far server.
 //!
 //! Every time is taken where the sink renders: appsinks in step with the clock on all sides, sound decoded into a
 //! fakesink. The peers run as they come. A start without a picture within the deadline is lost: it is counted, and the
 //! others make the median.
+
+mod cold;
+mod link;
+mod pool;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use gst::prelude::*;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use unspool_engine::{Container, MediaKey};
 use unspool_media::{Media, MediaInfo, Origin};
@@ -45,15 +49,10 @@ pub(crate) fn rows(effort: Effort) -> Result<Vec<Row>, BenchError> {
     let media = open(&folder.path().join("store"), runtime.handle())?;
     let key = MediaKey::new("clip", "720p");
     let url = format!("http://{address}/clip.mp4");
-    hold(
-        &media,
-        runtime.handle(),
-        &key,
-        Origin { url, expires_at_ms: None, bytes: None, container: Container::Mp4 },
-    )?;
+    hold(&media, runtime.handle(), &key, Origin::new(url, Container::Mp4))?;
     // The server is not asked again: what follows reads the store alone.
     media.set_offline(true);
-    let rows = measure(&media, &key, &plain, effort);
+    let rows = measure(&media, &key, &plain, runtime.handle(), effort);
     close(media, runtime.handle())?;
     rows
 }
@@ -65,7 +64,13 @@ fn missing(what: &str) -> BenchError {
     }
 }
 
-fn measure(media: &Arc<Media>, key: &MediaKey, plain: &Path, effort: Effort) -> Result<Vec<Row>, BenchError> {
+fn measure(
+    media: &Arc<Media>,
+    key: &MediaKey,
+    plain: &Path,
+    handle: &Handle,
+    effort: Effort,
+) -> Result<Vec<Row>, BenchError> {
     let uri = gst::glib::filename_to_uri(plain, None).map_err(BenchError::step("naming the clip"))?;
     let info =
         media.info(key).ok_or_else(|| BenchError::step("probing the clip")("nothing is known of it"))?;
@@ -93,6 +98,9 @@ fn measure(media: &Arc<Media>, key: &MediaKey, plain: &Path, effort: Effort) -> 
             }
         }
     }
+    let mut more = pool::rows(&mut ours, &uri, effort)?;
+    media.set_offline(false);
+    more.append(&mut cold::rows(plain, &mut ours, handle, median(&cold[0].came), effort)?);
     ours.pool.shutdown(PATIENCE);
     let [own, playbin, playbin3] = &cold;
     let n = own.came.len();
@@ -113,7 +121,7 @@ fn measure(media: &Arc<Media>, key: &MediaKey, plain: &Path, effort: Effort) -> 
         )
         .against(name, Some(peer.lost as f64))
     };
-    Ok(vec![
+    let mut rows = vec![
         start_of(playbin, PEERS[0]).aim("<= 0.65x")?,
         start_of(playbin3, PEERS[1]),
         Row::new("first picture, cached clip, p95", "ms", n, percentile(&own.came, 0.95))
@@ -122,8 +130,13 @@ fn measure(media: &Arc<Media>, key: &MediaKey, plain: &Path, effort: Effort) -> 
         play("play() of a pre-rolled player, p95", 0.95).aim("<= 5 ms")?,
         lost(PEERS[0], playbin),
         lost(PEERS[1], playbin3),
-    ])
+    ];
+    rows.append(&mut more);
+    Ok(rows)
 }
+
+/// Milliseconds to a picture, and what the far server had been asked by then: requests and bytes.
+type Took = Option<(f64, (u64, u64))>;
 
 /// Starts of one side, in milliseconds.
 #[derive(Debug, Default)]
@@ -149,35 +162,75 @@ struct Ours {
     key: MediaKey,
     info: Arc<MediaInfo>,
     next: u64,
+    alive: Vec<PlayerId>,
 }
 
 impl Ours {
     fn open(media: Arc<Media>, key: MediaKey, info: Arc<MediaInfo>) -> Result<Self, BenchError> {
         let (events, inbox) = unbounded_channel();
-        let config = PlayerConfig { first_frame_deadline: PATIENCE, ..PlayerConfig::default() };
+        let config =
+            PlayerConfig { first_frame_deadline: PATIENCE, max_players: 8, ..PlayerConfig::default() };
         let pool = PlayerPool::open(config, events).map_err(BenchError::step("opening the pool"))?;
-        Ok(Ours { pool, inbox, media, key, info, next: 0 })
+        Ok(Ours { pool, inbox, media, key, info, next: 0, alive: Vec::new() })
     }
 
     fn prepare(&mut self) -> Result<PlayerId, BenchError> {
+        let (key, info) = (self.key.clone(), Arc::clone(&self.info));
+        self.prepare_of(&key, info)
+    }
+
+    fn prepare_of(&mut self, key: &MediaKey, info: Arc<MediaInfo>) -> Result<PlayerId, BenchError> {
         self.next += 1;
         let id = PlayerId(self.next);
-        let source = source(&self.media, &self.key)?;
-        self.pool
-            .prepare(id, source, Arc::clone(&self.info))
-            .map_err(BenchError::step("preparing a player"))?;
+        let source = source(&self.media, key)?;
+        self.pool.prepare(id, source, info).map_err(BenchError::step("preparing a player"))?;
+        self.alive.push(id);
         Ok(id)
+    }
+
+    fn play(&self, id: PlayerId) -> Result<(), BenchError> {
+        self.pool.play(id).map_err(BenchError::step("playing"))
+    }
+
+    /// Prepares and plays at once; milliseconds from here to the picture at the sink.
+    fn start(&mut self, key: &MediaKey, info: Arc<MediaInfo>) -> Result<Option<f64>, BenchError> {
+        let begun = Instant::now();
+        let id = self.prepare_of(key, info)?;
+        let ahead = begun.elapsed().as_secs_f64() * 1e3;
+        self.play(id)?;
+        Ok(self.until(id, first_picture)?.map(|latency| ahead + latency))
+    }
+
+    fn let_go_of(&mut self, id: PlayerId) -> Result<(), BenchError> {
+        self.alive.retain(|other| *other != id);
+        self.pool.release(id).map_err(BenchError::step("releasing a player"))?;
+        let gone = self.until(id, |event| matches!(event, PlayerEvent::Released { .. }).then_some(()))?;
+        gone.ok_or_else(|| BenchError::step("releasing a player")("it did not stop"))
+    }
+
+    /// Lets the youngest player go.
+    fn let_go(&mut self) -> Result<(), BenchError> {
+        self.alive.last().copied().map_or(Ok(()), |id| self.let_go_of(id))
+    }
+
+    fn let_all_go(&mut self) -> Result<(), BenchError> {
+        while !self.alive.is_empty() {
+            self.let_go()?;
+        }
+        Ok(())
+    }
+
+    /// Players so far, and how many of them hung.
+    fn hangs(&self) -> (u64, u64) {
+        (self.next, self.pool.counts().hangs)
     }
 
     /// Prepares and plays at once; milliseconds from before the source is opened to the picture at the sink.
     fn cold(&mut self) -> Result<Option<f64>, BenchError> {
-        let begun = Instant::now();
-        let id = self.prepare()?;
-        let ahead = begun.elapsed().as_secs_f64() * 1e3;
-        self.pool.play(id).map_err(BenchError::step("playing"))?;
-        let latency = self.until(id, first_picture)?;
-        self.release(id)?;
-        Ok(latency.map(|latency| ahead + latency))
+        let (key, info) = (self.key.clone(), Arc::clone(&self.info));
+        let took = self.start(&key, info)?;
+        self.let_go()?;
+        Ok(took)
     }
 
     /// Waits for the pre-roll, then plays.
@@ -185,19 +238,13 @@ impl Ours {
         let id = self.prepare()?;
         let ready = self.until(id, |event| matches!(event, PlayerEvent::PreRolled { .. }).then_some(()))?;
         if ready.is_none() {
-            self.release(id)?;
+            self.let_go_of(id)?;
             return Ok(None);
         }
         self.pool.play(id).map_err(BenchError::step("playing"))?;
         let latency = self.until(id, first_picture)?;
-        self.release(id)?;
+        self.let_go_of(id)?;
         Ok(latency)
-    }
-
-    fn release(&mut self, id: PlayerId) -> Result<(), BenchError> {
-        self.pool.release(id).map_err(BenchError::step("releasing a player"))?;
-        let gone = self.until(id, |event| matches!(event, PlayerEvent::Released { .. }).then_some(()))?;
-        gone.ok_or_else(|| BenchError::step("releasing a player")("it did not stop"))
     }
 
     /// Takes events until one is wanted; `None` when the player gave up instead. The pool's own deadline ends every
@@ -268,6 +315,20 @@ impl Peer {
         Ok(Peer { begun, playbin, pictures })
     }
 
+    /// Plays at once; also says what `used` counts when the picture is there.
+    fn cold_until(self, used: impl Fn() -> (u64, u64)) -> Result<Took, BenchError> {
+        self.set(gst::State::Playing)?;
+        Ok(self.picture(self.begun).map(|ms| (ms, used())))
+    }
+
+    /// Pauses at the first picture; says whether it got there.
+    fn preroll(&self) -> Result<bool, BenchError> {
+        self.set(gst::State::Paused)?;
+        let patience = gst::ClockTime::try_from(PATIENCE).unwrap_or(gst::ClockTime::from_seconds(5));
+        let (settled, state, _) = self.playbin.state(patience);
+        Ok(settled.is_ok() && state == gst::State::Paused)
+    }
+
     /// Plays at once.
     fn cold(self) -> Result<Option<f64>, BenchError> {
         self.set(gst::State::Playing)?;
@@ -294,10 +355,7 @@ impl Drop for Peer {
 /// A playbin that is paused at its first picture, then played.
 fn warm_peer(uri: &str) -> Result<Option<f64>, BenchError> {
     let peer = Peer::build(PEERS[0], uri)?;
-    peer.set(gst::State::Paused)?;
-    let patience = gst::ClockTime::try_from(PATIENCE).unwrap_or(gst::ClockTime::from_seconds(5));
-    let (settled, state, _) = peer.playbin.state(patience);
-    if settled.is_err() || state != gst::State::Paused {
+    if !peer.preroll()? {
         return Ok(None);
     }
     let begun = Instant::now();

@@ -3,6 +3,10 @@
 //! A round is the same number of events whatever the size of its bursts, large enough that both sides meet their
 //! automatic checkpoints within it. The figure of a round is its mean; the figure reported is the median of rounds.
 
+mod glean;
+mod load;
+pub(crate) mod side;
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -31,6 +35,7 @@ pub(crate) fn rows(effort: Effort) -> Result<Vec<Row>, BenchError> {
         rows.append(&mut bursts(folder.path(), burst, effort.rounds(15, 3))?);
     }
     rows.append(&mut latency(folder.path(), effort.rounds(200, 20))?);
+    rows.append(&mut glean::rows(effort)?);
     Ok(rows)
 }
 

@@ -10,3 +10,4 @@ mod network;
 mod program;
 mod support;
 mod telemetry;
+mod tls;
