@@ -57,7 +57,7 @@ pub enum PaymentFact {
     Done,
     /// The server refused it for good.
     Refused,
-    /// The server did not look at it: too many requests, or no valid token.
+    /// The server did not look at it: too many requests, no valid token, or no connection to send it over.
     NotTaken,
     /// No answer, or one that does not say: time-out, 5xx, already in progress.
     Unclear,

@@ -218,6 +218,8 @@ struct Inner {
     level: watch::Sender<OutboxLevel>,
     /// Grows when there may be money to send.
     money: watch::Sender<u64>,
+    /// Held by the one teller that sends.
+    teller: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// The durable queue of what a person does. Clones share it.
@@ -246,6 +248,7 @@ impl Outbox {
             file: Mutex::new(File { connection: None, suspended: false }),
             level: watch::Sender::new(OutboxLevel::default()),
             money: watch::Sender::new(0),
+            teller: Arc::default(),
         }));
         outbox.write(|tx| {
             let known: Option<i64> = tx
@@ -379,7 +382,8 @@ impl Outbox {
     }
 
     /// What is to be done about the wallet of `actor` now, if anything. What is to be sent has been written down as being
-    /// sent: whoever gets it sends it, at most once, and says with [`payment_fact`](Self::payment_fact) how that ended.
+    /// sent: whoever gets it sends it, at most once, and says with [`payment_fact`](Self::payment_fact) how that ended. Not for an
+    /// outbox with a [`Teller`], which asks about whatever it finds being sent.
     ///
     /// # Errors
     /// [`OutboxError::Store`].

@@ -3,16 +3,17 @@
 //! `POST <base>/v1/payments` with `{"op_id","cause","recipient","subject","amount","price_version","at_ms"}` and the
 //! `Idempotency-Key`; `POST <base>/v1/payments/<op>/resolve` with an empty object closes the key. Both answer
 //! `{"state":"confirmed"|"declined"|"void","reason","coins"}`, `void` only to the second. Any other answer says nothing
-//! about what was done, and is asked about again.
+//! about what was done, and is asked about again. What never left, for no connection was made, is sent later.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use reqwest::{Client, StatusCode, Url};
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, OwnedMutexGuard, watch};
 use tokio::time::Instant;
-use unspool_engine::payment::PaymentFact;
+use unspool_engine::payment::{EXPIRY, PaymentFact};
 use unspool_engine::{Backoff, Millis};
 
 use super::{ActorTokens, Cause, Errand, OpId, Outbox, OutboxError, PaymentIntent, wallet};
@@ -128,10 +129,15 @@ impl Told {
     fn unclear() -> Self {
         Told { fact: PaymentFact::Unclear, reason: String::new(), coins: None, wait: None }
     }
+
+    fn not_taken(wait: Option<Millis>) -> Self {
+        Told { fact: PaymentFact::NotTaken, wait, ..Told::unclear() }
+    }
 }
 
 impl Teller {
-    /// Starts the task that carries the money intents of `outbox` out on `runtime`.
+    /// Starts the task that carries the money intents of `outbox` out on `runtime`. One runs at a time for an outbox:
+    /// another waits until it has ended.
     #[must_use]
     pub fn spawn(
         outbox: Outbox,
@@ -151,27 +157,46 @@ async fn run(
     outbox: Outbox,
     config: TellerConfig,
     client: Client,
-    mut online: watch::Receiver<bool>,
+    online: watch::Receiver<bool>,
     again: Arc<Notify>,
 ) {
-    let mut money = outbox.0.money.subscribe();
+    let mut handle = online.clone();
+    tokio::select! {
+        () = serve(outbox, config, client, online, &again) => {}
+        () = async { while handle.changed().await.is_ok() {} } => {}
+    }
+}
+
+async fn serve(
+    outbox: Outbox,
+    config: TellerConfig,
+    client: Client,
+    mut online: watch::Receiver<bool>,
+    again: &Notify,
+) {
+    let desk = Desk { lease: Arc::new(Arc::clone(&outbox.0.teller).lock_owned().await), outbox };
+    let mut money = desk.outbox.0.money.subscribe();
     let mut backoff = Backoff::new(config.backoff_base, config.backoff_cap, config.seed);
+    let mut held = BTreeMap::new();
     loop {
         money.mark_unchanged();
-        let mut until = None;
-        if *online.borrow_and_update() {
-            match round(&outbox, &config, &client).await {
-                Ok(None) => backoff.reset(),
-                Ok(Some(wait)) => until = Some(wait.max(backoff.fail())),
-                Err(error) => {
-                    tracing::warn!(%error, "the wallet could not be read; it is tried again");
-                    until = Some(backoff.fail());
-                }
-            }
+        online.mark_unchanged();
+        held.retain(|_, until| *until > Instant::now());
+        let round = round(&desk, &config, &client, &online, &mut held).await;
+        if let Err(error) = &round {
+            tracing::warn!(%error, "the wallet could not be read; it is tried again");
+        }
+        let (failed, expiry) = round.unwrap_or((true, None));
+        let mut wakes: Vec<Instant> = held.values().copied().collect();
+        wakes.extend(expiry.map(|wait| Instant::now() + wait));
+        if failed {
+            wakes.push(Instant::now() + Duration::from_millis(backoff.fail().0));
+        } else if held.is_empty() {
+            backoff.reset();
         }
         let sleep = async {
-            match until {
-                Some(wait) => tokio::time::sleep_until(Instant::now() + Duration::from_millis(wait.0)).await,
+            match wakes.into_iter().min() {
+                Some(wake) => tokio::time::sleep_until(wake).await,
                 None => std::future::pending().await,
             }
         };
@@ -184,38 +209,84 @@ async fn run(
     }
 }
 
-/// Runs errands until none is left; gives the wait after one that told nothing.
+/// The outbox, and the right to be the one who sends from it.
+struct Desk {
+    outbox: Outbox,
+    lease: Arc<OwnedMutexGuard<()>>,
+}
+
+impl Desk {
+    /// Runs `work` where it may block. The lease outlives a task that is dropped meanwhile: the next one finds the work done.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Outbox) -> Result<T, OutboxError> + Send + 'static,
+    ) -> Result<T, OutboxError> {
+        let (outbox, lease) = (self.outbox.clone(), Arc::clone(&self.lease));
+        let done = tokio::task::spawn_blocking(move || {
+            let done = work(&outbox);
+            // The file is given back before the right to it.
+            drop(outbox);
+            drop(lease);
+            done
+        });
+        done.await.unwrap_or(Err(OutboxError::Store(crate::spool::SpoolError::Storage { code: 0 })))
+    }
+}
+
+fn wall_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}
+
+/// Runs errands until none is left or the network goes; gives whether one told nothing, and when a payment that waits
+/// will be too old. A wallet whose server asked for a pause is in `held` until it is over.
 async fn round(
-    outbox: &Outbox,
+    desk: &Desk,
     config: &TellerConfig,
     client: &Client,
-) -> Result<Option<Millis>, OutboxError> {
-    let mut wait: Option<Millis> = None;
-    let reading = outbox.clone();
-    for actor in blocking(move || reading.write(wallet::actors)).await? {
+    online: &watch::Receiver<bool>,
+    held: &mut BTreeMap<String, Instant>,
+) -> Result<(bool, Option<Duration>), OutboxError> {
+    let mut failed = false;
+    let now = wall_ms();
+    // Nothing is on its way between rounds: what still says so was left by a task that ended or a write that failed.
+    let (expiry, actors) = desk
+        .blocking(move |outbox| {
+            outbox.write(|tx| {
+                wallet::recover(tx)?;
+                Ok((wallet::expire(tx, now)?, wallet::actors(tx)?))
+            })
+        })
+        .await?;
+    for actor in actors {
+        if held.contains_key(&actor) {
+            continue;
+        }
         // Without its actor a wallet waits, and nobody waits behind it.
         let Some(auth) = (config.tokens)(&actor) else { continue };
-        loop {
+        while *online.borrow() {
             // A token is had first: what cannot be sent must not be written down as sent.
             let Ok(token) = auth.token().await else {
-                wait = Some(wait.unwrap_or(Millis(0)));
+                failed = true;
                 break;
             };
-            let (asking, whose) = (outbox.clone(), actor.clone());
-            let wall_ms =
-                SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
-            let Some(errand) = blocking(move || asking.next_errand(&whose, wall_ms)).await? else { break };
-            let told = send(config, client, &errand, &auth, &token).await;
-            let (writing, op) = (outbox.clone(), errand.intent().op.clone());
-            let Told { fact, reason, coins, wait: asked } = told;
-            blocking(move || writing.payment_fact(&op, fact, &reason, coins)).await?;
+            let (whose, now) = (actor.clone(), wall_ms());
+            let next = desk.blocking(move |outbox| outbox.next_errand(&whose, now)).await?;
+            let Some(errand) = next else { break };
+            let Told { fact, reason, coins, wait } = send(config, client, &errand, &auth, &token).await;
+            let op = errand.intent().op.clone();
+            desk.blocking(move |outbox| outbox.payment_fact(&op, fact, &reason, coins)).await?;
             if matches!(fact, PaymentFact::Unclear | PaymentFact::NotTaken) {
-                wait = Some(asked.unwrap_or(Millis(0)).max(wait.unwrap_or(Millis(0))));
+                failed = true;
+                if let Some(wait) = wait {
+                    // Longer than a payment may wait is as good as that.
+                    let wait = Duration::from_millis(wait.0.min(EXPIRY.0));
+                    held.insert(actor, Instant::now() + wait);
+                }
                 break;
             }
         }
     }
-    Ok(wait)
+    Ok((failed, expiry.map(|wait| Duration::from_millis(wait.0))))
 }
 
 async fn send(config: &TellerConfig, client: &Client, errand: &Errand, auth: &Auth, token: &str) -> Told {
@@ -240,7 +311,13 @@ async fn send(config: &TellerConfig, client: &Client, errand: &Errand, auth: &Au
     };
     let request =
         asked.timeout(config.request_timeout).header("idempotency-key", op).bearer_auth(token).json(&body);
-    let Ok(mut response) = request.send().await else { return Told::unclear() };
+    let resolving = matches!(errand, Errand::Resolve(_));
+    let mut response = match request.send().await {
+        Ok(response) => response,
+        // Without a connection not a byte has left.
+        Err(error) if error.is_connect() && !resolving => return Told::not_taken(None),
+        Err(_) => return Told::unclear(),
+    };
     let status = response.status();
     let wait = crate::telemetry::post::retry_after(response.headers());
     let mut read = Vec::new();
@@ -251,20 +328,13 @@ async fn send(config: &TellerConfig, client: &Client, errand: &Errand, auth: &Au
             return Told::unclear();
         }
     }
-    let resolving = matches!(errand, Errand::Resolve(_));
     match status {
         StatusCode::UNAUTHORIZED => {
             // Refreshed for the next try; whether that gave one shows then.
             let _ = auth.renew(token).await;
-            Told {
-                fact: if resolving { PaymentFact::Unclear } else { PaymentFact::NotTaken },
-                wait,
-                ..Told::unclear()
-            }
+            if resolving { Told { wait, ..Told::unclear() } } else { Told::not_taken(wait) }
         }
-        StatusCode::TOO_MANY_REQUESTS if !resolving => {
-            Told { fact: PaymentFact::NotTaken, wait, ..Told::unclear() }
-        }
+        StatusCode::TOO_MANY_REQUESTS if !resolving => Told::not_taken(wait),
         status if status.is_success() || (status.is_client_error() && is_final(status)) => {
             let answer: Option<Answer> = serde_json::from_slice(&read).ok();
             let fact = match answer.as_ref().map(|answer| answer.state) {
@@ -276,12 +346,13 @@ async fn send(config: &TellerConfig, client: &Client, errand: &Errand, auth: &Au
                 _ => PaymentFact::Unclear,
             };
             let (reason, coins) = answer.map_or((None, None), |answer| (answer.reason, answer.coins));
-            Told {
-                fact,
-                reason: reason.unwrap_or_else(|| format!("status {}", status.as_u16())),
-                coins,
-                wait,
-            }
+            let reason = match reason.filter(|reason| !reason.is_empty()) {
+                None if fact == PaymentFact::Refused => format!("status {}", status.as_u16()),
+                reason => reason.unwrap_or_default(),
+            };
+            // Figures beside an answer that is not understood are not believed either.
+            let coins = coins.filter(|_| fact != PaymentFact::Unclear);
+            Told { fact, reason, coins, wait }
         }
         _ => Told { wait, ..Told::unclear() },
     }
@@ -296,13 +367,4 @@ fn is_final(status: StatusCode) -> bool {
             | StatusCode::TOO_MANY_REQUESTS
             | StatusCode::NOT_FOUND
     )
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, OutboxError> + Send + 'static,
-) -> Result<T, OutboxError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(_) => Err(OutboxError::Store(crate::spool::SpoolError::Storage { code: 0 })),
-    }
 }

@@ -6,6 +6,7 @@
 
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
+use unspool_engine::Millis;
 use unspool_engine::payment::{EXPIRY, Payment, PaymentFact};
 
 use super::OpId;
@@ -187,6 +188,25 @@ pub(super) fn recover(tx: &Transaction<'_>) -> rusqlite::Result<()> {
         step(tx, &OpId(op), PaymentFact::Restarted, "")?;
     }
     Ok(())
+}
+
+/// Cancels what was not sent in time; gives how long the oldest that waits still may.
+pub(super) fn expire(tx: &Transaction<'_>, wall_ms: i64) -> rusqlite::Result<Option<Millis>> {
+    let waiting: Vec<(String, i64)> = tx
+        .prepare_cached("SELECT op_id, at_ms FROM payment WHERE state IN ('draft', 'reserved') ORDER BY seq")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut left: Option<Millis> = None;
+    for (op, at_ms) in waiting {
+        let age = Millis(wall_ms.abs_diff(at_ms));
+        if age > EXPIRY {
+            step(tx, &OpId(op), PaymentFact::Expired, "expired")?;
+        } else {
+            let its = Millis(EXPIRY.0 - age.0 + 1);
+            left = Some(left.map_or(its, |left| left.min(its)));
+        }
+    }
+    Ok(left)
 }
 
 /// The next thing to do for a wallet. What is to be sent is written down as being sent; what waited too long is cancelled.
