@@ -123,7 +123,7 @@ async def test_iterators_begin_at_once_and_end_with_the_session(origin: Origin, 
     session = await Unspool.open(config(core, origin))
     feed = session.feed(FeedKind.FOR_YOU())
     async for snapshot in feed.snapshots():
-        assert snapshot.revision == feed.snapshot().revision
+        assert snapshot.revision <= feed.snapshot().revision
         break
     readers = [asyncio.ensure_future(collect(feed.snapshots())) for _ in range(20)]
     leavers = [asyncio.ensure_future(collect(feed.snapshots())) for _ in range(20)]
