@@ -1,8 +1,8 @@
 //! Which bytes of which queued video to fetch next, and at which rendition.
 //!
 //! The planner sees a window: the current card and those after it. Whatever a card lacks next, about a second of media, is a
-//! step; each time something changes the steps are weighed against each other and against waiting ([`order`]), by what
-//! they save in stalls and what they risk in waste, given how long this person is likely to stay ([`swipe`]) and how fast
+//! step; each time something changes the steps are weighed against each other and against waiting (`order`), by what
+//! they save in stalls and what they risk in waste, given how long this person is likely to stay (`swipe`) and how fast
 //! the link may turn out to be ([`crate::throughput`]). Steps are short, so that every next one is decided with what is
 //! known then. A card in danger pre-empts what is fetched for others, and what left the window is cancelled in the same
 //! turn.

@@ -2,7 +2,7 @@
 //!
 //! The people file is the interaction log of KuaiRand (Gao et al., CIKM 2022): CSV, plain or gzip, with at least the columns
 //! `user_id`, `time_ms`, `play_time_ms` and `duration_ms`, one row per video shown. A share-alike licence keeps the rows out
-//! of this repository; [`PRIOR`] holds a few rates read off them, for machines that do not have the file.
+//! of this repository; `PRIOR` holds a few rates read off them, for machines that do not have the file.
 
 use std::collections::BTreeMap;
 use std::io::Read;

@@ -1,7 +1,7 @@
 //! Published ways of deciding what to fetch, each written from its description, and two oracles.
 //!
 //! The constants are those of the publications where they give any. Where a publication leaves the choice of the rendition open,
-//! [`rate`] has a common rule with the usual precautions (a share of the measured rate, hysteresis), so that an order of
+//! `rate` has a common rule with the usual precautions (a share of the measured rate, hysteresis), so that an order of
 //! fetching is not judged by a careless choice of renditions.
 
 mod bytedance;

@@ -1,7 +1,7 @@
 //! Replays a session of the real stack: its cards, its swipes and its network, with the engine that ships and the
 //! rooms around it in simulated time.
 //!
-//! [`Engine`] is the one the session drives; [`fetcher`] and [`player`] stand for the rooms that move bytes and pictures.
+//! [`Engine`] is the one the session drives; `fetcher` and `player` stand for the rooms that move bytes and pictures.
 //! The person does what they did: stays as long after the first picture as the log says. What comes out, stalls
 //! and bytes, is put beside what the log says came out.
 
