@@ -23,7 +23,7 @@ use unspool_engine::{
     StartClass, Time, Viewer, links,
 };
 use unspool_media::FetchTicket;
-use unspool_player::{PlayerEvent, PlayerPool, SeekMode};
+use unspool_player::{PlayerConfig, PlayerEvent, PlayerPool, SeekMode};
 
 use crate::backend::BackendError;
 use crate::clock::Clock;
@@ -148,6 +148,9 @@ impl Driver {
             players: core.config.player.players,
         };
         let mut engine = Engine::new(config, conditions);
+        // The stage makes room before it asks for a player that the pool would refuse.
+        let memory = PlayerConfig::default().memory_bytes;
+        engine.handle_player_budget(core.clock.now(), core.config.player.players, memory);
         engine.set_policy_version(&core.config.policy_version);
         Driver {
             feed,
