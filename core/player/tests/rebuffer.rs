@@ -76,8 +76,7 @@ fn two_counts_of_rebuffering_agree_over_recorded_networks() {
     }
     assert!(by_state > 3000, "the traces were meant to stall: {by_state} ms");
     let apart = by_state.abs_diff(by_sink) as f64 / by_state.max(by_sink) as f64;
-    // A stall begins by state when the bytes end, and at the sink when the pictures that were decoded have been shown: about
-    // a tenth of a second later. These stalls last 1.2 to 3.4 s.
+    // By state each stall is about a tenth of a second longer than at the sink, of 1.2 to 3.4 s; why is not known.
     assert!(apart <= 0.10, "{by_state} ms by state, {by_sink} ms by the sink: {:.1} % apart", apart * 100.0);
     assert!(stage.pool.shutdown(Duration::from_secs(10)));
 }

@@ -135,7 +135,10 @@ fn five_hundred_steps_leave_nothing_behind() {
     loop {
         let now = held();
         if now.0 <= base.0 + left_threads && now.1 <= base.1 + left_files && now.2 <= base.2 + 40 {
-            eprintln!("{serial} cards, {frames} seen, {base:?} then {now:?} in {:?}", begun.elapsed());
+            eprintln!(
+                "{serial} cards, {frames} seen, {counts:?}, {base:?} then {now:?} in {:?}",
+                begun.elapsed()
+            );
             break;
         }
         assert!(Instant::now() < until, "threads, files, memory: {base:?} before, {now:?} after");
