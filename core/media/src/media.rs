@@ -48,7 +48,7 @@ pub struct MediaConfig {
     pub tls: TlsConfig,
     /// Whether requests tell servers of the playback they serve, and how; default: they do not.
     pub cmcd: Option<Cmcd>,
-    /// Renditions whose index entries stay in memory while nobody uses them.
+    /// Renditions of which index entries and probe answers stay in memory while nobody uses them.
     pub keep_loaded: usize,
     /// Where the cached bytes lie: this device, or in tests a disk that fails.
     pub disk: Arc<dyn Disk>,
@@ -184,7 +184,7 @@ impl Media {
         let accounts = Arc::new(Accounts::default());
         let fetcher =
             Arc::new(Fetcher::new(handle, http, Arc::new(config.limits), accounts, config.resolver.clone()));
-        let prober = Arc::new(Prober::new(store.clone(), fetcher.clone()));
+        let prober = Arc::new(Prober::new(store.clone(), fetcher.clone(), config.keep_loaded));
         let media =
             Arc::new(Media { store, fetcher, prober, origins: Mutex::default(), playing: Mutex::default() });
         if let Some(way) = config.cmcd {
