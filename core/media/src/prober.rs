@@ -102,9 +102,14 @@ impl Prober {
     pub(crate) fn new(store: Arc<Store>, fetcher: Arc<Fetcher>, keep: usize) -> Self {
         let keeper = store.clone();
         fetcher.on_renewed(Arc::new(move |key, news| {
+            if let Renewal::Header(file, seen) = &news {
+                return !keeper.entry(file).lock().validators().differ_from(seen);
+            }
+            let same = !matches!(news, Renewal::Version);
             if let Err(error) = renew(&keeper, key, news) {
                 tracing::warn!(target: "unspool::media", %error, "renewed references could not be kept");
             }
+            same
         }));
         let books = Books { declared: HashMap::new(), known: Recent::new(keep), running: HashMap::new() };
         Prober { store, fetcher, books: Mutex::new(books) }
@@ -554,7 +559,7 @@ fn renew(store: &Arc<Store>, key: &MediaKey, news: Renewal) -> Result<(), StoreE
             }
             store.delete_blob(&name)
         }
-        (Renewal::References(..), None) => Ok(()),
+        (Renewal::References(..), None) | (Renewal::Header(..), _) => Ok(()),
         (Renewal::References(references, ways), Some(saved)) => {
             match serde_json::to_vec(&Saved { references, ways, ..saved }) {
                 Ok(bytes) => store.put_blob(&name, &bytes),
