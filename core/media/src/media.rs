@@ -432,6 +432,15 @@ impl Media {
         self.store.entry(key).set_pinned(true);
     }
 
+    /// Every rendition that is pinned. A pin outlives whoever asked for it: an owner that lost its own list of them finds
+    /// here what it has to let go. Blocks like [`oldest`](Media::oldest), for as long as a look at every entry takes.
+    ///
+    /// # Errors
+    /// A store error.
+    pub fn pinned(&self) -> Result<Vec<MediaKey>, MediaError> {
+        Ok(self.store.pinned()?)
+    }
+
     /// Lets eviction have `key` again.
     pub fn unpin(&self, key: &MediaKey) {
         self.store.entry(key).set_pinned(false);

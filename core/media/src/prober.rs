@@ -212,6 +212,12 @@ impl Prober {
     }
 
     pub(crate) async fn probe(self: &Arc<Self>, key: &MediaKey, priority: Priority) -> Outcome {
+        // An answer in memory needs no hop to another thread, which a reader of small ranges would notice.
+        if self.in_memory(key).is_some()
+            && let Some(info) = self.known(key)
+        {
+            return Ok(info);
+        }
         let this = self.clone();
         let asked = key.clone();
         // The blob is read off the async threads.

@@ -16,8 +16,8 @@ use gateway_common::Door;
 use unspool_engine::info::missing;
 use unspool_engine::{Container, MediaKey, Span};
 use unspool_media::{
-    FetchError, Layout, Location, Media, MediaConfig, MediaError, MediaInfo, Priority, ProbeError, Purpose,
-    ResolveError, UrlResolver,
+    Cmcd, FetchError, Layout, Location, Media, MediaConfig, MediaError, MediaInfo, Priority, ProbeError,
+    Purpose, ResolveError, UrlResolver,
 };
 use unspool_testkit::pattern;
 
@@ -283,6 +283,23 @@ fn a_refused_segment_renews_the_rendition_once_for_all() {
     assert_eq!(refused, 1, "all segments follow");
     assert_eq!(world.server.asked("v/low/fresh.m3u8"), 1);
     world.server.assert_no_byte_twice("v/low/0.m4s");
+}
+
+#[test]
+fn a_request_for_the_end_of_a_segment_names_the_next_one_and_no_signature() {
+    let world = World::new();
+    Clip::new(&[40_000, 40_000]).serve(&world, 400_000, "?sig=secret");
+    let media = world.open_with(MediaConfig { cmcd: Some(Cmcd::Headers), ..world.config() });
+    let (key, info) = probe(&world, &media);
+    fetched(&world, &media, &key, &whole(&info)).unwrap();
+    let said = |path: &str| {
+        let log = world.server.log();
+        let line = log.iter().rfind(|line| line.path == path).unwrap();
+        line.cmcd.iter().map(|(_, text)| text.clone()).collect::<Vec<_>>().join(",")
+    };
+    assert!(said("/v/low/0.m4s").contains("nor=\"1.m4s\""), "{}", said("/v/low/0.m4s"));
+    assert!(!said("/v/low/1.m4s").contains("nor="), "nothing follows the last one");
+    assert!(world.server.log().iter().all(|l| l.cmcd.iter().all(|(_, text)| !text.contains("secret"))));
 }
 
 /// A rendition of two segments, of which the first and some bytes of the second are here.

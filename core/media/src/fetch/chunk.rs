@@ -123,7 +123,14 @@ impl Chunk {
             let (rendition, file) = rendition_of(&self.entry.key);
             let place = self.route.media_place(&rendition, file, &self.fetcher, self.urgent).await?;
             let asked = Instant::now();
-            let said = self.fetcher.says(&rendition, Object::Media, self.next, self.urgent);
+            let mut said = self.fetcher.says(&rendition, Object::Media, self.next, self.urgent);
+            // A segment of unknown length is likely shorter than a chunk.
+            let last = self.next.is_none() || known.size.is_none();
+            if let (Some((_, data)), Some(file), true) = (&mut said, file, last)
+                && let Some(next) = self.route.after(file, &place, self.fetcher.http())
+            {
+                data.set_next(&place.url, next);
+            }
             self.fetcher.warmth().used(&place.host);
             let got = self.fetcher.http().get(place.url.clone(), span, if_range(&known), said).await;
             let mut response = match got {

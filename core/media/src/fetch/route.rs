@@ -230,6 +230,20 @@ impl Route {
         if *versions >= VERSIONS { Err(FetchError::Unstable) } else { Ok(()) }
     }
 
+    /// Where the file that the playlist lists after `file` is, on the host that `place` is on.
+    pub(crate) fn after(&self, file: u32, place: &Place, http: &Http) -> Option<Url> {
+        let state = self.state();
+        let mut base = 0;
+        let listed = state.ways.iter().any(|way| {
+            let within = base..base + way.files.len() as u64;
+            base = within.end;
+            within.contains(&u64::from(file)) && within.contains(&(u64::from(file) + 1))
+        });
+        let references = state.references(file.checked_add(1).filter(|_| listed));
+        let urls = state.addresses(&references, http).ok().filter(|_| listed)?;
+        urls.into_iter().find(|url| host_of(url) == place.host)
+    }
+
     /// The file that `file` of several is read with, which may be itself; none for what is read by itself.
     pub(crate) fn header_of(&self, file: u32) -> Option<u32> {
         let state = self.state();
