@@ -55,7 +55,7 @@ pub use tls::install as install_tls;
 pub use unspool_engine::schema::{self, Consent, Purpose};
 pub use unspool_engine::{
     Asset, Conditions, Container, Creator, Exit, Hold, Item, KeepEstimate, KeepFailure, KeepPolicy,
-    KeepState, MediaKey, NetworkClass, Page, Policy, Rendition, StartClass, Tap, Viewer,
+    KeepState, MediaKey, NetworkClass, Page, Policy, Relation, Rendition, StartClass, Tap, Viewer,
 };
 pub use unspool_media::{ByPurpose, Cmcd, HostPins, LocalFile, Pin, TlsConfig, TlsError, Traffic};
 pub use unspool_player::version as player_version;

@@ -43,7 +43,7 @@ pub use keep::{
     KeptRecord,
 };
 pub use links::Links;
-pub use model::{Asset, Container, Creator, Item, MediaKey, Page, Rendition, Span};
+pub use model::{Asset, Container, Creator, Item, MediaKey, Page, Relation, Rendition, Span};
 pub use planner::{Candidate, DemandId, FetchEnd, Policy, Urgency};
 pub use session::{Conditions, Effect, Engine, EngineConfig, Notice, PlayerFact, Wake};
 pub use stage::{PlayerId, player_bytes};

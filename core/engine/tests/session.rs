@@ -52,11 +52,7 @@ fn item(n: u64) -> Item {
         asset: Asset { id: format!("a{n}"), duration_ms: DURATION_MS, renditions: vec![rendition] },
         creator: Creator { id: "c".into(), handle: "h".into(), name: "n".into() },
         topics: Vec::new(),
-        caption: String::new(),
-        alt_text: String::new(),
-        labels: Vec::new(),
-        retention: Vec::new(),
-        prior: None,
+        ..Item::default()
     }
 }
 

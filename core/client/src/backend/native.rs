@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use reqwest::{Client, StatusCode, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use unspool_engine::{Asset, Container, Creator, Item, MediaKey, Page, Rendition};
+use unspool_engine::{Asset, Container, Creator, Item, MediaKey, Page, Relation, Rendition};
 use url::Url;
 
 use super::{Backend, BackendError, Located, Topic, check};
@@ -175,6 +175,18 @@ struct WireItem {
     #[serde(default)]
     labels: Vec<String>,
     #[serde(default)]
+    self_labels: Vec<String>,
+    #[serde(default)]
+    creator_labels: Vec<String>,
+    #[serde(default)]
+    tags: Vec<String>,
+    #[serde(default)]
+    languages: Vec<String>,
+    sound: Option<String>,
+    thumbnail: Option<String>,
+    #[serde(default)]
+    relation: Relation,
+    #[serde(default)]
     retention: Vec<(u64, f64)>,
     prior: Option<f64>,
 }
@@ -230,6 +242,13 @@ impl From<WireItem> for Item {
             caption: wire.caption,
             alt_text: wire.alt_text,
             labels: wire.labels,
+            self_labels: wire.self_labels,
+            creator_labels: wire.creator_labels,
+            tags: wire.tags,
+            languages: wire.languages,
+            sound: wire.sound,
+            thumbnail: wire.thumbnail,
+            relation: wire.relation,
             retention: wire.retention,
             prior: wire.prior,
         }
@@ -268,6 +287,7 @@ mod tests {
             ]},
             "creator": {"id": "c", "handle": "ada", "name": "Ada"},
             "topics": ["science"], "caption": "x", "alt_text": "y", "labels": [],
+            "tags": ["日本", "slow travel"], "languages": ["ja"], "sound": "s1", "thumbnail": "https://cdn.example/a.jpg",
             "retention": [[0, 1.0], [1000, 0.5]], "prior": 0.5
         })
     }
@@ -283,9 +303,19 @@ mod tests {
     }
 
     #[test]
+    fn a_thumbnail_that_is_no_address_is_left_out() {
+        let good = checked(item()).unwrap();
+        assert_eq!(good.thumbnail.as_deref(), Some("https://cdn.example/a.jpg"));
+        assert_eq!((good.sound.as_deref(), good.tags.len()), (Some("s1"), 2));
+        let mut bad = item();
+        bad["thumbnail"] = json!("file:///etc/passwd");
+        assert_eq!(checked(bad).unwrap().thumbnail, None);
+    }
+
+    #[test]
     fn each_bound_is_kept() {
         type Spoil = fn(&mut Value);
-        let spoils: [(&str, Spoil); 9] = [
+        let spoils: [(&str, Spoil); 13] = [
             ("empty id", |v| v["id"] = json!("")),
             ("space in an id", |v| v["asset"]["id"] = json!("a b")),
             ("endless id", |v| v["creator"]["id"] = json!("x".repeat(200))),
@@ -293,6 +323,10 @@ mod tests {
             ("share above one", |v| v["retention"] = json!([[0, 1.5]])),
             ("curve going back", |v| v["retention"] = json!([[5, 0.5], [5, 0.4]])),
             ("prior below zero", |v| v["prior"] = json!(-0.1)),
+            ("sound without a name", |v| v["sound"] = json!("")),
+            ("endless tag", |v| v["tags"] = json!(["x".repeat(641)])),
+            ("too many of the creator's labels", |v| v["creator_labels"] = json!(vec!["x"; 65])),
+            ("no language", |v| v["languages"] = json!([""])),
             ("no rendition", |v| v["asset"]["renditions"] = json!([])),
             ("file address", |v| {
                 v["asset"]["renditions"] = json!([{"id": "r", "width": 1, "height": 1, "bitrate_bps": 1,
