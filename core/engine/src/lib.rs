@@ -21,6 +21,7 @@ mod model;
 pub mod payment;
 pub mod planner;
 mod port;
+pub mod safety;
 pub mod schema;
 pub mod session;
 pub mod stage;
