@@ -35,7 +35,7 @@ pub use delivery::{
     Answer, Backoff, Batch, Circumstances, Condition, Delivery, DeliveryConfig, DeliveryEffect,
     DeliveryReason, Encoding, Held, PATIENT_PERCENT, RETRY_AFTER_CAP, Stored,
 };
-pub use feed::{PageFailure, PageRequest, SavedFeed, Step};
+pub use feed::{LabelUpdate, PageFailure, PageRequest, SavedFeed, Step};
 pub use focus::{FocusAction, FocusKeeper, SoundFocus};
 pub use impression::{Exit, Impression, StartClass, Tap, Viewer};
 pub use info::{AudioCodec, Layout, MediaInfo, SyncSample, TrackInfo, TrackKind, VideoCodec};

@@ -159,6 +159,7 @@ impl World {
                     self.closed.push(record);
                 }
                 Effect::Save(saved) => self.saved = Some(saved),
+                Effect::Forget(keys) => self.held.retain(|key, _| !keys.contains(key)),
                 Effect::Notice(Notice::CardFailed { position, .. }) => self.failed.push(position),
                 Effect::Notice(_) => {}
             }

@@ -43,7 +43,7 @@ pub enum Source {
     BlockedBy,
     /// A word, sound, topic, creator or item that the rules name.
     Rule,
-    /// The backend took it back.
+    /// The backend took the item back.
     Withdrawn,
 }
 
@@ -129,6 +129,30 @@ pub struct Decision {
 }
 
 impl Decision {
+    /// The decision on an item that the backend took back, whatever the filter says.
+    pub(crate) fn withdrawn() -> Self {
+        let cause = Cause {
+            source: Source::Withdrawn,
+            name: String::new(),
+            class: None,
+            weight: Weight::Hide,
+            overridable: false,
+        };
+        let gone = Treatment { filter: true, blur: true, no_override: true, ..Treatment::default() };
+        Decision {
+            action: Action::Hide(cause.clone()),
+            causes: vec![cause],
+            surfaces: Surfaces { list: gone, view: gone, media: gone },
+            ..Decision::default()
+        }
+    }
+
+    /// Whether the backend took the item back.
+    #[must_use]
+    pub fn is_withdrawn(&self) -> bool {
+        self.cause().is_some_and(|cause| cause.source == Source::Withdrawn)
+    }
+
     /// Whether the card is left out.
     #[must_use]
     pub fn hides(&self) -> bool {

@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::decision::{
-    Action, CAUSES, Cause, Decision, LabelOf, Source, Surfaces, Treatment, Weight,
-};
+use super::SafetyError;
+use super::decision::{Action, CAUSES, Cause, Decision, LabelOf, Source, Surfaces, Treatment, Weight};
 use super::rules::{Covers, LabelRule, Rules, Severity, Term, TermKind};
 use super::settings::{AgeBand, Choice, HarmClass, SafetySettings};
 use super::words::{Word, Words};
-use super::SafetyError;
 use crate::model::{Item, Relation};
 use crate::time::Wall;
 
@@ -233,9 +231,7 @@ impl Filter {
     fn names(&self, subject: &Subject<'_>, tally: &mut Tally) {
         let topic = subject.topics.iter().find(|t| self.settings.topics.contains(*t));
         let sound = subject.sound.filter(|s| self.settings.sounds.contains(*s));
-        for (source, name) in
-            [(Source::MutedTopic, topic.map(String::as_str)), (Source::MutedSound, sound)]
-        {
+        for (source, name) in [(Source::MutedTopic, topic.map(String::as_str)), (Source::MutedSound, sound)] {
             if let Some(name) = name {
                 tally.mute(source, name);
             }
@@ -280,12 +276,7 @@ fn found(words: &Words, subject: &Subject<'_>) -> Option<usize> {
 }
 
 /// The choice, raised to what holds for the age whatever a person chose.
-fn at_least(
-    rules: &Rules,
-    settings: &SafetySettings,
-    class: Option<HarmClass>,
-    chosen: Choice,
-) -> Verdict {
+fn at_least(rules: &Rules, settings: &SafetySettings, class: Option<HarmClass>, chosen: Choice) -> Verdict {
     let floors = rules.floors.iter().filter(|f| Some(f.class) == class && f.age == settings.age);
     match floors.map(|f| f.least).max() {
         Some(least) if least > Choice::Show && least >= chosen => {

@@ -12,9 +12,7 @@ mod rules;
 mod settings;
 mod words;
 
-pub use decision::{
-    Action, CAUSES, Cause, Decision, LabelOf, Source, Surfaces, Treatment, Weight,
-};
+pub use decision::{Action, CAUSES, Cause, Decision, LabelOf, Source, Surfaces, Treatment, Weight};
 pub use filter::{Filter, Subject};
 pub use rules::{Covers, Floor, LABELS, LabelRule, Rules, Severity, TERMS, Term, TermKind, Unknown};
 pub use settings::{

@@ -63,8 +63,11 @@ impl Needles {
     fn link(&mut self) {
         let mut queue = VecDeque::from([0]);
         while let Some(node) = queue.pop_front() {
-            let out: Vec<(char, usize)> =
-                self.edges.range((node, '\0')..=(node, char::MAX)).map(|(&(_, c), &next)| (c, next)).collect();
+            let out: Vec<(char, usize)> = self
+                .edges
+                .range((node, '\0')..=(node, char::MAX))
+                .map(|(&(_, c), &next)| (c, next))
+                .collect();
             for (c, next) in out {
                 if node != 0 {
                     self.fails[next] = self.step(self.fails[node], c);

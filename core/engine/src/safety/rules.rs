@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::settings::{AgeBand, Choice, HarmClass, WORD_BYTES, name_fits};
 use super::SafetyError;
+use super::settings::{AgeBand, Choice, HarmClass, WORD_BYTES, name_fits};
 
 /// Most labels that rules may define.
 pub const LABELS: usize = 1_000;
@@ -177,7 +177,13 @@ impl Default for Rules {
     /// The rules that come with the core: the labels of the AT Protocol with its meanings, those of the native contract,
     /// and names for the four harms.
     fn default() -> Self {
-        Rules { version: 0, labels: labels(), floors: floors(), terms: Vec::new(), unknown: Unknown::default() }
+        Rules {
+            version: 0,
+            labels: labels(),
+            floors: floors(),
+            terms: Vec::new(),
+            unknown: Unknown::default(),
+        }
     }
 }
 
@@ -225,7 +231,11 @@ fn labels() -> Vec<LabelRule> {
     let mut all = vec![
         system("!hide", Choice::Hide, true),
         system("!warn", Choice::Warn, false),
-        LabelRule { signed_out_only: true, not_by_creator: false, ..system("!no-unauthenticated", Choice::Hide, true) },
+        LabelRule {
+            signed_out_only: true,
+            not_by_creator: false,
+            ..system("!no-unauthenticated", Choice::Hide, true)
+        },
         adult("porn", Choice::Hide, true),
         adult("sexual", Choice::Warn, true),
         adult("nudity", Choice::Show, false),

@@ -170,6 +170,7 @@ impl World {
                 | Effect::Stage(_)
                 | Effect::Write(Write::Ahead(_))
                 | Effect::Save(_)
+                | Effect::Forget(_)
                 | Effect::Notice(_) => {}
             }
         }

@@ -7,7 +7,8 @@ use std::path::Path;
 
 use serde::Deserialize;
 use unspool_engine::safety::{
-    AgeBand, Choice, Filter, LabelOf, MutedWord, Rules, SafetyError, SafetySettings, Source, Subject, Treatment,
+    AgeBand, Choice, Filter, LabelOf, MutedWord, Rules, SafetyError, SafetySettings, Source, Subject,
+    Treatment,
 };
 use unspool_engine::{Relation, Wall};
 
