@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use unspool_engine::{Item, Page, Rendition};
+use unspool_engine::{Item, LabelUpdate, Page, Rendition};
 use unspool_media::Location;
 use url::Url;
 
@@ -106,6 +106,13 @@ fn keep_alternates(alternates: &mut Vec<String>) {
 }
 
 /// The topics that keep the bounds.
+/// The updates that keep the bounds.
+pub(super) fn labels(updates: Vec<LabelUpdate>) -> Vec<LabelUpdate> {
+    let list_fits = |l: &Vec<String>| l.len() <= LIST_ENTRIES && l.iter().all(|t| id_fits(t));
+    let fits = |u: &LabelUpdate| id_fits(&u.item) && list_fits(&u.labels) && list_fits(&u.creator_labels);
+    updates.into_iter().filter(fits).take(PAGE_ITEMS).collect()
+}
+
 pub(super) fn topics(topics: Vec<Topic>) -> Vec<Topic> {
     let fits = |t: &Topic| id_fits(&t.id) && t.title.len() <= TEXT_BYTES;
     topics.into_iter().filter(fits).take(TOPICS).collect()

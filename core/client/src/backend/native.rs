@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use reqwest::{Client, StatusCode, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use unspool_engine::{Asset, Container, Creator, Item, MediaKey, Page, Relation, Rendition};
+use unspool_engine::{Asset, Container, Creator, Item, LabelUpdate, MediaKey, Page, Relation, Rendition};
 use url::Url;
 
 use super::{Backend, BackendError, Located, Topic, check};
@@ -38,6 +38,15 @@ impl Native {
         path: &[&str],
         query: &[(&str, &str)],
     ) -> Result<T, BackendError> {
+        parsed(&self.send(path, query, None).await?)
+    }
+
+    async fn send(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+        body: Option<&serde_json::Value>,
+    ) -> Result<Vec<u8>, BackendError> {
         let mut url = self.base.clone();
         url.path_segments_mut()
             .map_err(|()| BackendError::Refused { status: 0 })?
@@ -47,18 +56,22 @@ impl Native {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
+        let request = |url: Url| match body {
+            Some(body) => self.client.post(url).json(body),
+            None => self.client.get(url),
+        };
         let token = self.auth.token().await.map_err(|e| no_token(&e))?;
-        match self.get_as(url.clone(), &token).await {
+        match self.send_as(request(url.clone()), &token).await {
             Err(BackendError::SignIn) => {
                 let token = self.auth.renew(&token).await.map_err(|e| no_token(&e))?;
-                self.get_as(url, &token).await
+                self.send_as(request(url), &token).await
             }
             answer => answer,
         }
     }
 
-    async fn get_as<T: DeserializeOwned>(&self, url: Url, token: &str) -> Result<T, BackendError> {
-        let request = self.client.get(url).bearer_auth(token).timeout(self.timeout);
+    async fn send_as(&self, request: reqwest::RequestBuilder, token: &str) -> Result<Vec<u8>, BackendError> {
+        let request = request.bearer_auth(token).timeout(self.timeout);
         let response = request.send().await.map_err(|e| network(&e))?;
         let (status, headers) = (response.status(), response.headers().clone());
         let mut body = Vec::new();
@@ -74,8 +87,12 @@ impl Native {
         if !status.is_success() {
             return Err(refusal(status, &headers));
         }
-        serde_json::from_slice(&body).map_err(|e| BackendError::Malformed(e.to_string()))
+        Ok(body)
     }
+}
+
+fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, BackendError> {
+    serde_json::from_slice(body).map_err(|e| BackendError::Malformed(e.to_string()))
 }
 
 impl Backend for Native {
@@ -100,6 +117,36 @@ impl Backend for Native {
             let topics: WireTopics = self.get(&["topics"], &[]).await?;
             let topics = topics.topics.into_iter().map(|t| Topic { id: t.id, title: t.title });
             Ok(check::topics(topics.collect()))
+        })
+    }
+
+    fn labels<'a>(&'a self, items: &'a [String]) -> BoxFuture<'a, Result<Vec<LabelUpdate>, BackendError>> {
+        Box::pin(async move {
+            let body = serde_json::json!({ "items": items });
+            let answer = match self.send(&["labels"], &[], Some(&body)).await {
+                // An older server, which labels nothing late.
+                Err(BackendError::Refused { status: 404 }) => return Ok(Vec::new()),
+                answer => answer?,
+            };
+            let wire: WireLabels = parsed(&answer)?;
+            let updates = wire.items.into_iter().map(|i| LabelUpdate {
+                item: i.id,
+                labels: i.labels,
+                creator_labels: i.creator_labels,
+                gone: i.gone,
+            });
+            Ok(check::labels(updates.collect()))
+        })
+    }
+
+    fn rules(&self, held: u64) -> BoxFuture<'_, Result<Option<Vec<u8>>, BackendError>> {
+        Box::pin(async move {
+            match self.send(&["rules"], &[("held", &held.to_string())], None).await {
+                Err(BackendError::Refused { status: 404 }) => Ok(None),
+                // 204: none that are newer.
+                Ok(body) if body.is_empty() => Ok(None),
+                answer => answer.map(Some),
+            }
         })
     }
 
@@ -221,6 +268,22 @@ struct WireTopics {
 struct WireTopic {
     id: String,
     title: String,
+}
+
+#[derive(Deserialize)]
+struct WireLabels {
+    items: Vec<WireLabelled>,
+}
+
+#[derive(Deserialize)]
+struct WireLabelled {
+    id: String,
+    #[serde(default)]
+    labels: Vec<String>,
+    #[serde(default)]
+    creator_labels: Vec<String>,
+    #[serde(default)]
+    gone: bool,
 }
 
 #[derive(Deserialize)]
