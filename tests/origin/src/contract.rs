@@ -188,6 +188,34 @@ pub struct Topic {
     pub title: String,
 }
 
+/// Body of `POST /v1/labels`.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct LabelsRequest {
+    /// Item identifiers, at most 50.
+    pub items: Vec<String>,
+}
+
+/// Answer of `POST /v1/labels`.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Labels {
+    /// Items of which something is said.
+    pub items: Vec<LabelledItem>,
+}
+
+/// What is said of an item now.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct LabelledItem {
+    /// The item.
+    pub id: String,
+    /// All labels of the backend on it; they replace those of the feed.
+    pub labels: Vec<String>,
+    /// All labels of the backend on its creator.
+    pub creator_labels: Vec<String>,
+    /// It was taken back.
+    pub gone: bool,
+}
+
 /// Body of `POST /v1/interactions`.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct InteractionsRequest {
