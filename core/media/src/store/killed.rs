@@ -59,10 +59,9 @@ impl Disk for Deadly {
 
 /// Sweeps every folder, and says after each where the next sweep begins.
 fn sweep(store: &Store) {
-    let mut folder = store.core.reader.lock().unwrap().totals().unwrap().1;
-    for _ in 0..256 {
+    let first = store.core.reader.lock().unwrap().totals().unwrap().1;
+    for folder in first..first + 256 {
         Sweep::from(folder).next(&store.core);
-        folder += 1;
     }
 }
 
