@@ -48,7 +48,7 @@ pub struct MediaConfig {
     pub tls: TlsConfig,
     /// Whether requests tell servers of the playback they serve, and how; default: they do not.
     pub cmcd: Option<Cmcd>,
-    /// Renditions whose index entries stay in memory while nobody uses them.
+    /// Renditions of which index entries and probe answers stay in memory while nobody uses them.
     pub keep_loaded: usize,
     /// Where the cached bytes lie: this device, or in tests a disk that fails.
     pub disk: Arc<dyn Disk>,
@@ -184,7 +184,7 @@ impl Media {
         let accounts = Arc::new(Accounts::default());
         let fetcher =
             Arc::new(Fetcher::new(handle, http, Arc::new(config.limits), accounts, config.resolver.clone()));
-        let prober = Arc::new(Prober::new(store.clone(), fetcher.clone()));
+        let prober = Arc::new(Prober::new(store.clone(), fetcher.clone(), config.keep_loaded));
         let media =
             Arc::new(Media { store, fetcher, prober, origins: Mutex::default(), playing: Mutex::default() });
         if let Some(way) = config.cmcd {
@@ -436,6 +436,15 @@ impl Media {
     /// Keeps `key` from eviction, across restarts too.
     pub fn pin(&self, key: &MediaKey) {
         self.store.entry(key).set_pinned(true);
+    }
+
+    /// Every rendition that is pinned. A pin outlives whoever asked for it: an owner that lost its own list of them finds
+    /// here what it has to let go. Blocks like [`oldest`](Media::oldest), for as long as a look at every entry takes.
+    ///
+    /// # Errors
+    /// A store error.
+    pub fn pinned(&self) -> Result<Vec<MediaKey>, MediaError> {
+        Ok(self.store.pinned()?)
     }
 
     /// Lets eviction have `key` again.
