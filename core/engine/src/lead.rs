@@ -11,10 +11,10 @@ use crate::time::{Millis, Time};
 
 /// Bytes asked for at a hole that nobody brings. 64 KiB: one checksum block of the store.
 pub const BLOCK_BYTES: u64 = 64 * 1024;
-/// Time that a hole may lie in front of a reader with nobody bringing it. Half of the second that a player holds between
-/// its demuxer and its decoder: a planner that waits on purpose is overruled while pictures still come, and one that does
-/// not know the bytes costs none.
-const GRACE: Millis = Millis(500);
+/// Time that a hole may lie in front of a reader with nobody bringing it. Three quarters of the second that a player holds
+/// between its demuxer and its decoder: a planner that lets it run low on purpose has asked by then, and one that does not
+/// know the bytes costs no picture.
+const GRACE: Millis = Millis(750);
 /// Between two looks at whether somebody brings a hole: a demand can end without a word to readers.
 const LOOK: Millis = Millis(100);
 /// Furthest that a read may lie behind the end of an earlier one and still go on from there. 4 MiB: two fragments of two
