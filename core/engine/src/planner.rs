@@ -507,6 +507,11 @@ impl Planner {
             .filter(|&(_, u)| u == Urgency::Playback || (!danger && self.limits.prefetching))
             .collect();
         for (position, urgency) in allowed {
+            // A layout costs a good part of a second of a slow link: the nearest card first, and one at a time.
+            if urgency < Urgency::Playback && self.cards.range(current + 1..position).any(|(_, c)| c.probing())
+            {
+                return;
+            }
             let Some(card) = self.cards.get(&position) else { continue };
             let due = card.retry_at.is_none_or(|at| now >= at);
             if !card.switchable
