@@ -233,12 +233,16 @@ impl StoreSource {
         }
     }
 
-    /// Where the hole at `offset` begins, as far as it lies within a block before it: what is left out would be a
-    /// request of its own.
-    fn hole_start(&self, offset: u64) -> u64 {
+    /// What to ask for at a hole. What is left out of a planned file just before it would be a request of its own.
+    fn block(&self, offset: u64, ahead: u64) -> Span {
+        let want = self.ahead(offset, ahead);
+        if self.shared().lead.is_none() {
+            return want;
+        }
         let before = Span::new(offset.saturating_sub(BLOCK_BYTES), offset);
         let holes = self.entry.lock().holes(before);
-        holes.last().filter(|hole| hole.end == offset).map_or(offset, |hole| hole.start)
+        let left_out = holes.last().filter(|hole| hole.end == offset && hole.start > before.start);
+        Span::new(left_out.map_or(offset, |hole| hole.start), want.end)
     }
 
     /// What to do about a hole at `offset` that no window of this source is over.
@@ -326,7 +330,7 @@ impl ByteSource for StoreSource {
                     if placings > PLACINGS {
                         return Err(gone("the server has fewer bytes than it said", false));
                     }
-                    self.want(self.ahead(self.hole_start(offset), ahead));
+                    self.want(self.block(offset, ahead));
                     concerned = true;
                     continue;
                 }
