@@ -21,7 +21,8 @@ pub enum Layout {
     Fragmented,
     /// HLS over several files: the headers, then one slot for each segment in the order of play. Places are those of an
     /// address space that exists only here: a slot has the length its segment was expected to have, is held as a whole
-    /// when the segment is complete, and up to its last byte but one at most while it is not.
+    /// when the segment is complete, and up to its last byte but one at most while it is not. Segments of transport stream
+    /// have no headers.
     Segmented,
 }
 
@@ -126,7 +127,7 @@ impl MediaInfo {
     #[must_use]
     pub fn ranges(&self, from_ms: u64, to_ms: u64) -> Vec<Span> {
         let mut spans = self.headers.clone();
-        let end = self.offset_after(to_ms).saturating_add(self.beyond()).min(self.samples_end());
+        let end = self.demuxed_with(self.index.partition_point(|&(t, _)| t < to_ms));
         spans.push(Span::new(self.offset_at(from_ms), end));
         merge(spans)
     }
@@ -143,7 +144,11 @@ impl MediaInfo {
         if end >= self.samples_end() {
             return self.duration_ms.max(from_ms);
         }
-        let reached = self.index.partition_point(|&(_, at)| at.saturating_add(self.beyond()) <= end);
+        let (mut reached, mut above) = (0, self.index.len());
+        while reached < above {
+            let middle = usize::midpoint(reached, above);
+            if self.demuxed_with(middle) <= end { reached = middle + 1 } else { above = middle }
+        }
         reached.checked_sub(1).map_or(from_ms, |i| self.index[i].0).max(from_ms)
     }
 
@@ -169,12 +174,20 @@ impl MediaInfo {
         self.index.get(self.index.partition_point(|&(t, _)| t < ms)).map_or(self.samples_end(), |&(_, at)| at)
     }
 
-    /// What has to be there besides the samples themselves for them to be played.
-    fn beyond(&self) -> u64 {
+    /// One past the last byte that a demuxer reads before it gives the last sample in front of entry `n` of the index.
+    ///
+    /// Of a fragmented file it wants the head of the next fragment first. Segments of transport stream become fragments, whole,
+    /// and have no head before that, so there it is the next segment.
+    #[must_use]
+    pub fn demuxed_with(&self, n: usize) -> u64 {
+        let end = self.samples_end();
+        let Some(&(_, at)) = self.index.get(n) else { return end };
         match self.layout {
-            Layout::Fragmented => FRAGMENT_HEAD_BYTES,
-            Layout::MoovFirst | Layout::MoovLast | Layout::Segmented => 0,
+            Layout::MoovFirst | Layout::MoovLast => at,
+            Layout::Segmented if self.headers.is_empty() => self.index.get(n + 1).map_or(end, |e| e.1),
+            Layout::Fragmented | Layout::Segmented => at.saturating_add(FRAGMENT_HEAD_BYTES),
         }
+        .min(end)
     }
 
     /// One past the last sample byte: a moov-last file keeps its samples before the headers at its end.
@@ -291,6 +304,10 @@ mod tests {
         assert_eq!(i.playable_until(0, &[Span::new(0, 299_999)]), 2_000);
         assert_eq!(i.ranges(2_500, 3_000).last(), Some(&Span::new(200_000, 300_000)), "there is none after it");
         assert_eq!(i.playable_until(0, &[Span::new(0, 300_000)]), 3_000);
+        let streams = MediaInfo { layout: Layout::Segmented, headers: Vec::new(), ..i };
+        assert_eq!(streams.ranges(0, 1_000), vec![Span::new(1_600, 200_000)], "and of a stream with all of it");
+        assert_eq!(streams.playable_until(0, &[Span::new(1_600, 199_999)]), 0);
+        assert_eq!(streams.playable_until(0, &[Span::new(1_600, 200_000)]), 1_000);
     }
 
     proptest! {

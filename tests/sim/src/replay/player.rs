@@ -2,13 +2,13 @@
 //!
 //! It follows `unspool-player` and the reader of `unspool-media`, with the decisions that they take themselves
 //! ([`Lead`], [`BufferPolicy`]). A demuxer reads a second of media ahead of the decoder; of a fragmented file it wants
-//! the head of the next fragment before the samples of one, of a segment of transport stream all of it. Pictures follow
-//! the pipeline's clock; one that is more than 120 ms late is not shown, and after 120 ms without any a stall begins: the
+//! the head of the next fragment before the samples of one, of a segment of transport stream the whole next one. Pictures
+//! follow the pipeline's clock; one that is more than 120 ms late is not shown, and after 120 ms without any a stall begins: the
 //! clock stands until enough of the media is there, and the stall counts from when the missing picture was due.
 
 use std::sync::Arc;
 
-use unspool_engine::info::{FRAGMENT_HEAD_BYTES, missing};
+use unspool_engine::info::missing;
 use unspool_engine::lead::{Ask, BLOCK_BYTES, Hole, Lead};
 use unspool_engine::{BufferPolicy, Layout, MediaInfo, MediaKey, PlayerId, Span, Supply, Time};
 
@@ -156,16 +156,6 @@ impl Player {
         t0 as f64 + part * t1.saturating_sub(t0) as f64
     }
 
-    /// Whether a unit of the file, from an entry of the index to the next, needs more than its own first bytes before any
-    /// of it can be demuxed: the byte up to which.
-    fn needs(&self, unit: (u64, u64), next: (u64, u64)) -> u64 {
-        match self.info.layout {
-            Layout::MoovFirst | Layout::MoovLast => unit.1,
-            Layout::Segmented if self.info.headers.is_empty() => next.1,
-            Layout::Fragmented | Layout::Segmented => (next.1 + FRAGMENT_HEAD_BYTES).min(self.end()),
-        }
-    }
-
     /// How far the demuxer gets with what is held, in milliseconds, and the byte that it waits for there; `None` at the
     /// end.
     fn demux(&self, held: &[Span]) -> (f64, Option<u64>) {
@@ -180,10 +170,10 @@ impl Player {
             }
             let n = self.info.index.partition_point(|&(_, o)| o <= at);
             let Some((unit, next)) = self.around(n) else { return (self.demuxed_ms, Some(at)) };
-            let needs = self.needs(unit, next);
-            if needs > unit.1 {
-                // A segment of transport stream is read from its front; of a fragment the head of the next one.
-                let from = if needs == next.1 { unit.1 } else { next.1.min(needs) };
+            let needs = self.info.demuxed_with(n);
+            if needs > next.1 || self.info.layout == Layout::Segmented {
+                // Segments of transport stream are read from the front; of fragments the head of the next one is.
+                let from = if self.info.headers.is_empty() { unit.1 } else { next.1.min(needs) };
                 let have = run(from);
                 if have < needs {
                     return (unit.0 as f64, Some(have));
