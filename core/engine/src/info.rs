@@ -302,10 +302,18 @@ mod tests {
         assert_eq!(i.playable_until(0, &[Span::new(0, 104_095)]), 0);
         assert_eq!(i.playable_until(0, &[Span::new(0, 104_096)]), 1_000);
         assert_eq!(i.playable_until(0, &[Span::new(0, 299_999)]), 2_000);
-        assert_eq!(i.ranges(2_500, 3_000).last(), Some(&Span::new(200_000, 300_000)), "there is none after it");
+        assert_eq!(
+            i.ranges(2_500, 3_000).last(),
+            Some(&Span::new(200_000, 300_000)),
+            "there is none after it"
+        );
         assert_eq!(i.playable_until(0, &[Span::new(0, 300_000)]), 3_000);
         let streams = MediaInfo { layout: Layout::Segmented, headers: Vec::new(), ..i };
-        assert_eq!(streams.ranges(0, 1_000), vec![Span::new(1_600, 200_000)], "and of a stream with all of it");
+        assert_eq!(
+            streams.ranges(0, 1_000),
+            vec![Span::new(1_600, 200_000)],
+            "and of a stream with all of it"
+        );
         assert_eq!(streams.playable_until(0, &[Span::new(1_600, 199_999)]), 0);
         assert_eq!(streams.playable_until(0, &[Span::new(1_600, 200_000)]), 1_000);
     }

@@ -177,7 +177,11 @@ mod tests {
     fn what_no_planner_foresees_is_asked_for_at_once() {
         let mut lead = reading(100_000);
         assert_eq!(settle(&mut lead, hole(9_996_000)), (Ask::Block, Millis(0)), "the index at the end");
-        assert_eq!(settle(&mut lead, hole(5_000_000)), (Ask::Window, Millis(0)), "far from all that was read");
+        assert_eq!(
+            settle(&mut lead, hole(5_000_000)),
+            (Ask::Window, Millis(0)),
+            "far from all that was read"
+        );
         assert_eq!(settle(&mut lead, hole(700_000)), (Ask::Block, GRACE), "the next fragment");
         lead.jumped();
         assert_eq!(settle(&mut lead, hole(700_000)), (Ask::Window, Millis(0)), "a seek");

@@ -508,7 +508,8 @@ impl Planner {
             .collect();
         for (position, urgency) in allowed {
             // A layout costs a good part of a second of a slow link: the nearest card first, and one at a time.
-            if urgency < Urgency::Playback && self.cards.range(current + 1..position).any(|(_, c)| c.probing())
+            if urgency < Urgency::Playback
+                && self.cards.range(current + 1..position).any(|(_, c)| c.probing())
             {
                 return;
             }

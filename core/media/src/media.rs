@@ -337,8 +337,7 @@ impl Media {
 
     fn assembled(&self, key: &MediaKey, info: &MediaInfo) -> Result<(Assembled, Arc<MediaInfo>), MediaError> {
         let parts = self.prober.parts(key).ok_or(MediaError::NotProbed)?;
-        let (file, info) =
-            Assembled::new(parts, self.fetcher.clone(), info).ok_or(MediaError::NotOneFile)?;
+        let (file, info) = Assembled::new(parts, self.fetcher.clone(), info).ok_or(MediaError::NotOneFile)?;
         Ok((file, Arc::new(info)))
     }
 

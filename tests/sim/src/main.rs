@@ -184,7 +184,8 @@ fn replay(arguments: &Replay) -> Result<(), SimError> {
     if arguments.timeline {
         for file in &arguments.logs {
             let moments = replay::timeline(&SessionLog::read(file)?);
-            let lines: Vec<String> = moments.iter().map(|m| format!("{:>9.0} {}\n", m.at_ms, m.what)).collect();
+            let lines: Vec<String> =
+                moments.iter().map(|m| format!("{:>9.0} {}\n", m.at_ms, m.what)).collect();
             print(&lines.concat())?;
         }
         return Ok(());

@@ -318,7 +318,8 @@ impl Fetcher {
     pub(crate) fn brings(&self, entry: &Entry, offset: u64) -> bool {
         let inside = |span: &Span| span.start <= offset && offset < span.end;
         let queue = self.queue();
-        let taken = SpanSet::from_spans(queue.running.values().filter(|r| r.key == entry.key).map(|r| r.span));
+        let taken =
+            SpanSet::from_spans(queue.running.values().filter(|r| r.key == entry.key).map(|r| r.span));
         if taken.as_slice().iter().any(inside) {
             return true;
         }

@@ -108,7 +108,8 @@ impl Assembled {
             Packing::Transport => remux::VIDEO,
         };
         let size = (info.width, info.height);
-        let file = Assembled { parts, fetcher, track, packing, size, planned: false, state: Mutex::default() };
+        let file =
+            Assembled { parts, fetcher, track, packing, size, planned: false, state: Mutex::default() };
         let mut index = Vec::with_capacity(file.parts.plan.slots.len() * 2);
         for (number, slot) in file.parts.plan.slots.iter().enumerate() {
             let Some(at) = slot.at else { continue };
@@ -268,7 +269,10 @@ impl Assembled {
 
     /// Asks for the beginning of the next part when the rest of this one is here.
     fn look_ahead(&self, number: usize, slot: &Slot, at: u64) {
-        if self.planned || self.state().unwatched || self.end_of(slot).is_none_or(|end| at + self.run(slot, at) < end) {
+        if self.planned
+            || self.state().unwatched
+            || self.end_of(slot).is_none_or(|end| at + self.run(slot, at) < end)
+        {
             return;
         }
         let Some(next) = self.parts.plan.slots.get(number + 1) else { return };

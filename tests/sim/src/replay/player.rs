@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use unspool_engine::info::missing;
 use unspool_engine::lead::{Ask, BLOCK_BYTES, Hole, Lead};
-use unspool_engine::{BufferPolicy, Layout, MediaInfo, MediaKey, PlayerId, Span, Supply, Time};
+use unspool_engine::{BufferPolicy, Layout, MediaInfo, MediaKey, PlayerId, Span, Supply, Time, TrackKind};
 
 /// Building a pipeline and decoding a first picture whose bytes are there, milliseconds.
 const BUILD_MS: f64 = 25.0;
@@ -123,9 +123,14 @@ impl Player {
     fn end(&self) -> u64 {
         let first = self.info.index.first().map_or(0, |e| e.1);
         match self.info.layout {
-            Layout::MoovLast => {
-                self.info.headers.iter().map(|h| h.start).filter(|&at| at > first).min().unwrap_or(self.info.size)
-            }
+            Layout::MoovLast => self
+                .info
+                .headers
+                .iter()
+                .map(|h| h.start)
+                .filter(|&at| at > first)
+                .min()
+                .unwrap_or(self.info.size),
             Layout::MoovFirst | Layout::Fragmented | Layout::Segmented => self.info.size,
         }
     }
@@ -156,6 +161,12 @@ impl Player {
         t0 as f64 + part * t1.saturating_sub(t0) as f64
     }
 
+    /// One past the last byte of the first picture, where the headers tell.
+    fn first_picture_end(&self) -> u64 {
+        let pictures = self.info.tracks.iter().find(|track| track.kind == TrackKind::Video);
+        pictures.and_then(|track| track.first_sync).map_or(0, |first| first.span.end)
+    }
+
     /// How far the demuxer gets with what is held, in milliseconds, and the byte that it waits for there; `None` at the
     /// end.
     fn demux(&self, held: &[Span]) -> (f64, Option<u64>) {
@@ -181,7 +192,9 @@ impl Player {
             }
             let have = run(at).min(next.1);
             if have < next.1 {
-                return (self.ms_at(have), Some(have));
+                // The first picture stands alone, and is many times as large as those after it.
+                let reach = if have < self.first_picture_end() { 0.0 } else { self.ms_at(have) };
+                return (reach, Some(have));
             }
             at = next.1.max(at + 1);
         }
@@ -207,8 +220,7 @@ impl Player {
             self.demuxed_ms = to;
         }
         let hole = hole.filter(|_| reach < limit && !own)?;
-        let asked =
-            Hole { offset: hole, watched: self.playing, coming: coming(hole), full: false };
+        let asked = Hole { offset: hole, watched: self.playing, coming: coming(hole), full: false };
         let bytes = match self.lead.ask(Time(now as u64), asked) {
             Ask::Wait(_) => return None,
             Ask::Block => BLOCK_BYTES,
@@ -250,7 +262,9 @@ impl Player {
             return None;
         }
         self.gated = self.gated && !BufferPolicy::default().may_start(&self.supply(held, bps));
-        let (Some(ready), Some(asked), false) = (self.ready_at, self.play_at, self.gated) else { return None };
+        let (Some(ready), Some(asked), false) = (self.ready_at, self.play_at, self.gated) else {
+            return None;
+        };
         if !self.shown {
             if now < ready.max(asked + SWITCH_MS) {
                 return None;

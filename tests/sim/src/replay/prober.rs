@@ -40,7 +40,9 @@ pub(super) fn step(info: &MediaInfo, hls: bool, held: &[Span], asked: Option<Spa
         };
     }
     let front = Span::new(0, FRONT.min(info.size));
-    let Some(asked) = asked else { return if here(front) { known_or_ask(info, held) } else { Step::Ask(front) } };
+    let Some(asked) = asked else {
+        return if here(front) { known_or_ask(info, held) } else { Step::Ask(front) };
+    };
     match info.layout {
         // What comes with the first samples tells everything.
         Layout::MoovFirst if info.headers.iter().all(|h| h.end > first_sample || here(*h)) => Step::Known,

@@ -254,7 +254,9 @@ impl<'a> Stack<'a> {
                     let latency_ms = self.now - self.asked_at;
                     facts.push((player.id, PlayerFact::FirstFrame { class: StartClass::Cached, latency_ms }));
                 }
-                Some(Happened::StallBegan) => moments.push(format!("a stall begins at {:.0} ms of the media", player.playhead_ms)),
+                Some(Happened::StallBegan) => {
+                    moments.push(format!("a stall begins at {:.0} ms of the media", player.playhead_ms))
+                }
                 Some(Happened::Stalled(ms)) => {
                     self.figures.stall_ms += ms;
                     moments.push(format!("a stall of {ms:.0} ms ends"));
