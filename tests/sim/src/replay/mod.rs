@@ -2,8 +2,8 @@
 //! rooms around it in simulated time.
 //!
 //! [`Engine`](unspool_engine::Engine) is the one the session drives; `fetcher`, `prober` and `player` stand for the rooms
-//! that move bytes and pictures, `stack` for the driver. The person does what they did: stays as long after the first
-//! picture as the log says. What comes out, stalls and bytes, is put beside what the log says came out.
+//! that move bytes and pictures, `stack` for the driver. The person does what they did, when they did it. What
+//! comes out, stalls and bytes, is put beside what the log says came out.
 
 mod fetcher;
 mod log;

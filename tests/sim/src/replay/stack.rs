@@ -22,9 +22,6 @@ const PLAYERS_READY_MS: f64 = 300.0;
 const PLAYERS_BYTES: u64 = 96_000_000;
 /// Longest session that is replayed: a day.
 const LONGEST_MS: f64 = 86_400_000.0;
-/// Longest a person waits for a picture before going on, as in the demo.
-const PATIENCE_MS: f64 = 20_000.0;
-
 /// A probe under way.
 #[derive(Debug)]
 struct Probe {
@@ -283,26 +280,17 @@ impl<'a> Stack<'a> {
         self.drain();
     }
 
-    /// Swipes when it is time; answers whether the session is over.
+    /// Swipes when the real person did; answers whether the session is over.
     fn person(&mut self) -> bool {
-        let due = match self.next.checked_sub(1).map(|i| &self.log.visits[i]) {
-            None => self.log.visits[0].at_ms,
-            Some(visit) => {
-                let stays = visit.left_ms - visit.at_ms - visit.first_frame_ms.unwrap_or(0.0);
-                self.frame_at.map_or(self.asked_at + PATIENCE_MS, |at| at + stays)
-            }
-        };
-        if self.now < due {
+        let visits = &self.log.visits;
+        let due = visits.get(self.next).map(|v| v.at_ms).or(visits.last().map(|v| v.left_ms));
+        if due.is_none_or(|due| self.now < due) {
             return false;
         }
         if self.next == self.log.visits.len() {
             return true;
         }
-        if self.next == 0 {
-            self.asked_at = self.log.visits[0].at_ms;
-        } else if self.frame_at.is_some() || self.asked_at + PATIENCE_MS <= self.now {
-            self.asked_at = self.now;
-        }
+        self.asked_at = visits[self.next].at_ms;
         if let Step::Moved(_) = self.engine.handle_next(self.time(), Wall::default()) {
             self.tell(format!("swipe to {}", self.next));
             self.next += 1;
