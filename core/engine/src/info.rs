@@ -177,15 +177,16 @@ impl MediaInfo {
     /// One past the last byte that a demuxer reads before it gives the last sample in front of entry `n` of the index.
     ///
     /// Of a fragmented file it wants the head of the next fragment first. Segments of transport stream become fragments, whole,
-    /// and have no head before that, so there it is the next segment.
+    /// and have no head before that, so there it is the next segment. Where segments are fragments in files of their own,
+    /// the reader brings the next head, which is a request of its own whoever asks.
     #[must_use]
     pub fn demuxed_with(&self, n: usize) -> u64 {
         let end = self.samples_end();
         let Some(&(_, at)) = self.index.get(n) else { return end };
         match self.layout {
-            Layout::MoovFirst | Layout::MoovLast => at,
+            Layout::Fragmented => at.saturating_add(FRAGMENT_HEAD_BYTES),
             Layout::Segmented if self.headers.is_empty() => self.index.get(n + 1).map_or(end, |e| e.1),
-            Layout::Fragmented | Layout::Segmented => at.saturating_add(FRAGMENT_HEAD_BYTES),
+            Layout::MoovFirst | Layout::MoovLast | Layout::Segmented => at,
         }
         .min(end)
     }

@@ -49,7 +49,12 @@ fn what_the_planner_brings_is_waited_for_and_not_asked_for() {
     // Longer than a hole that nobody brings would be left alone.
     assert_eq!(source.read_at(at, &mut [0; 10], Duration::from_millis(1_200)), Err(ReadError::TimedOut));
     assert!(begun.elapsed() >= Duration::from_millis(1_200));
-    assert_eq!(asked(&world), vec![at], "the planner's request and no other");
+    // A request that hears nothing for so long is begun again at the same place.
+    assert!(
+        asked(&world).iter().all(|&start| start == at),
+        "the planner's and no other: {:?}",
+        asked(&world)
+    );
     world.server.open_gate();
     assert!(source.read_at(at, &mut [0; 10], LONG).unwrap() > 0);
     world.run(ticket.wait()).unwrap();
