@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use unspool_engine::lead::Lead;
 use unspool_engine::{Container, MediaKey, Span};
 
 use crate::disk::{Disk, LocalDisk};
@@ -318,10 +319,32 @@ impl Media {
         if info.layout != Layout::Segmented {
             return Ok((self.source_of(key, info.size), info));
         }
+        let (file, info) = self.assembled(key, &info)?;
+        Ok((Arc::new(file), info))
+    }
+
+    /// The same for the player of a card that a planner fetches: what comes next in the order of play is waited for, and
+    /// asked for only if nobody brings it for a second. Headers and places jumped to are asked for at once.
+    ///
+    /// # Errors
+    /// As [`playable`](Media::playable).
+    pub fn planned(&self, key: &MediaKey) -> Result<(Arc<dyn ByteSource>, Arc<MediaInfo>), MediaError> {
+        let info = self.prober.known(key).ok_or(MediaError::NotProbed)?;
+        if info.layout != Layout::Segmented {
+            let entry = self.store.entry(key);
+            entry.touch();
+            let lead = Lead::new(info.headers.clone(), None);
+            let source = StoreSource::planned(entry, self.fetcher.clone(), Some(info.size), lead);
+            return Ok((Arc::new(source), info));
+        }
+        let (file, info) = self.assembled(key, &info)?;
+        Ok((Arc::new(file.planned()), info))
+    }
+
+    fn assembled(&self, key: &MediaKey, info: &MediaInfo) -> Result<(Assembled, Arc<MediaInfo>), MediaError> {
         let parts = self.prober.parts(key).ok_or(MediaError::NotProbed)?;
-        let (source, info) =
-            Assembled::new(parts, self.fetcher.clone(), &info).ok_or(MediaError::NotOneFile)?;
-        Ok((Arc::new(source), Arc::new(info)))
+        let (file, info) = Assembled::new(parts, self.fetcher.clone(), info).ok_or(MediaError::NotOneFile)?;
+        Ok((file, Arc::new(info)))
     }
 
     /// A reader over the first `size` bytes of a rendition, for callers who know the length without a probe.

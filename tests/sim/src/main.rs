@@ -66,6 +66,9 @@ struct Replay {
     /// Print the figures as JSON.
     #[arg(long)]
     json: bool,
+    /// Print what happened in each replay, and when, instead of the figures.
+    #[arg(long, conflicts_with = "json")]
+    timeline: bool,
 }
 
 #[derive(Debug, Args)]
@@ -178,6 +181,15 @@ fn personal(arguments: &Personal) -> Result<(), SimError> {
 }
 
 fn replay(arguments: &Replay) -> Result<(), SimError> {
+    if arguments.timeline {
+        for file in &arguments.logs {
+            let moments = replay::timeline(&SessionLog::read(file)?);
+            let lines: Vec<String> =
+                moments.iter().map(|m| format!("{:>9.0} {}\n", m.at_ms, m.what)).collect();
+            print(&lines.concat())?;
+        }
+        return Ok(());
+    }
     let mut all = Vec::with_capacity(arguments.logs.len());
     for file in &arguments.logs {
         let name = file.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());

@@ -316,6 +316,25 @@ impl Fetcher {
         }
     }
 
+    /// Whether the byte at `offset` is in a chunk that runs for the file or in one that is next for it.
+    pub(crate) fn brings(&self, entry: &Entry, offset: u64) -> bool {
+        let inside = |span: &Span| span.start <= offset && offset < span.end;
+        let queue = self.queue();
+        let taken =
+            SpanSet::from_spans(queue.running.values().filter(|r| r.key == entry.key).map(|r| r.span));
+        if taken.as_slice().iter().any(inside) {
+            return true;
+        }
+        let state = entry.lock();
+        let size = state.validators().size;
+        let policy = self.policy.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.demands.values().filter(|waiting| waiting.demand.entry.key == entry.key).any(|waiting| {
+            let holes = clamped(&waiting.demand.wants, size).flat_map(|want| state.holes(want));
+            let next = holes.flat_map(|hole| taken.holes(hole)).next();
+            next.is_some_and(|next| inside(&policy.first_chunk(next)))
+        })
+    }
+
     /// Waits until no chunk of `key` is on its way; whatever starts meanwhile is waited for too.
     pub(crate) async fn idle(&self, key: &MediaKey) {
         let mut active = self.active.subscribe();
