@@ -34,11 +34,17 @@ pub struct Memory {
     /// What a later transfer, however short, takes at least: on a fast link a chunk takes a blink, and an outage must
     /// not be remembered for a hundred of them.
     pub per_transfer: f64,
+    /// Prior odds of an outage.
+    pub outage: f64,
+    /// Prior odds of a jump.
+    pub jump: f64,
+    /// Least deviation.
+    pub usual: f64,
 }
 
 impl Default for Memory {
     fn default() -> Self {
-        Memory { per_s: 0.25, per_transfer: 0.4 }
+        Memory { per_s: 0.25, per_transfer: 0.4, outage: 0.05, jump: 0.02, usual: 0.35 }
     }
 }
 
@@ -98,6 +104,8 @@ pub struct Throughput {
     rtt_ms: f64,
     measured: bool,
     known: bool,
+    /// How likely the last transfer met an outage that is over.
+    outage: f64,
     /// Megabits and seconds of a transfer under way, where it is slower than the mean.
     hanging: Option<(f64, f64)>,
 }
@@ -121,6 +129,7 @@ impl Throughput {
             rtt_ms: PRIOR_RTT_MS,
             measured: false,
             known: false,
+            outage: 0.0,
             hanging: None,
         }
     }
@@ -173,13 +182,25 @@ impl Throughput {
         }
         let keep = (-(self.memory.per_s * seconds).max(self.memory.per_transfer)).exp();
         let stray = (megabits / seconds / self.mean_mbps()).ln();
+        let (mut jumped, mut broke) = (0.0, 0.0);
+        if self.measured {
+            let deviation = self.deviation().max(self.memory.usual);
+            let usual = (-0.5 * (stray / deviation).powi(2)).exp() / (deviation * 2.506_628);
+            let lost = seconds - megabits / self.mean_mbps();
+            let outage = if lost > 0.5 { self.memory.outage * (1.0 - self.outage) * (-lost / 8.0).exp() } else { 0.0 };
+            let jump = self.memory.jump / 6.0;
+            let all = usual + outage + jump;
+            (jumped, broke) = (jump / all, outage / all);
+        }
+        self.outage = broke;
         if self.measured {
             // A transfer of a second renews a quarter of the deviation.
             let renew = (0.25 * seconds).clamp(0.05, 0.5);
-            self.deviation2 += renew * (stray * stray - self.deviation2);
+            self.deviation2 += (1.0 - broke) * renew * (stray * stray - self.deviation2);
         }
-        self.megabits = self.megabits * keep + megabits;
-        self.seconds = self.seconds * keep + seconds;
+        let keep = (keep + broke * (1.0 - keep)) * (1.0 - jumped);
+        self.megabits = self.megabits * keep + megabits * (1.0 - broke);
+        self.seconds = self.seconds * keep + seconds * (1.0 - broke);
         self.measured = true;
         self.known = true;
     }
