@@ -581,6 +581,7 @@ impl Planner {
                 let buffer_s = reach.saturating_sub(from) as f64 / 1_000.0;
                 outlooks.push(Outlook {
                     speeds: self.speeds(&card.host),
+                    later: self.later(&card.host),
                     buffer_s,
                     bare: reach < from + STEP_MS,
                     train,
@@ -625,6 +626,13 @@ impl Planner {
         let (path, tuning) = (self.links.to(host), &self.policy.tuning);
         let scale = (tuning.spread_base + tuning.spread_seen * path.deviation()).max(path.cold_spread());
         Speeds::new(path.mean_mbps() * tuning.speed, scale, path.rtt_s())
+    }
+
+    fn later(&self, host: &str) -> Speeds {
+        let (path, tuning) = (self.links.to(host), &self.policy.tuning);
+        let scale = (tuning.later_base + tuning.later_seen * path.long_deviation()).max(path.cold_spread());
+        let mean = path.mean_mbps() * (path.long_mbps() / path.mean_mbps()).powf(tuning.later_pull);
+        Speeds::new(mean * tuning.speed, scale, path.rtt_s())
     }
 
     /// Whether the current card is about to run dry.

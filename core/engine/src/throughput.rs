@@ -104,6 +104,10 @@ pub struct Throughput {
     rtt_ms: f64,
     measured: bool,
     known: bool,
+    /// Mean and variance of the logarithm over a long time, and the samples they are of.
+    long_mean: f64,
+    long_variance: f64,
+    long_weight: f64,
     /// How likely the last transfer met an outage that is over.
     outage: f64,
     /// Megabits and seconds of a transfer under way, where it is slower than the mean.
@@ -130,6 +134,9 @@ impl Throughput {
             measured: false,
             known: false,
             outage: 0.0,
+            long_mean: mbps.ln(),
+            long_variance: 0.3,
+            long_weight: 0.0,
             hanging: None,
         }
     }
@@ -193,6 +200,12 @@ impl Throughput {
             (jumped, broke) = (jump / all, outage / all);
         }
         self.outage = broke;
+        let fresh = (0.03 * seconds).max(0.02);
+        self.long_weight = self.long_weight * (1.0 - fresh) + fresh;
+        let share = fresh / (self.long_weight + 0.02);
+        let off = (megabits / seconds).ln() - self.long_mean;
+        self.long_mean += share * off;
+        self.long_variance += share.min(0.3) * ((1.0 - share) * off * off - self.long_variance);
         if self.measured {
             // A transfer of a second renews a quarter of the deviation.
             let renew = (0.25 * seconds).clamp(0.05, 0.5);
@@ -223,6 +236,18 @@ impl Throughput {
     #[must_use]
     pub fn deviation(&self) -> f64 {
         self.deviation2.max(0.0).sqrt()
+    }
+
+    /// Mean over a long time, megabits per second.
+    #[must_use]
+    pub fn long_mbps(&self) -> f64 {
+        self.long_mean.exp()
+    }
+
+    /// Deviation of the logarithm over a long time.
+    #[must_use]
+    pub fn long_deviation(&self) -> f64 {
+        self.long_variance.sqrt()
     }
 
     /// Spread of the logarithm, as the scale of a logistic distribution, that is owed to having measured nothing yet; 0

@@ -240,8 +240,11 @@ fn tune(arguments: &Tune) -> Result<(), SimError> {
         .map_err(|e| SimError::Io { path: "stdout".into(), source: e })?;
     let worth = course.judge(&[found]).remove(0);
     let mut text = format!("S {:.2}, waste {:.1} %\n", worth.s, 100.0 * worth.waste);
-    for (class, s, lead) in &worth.classes {
-        text += &format!("  {class:<14} {s:>8.2} {lead:>+8.2} against {}\n", arguments.against);
+    for c in &worth.classes {
+        text += &format!(
+            "  {:<14}{:>8.2} {:>+8.2}  quality {:>7.2}  stall {:>6.2} s ({:>5.2} first)  steps {:>6.2}  {:>7.1} Mbit ({:>5.1} wasted)\n",
+            c.name, c.s, c.lead, c.bitrate, c.stall_s.0, c.stall_s.1, c.switch_mbps, c.megabits.0, c.megabits.1
+        );
     }
     print(&text)
 }

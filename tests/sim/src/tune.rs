@@ -15,6 +15,7 @@ use crate::error::SimError;
 use crate::knobs::Knob;
 use crate::roster;
 use crate::run::{self, Build};
+use crate::score::Score;
 use crate::shipped::Shipped;
 use crate::world::{Settings, World};
 
@@ -40,8 +41,27 @@ pub struct Worth {
     pub s: f64,
     /// Share of bytes that were wasted: the mean over classes.
     pub waste: f64,
-    /// Name, S, and S above the reference, by class.
-    pub classes: Vec<(String, f64, f64)>,
+    /// By class.
+    pub classes: Vec<OfClass>,
+}
+
+/// What a candidate was worth on one class of networks: means over its sessions.
+#[derive(Debug, Clone, Default)]
+pub struct OfClass {
+    /// Name.
+    pub name: String,
+    /// S.
+    pub s: f64,
+    /// S above that of the reference.
+    pub lead: f64,
+    /// Seconds without pictures, and how many of them before a first picture.
+    pub stall_s: (f64, f64),
+    /// Quality of what was shown, Mbit.
+    pub bitrate: f64,
+    /// Sum of the steps, Mbit/s.
+    pub switch_mbps: f64,
+    /// Megabits fetched, and how many of them were never shown.
+    pub megabits: (f64, f64),
 }
 
 impl Course {
@@ -94,12 +114,20 @@ impl Course {
                     let (s, lead) = (mean_s(played), mean_s(played) - reference[c]);
                     worth.s += share * s;
                     worth.fitness += share * (s + (lead - LEAD).min(0.0));
-                    let part = 1.0 / self.worlds.len() as f64;
+                    let part = 1.0 / (self.worlds.len() * played.len().max(1)) as f64;
+                    let sum = |f: fn(&Score) -> f64| part * played.iter().map(|p| f(&p.score)).sum::<f64>();
                     if worth.classes.len() <= c {
-                        worth.classes.push((world.classes[c].name.clone(), 0.0, 0.0));
+                        worth.classes.push(OfClass { name: world.classes[c].name.clone(), ..OfClass::default() });
                     }
-                    worth.classes[c].1 += part * s;
-                    worth.classes[c].2 += part * lead;
+                    let of = &mut worth.classes[c];
+                    of.s += sum(|s| s.s);
+                    of.lead += lead / self.worlds.len() as f64;
+                    of.stall_s.0 += sum(|s| s.stall_s);
+                    of.stall_s.1 += sum(|s| s.first_frames_ms / 1_000.0);
+                    of.bitrate += sum(|s| s.bitrate);
+                    of.switch_mbps += sum(|s| s.switch_mbps);
+                    of.megabits.0 += sum(|s| s.bytes as f64 * 8e-6);
+                    of.megabits.1 += sum(|s| s.wasted as f64 * 8e-6);
                 }
             }
         }

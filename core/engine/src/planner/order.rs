@@ -15,6 +15,8 @@ pub(crate) const WAIT_S: f64 = 0.2;
 pub(crate) struct Outlook {
     /// Speeds of the path it comes by.
     pub(crate) speeds: Speeds,
+    /// The same in a while.
+    pub(crate) later: Speeds,
     /// Seconds that can play, or will when what runs has ended.
     pub(crate) buffer_s: f64,
     /// Whether not even its first second is there: a player cannot be pre-rolled on it.
@@ -77,12 +79,12 @@ impl Order<'_> {
                     + others
                         .map(|s| match self.preempts && self.cards[s.card].arrival.is_none() {
                             true => self.loss(s, |_| delay + card.speeds.rtt_s),
-                            false => self.loss(s, |i| delay + card.speeds.takes(i, megabits)),
+                            false => self.loss(s, |i| delay + card.later.takes(i, megabits)),
                         })
                         .sum::<f64>()
             };
             wait = wait.min(begun(WAIT_S));
-            let cost = begun(0.0) + self.wasted(first);
+            let cost = begun(0.0) + self.wasted(first) + self.in_vain(first);
             if card.ready && cost < best.0 {
                 best = (cost, Some((first.card, first.rung)));
             }
@@ -95,11 +97,11 @@ impl Order<'_> {
         let card = &self.cards[step.card];
         let train = &card.train;
         let stall = match &card.arrival {
-            None => Speeds::mean(|i| train.stall(&card.speeds, i, step.rung, 0, delay(i), card.buffer_s)),
+            None => Speeds::mean(|i| train.stall(&card.later, i, step.rung, 0, delay(i), card.buffer_s)),
             Some(arrival) => {
                 let megabits = train.megabits[step.rung][0];
                 Speeds::mean(|i| {
-                    let done = delay(i) + card.speeds.takes(i, megabits);
+                    let done = delay(i) + card.later.takes(i, megabits);
                     if card.bare { arrival.waits(done) } else { arrival.by(done) * step.relief[i] }
                 })
             }
@@ -113,8 +115,8 @@ impl Order<'_> {
         if card.arrival.is_some() && !card.bare {
             let train = &card.train;
             for (speed, saved) in relief.iter_mut().enumerate() {
-                let without = train.stall(&card.speeds, speed, rung, 0, 0.0, card.buffer_s);
-                let with = train.stall(&card.speeds, speed, rung, 1, 0.0, card.buffer_s + train.seconds[0]);
+                let without = train.stall(&card.later, speed, rung, 0, 0.0, card.buffer_s);
+                let with = train.stall(&card.later, speed, rung, 1, 0.0, card.buffer_s + train.seconds[0]);
                 *saved = (without - with).max(0.0);
             }
         }
@@ -143,6 +145,13 @@ impl Order<'_> {
         card.lean.thrift * card.price * card.train.megabits[step.rung][0] * card.leaves
     }
 
+    /// Points of link time that are lost if the chunk is never shown.
+    fn in_vain(&self, step: &Step) -> f64 {
+        let card = &self.cards[step.card];
+        let takes = Speeds::mean(|i| card.speeds.takes(i, card.train.megabits[step.rung][0]));
+        card.lean.vain * takes * (1.0 - card.train.reached[0])
+    }
+
     /// The rendition of a card's next chunk: the one that is worth most if it is kept for a few chunks.
     pub(crate) fn rung(&self, card: usize) -> usize {
         let (low, high) = self.cards[card].allowed;
@@ -164,6 +173,8 @@ impl Order<'_> {
                 train.reached[k] * (c.rates[rung] * train.seconds[k] - c.price * train.megabits[rung][k])
             })
             .sum();
+        let megabits: f64 = (0..train.len.min(self.tuning.horizon)).map(|k| train.reached[k] * train.megabits[rung][k]).sum();
+        let time = c.lean.time * (c.speeds.takes(4, megabits) - c.speeds.rtt_s);
         let waste = c.price * train.megabits[rung][0] * (1.0 - train.reached[0]);
         let step = c.before.map_or(0.0, |b| train.reached[0] * (b - c.rates[rung]).abs());
         let stall = Speeds::mean(|i| match &c.arrival {
@@ -174,6 +185,6 @@ impl Order<'_> {
                 arrival.waits(done - c.buffer_s) + then
             }
         });
-        shown - waste - c.lean.steady * self.worth.switch * step - c.lean.caution * self.worth.stall * stall
+        shown - waste - time - c.lean.steady * self.worth.switch * step - c.lean.caution * self.worth.stall * stall
     }
 }

@@ -29,6 +29,12 @@ pub struct Tuning {
     pub spread_base: f64,
     /// See [`spread_base`](Tuning::spread_base).
     pub spread_seen: f64,
+    /// The same later on.
+    pub later_base: f64,
+    /// The same later on.
+    pub later_seen: f64,
+    /// Pull.
+    pub later_pull: f64,
     /// Multiplies the estimate of the speed.
     pub speed: f64,
     /// On a link that is hardly as fast as the highest rate, or slower.
@@ -53,6 +59,10 @@ pub struct Lean {
     pub steady: f64,
     /// Multiplies the waste that waiting avoids: on a tight link a wait is not made up for.
     pub thrift: f64,
+    /// Points a second of the link is worth when a rendition is chosen.
+    pub time: f64,
+    /// Points a second of the link is worth when it may be spent in vain.
+    pub vain: f64,
 }
 
 /// Speed over the highest rate at which a link counts as tight, and as ample.
@@ -68,6 +78,8 @@ impl Tuning {
             caution: between(self.tight.caution, self.ample.caution),
             steady: between(self.tight.steady, self.ample.steady),
             thrift: between(self.tight.thrift, self.ample.thrift),
+            time: between(self.tight.time, self.ample.time),
+            vain: between(self.tight.vain, self.ample.vain),
         }
     }
 }
@@ -77,9 +89,12 @@ impl Default for Tuning {
         Tuning {
             spread_base: 0.17,
             spread_seen: 0.05,
+            later_base: 0.17,
+            later_seen: 0.0,
+            later_pull: 0.0,
             speed: 0.92,
-            tight: Lean { caution: 1.1, steady: 1.1, thrift: 0.8 },
-            ample: Lean { caution: 0.4, steady: 0.3, thrift: 1.0 },
+            tight: Lean { caution: 1.1, steady: 1.1, thrift: 0.8, time: 0.0, vain: 0.0 },
+            ample: Lean { caution: 0.4, steady: 0.3, thrift: 1.0, time: 0.0, vain: 0.0 },
             thrift_queued: 1.2,
             goes_on: 0.97,
             horizon: 5,
