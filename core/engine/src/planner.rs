@@ -589,6 +589,7 @@ impl Planner {
                     arrival: if distance == 0 { None } else { arrival },
                     rates,
                     allowed: self.allowed(card),
+                    switchable: card.switchable,
                     before: rate_here.or(before),
                     lean: self.lean(card),
                     price: self.policy.worth.megabit * self.limits.price,
@@ -619,13 +620,16 @@ impl Planner {
 
     fn lean(&self, card: &Card) -> Lean {
         let top = card.rungs.last().map_or(1.0, |r| r.mbps).max(0.01);
-        self.policy.tuning.lean(self.links.to(&card.host).mean_mbps() / top)
+        let path = self.links.to(&card.host);
+        let mean = path.mean_mbps() * (path.long_mbps() / path.mean_mbps()).powf(self.policy.tuning.lean_pull);
+        self.policy.tuning.lean(mean / top)
     }
 
     fn speeds(&self, host: &str) -> Speeds {
         let (path, tuning) = (self.links.to(host), &self.policy.tuning);
         let scale = (tuning.spread_base + tuning.spread_seen * path.deviation()).max(path.cold_spread());
-        Speeds::new(path.mean_mbps() * tuning.speed, scale, path.rtt_s())
+        let mean = path.mean_mbps() * (path.long_mbps() / path.mean_mbps()).powf(tuning.near_pull);
+        Speeds::new(mean * tuning.speed, scale, path.rtt_s())
     }
 
     fn later(&self, host: &str) -> Speeds {

@@ -39,6 +39,8 @@ pub const KNOBS: &[Knob] = &[
     knob("later_base", 0.02, 1.0, |p| &mut p.tuning.later_base),
     knob("later_seen", 0.0, 2.0, |p| &mut p.tuning.later_seen),
     knob("later_pull", 0.0, 1.0, |p| &mut p.tuning.later_pull),
+    knob("near_pull", 0.0, 1.0, |p| &mut p.tuning.near_pull),
+    knob("lean_pull", 0.0, 1.0, |p| &mut p.tuning.lean_pull),
     knob("speed", 0.6, 1.3, |p| &mut p.tuning.speed),
     knob("tight_caution", 0.1, 3.0, |p| &mut p.tuning.tight.caution),
     knob("tight_steady", 0.1, 3.0, |p| &mut p.tuning.tight.steady),

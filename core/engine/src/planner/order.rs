@@ -5,7 +5,7 @@
 //! and the bytes it is expected to waste that waiting would have saved. The smallest wins.
 
 use super::tuning::{Lean, Tuning, Worth};
-use super::value::{Arrival, RUNGS, SPEEDS, Speeds, Train};
+use super::value::{Arrival, RUNGS, SPEEDS, Speeds, Train, WEIGHTS};
 
 /// Seconds a wait is taken to last: the tick of the playhead.
 pub(crate) const WAIT_S: f64 = 0.2;
@@ -37,6 +37,8 @@ pub(crate) struct Outlook {
     pub(crate) lean: Lean,
     /// Points a megabit costs.
     pub(crate) price: f64,
+    /// Whether a later chunk may come at another rendition.
+    pub(crate) switchable: bool,
     /// Whether a step of this card may be started now.
     pub(crate) ready: bool,
 }
@@ -69,7 +71,7 @@ impl Order<'_> {
             })
             .filter(|s| self.worthwhile(s))
             .collect();
-        let (mut wait, mut best) = (f64::INFINITY, (f64::INFINITY, None));
+        let (mut wait, mut best) = (f64::INFINITY, (f64::INFINITY, f64::INFINITY, None));
         for first in &steps {
             let card = &self.cards[first.card];
             let megabits = card.train.megabits[first.rung][0];
@@ -84,12 +86,13 @@ impl Order<'_> {
                         .sum::<f64>()
             };
             wait = wait.min(begun(WAIT_S));
-            let cost = begun(0.0) + self.wasted(first) + self.in_vain(first);
-            if card.ready && cost < best.0 {
-                best = (cost, Some((first.card, first.rung)));
+            let cost = begun(0.0) + self.wasted(first);
+            let with = cost + self.in_vain(first);
+            if card.ready && with < best.0 {
+                best = (with, cost, Some((first.card, first.rung)));
             }
         }
-        best.1.filter(|_| best.0 < wait)
+        best.2.filter(|_| best.1 < wait)
     }
 
     /// Points lost to stalls of one card if its step begins `delay` from now.
@@ -152,12 +155,47 @@ impl Order<'_> {
         card.lean.vain * takes * (1.0 - card.train.reached[0])
     }
 
-    /// The rendition of a card's next chunk: the one that is worth most if it is kept for a few chunks.
+    /// The rendition of a card's next chunk.
     pub(crate) fn rung(&self, card: usize) -> usize {
-        let (low, high) = self.cards[card].allowed;
+        let card = &self.cards[card];
+        let (low, high) = card.allowed;
+        if high <= low + 1 || card.train.len == 0 {
+            return low;
+        }
+        let deep = if card.switchable { self.tuning.depth } else { 1 };
+        let ahead = Ahead { worth: self.worth, card, deep, len: card.train.len.min(self.tuning.horizon) };
+        ahead.first()
+    }
+}
+
+struct Ahead<'a> {
+    worth: &'a Worth,
+    card: &'a Outlook,
+    deep: usize,
+    len: usize,
+}
+
+impl Ahead<'_> {
+    fn first(&self) -> usize {
+        let c = self.card;
+        let (low, high) = c.allowed;
         let mut best = (f64::NEG_INFINITY, low);
         for rung in low..high {
-            let value = self.value(card, rung);
+            let mut lag = [0.0; SPEEDS];
+            let megabits = c.train.megabits[rung][0];
+            let stall = match &c.arrival {
+                None => {
+                    lag = [-c.buffer_s; SPEEDS];
+                    self.fetch(&mut lag, rung, 0)
+                }
+                Some(arrival) => {
+                    let stall = Speeds::mean(|i| arrival.waits(c.speeds.takes(i, megabits) - c.buffer_s));
+                    lag = [-c.buffer_s - c.train.seconds[0]; SPEEDS];
+                    stall
+                }
+            };
+            let risk = c.price * megabits * (1.0 - c.train.reached[0]);
+            let value = self.gain(rung, 0, c.before) - risk - self.loss(stall) + self.rest(1, rung, lag);
             if value > best.0 {
                 best = (value, rung);
             }
@@ -165,26 +203,53 @@ impl Order<'_> {
         best.1
     }
 
-    fn value(&self, card: usize, rung: usize) -> f64 {
-        let c = &self.cards[card];
-        let train = &c.train;
-        let shown: f64 = (0..train.len.min(self.tuning.horizon))
-            .map(|k| {
-                train.reached[k] * (c.rates[rung] * train.seconds[k] - c.price * train.megabits[rung][k])
-            })
-            .sum();
-        let megabits: f64 = (0..train.len.min(self.tuning.horizon)).map(|k| train.reached[k] * train.megabits[rung][k]).sum();
+    fn loss(&self, stall: f64) -> f64 {
+        self.card.lean.caution * self.worth.stall * stall
+    }
+
+    /// What showing a chunk is worth, without its stall.
+    fn gain(&self, rung: usize, k: usize, before: Option<f64>) -> f64 {
+        let c = self.card;
+        let megabits = c.train.megabits[rung][k];
         let time = c.lean.time * (c.speeds.takes(4, megabits) - c.speeds.rtt_s);
-        let waste = c.price * train.megabits[rung][0] * (1.0 - train.reached[0]);
-        let step = c.before.map_or(0.0, |b| train.reached[0] * (b - c.rates[rung]).abs());
-        let stall = Speeds::mean(|i| match &c.arrival {
-            None => train.stall(&c.speeds, i, rung, 0, 0.0, c.buffer_s),
-            Some(arrival) => {
-                let done = c.speeds.takes(i, train.megabits[rung][0]);
-                let then = train.stall(&c.speeds, i, rung, 1, 0.0, c.buffer_s + train.seconds[0]);
-                arrival.waits(done - c.buffer_s) + then
-            }
-        });
-        shown - waste - time - c.lean.steady * self.worth.switch * step - c.lean.caution * self.worth.stall * stall
+        let step = before.map_or(0.0, |b| (b - c.rates[rung]).abs());
+        c.train.reached[k]
+            * (c.rates[rung] * c.train.seconds[k]
+                - c.price * megabits
+                - time
+                - c.lean.steady * self.worth.switch * step)
+    }
+
+    /// Fetches a chunk: the expected seconds without pictures.
+    fn fetch(&self, lag: &mut [f64; SPEEDS], rung: usize, k: usize) -> f64 {
+        let c = self.card;
+        let megabits = c.train.megabits[rung][k];
+        let mut late = 0.0;
+        for (i, lag) in lag.iter_mut().enumerate() {
+            let now = *lag + c.speeds.takes(i, megabits);
+            late += WEIGHTS[i] * now.max(0.0);
+            *lag = now.min(0.0) - c.train.seconds[k];
+        }
+        c.train.reached[k] * late
+    }
+
+    /// The best that can be made of the chunks from `k` on after one of rendition `before`.
+    fn rest(&self, k: usize, before: usize, lag: [f64; SPEEDS]) -> f64 {
+        if k >= self.len {
+            return 0.0;
+        }
+        let c = self.card;
+        let (low, high) = match k < self.deep {
+            true => (c.allowed.0.max(before.saturating_sub(1)), c.allowed.1.min(before + 2)),
+            false => (before, before + 1),
+        };
+        let mut best = f64::NEG_INFINITY;
+        for rung in low..high {
+            let mut lag = lag;
+            let stall = self.fetch(&mut lag, rung, k);
+            let value = self.gain(rung, k, Some(c.rates[before])) - self.loss(stall) + self.rest(k + 1, rung, lag);
+            best = best.max(value);
+        }
+        best
     }
 }

@@ -35,6 +35,10 @@ pub struct Tuning {
     pub later_seen: f64,
     /// Pull.
     pub later_pull: f64,
+    /// Pull.
+    pub near_pull: f64,
+    /// Pull.
+    pub lean_pull: f64,
     /// Multiplies the estimate of the speed.
     pub speed: f64,
     /// On a link that is hardly as fast as the highest rate, or slower.
@@ -47,6 +51,8 @@ pub struct Tuning {
     pub goes_on: f64,
     /// Chunks a rendition is judged over.
     pub horizon: usize,
+    /// Deep
+    pub depth: usize,
 }
 
 /// What depends on how fast the link is.
@@ -92,12 +98,15 @@ impl Default for Tuning {
             later_base: 0.17,
             later_seen: 0.0,
             later_pull: 0.0,
+            near_pull: 0.0,
+            lean_pull: 0.0,
             speed: 0.92,
             tight: Lean { caution: 1.1, steady: 1.1, thrift: 0.8, time: 0.0, vain: 0.0 },
             ample: Lean { caution: 0.4, steady: 0.3, thrift: 1.0, time: 0.0, vain: 0.0 },
             thrift_queued: 1.2,
             goes_on: 0.97,
-            horizon: 5,
+            horizon: 6,
+            depth: 4,
         }
     }
 }
