@@ -194,7 +194,8 @@ impl Throughput {
             let deviation = self.deviation().max(self.memory.usual);
             let usual = (-0.5 * (stray / deviation).powi(2)).exp() / (deviation * 2.506_628);
             let lost = seconds - megabits / self.mean_mbps();
-            let outage = if lost > 0.5 { self.memory.outage * (1.0 - self.outage) * (-lost / 8.0).exp() } else { 0.0 };
+            let outage =
+                if lost > 0.5 { self.memory.outage * (1.0 - self.outage) * (-lost / 8.0).exp() } else { 0.0 };
             let jump = self.memory.jump / 6.0;
             let all = usual + outage + jump;
             (jumped, broke) = (jump / all, outage / all);

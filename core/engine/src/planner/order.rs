@@ -4,8 +4,9 @@
 //! takes; waiting delays the best order as a whole. The cost of an order is the stalls it is expected to cause, in points,
 //! and the bytes it is expected to waste that waiting would have saved. The smallest wins.
 
+use super::ahead::Ahead;
 use super::tuning::{Lean, Tuning, Worth};
-use super::value::{Arrival, RUNGS, SPEEDS, Speeds, Train, WEIGHTS};
+use super::value::{Arrival, RUNGS, SPEEDS, Speeds, Train};
 
 /// Seconds a wait is taken to last: the tick of the playhead.
 pub(crate) const WAIT_S: f64 = 0.2;
@@ -163,93 +164,7 @@ impl Order<'_> {
             return low;
         }
         let deep = if card.switchable { self.tuning.depth } else { 1 };
-        let ahead = Ahead { worth: self.worth, card, deep, len: card.train.len.min(self.tuning.horizon) };
-        ahead.first()
-    }
-}
-
-struct Ahead<'a> {
-    worth: &'a Worth,
-    card: &'a Outlook,
-    deep: usize,
-    len: usize,
-}
-
-impl Ahead<'_> {
-    fn first(&self) -> usize {
-        let c = self.card;
-        let (low, high) = c.allowed;
-        let mut best = (f64::NEG_INFINITY, low);
-        for rung in low..high {
-            let mut lag = [0.0; SPEEDS];
-            let megabits = c.train.megabits[rung][0];
-            let stall = match &c.arrival {
-                None => {
-                    lag = [-c.buffer_s; SPEEDS];
-                    self.fetch(&mut lag, rung, 0)
-                }
-                Some(arrival) => {
-                    let stall = Speeds::mean(|i| arrival.waits(c.speeds.takes(i, megabits) - c.buffer_s));
-                    lag = [-c.buffer_s - c.train.seconds[0]; SPEEDS];
-                    stall
-                }
-            };
-            let risk = c.price * megabits * (1.0 - c.train.reached[0]);
-            let value = self.gain(rung, 0, c.before) - risk - self.loss(stall) + self.rest(1, rung, lag);
-            if value > best.0 {
-                best = (value, rung);
-            }
-        }
-        best.1
-    }
-
-    fn loss(&self, stall: f64) -> f64 {
-        self.card.lean.caution * self.worth.stall * stall
-    }
-
-    /// What showing a chunk is worth, without its stall.
-    fn gain(&self, rung: usize, k: usize, before: Option<f64>) -> f64 {
-        let c = self.card;
-        let megabits = c.train.megabits[rung][k];
-        let time = c.lean.time * (c.speeds.takes(4, megabits) - c.speeds.rtt_s);
-        let step = before.map_or(0.0, |b| (b - c.rates[rung]).abs());
-        c.train.reached[k]
-            * (c.rates[rung] * c.train.seconds[k]
-                - c.price * megabits
-                - time
-                - c.lean.steady * self.worth.switch * step)
-    }
-
-    /// Fetches a chunk: the expected seconds without pictures.
-    fn fetch(&self, lag: &mut [f64; SPEEDS], rung: usize, k: usize) -> f64 {
-        let c = self.card;
-        let megabits = c.train.megabits[rung][k];
-        let mut late = 0.0;
-        for (i, lag) in lag.iter_mut().enumerate() {
-            let now = *lag + c.speeds.takes(i, megabits);
-            late += WEIGHTS[i] * now.max(0.0);
-            *lag = now.min(0.0) - c.train.seconds[k];
-        }
-        c.train.reached[k] * late
-    }
-
-    /// The best that can be made of the chunks from `k` on after one of rendition `before`.
-    fn rest(&self, k: usize, before: usize, lag: [f64; SPEEDS]) -> f64 {
-        if k >= self.len {
-            return 0.0;
-        }
-        let c = self.card;
-        let (low, high) = match k < self.deep {
-            true => (c.allowed.0.max(before.saturating_sub(1)), c.allowed.1.min(before + 2)),
-            false => (before, before + 1),
-        };
-        let mut best = f64::NEG_INFINITY;
-        for rung in low..high {
-            let mut lag = lag;
-            let stall = self.fetch(&mut lag, rung, k);
-            let value = self.gain(rung, k, Some(c.rates[before])) - self.loss(stall) + self.rest(k + 1, rung, lag);
-            best = best.max(value);
-        }
-        best
+        let len = card.train.len.min(self.tuning.horizon);
+        Ahead { worth: self.worth, card, deep, len }.first()
     }
 }

@@ -1,6 +1,7 @@
 //! The planner against a world that does as it is told.
 
 use super::*;
+use crate::info::missing;
 use crate::info::{Layout, VideoCodec};
 use crate::model::Item;
 use crate::testing::item;
