@@ -220,8 +220,7 @@ fn personal(arguments: &Personal) -> Result<(), SimError> {
 }
 
 fn tune(arguments: &Tune) -> Result<(), SimError> {
-    let settings =
-        Settings { users: arguments.users, traces: arguments.traces, ..Settings::default() };
+    let settings = Settings { users: arguments.users, traces: arguments.traces, ..Settings::default() };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = arguments.threads.unwrap_or(cores).clamp(1, 256);
     let start = knobs::changed(&arguments.set)?;
@@ -243,7 +242,15 @@ fn tune(arguments: &Tune) -> Result<(), SimError> {
     for c in &worth.classes {
         text += &format!(
             "  {:<14}{:>8.2} {:>+8.2}  quality {:>7.2}  stall {:>6.2} s ({:>5.2} first)  steps {:>6.2}  {:>7.1} Mbit ({:>5.1} wasted)\n",
-            c.name, c.s, c.lead, c.bitrate, c.stall_s.0, c.stall_s.1, c.switch_mbps, c.megabits.0, c.megabits.1
+            c.name,
+            c.s,
+            c.lead,
+            c.bitrate,
+            c.stall_s.0,
+            c.stall_s.1,
+            c.switch_mbps,
+            c.megabits.0,
+            c.megabits.1
         );
     }
     print(&text)

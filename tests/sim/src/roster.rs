@@ -41,7 +41,6 @@ pub const ROSTER: &[Entry] = &[
     baseline("tiktok-model", |_, _| Box::new(TikTok::new())),
     baseline("feed-player", |_, _| Box::new(FeedPlayer::new())),
     baseline("dashlet", |_, _| Box::new(Dashlet::new())),
-    baseline("threshold", |_, _| Box::new(crate::baselines::Threshold::new())),
     baseline("pdas", |_, _| Box::new(Pdas::new())),
     Entry {
         name: "unspool",

@@ -77,8 +77,8 @@ impl Course {
         reference: &str,
         threads: usize,
     ) -> Result<Self, SimError> {
-        let entry = roster::find(reference)
-            .ok_or_else(|| SimError::Usage(format!("no policy {reference}")))?;
+        let entry =
+            roster::find(reference).ok_or_else(|| SimError::Usage(format!("no policy {reference}")))?;
         let mut course = Course { worlds: Vec::new(), reference: Vec::new(), threads };
         for &seed in seeds {
             let mut world = World::build(&Settings { seed, ..settings.clone() })?;
@@ -117,7 +117,9 @@ impl Course {
                     let part = 1.0 / (self.worlds.len() * played.len().max(1)) as f64;
                     let sum = |f: fn(&Score) -> f64| part * played.iter().map(|p| f(&p.score)).sum::<f64>();
                     if worth.classes.len() <= c {
-                        worth.classes.push(OfClass { name: world.classes[c].name.clone(), ..OfClass::default() });
+                        worth
+                            .classes
+                            .push(OfClass { name: world.classes[c].name.clone(), ..OfClass::default() });
                     }
                     let of = &mut worth.classes[c];
                     of.s += sum(|s| s.s);
@@ -177,8 +179,8 @@ pub fn search(
     let damping = 1.0 + path_rate + 2.0 * (((effective - 1.0) / (dimensions + 1.0)).sqrt() - 1.0).max(0.0);
     let long_rate = 4.0 / (dimensions + 4.0);
     let one = 2.0 / ((dimensions + 1.3).powi(2) + effective);
-    let many = (2.0 * (effective - 2.0 + 1.0 / effective) / ((dimensions + 2.0).powi(2) + effective))
-        .min(1.0 - one);
+    let many =
+        (2.0 * (effective - 2.0 + 1.0 / effective) / ((dimensions + 2.0).powi(2) + effective)).min(1.0 - one);
     // Separable: fewer numbers to learn, so they are learnt faster.
     let faster = (dimensions + 2.0) / 3.0;
     let (one, many) = ((one * faster).min(0.5), (many * faster).min(0.5));
@@ -219,7 +221,8 @@ pub fn search(
         let fresh = 1.0 - (1.0 - path_rate).powi(2 * (round as i32 + 1));
         let moving = (length / fresh).sqrt() / expected < 1.4 + 2.0 / (dimensions + 1.0);
         for i in 0..n {
-            let push = if moving { (long_rate * (2.0 - long_rate) * effective).sqrt() * step[i] } else { 0.0 };
+            let push =
+                if moving { (long_rate * (2.0 - long_rate) * effective).sqrt() * step[i] } else { 0.0 };
             long[i] = (1.0 - long_rate) * long[i] + push;
             let of_all: f64 = weights.iter().zip(&order).map(|(w, &o)| w * draws[o][i].powi(2)).sum();
             variance[i] = (1.0 - one - many) * variance[i] + one * long[i].powi(2) + many * of_all;

@@ -14,9 +14,9 @@ pub(crate) const WAIT_S: f64 = 0.2;
 /// A card as the order sees it.
 #[derive(Debug, Clone)]
 pub(crate) struct Outlook {
-    /// Speeds of the path it comes by.
+    /// Speeds of the path it comes by, for the choice of a rendition.
     pub(crate) speeds: Speeds,
-    /// The same in a while.
+    /// The same, for the choice of what comes first.
     pub(crate) later: Speeds,
     /// Seconds that can play, or will when what runs has ended.
     pub(crate) buffer_s: f64,
@@ -72,7 +72,7 @@ impl Order<'_> {
             })
             .filter(|s| self.worthwhile(s))
             .collect();
-        let (mut wait, mut best) = (f64::INFINITY, (f64::INFINITY, f64::INFINITY, None));
+        let (mut wait, mut best) = (f64::INFINITY, (f64::INFINITY, None));
         for first in &steps {
             let card = &self.cards[first.card];
             let megabits = card.train.megabits[first.rung][0];
@@ -88,12 +88,11 @@ impl Order<'_> {
             };
             wait = wait.min(begun(WAIT_S));
             let cost = begun(0.0) + self.wasted(first);
-            let with = cost + self.in_vain(first);
-            if card.ready && with < best.0 {
-                best = (with, cost, Some((first.card, first.rung)));
+            if card.ready && cost < best.0 {
+                best = (cost, Some((first.card, first.rung)));
             }
         }
-        best.2.filter(|_| best.1 < wait)
+        best.1.filter(|_| best.0 < wait)
     }
 
     /// Points lost to stalls of one card if its step begins `delay` from now.
@@ -147,13 +146,6 @@ impl Order<'_> {
     fn wasted(&self, step: &Step) -> f64 {
         let card = &self.cards[step.card];
         card.lean.thrift * card.price * card.train.megabits[step.rung][0] * card.leaves
-    }
-
-    /// Points of link time that are lost if the chunk is never shown.
-    fn in_vain(&self, step: &Step) -> f64 {
-        let card = &self.cards[step.card];
-        let takes = Speeds::mean(|i| card.speeds.takes(i, card.train.megabits[step.rung][0]));
-        card.lean.vain * takes * (1.0 - card.train.reached[0])
     }
 
     /// The rendition of a card's next chunk.

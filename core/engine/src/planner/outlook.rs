@@ -44,11 +44,12 @@ impl Planner {
                 let waits = card.retry_at.is_some_and(|due| now < due);
                 let may = distance == 0 || self.limits.prefetching;
                 positions.push(position);
+                let (speeds, later) = self.speeds(&card.host);
                 #[expect(clippy::cast_precision_loss, reason = "milliseconds of a video")]
                 let buffer_s = reach.saturating_sub(from) as f64 / 1_000.0;
                 outlooks.push(Outlook {
-                    speeds: self.speeds(&card.host),
-                    later: self.later(&card.host),
+                    speeds,
+                    later,
                     buffer_s,
                     bare: reach < from + STEP_MS,
                     train,
@@ -87,23 +88,17 @@ impl Planner {
 
     fn lean(&self, card: &Card) -> Lean {
         let top = card.rungs.last().map_or(1.0, |r| r.mbps).max(0.01);
-        let path = self.links.to(&card.host);
-        let mean =
-            path.mean_mbps() * (path.long_mbps() / path.mean_mbps()).powf(self.policy.tuning.lean_pull);
-        self.policy.tuning.lean(mean / top)
+        let tuning = &self.policy.tuning;
+        tuning.lean(self.links.to(&card.host).expected_mbps(tuning.lean_pull) / top)
     }
 
-    fn speeds(&self, host: &str) -> Speeds {
+    /// The speeds of a path for the choice of a rendition, and for that of what comes first.
+    fn speeds(&self, host: &str) -> (Speeds, Speeds) {
         let (path, tuning) = (self.links.to(host), &self.policy.tuning);
-        let scale = (tuning.spread_base + tuning.spread_seen * path.deviation()).max(path.cold_spread());
-        let mean = path.mean_mbps() * (path.long_mbps() / path.mean_mbps()).powf(tuning.near_pull);
-        Speeds::new(mean * tuning.speed, scale, path.rtt_s())
-    }
-
-    fn later(&self, host: &str) -> Speeds {
-        let (path, tuning) = (self.links.to(host), &self.policy.tuning);
-        let scale = (tuning.later_base + tuning.later_seen * path.long_deviation()).max(path.cold_spread());
-        let mean = path.mean_mbps() * (path.long_mbps() / path.mean_mbps()).powf(tuning.later_pull);
-        Speeds::new(mean * tuning.speed, scale, path.rtt_s())
+        let cold = path.cold_spread();
+        let scale = (tuning.spread_base + tuning.spread_seen * path.deviation()).max(cold);
+        let now = Speeds::new(path.expected_mbps(tuning.pull) * tuning.speed, scale, path.rtt_s());
+        let later = Speeds::new(path.mean_mbps() * tuning.speed, tuning.spread_later.max(cold), path.rtt_s());
+        (now, later)
     }
 }

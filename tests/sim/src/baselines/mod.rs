@@ -13,7 +13,6 @@ mod no_preload;
 mod pdas;
 mod rate;
 mod swipe_oracle;
-mod threshold;
 mod tiktok;
 
 pub use bytedance::ByteDance;
@@ -24,7 +23,6 @@ pub use hindsight::{Hindsight, Plan, plan};
 pub use no_preload::NoPreload;
 pub use pdas::Pdas;
 pub use swipe_oracle::SwipeOracle;
-pub use threshold::Threshold;
 pub use tiktok::TikTok;
 
 use crate::policy::{Action, Queued};
