@@ -210,9 +210,12 @@ impl Throughput {
         self.long_weight = self.long_weight * (1.0 - fresh) + fresh;
         self.long_log +=
             fresh / (self.long_weight + LONG_PER_TRANSFER) * ((megabits / seconds).ln() - self.long_log);
-        let keep = (keep + held_up * (1.0 - keep)) * (1.0 - jumped);
-        self.megabits = self.megabits * keep + megabits * (1.0 - held_up);
-        self.seconds = self.seconds * keep + seconds * (1.0 - held_up);
+        let keep = keep * (1.0 - jumped);
+        let (new_megabits, new_seconds) = (self.megabits * keep + megabits, self.seconds * keep + seconds);
+        // Between the two explanations on a logarithmic scale: seconds lost to an outage must not outweigh it.
+        let (before, after) = (self.megabits / self.seconds, new_megabits / new_seconds);
+        self.seconds += (1.0 - held_up) * (new_seconds - self.seconds);
+        self.megabits = before * (after / before).powf(1.0 - held_up) * self.seconds;
         self.measured = true;
         self.known = true;
     }
