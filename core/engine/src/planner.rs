@@ -20,6 +20,7 @@ mod swipe;
 mod tuning;
 mod turn;
 mod value;
+mod watch;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -28,6 +29,7 @@ pub use output::{Candidate, DemandId, FetchEnd, Output, Urgency};
 pub use policy::{Limits, Policy};
 pub use swipe::{Curve, Habit, SwipeModel};
 pub use tuning::{Lean, Tuning, Worth};
+pub use watch::LinkState;
 
 use crate::info::MediaInfo;
 use crate::links::Links;
@@ -49,6 +51,7 @@ pub struct Planner {
     policy: Policy,
     limits: Limits,
     links: Links,
+    watch: watch::Watch,
     person: SwipeModel,
     cards: BTreeMap<u64, Card>,
     current: Option<u64>,
@@ -61,6 +64,7 @@ pub struct Planner {
     next_demand: u64,
     demands: BTreeMap<DemandId, (u64, MediaKey)>,
     review_at: Option<Time>,
+    look_at: Option<Time>,
     /// When something changed that no plan has seen.
     due: Option<Time>,
     out: VecDeque<Output>,
@@ -73,6 +77,7 @@ impl Planner {
         Planner {
             person: SwipeModel::new(policy.habit),
             links: Links::new(NetworkClass::Unknown, policy.memory),
+            watch: watch::Watch::default(),
             policy,
             limits: Limits::default(),
             cards: BTreeMap::new(),
@@ -84,6 +89,7 @@ impl Planner {
             next_demand: 0,
             demands: BTreeMap::new(),
             review_at: None,
+            look_at: None,
             due: None,
             out: VecDeque::new(),
         }
@@ -134,6 +140,7 @@ impl Planner {
 
     /// The layout of a rendition became known.
     pub fn handle_probed(&mut self, now: Time, key: &MediaKey, info: Arc<MediaInfo>, held: Vec<Span>) {
+        self.watch.received();
         for card in self.cards.values_mut() {
             if let Some(rung) = card.rungs.iter_mut().find(|r| r.key == *key) {
                 rung.probe = Probe::Known(Arc::clone(&info));
@@ -146,6 +153,7 @@ impl Planner {
 
     /// The layout of a rendition could not be had.
     pub fn handle_probe_failed(&mut self, now: Time, key: &MediaKey, retryable: bool) {
+        self.watch.refused(key);
         for card in self.cards.values_mut() {
             if let Some(rung) = card.rungs.iter_mut().find(|r| r.key == *key) {
                 rung.probe = if retryable { Probe::Unasked } else { Probe::Refused };
@@ -164,6 +172,11 @@ impl Planner {
     /// A demand ended. `held` is what the store holds of its rendition now.
     pub fn handle_fetch_end(&mut self, now: Time, demand: DemandId, end: FetchEnd, held: Vec<Span>) {
         let Some((position, key)) = self.demands.remove(&demand) else { return };
+        match end {
+            FetchEnd::Done => self.watch.received(),
+            FetchEnd::Cancelled => {}
+            FetchEnd::Failed { .. } => self.watch.refused(&key),
+        }
         self.note_held(&key, &held);
         if let Some(card) = self.cards.get_mut(&position)
             && let Some(running) = card.running.take_if(|r| r.demand == demand)
@@ -180,13 +193,16 @@ impl Planner {
 
     /// One transfer from a host ended: its body bytes, the wait for its first byte, and the time from that to its last.
     pub fn handle_transfer(&mut self, host: &str, bytes: u64, first_byte: Millis, transfer: Millis) {
+        self.watch.received();
         self.links.sample(host, bytes, first_byte, transfer);
         self.limits.data_left = self.limits.data_left.map(|left| left.saturating_sub(bytes));
     }
 
     /// The device says what kind of network it is on.
     pub fn handle_network(&mut self, class: NetworkClass) {
-        self.links.handle_class(class);
+        if self.links.handle_class(class) {
+            self.watch.reset();
+        }
     }
 
     /// Takes up what earlier sessions measured of this kind of network, by host; the empty name is all of them.
@@ -205,6 +221,7 @@ impl Planner {
     /// What may be fetched changed.
     pub fn handle_limits(&mut self, now: Time, limits: Limits) {
         if limits.online && !self.limits.online {
+            self.watch.reset();
             for card in self.cards.values_mut() {
                 card.retry_at = None;
             }
@@ -234,18 +251,24 @@ impl Planner {
         self.out.pop_front()
     }
 
-    /// When a failed fetch is due again, or a wait is to be thought over.
+    /// When a failed fetch is due again, a wait is to be thought over, or a fetch that brought nothing yet is to be looked at.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
         let waiting = |c: &&Card| c.running.is_none() && !c.refused();
         let retry = self.cards.values().filter(waiting).filter_map(|c| c.retry_at).min();
-        retry.into_iter().chain(self.review_at).min().filter(|_| self.limits.online)
+        retry.into_iter().chain(self.review_at).chain(self.look_at).min().filter(|_| self.limits.online)
     }
 
     /// The paths to the hosts, as measured.
     #[must_use]
     pub fn links(&self) -> &Links {
         &self.links
+    }
+
+    /// Whether the link brings what is asked of it.
+    #[must_use]
+    pub fn link(&self) -> LinkState {
+        self.watch.state()
     }
 
     /// What is known of the person.

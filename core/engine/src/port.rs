@@ -124,6 +124,8 @@ pub enum Notice {
         /// Why, without personal data.
         reason: String,
     },
+    /// The link began or ceased to bring what is asked of it.
+    Link(planner::LinkState),
 }
 
 /// Why the engine wants to be woken.

@@ -1,7 +1,8 @@
 //! One turn: what to ask for, to promote and to cancel, given all facts noted so far.
 
-use super::card::{Probe, Running, STEP_MS};
+use super::card::{Card, Probe, Running, STEP_MS};
 use super::output::{DemandId, Output, Urgency};
+use super::watch::{LOOK, LinkState, Underway};
 use super::{Planner, REVIEW};
 use crate::info::missing;
 use crate::model::Span;
@@ -9,7 +10,8 @@ use crate::time::Time;
 
 impl Planner {
     pub(super) fn plan(&mut self, now: Time) {
-        self.review_at = None;
+        (self.review_at, self.look_at) = (None, None);
+        self.look(now);
         let Some(current) = self.current else { return };
         self.probe_window(now, current);
         if !self.limits.online {
@@ -20,9 +22,15 @@ impl Planner {
             self.cancel_where(|position| position != current);
             unready.extend(self.cards.keys().filter(|&&p| p != current));
         }
+        if self.link() != LinkState::Fine {
+            unready.extend(self.cards.keys().filter(|&&p| p != current));
+        }
         self.promote(current);
         loop {
             let running = self.cards.values().filter(|c| c.running.is_some()).count();
+            if running > 0 {
+                self.look_at = Some(now + LOOK);
+            }
             if running >= self.policy.parallel {
                 return;
             }
@@ -39,11 +47,20 @@ impl Planner {
         }
     }
 
+    fn look(&mut self, now: Time) {
+        let running = |c: &Card| c.running.map(|r| r.bytes);
+        let cards = self.cards.values();
+        let underway: Vec<Underway<'_>> =
+            cards.filter_map(|c| Some(Underway { host: &c.host, bytes: running(c)? })).collect();
+        self.watch.look(now, &underway, &mut self.links);
+    }
+
     /// Asks for the next step of a card; `false` when it cannot be asked for now.
     fn start(&mut self, current: u64, position: u64, rung: usize) -> bool {
         let from = if position == current { self.playhead_ms } else { 0 };
         let urgency = urgency(position - current);
         let ahead = self.bytes_ahead(current);
+        let asked: u64 = self.cards.values().filter_map(|c| c.running).map(|r| r.bytes).sum();
         let Some(card) = self.cards.get_mut(&position) else { return false };
         let reach = card.reach(from);
         let Some(info) = card.rungs[rung].info() else { return false };
@@ -53,8 +70,8 @@ impl Planner {
         if bytes == 0 {
             return false;
         }
-        let too_much =
-            self.limits.data_left.is_some_and(|left| bytes > left) || ahead + bytes > self.policy.ahead_bytes;
+        let too_much = self.limits.data_left.is_some_and(|left| asked + bytes > left)
+            || ahead + bytes > self.policy.ahead_bytes;
         if position != current && too_much {
             return false;
         }
@@ -94,12 +111,12 @@ impl Planner {
     }
 
     fn probe_window(&mut self, now: Time, current: u64) {
-        let danger = self.in_danger(current);
+        let (danger, fine) = (self.in_danger(current), self.link() == LinkState::Fine);
         let allowed: Vec<(u64, Urgency)> = self
             .cards
             .keys()
             .map(|&p| (p, urgency(p.saturating_sub(current))))
-            .filter(|&(_, u)| u == Urgency::Playback || (!danger && self.limits.prefetching))
+            .filter(|&(_, u)| u == Urgency::Playback || (!danger && fine && self.limits.prefetching))
             .collect();
         for (position, urgency) in allowed {
             let Some(card) = self.cards.get(&position) else { continue };
