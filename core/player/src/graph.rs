@@ -152,16 +152,11 @@ impl Graph {
     }
 
     /// Sends a seek to the demuxer itself: the elements between it and the sink may not know their format yet.
-    pub(crate) fn seek(&self, rate: f64, flags: gst::SeekFlags, to: Duration) -> bool {
-        let to = gst::ClockTime::try_from(to).unwrap_or(gst::ClockTime::ZERO);
-        self.demuxer.send_event(gst::event::Seek::new(
-            rate,
-            flags,
-            gst::SeekType::Set,
-            to,
-            gst::SeekType::Set,
-            gst::ClockTime::NONE,
-        ))
+    ///
+    /// Without a flush the demuxer waits for its own streaming thread, which in a paused pipeline may stand at a full
+    /// queue for ever; so only a pass that was sent to its end may be followed by such a seek.
+    pub(crate) fn seek(&self, event: gst::Event) -> bool {
+        self.demuxer.send_event(event)
     }
 
     pub(crate) fn set_sound(&self, change: impl FnOnce(&mut Sound)) {
@@ -281,8 +276,8 @@ fn watch_sink(player: &Arc<Player>, sink: &gst::Element, decoder: String) -> Res
                 }
                 flow.drained.store(false, Ordering::SeqCst);
                 flow.pictures.fetch_add(1, Ordering::SeqCst);
-                if flow.lap_waits.swap(false, Ordering::SeqCst) {
-                    player.note(Note::PassHasPictures(player.serial));
+                if let Some(pass) = lock(&flow.lap_waits).take() {
+                    player.note(Note::PassHasPictures(player.serial, pass));
                 }
             }
             Some(gst::PadProbeData::Event(event)) => match event.type_() {
@@ -291,7 +286,7 @@ fn watch_sink(player: &Arc<Player>, sink: &gst::Element, decoder: String) -> Res
                     if event.type_() == gst::EventType::SegmentDone
                         && flow.pictures.swap(0, Ordering::SeqCst) == 0
                     {
-                        player.note(Note::PassWithoutPictures(player.serial));
+                        player.note(Note::PassWithoutPictures(player.serial, event.seqnum()));
                     }
                 }
                 // A gap would count as the pre-roll, and there is no picture in it.
