@@ -13,14 +13,15 @@ use crate::player::{Command, Decoded, Note, Player, Tap};
 use crate::tracks::connect_demuxer;
 use crate::{PlayerError, VideoSink, source};
 use gst::prelude::*;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Media kept between demuxer and decoder.
 ///
 /// One second bridges the jitter of a cache read, and is little enough that a player holds well under a megabyte of it
-/// at the bit rates of short video.
+/// at the bit rates of short video. It is also how long pictures may be late because bytes were: what stood in the queue
+/// when the wait for them ended has passed by then.
 const VIDEO_QUEUE: Duration = Duration::from_secs(1);
 
 /// Most bytes in a queue, against a broken time line.
@@ -191,13 +192,7 @@ fn video_sink(player: &Arc<Player>) -> gst::Element {
     // With `wait-on-eos` an end that nobody pulls would never be announced.
     sink.set_property("wait-on-eos", false);
     sink.set_property("enable-last-sample", false);
-    // A picture that comes later than a stall is told is no picture of that moment any more; the decoder hears of it
-    // and skips what nobody would see.
-    sink.set_property("qos", true);
-    sink.set_property(
-        "max-lateness",
-        i64::try_from(player.config.stall_after.as_nanos()).unwrap_or(i64::MAX),
-    );
+    be_punctual(sink.upcast_ref(), player, true);
     let player = Arc::downgrade(player);
     sink.set_callbacks(
         gst_app::AppSinkCallbacks::builder()
@@ -211,6 +206,17 @@ fn video_sink(player: &Arc<Player>) -> gst::Element {
             .build(),
     );
     sink.upcast()
+}
+
+/// Whether pictures that come late are left out.
+///
+/// Those of a decoder that is too slow are: later than a stall is told they are no pictures of that moment, and the
+/// decoder hears of it and skips what nobody would see. Where bytes were missing nothing is: the clock is set back to
+/// the moment when the missing picture was due, and what was left out would be cut from the clip.
+fn be_punctual(sink: &gst::Element, player: &Player, punctual: bool) {
+    let most = i64::try_from(player.config.stall_after.as_nanos()).unwrap_or(i64::MAX);
+    sink.set_property("max-lateness", if punctual { most } else { -1 });
+    sink.set_property("qos", punctual);
 }
 
 fn rendered(player: &Player, sample: &gst::Sample) {
@@ -263,6 +269,8 @@ pub(crate) fn nanos(duration: Duration) -> u64 {
 fn watch_sink(player: &Arc<Player>, sink: &gst::Element, decoder: String) -> Result<(), PlayerError> {
     let pad = sink.static_pad("sink").ok_or_else(|| internal("the sink has no pad"))?;
     let player = Arc::downgrade(player);
+    let sink = sink.downgrade();
+    let punctual = AtomicBool::new(true);
     let types =
         gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM | gst::PadProbeType::EVENT_FLUSH;
     pad.add_probe(types, move |pad, info| {
@@ -273,6 +281,12 @@ fn watch_sink(player: &Arc<Player>, sink: &gst::Element, decoder: String) -> Res
                 if let Some(frame) = segment_of(pad).and_then(|segment| frame_of(buffer, &segment)) {
                     flow.arrived.store(nanos(frame.running), Ordering::SeqCst);
                     flow.arrived_at.store(nanos(frame.at), Ordering::SeqCst);
+                }
+                let fair = !player.feed.starved(VIDEO_QUEUE);
+                if punctual.swap(fair, Ordering::SeqCst) != fair
+                    && let Some(sink) = sink.upgrade()
+                {
+                    be_punctual(&sink, &player, fair);
                 }
                 flow.drained.store(false, Ordering::SeqCst);
                 flow.pictures.fetch_add(1, Ordering::SeqCst);
