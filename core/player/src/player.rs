@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 use unspool_engine::Supply;
-use unspool_media::MediaInfo;
+use unspool_media::{Layout, MediaInfo};
 
 /// Work for a player's worker thread; done in order.
 #[derive(Debug)]
@@ -404,7 +404,12 @@ impl Player {
         /// rounding and the smallest cut worth telling.
         const SLACK_MS: u64 = 500;
         let at = self.flow.demuxed.load(Ordering::SeqCst) / 1_000_000;
-        (at + SLACK_MS < self.info.duration_ms).then_some(at)
+        // How long the last part of a fragmented file is may be a guess; that it is there is not.
+        let least = match (self.info.layout, self.info.index.as_slice()) {
+            (Layout::Fragmented, [.., before, _]) => before.0,
+            _ => self.info.duration_ms,
+        };
+        (at + SLACK_MS < least).then_some(at)
     }
 
     pub(crate) fn snapshot(&self) -> PlayerSnapshot {

@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
+/// What a far server sends at once.
+const PIECE: usize = 4096;
+
 #[derive(Default)]
 struct State {
     held: Option<String>,
@@ -17,6 +20,8 @@ struct State {
 
 struct Shared {
     folder: PathBuf,
+    /// How long an answer is on its way, and how many bytes a second a connection carries.
+    far: Option<(Duration, f64)>,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -28,10 +33,23 @@ pub struct Server {
 
 impl Server {
     pub fn of(folder: &Path) -> Server {
+        Server::open(folder, None)
+    }
+
+    /// One whose answers are on their way for a while and then come at a steady rate.
+    pub fn far(folder: &Path, away: Duration, bytes_a_second: f64) -> Server {
+        Server::open(folder, Some((away, bytes_a_second)))
+    }
+
+    fn open(folder: &Path, far: Option<(Duration, f64)>) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let shared =
-            Arc::new(Shared { folder: folder.to_owned(), state: Mutex::default(), changed: Condvar::new() });
+        let shared = Arc::new(Shared {
+            folder: folder.to_owned(),
+            far,
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        });
         let own = shared.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming() {
@@ -69,6 +87,14 @@ impl Server {
 
     pub fn asked(&self, name: &str) -> usize {
         self.shared.state.lock().unwrap().asked.get(name).map_or(0, Vec::len)
+    }
+
+    /// The ranges asked for of all files so far, by file.
+    pub fn log(&self) -> Vec<(String, Vec<(u64, u64)>)> {
+        let state = self.shared.state.lock().unwrap();
+        let mut log: Vec<_> = state.asked.iter().map(|(name, spans)| (name.clone(), spans.clone())).collect();
+        log.sort();
+        log
     }
 
     /// Panics when a byte of a media file was sent twice.
@@ -119,10 +145,24 @@ fn serve(stream: &TcpStream, shared: &Shared) {
             to - 1,
         );
         shared.state.lock().unwrap().asked.entry(name).or_default().push((from, to));
-        if stream.write_all(head.as_bytes()).is_err()
-            || stream.write_all(&bytes[from as usize..to as usize]).is_err()
-        {
+        let body = &bytes[from as usize..to as usize];
+        let Some((away, bytes_a_second)) = shared.far else {
+            if stream.write_all(head.as_bytes()).is_err() || stream.write_all(body).is_err() {
+                return;
+            }
+            continue;
+        };
+        std::thread::sleep(away);
+        if stream.write_all(head.as_bytes()).is_err() {
             return;
+        }
+        let begun = Instant::now();
+        for (n, piece) in body.chunks(PIECE).enumerate() {
+            let due = Duration::from_secs_f64(((n + 1) * PIECE) as f64 / bytes_a_second);
+            std::thread::sleep(due.saturating_sub(begun.elapsed()));
+            if stream.write_all(piece).is_err() {
+                return;
+            }
         }
     }
 }
