@@ -224,17 +224,17 @@ impl Probe {
             length = reached.length_ms;
             if self.at < size {
                 let tail = Span::new(size.saturating_sub(TAIL_BYTES), size);
-                let likely = likely_length(&index, size);
                 match view.read(tail) {
                     Some(bytes) => by_tail = extend_by_tail(&mut index, &bytes, &movie, &reached, size),
                     // Enough to start with, and the end of the file is a round trip away.
-                    None if likely.is_some() => guessed = true,
+                    None if likely_length(&index, size).is_some() => guessed = true,
                     None => return Ok(Step::Need(tail)),
                 }
-                length = length.max(index.last().map_or(0, |last| last.0));
-                if let (Some(likely), false, 0) = (likely, by_tail, movie.duration_ms) {
-                    length = length.max(likely);
-                }
+                // The index at the end says when the last fragment begins, not how long it is.
+                length = length.max(match movie.duration_ms {
+                    0 => likely_length(&index, size).unwrap_or(0),
+                    _ => index.last().map_or(0, |last| last.0),
+                });
             }
             // A movie header that counts only its own samples says less than the fragments do.
             let whole = movie.duration_ms.max(length);

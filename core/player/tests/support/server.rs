@@ -7,12 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-/// What a far server sends at once.
-const PIECE: usize = 4096;
-
 #[derive(Default)]
 struct State {
     held: Option<String>,
+    all_let_go: bool,
     /// Bytes sent of each file.
     asked: HashMap<String, Vec<(u64, u64)>>,
     waiting: Vec<String>,
@@ -20,8 +18,8 @@ struct State {
 
 struct Shared {
     folder: PathBuf,
-    /// How long an answer is on its way, and how many bytes a second a connection carries.
-    far: Option<(Duration, f64)>,
+    /// The first answer of each file stands still when so many bytes are sent, until all is let go.
+    stop: Option<usize>,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -36,17 +34,17 @@ impl Server {
         Server::open(folder, None)
     }
 
-    /// One whose answers are on their way for a while and then come at a steady rate.
-    pub fn far(folder: &Path, away: Duration, bytes_a_second: f64) -> Server {
-        Server::open(folder, Some((away, bytes_a_second)))
+    /// One whose first answer of each file stands still after so many bytes, until all is let go.
+    pub fn stopping(folder: &Path, after: usize) -> Server {
+        Server::open(folder, Some(after))
     }
 
-    fn open(folder: &Path, far: Option<(Duration, f64)>) -> Server {
+    fn open(folder: &Path, stop: Option<usize>) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             folder: folder.to_owned(),
-            far,
+            stop,
             state: Mutex::default(),
             changed: Condvar::new(),
         });
@@ -70,7 +68,9 @@ impl Server {
     }
 
     pub fn let_go(&self) {
-        self.shared.state.lock().unwrap().held = None;
+        let mut state = self.shared.state.lock().unwrap();
+        (state.held, state.all_let_go) = (None, true);
+        drop(state);
         self.shared.changed.notify_all();
     }
 
@@ -144,23 +144,24 @@ fn serve(stream: &TcpStream, shared: &Shared) {
             to - from,
             to - 1,
         );
-        shared.state.lock().unwrap().asked.entry(name).or_default().push((from, to));
-        let body = &bytes[from as usize..to as usize];
-        let Some((away, bytes_a_second)) = shared.far else {
-            if stream.write_all(head.as_bytes()).is_err() || stream.write_all(body).is_err() {
-                return;
-            }
-            continue;
+        let is_first = {
+            let mut state = shared.state.lock().unwrap();
+            let asked = state.asked.entry(name).or_default();
+            asked.push((from, to));
+            asked.len() == 1
         };
-        std::thread::sleep(away);
-        if stream.write_all(head.as_bytes()).is_err() {
+        let body = &bytes[from as usize..to as usize];
+        let at_once = shared.stop.filter(|_| is_first).map_or(body.len(), |stop| stop.min(body.len()));
+        if stream.write_all(head.as_bytes()).is_err() || stream.write_all(&body[..at_once]).is_err() {
             return;
         }
-        let begun = Instant::now();
-        for (n, piece) in body.chunks(PIECE).enumerate() {
-            let due = Duration::from_secs_f64(((n + 1) * PIECE) as f64 / bytes_a_second);
-            std::thread::sleep(due.saturating_sub(begun.elapsed()));
-            if stream.write_all(piece).is_err() {
+        if at_once < body.len() {
+            let mut state = shared.state.lock().unwrap();
+            while !state.all_let_go {
+                state = shared.changed.wait(state).unwrap();
+            }
+            drop(state);
+            if stream.write_all(&body[at_once..]).is_err() {
                 return;
             }
         }
