@@ -21,6 +21,7 @@ mod source;
 mod store;
 mod ticket;
 mod tls;
+mod untailed;
 
 pub use disk::{DataFile, Disk, LocalDisk, OpenMode, Step};
 pub use fetch::{

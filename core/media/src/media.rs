@@ -25,6 +25,7 @@ use crate::source::ByteSource;
 use crate::store::{Store, StoreError, StoreHealth, StoredMedia, Validators};
 use crate::ticket::FetchTicket;
 use crate::tls::{TlsConfig, TlsError};
+use crate::untailed::Untailed;
 
 /// Samples of the line that wait for the planner; more would be history.
 const SAMPLES: usize = 256;
@@ -317,7 +318,11 @@ impl Media {
     pub fn playable(&self, key: &MediaKey) -> Result<(Arc<dyn ByteSource>, Arc<MediaInfo>), MediaError> {
         let info = self.prober.known(key).ok_or(MediaError::NotProbed)?;
         if info.layout != Layout::Segmented {
-            return Ok((self.source_of(key, info.size), info));
+            let source = self.source_of(key, info.size);
+            return Ok(match info.layout {
+                Layout::Fragmented => (Arc::new(Untailed::new(source)), info),
+                _ => (source, info),
+            });
         }
         let (file, info) = self.assembled(key, &info)?;
         Ok((Arc::new(file), info))

@@ -17,8 +17,10 @@ use crate::store::{Entry, StoreError, Validators};
 
 /// Arriving bytes are filed when this many are together; one checksum block.
 const PIECE_BYTES: usize = 64 * 1024;
-/// ... or when the oldest of them is this old, so that a slow line feeds its reader steadily.
+/// ... or when the oldest of them is this old, so that a slow line feeds its reader steadily,
 const PIECE_AGE: Duration = Duration::from_millis(50);
+/// ... or this old where a person waits: it is added to every first picture, and less would be a write per packet.
+const URGENT_AGE: Duration = Duration::from_millis(10);
 /// When a server that cannot send ranges is asked for bytes this near the start, the bytes before them are taken too.
 /// 2 MiB: the head and first seconds of any short clip.
 const SKIP_BYTES: u64 = 2 * 1024 * 1024;
@@ -327,11 +329,24 @@ impl Chunk {
         let mut at = from;
         let mut held = BytesMut::new();
         let mut oldest = Instant::now();
+        let age = if self.urgent { URGENT_AGE } else { PIECE_AGE };
         let ended = loop {
             if at + held.len() as u64 >= until {
                 break Ok(());
             }
-            let piece = match self.fetcher.http().piece(response).await {
+            let next = self.fetcher.http().piece(response);
+            let next = match held.is_empty() {
+                true => next.await,
+                // What has come must not wait for what is still on its way.
+                false => match tokio::time::timeout(age.saturating_sub(oldest.elapsed()), next).await {
+                    Ok(next) => next,
+                    Err(_) => {
+                        at += self.file(generation, at, held.split().freeze(), end).await?;
+                        continue;
+                    }
+                },
+            };
+            let piece = match next {
                 Ok(Some(piece)) => piece,
                 Ok(None) if tells_size => {
                     let size = Some(at + held.len() as u64);
@@ -350,7 +365,7 @@ impl Chunk {
             let useful = piece.len().min(room);
             self.fetcher.accounts().dropped(self.purpose, (piece.len() - useful) as u64);
             held.extend_from_slice(&piece[..useful]);
-            if held.len() >= PIECE_BYTES || oldest.elapsed() >= PIECE_AGE {
+            if held.len() >= PIECE_BYTES || oldest.elapsed() >= age {
                 let bytes = held.split().freeze();
                 at += self.file(generation, at, bytes, end).await?;
             }

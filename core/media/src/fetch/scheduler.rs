@@ -437,7 +437,12 @@ impl Fetcher {
         let busy = queue.running.values().any(|running| running.demand == id);
         let paused =
             queue.pauses.get(key).and_then(|pause| pause.until).is_some_and(|until| until > Instant::now());
-        if !room || busy || paused {
+        // What is wanted first is on its way for somebody else: a second request would only slow it down.
+        let comes = holes.first().is_some_and(|hole| {
+            let ahead = |r: &Running| r.key == *key && r.span.start <= hole.start && hole.start < r.span.end;
+            queue.running.values().any(ahead)
+        });
+        if !room || busy || paused || comes {
             return;
         }
         let taken = SpanSet::from_spans(queue.running.values().filter(|r| r.key == *key).map(|r| r.span));

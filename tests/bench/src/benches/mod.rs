@@ -18,6 +18,8 @@ pub(crate) struct Effort {
     pub(crate) quick: bool,
     /// The caller's number of rounds.
     pub(crate) rounds: Option<u32>,
+    /// Starts on a busy machine of the bench `player`.
+    pub(crate) starts: Option<u32>,
     /// Languages of the bench `ffi`.
     pub(crate) languages: ffi::Chosen,
 }
