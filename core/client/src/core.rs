@@ -8,14 +8,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures_util::future::{BoxFuture, join_all};
+use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use unspool_engine::schema::{self, Consent};
 use unspool_engine::{Circumstances, Conditions, Exit, Impression, MediaKey, SavedFeed};
 use unspool_media::{
-    LocalFile, Location, Media, MediaConfig, MediaError, ResolveError, TlsError, UrlResolver,
+    LocalFile, Location, Media, MediaConfig, MediaError, Outbound, OutboundPurpose, ResolveError, TlsError,
+    UrlResolver, Wire,
 };
 
 use crate::auth::Auth;
@@ -33,7 +34,6 @@ use crate::records;
 use crate::snapshot::{Bytes, Outgoing};
 use crate::spool::{self, Class, Pending, Rules, Spool, SpoolError, SpoolLimits};
 use crate::store::{SessionStore, StoreError};
-use crate::telemetry::UploaderHandle;
 
 /// Part of the time to close that is spent on sending; the rest is for the databases and the media room.
 const SEND_SHARE_PERCENT: u32 = 70;
@@ -59,7 +59,8 @@ pub(crate) struct Core {
     pub(crate) keep: KeepRoom,
     pub(crate) store: Arc<SessionStore>,
     pub(crate) spool: Spool,
-    outbox: Outbox,
+    pub(crate) outbox: Outbox,
+    pub(crate) outbound: Outbound,
     auth: Auth,
     /// Without a backend what is to be sent waits on the device.
     lanes: Option<Lanes>,
@@ -87,6 +88,8 @@ impl Core {
             .tls_backend_preconfigured(trust)
             .build()
             .map_err(|e| Error::Internal { reason: format!("http client: {e}") })?;
+        let outbound = Outbound::default();
+        let client = Wire::new(client, outbound.clone(), OutboundPurpose::Feed);
         let auth = Auth::new(config.credentials.clone(), config.request_timeout);
         let backend: Arc<dyn Backend> = match (&config.host, &config.backend) {
             (Some(host), _) => Arc::new(Hosted::new(Arc::clone(host), config.request_timeout)),
@@ -105,6 +108,7 @@ impl Core {
             resolver: Some(Arc::new(Resolver(Arc::clone(&backend)))),
             tls: config.tls.clone(),
             cmcd: config.cmcd,
+            outbound: outbound.clone(),
             ..MediaConfig::new(dir.join("media"))
         };
         let media = Media::open(media_config, handle.clone()).map_err(|e| media_error(&e))?;
@@ -146,6 +150,7 @@ impl Core {
             store,
             spool,
             outbox,
+            outbound,
             auth,
             lanes,
             meter,
@@ -266,9 +271,9 @@ impl Core {
     }
 
     /// What was just decided is sent soon.
-    fn nudge(&self) {
+    pub(crate) fn nudge(&self) {
         if let Some(lanes) = &self.lanes {
-            lanes.sender.nudge();
+            lanes.nudge();
         }
     }
 
@@ -293,9 +298,8 @@ impl Core {
 
     pub(crate) fn set_conditions(&self, conditions: Conditions) {
         self.keep.set_conditions(conditions);
-        for lane in self.lanes() {
-            lane.set_online(conditions.online);
-            lane.set_foreground(conditions.foreground);
+        if let Some(lanes) = &self.lanes {
+            lanes.set_conditions(conditions);
         }
         self.cost.send_modify(|cost| cost.metered = conditions.metered);
         self.tell_cost();
@@ -308,9 +312,8 @@ impl Core {
     }
 
     fn tell_cost(&self) {
-        let cost = *self.cost.borrow();
-        for lane in self.lanes() {
-            lane.set_circumstances(cost);
+        if let Some(lanes) = &self.lanes {
+            lanes.set_cost(*self.cost.borrow());
         }
     }
 
@@ -318,13 +321,9 @@ impl Core {
     pub(crate) fn signed_in(&self) {
         self.auth.signed_in();
         self.keep.signed_in();
-        for lane in self.lanes() {
-            lane.refreshed();
+        if let Some(lanes) = &self.lanes {
+            lanes.refreshed();
         }
-    }
-
-    fn lanes(&self) -> impl Iterator<Item = &UploaderHandle> {
-        self.lanes.iter().flat_map(|lanes| [&lanes.uploader, &lanes.sender])
     }
 
     pub(crate) fn bytes(&self) -> Bytes {
@@ -362,7 +361,9 @@ impl Core {
     }
 
     pub(crate) async fn flush(&self, within: Duration) {
-        join_all(self.lanes().map(|lane| lane.flush(within))).await;
+        if let Some(lanes) = &self.lanes {
+            lanes.flush(within).await;
+        }
     }
 
     pub(crate) async fn suspend(&self) -> Result<(), Error> {
@@ -394,7 +395,9 @@ impl Core {
     pub(crate) async fn close(&self, within: Duration) -> bool {
         let began = Instant::now();
         let sending = within * SEND_SHARE_PERCENT / 100;
-        join_all(self.lanes().map(|lane| lane.stop(sending))).await;
+        if let Some(lanes) = &self.lanes {
+            lanes.stop(sending).await;
+        }
         let left = within.saturating_sub(began.elapsed()).max(Duration::from_millis(200));
         let rooms = async {
             self.gate.close(left / 4).await;
@@ -459,7 +462,7 @@ fn erase_files(dir: &Path, spool: &Spool) -> Pending<()> {
     spool.erase()
 }
 
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     match tokio::task::spawn_blocking(work).await {
@@ -478,12 +481,14 @@ fn spool_error(error: &SpoolError) -> Error {
     }
 }
 
-fn outbox_error(error: &OutboxError) -> Error {
+pub(crate) fn outbox_error(error: &OutboxError) -> Error {
     match error {
         OutboxError::Identifier
         | OutboxError::TooManyInterests
         | OutboxError::Order
         | OutboxError::Insufficient
+        | OutboxError::Words
+        | OutboxError::NoSuchComment
         | OutboxError::TooLate => Error::Config { reason: error.to_string() },
         OutboxError::Full => Error::Storage { reason: error.to_string() },
         OutboxError::Store(e) => spool_error(e),

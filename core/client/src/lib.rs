@@ -29,10 +29,12 @@ mod players;
 mod records;
 mod session;
 mod snapshot;
+mod social;
 pub mod spool;
 mod store;
 pub mod telemetry;
 mod tls;
+mod wallet;
 mod work;
 
 pub use auth::{Auth, Credentials, TokenError, TokenProvider};
@@ -48,6 +50,7 @@ pub use fault::Place;
 pub use feed::FeedSession;
 pub use keep::{Kept, KeptSnapshot};
 pub use meter::Meter;
+pub use outbox::{Cause, Comment, CommentState, Order, Payment, PaymentIntent};
 pub use records::IMPRESSION;
 pub use session::{ShutdownReport, Unspool};
 pub use snapshot::{Bytes, CardView, Outgoing, Snapshot, Stage};
@@ -57,5 +60,8 @@ pub use unspool_engine::{
     Asset, Conditions, Container, Creator, Exit, Hold, Item, KeepEstimate, KeepFailure, KeepPolicy,
     KeepState, MediaKey, NetworkClass, Page, Policy, Rendition, StartClass, Tap, Viewer,
 };
-pub use unspool_media::{ByPurpose, Cmcd, HostPins, LocalFile, Pin, TlsConfig, TlsError, Traffic};
+pub use unspool_media::{
+    ByPurpose, Cmcd, HostPins, LocalFile, OUTBOUND_REQUESTS, OutboundBatch, OutboundPurpose, OutboundRequest,
+    Pin, TlsConfig, TlsError, Traffic,
+};
 pub use unspool_player::version as player_version;
