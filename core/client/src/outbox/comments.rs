@@ -464,3 +464,6 @@ fn trim(tx: &Transaction<'_>, actor: &str) -> rusqlite::Result<()> {
     .execute(params![actor, SENT_ROWS])?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
