@@ -3,6 +3,8 @@
 //! Opening goes from the lock outwards: the media room owns the directory, so a second session fails there before it
 //! touches a database. Closing goes the other way round and within a stated time.
 
+mod errors;
+
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,8 +17,7 @@ use tokio::task::JoinHandle;
 use unspool_engine::schema::{self, Consent};
 use unspool_engine::{Circumstances, Conditions, Exit, Impression, MediaKey, SavedFeed};
 use unspool_media::{
-    LocalFile, Location, Media, MediaConfig, MediaError, Outbound, OutboundPurpose, ResolveError, TlsError,
-    UrlResolver, Wire,
+    LocalFile, Location, Media, MediaConfig, Outbound, OutboundPurpose, ResolveError, UrlResolver, Wire,
 };
 
 use crate::auth::Auth;
@@ -28,12 +29,15 @@ use crate::gate::Gate;
 use crate::keep::KeepRoom;
 use crate::lanes::Lanes;
 use crate::meter::Meter;
-use crate::outbox::{Outbox, OutboxError, Verb};
+use crate::outbox::{Outbox, Verb};
 use crate::owner;
 use crate::records;
 use crate::snapshot::{Bytes, Outgoing};
 use crate::spool::{self, Class, Pending, Rules, Spool, SpoolError, SpoolLimits};
-use crate::store::{SessionStore, StoreError};
+use crate::store::SessionStore;
+
+pub(crate) use errors::outbox_error;
+use errors::{media_error, spool_error, store_error, tls_error};
 
 /// Part of the time to close that is spent on sending; the rest is for the databases and the media room.
 const SEND_SHARE_PERCENT: u32 = 70;
@@ -469,52 +473,4 @@ pub(crate) async fn blocking<T: Send + 'static>(
         Ok(done) => done,
         Err(e) => Err(Error::Internal { reason: e.to_string() }),
     }
-}
-
-fn spool_error(error: &SpoolError) -> Error {
-    match error {
-        SpoolError::InUse => Error::InUse,
-        SpoolError::Closed => Error::ShutDown,
-        SpoolError::Event(_) => Error::Config { reason: error.to_string() },
-        SpoolError::Consent => Error::Internal { reason: error.to_string() },
-        _ => Error::Storage { reason: error.to_string() },
-    }
-}
-
-pub(crate) fn outbox_error(error: &OutboxError) -> Error {
-    match error {
-        OutboxError::Identifier
-        | OutboxError::TooManyInterests
-        | OutboxError::Order
-        | OutboxError::Insufficient
-        | OutboxError::Words
-        | OutboxError::NoSuchComment
-        | OutboxError::TooLate => Error::Config { reason: error.to_string() },
-        OutboxError::Full => Error::Storage { reason: error.to_string() },
-        OutboxError::Store(e) => spool_error(e),
-    }
-}
-
-fn media_error(error: &MediaError) -> Error {
-    match error {
-        MediaError::Store(unspool_media::StoreError::InUse) => Error::InUse,
-        MediaError::Store(e) => Error::Storage { reason: e.to_string() },
-        MediaError::Closed => Error::ShutDown,
-        MediaError::NotProbed | MediaError::Incomplete | MediaError::NotOneFile => {
-            Error::NotComplete { reason: error.to_string() }
-        }
-        MediaError::Client(_) => Error::Internal { reason: error.to_string() },
-        MediaError::Tls(e) => tls_error(e),
-    }
-}
-
-fn tls_error(error: &TlsError) -> Error {
-    match error {
-        TlsError::Platform(_) => Error::Internal { reason: error.to_string() },
-        TlsError::Roots(_) | TlsError::Pin | TlsError::Pins => Error::Config { reason: error.to_string() },
-    }
-}
-
-fn store_error(error: &StoreError) -> Error {
-    Error::Storage { reason: error.to_string() }
 }
