@@ -48,7 +48,7 @@ pub use keep::{Hold, KeepEstimate, KeepFailure, KeepState, KeptAsset, KeptSnapsh
 pub use outbound::{OutboundBatch, OutboundPurpose, OutboundRequest};
 pub use session::{SessionStatus, ShutdownReport, Topic, Unspool};
 pub use snapshot::{ByPurpose, Bytes, CardState, FeedSnapshot, Outgoing, Stage, Traffic};
-pub use social::{Cause, Comment, CommentState, Order, Payment, PaymentState};
+pub use social::{Comment, CommentState, Order, Payment, PaymentCause, PaymentState};
 pub use telemetry::{Attribute, AttributeValue, Place, Purpose, Tap, ViewerAction};
 pub use token::TokenProvider;
 

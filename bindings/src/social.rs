@@ -39,7 +39,7 @@ pub enum CommentState {
 
 /// What money is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
-pub enum Cause {
+pub enum PaymentCause {
     /// Coins to a creator.
     Gift,
     /// Money to a campaign.
@@ -50,7 +50,7 @@ pub enum Cause {
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
 pub struct Order {
     /// What for.
-    pub cause: Cause,
+    pub cause: PaymentCause,
     /// To whom: a creator or a campaign.
     pub recipient: String,
     /// Which gift, or the item it was given on; may be empty.
@@ -111,8 +111,8 @@ impl From<Order> for unspool::Order {
     fn from(order: Order) -> Self {
         let Order { cause, recipient, subject, amount, price_version } = order;
         let cause = match cause {
-            Cause::Gift => unspool::Cause::Gift,
-            Cause::Donation => unspool::Cause::Donation,
+            PaymentCause::Gift => unspool::PaymentCause::Gift,
+            PaymentCause::Donation => unspool::PaymentCause::Donation,
         };
         unspool::Order { cause, recipient, subject, amount, price_version }
     }
@@ -123,8 +123,8 @@ impl From<unspool::PaymentIntent> for Payment {
         let unspool::PaymentIntent { op, order, state, reason, at_ms, .. } = intent;
         let unspool::Order { cause, recipient, subject, amount, price_version } = order;
         let cause = match cause {
-            unspool::Cause::Gift => Cause::Gift,
-            unspool::Cause::Donation => Cause::Donation,
+            unspool::PaymentCause::Gift => PaymentCause::Gift,
+            unspool::PaymentCause::Donation => PaymentCause::Donation,
         };
         let order = Order { cause, recipient, subject, amount, price_version };
         let state = match state {

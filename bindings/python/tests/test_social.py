@@ -9,13 +9,13 @@ from support import OFFLINE, WITHIN, Follower, Origin, config, in_time
 from unspool import (
     Attribute,
     AttributeValue,
-    Cause,
     CommentState,
     Conditions,
     FeedKind,
     Order,
     OutboundPurpose,
     Payment,
+    PaymentCause,
     PaymentState,
     Place,
     Purpose,
@@ -34,7 +34,7 @@ def share(item: str) -> list[Attribute]:
 
 
 def gift(amount: int) -> Order:
-    return Order(cause=Cause.GIFT, recipient="cleo", subject="rose", amount=amount, price_version="1")
+    return Order(cause=PaymentCause.GIFT, recipient="cleo", subject="rose", amount=amount, price_version="1")
 
 
 async def decided(session: Unspool, payment: str) -> Payment:

@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use unspool::{
-    Cause, CommentState, Conditions, Error, FeedKind, Order, OutboundPurpose, Payment, PaymentIntent, Unspool,
+    CommentState, Conditions, Error, FeedKind, Order, OutboundPurpose, Payment, PaymentCause, PaymentIntent,
+    Unspool,
 };
 use unspool_e2e::{Done, Origin, PATIENCE, eventually, first_frame, open};
 
@@ -17,7 +18,7 @@ const COINS: i64 = 1_000;
 
 fn order(amount: u64) -> Order {
     Order {
-        cause: Cause::Gift,
+        cause: PaymentCause::Gift,
         recipient: "cleo".into(),
         subject: "rose".into(),
         amount,

@@ -22,6 +22,7 @@ pub mod people;
 pub mod personal;
 pub mod plot;
 pub mod policy;
+pub mod promises;
 pub mod replay;
 pub mod report;
 pub mod roster;

@@ -4,7 +4,7 @@
 use std::io::Write;
 
 use clap::Parser;
-use unspool::{Cause, Order, Unspool};
+use unspool::{Order, PaymentCause, Unspool};
 use unspool_e2e::{Done, PATIENCE, config};
 
 #[derive(Parser)]
@@ -22,7 +22,7 @@ async fn main() -> Done<()> {
     let cli = Cli::parse();
     let session = Unspool::open(config(&cli.dir, &cli.url, "ada")?)?;
     let order = Order {
-        cause: Cause::Gift,
+        cause: PaymentCause::Gift,
         recipient: "cleo".into(),
         subject: "rose".into(),
         amount: cli.amount,

@@ -16,7 +16,7 @@ class SocialTest {
         Attribute("target", AttributeValue.Text("message")),
     )
 
-    private fun gift(amount: ULong) = Order(Cause.GIFT, "cleo", "rose", amount, "1")
+    private fun gift(amount: ULong) = Order(PaymentCause.GIFT, "cleo", "rose", amount, "1")
 
     private suspend fun decided(session: Unspool, payment: String): Payment {
         var revision = 0uL
