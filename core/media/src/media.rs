@@ -17,6 +17,7 @@ use crate::fetch::{
     Playback, Prewarm, Priority, Purpose, UrlResolver,
 };
 use crate::info::{Layout, MediaInfo};
+use crate::outbound::Outbound;
 use crate::probe::ProbeError;
 use crate::prober::Prober;
 use crate::reader::StoreSource;
@@ -56,6 +57,8 @@ pub struct MediaConfig {
     pub disk: Arc<dyn Disk>,
     /// Bounds and time-outs.
     pub limits: Limits,
+    /// Where requests are listed.
+    pub outbound: Outbound,
 }
 
 impl MediaConfig {
@@ -72,6 +75,7 @@ impl MediaConfig {
             keep_loaded: KEEP_LOADED,
             disk: Arc::new(LocalDisk),
             limits: Limits::default(),
+            outbound: Outbound::default(),
         }
     }
 }
@@ -88,7 +92,7 @@ impl fmt::Debug for MediaConfig {
             .field("keep_loaded", &self.keep_loaded)
             .field("disk", &self.disk)
             .field("limits", &self.limits)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -181,7 +185,13 @@ impl Media {
     /// [`MediaError::Tls`] when the rules of trust cannot be kept.
     pub fn open(config: MediaConfig, handle: Handle) -> Result<Arc<Media>, MediaError> {
         // First what can be wrong without the directory, so that a refused configuration leaves it free.
-        let http = Http::new(&config.user_agent, config.allow_plain_http, config.tls, &config.limits)?;
+        let http = Http::new(
+            &config.user_agent,
+            config.allow_plain_http,
+            config.tls,
+            &config.limits,
+            config.outbound,
+        )?;
         let store = Arc::new(Store::open(&config.dir, config.keep_loaded, config.disk)?);
         let accounts = Arc::new(Accounts::default());
         let fetcher =

@@ -13,6 +13,7 @@ use super::cmcd::Object;
 use super::renew::rendition_of;
 use super::response::{content_length, content_range, if_range, is_identity, retry_after, validators};
 use super::{FetchDone, FetchError, Fetcher, Location, Place, Purpose, Route};
+use crate::outbound::Answer;
 use crate::store::{Entry, StoreError, Validators};
 
 /// Arriving bytes are filed when this many are together; one checksum block.
@@ -319,12 +320,7 @@ impl Chunk {
         Ok(generation)
     }
 
-    async fn take(
-        &self,
-        response: &mut reqwest::Response,
-        body: Body,
-        end: &mut ChunkEnd,
-    ) -> Result<(), FetchError> {
+    async fn take(&self, response: &mut Answer, body: Body, end: &mut ChunkEnd) -> Result<(), FetchError> {
         let Body { from, until, generation, tells_size } = body;
         let mut at = from;
         let mut held = BytesMut::new();
