@@ -28,6 +28,8 @@ mod faults;
 mod feed;
 mod host;
 mod keep;
+mod players;
+mod playing;
 mod session;
 mod snapshot;
 mod token;
@@ -39,9 +41,12 @@ pub use error::UnspoolError;
 pub use events::{Event, EventBatch, StartClass};
 pub use feed::Feed;
 pub use host::{
-    Container, HostBackend, HostError, HostItem, HostPage, Location, PageRequest, Rendition, RetentionPoint,
+    CaptionFile, Container, HostBackend, HostError, HostItem, HostPage, Location, PageRequest, Rendition,
+    RetentionPoint,
 };
 pub use keep::{Hold, KeepEstimate, KeepFailure, KeepState, KeptAsset, KeptSnapshot, LocalFile};
+pub use players::{PlatformPlayer, PlayerFactory, PlayerReport, PlayerReports, PlayerRequest};
+pub use playing::{CaptionStatus, CaptionTrack, CaptionView, CardCaptions, Cue, MemoryPressure, SoundFocus};
 pub use session::{SessionStatus, ShutdownReport, Topic, Unspool};
 pub use snapshot::{ByPurpose, Bytes, CardState, FeedSnapshot, Outgoing, Stage, Traffic};
 pub use token::TokenProvider;

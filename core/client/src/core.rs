@@ -12,6 +12,7 @@ use futures_util::future::{BoxFuture, join_all};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use unspool_engine::captions::is_captions;
 use unspool_engine::schema::{self, Consent};
 use unspool_engine::{Circumstances, Conditions, Exit, Impression, MediaKey, SavedFeed};
 use unspool_media::{
@@ -34,6 +35,7 @@ use crate::snapshot::{Bytes, Outgoing};
 use crate::spool::{self, Class, Pending, Rules, Spool, SpoolError, SpoolLimits};
 use crate::store::{SessionStore, StoreError};
 use crate::telemetry::UploaderHandle;
+use crate::wishes::Board;
 
 /// Part of the time to close that is spent on sending; the rest is for the databases and the media room.
 const SEND_SHARE_PERCENT: u32 = 70;
@@ -56,6 +58,7 @@ pub(crate) struct Core {
     pub(crate) backend: Arc<dyn Backend>,
     pub(crate) media: Arc<Media>,
     pub(crate) gate: Gate,
+    pub(crate) board: Board,
     pub(crate) keep: KeepRoom,
     pub(crate) store: Arc<SessionStore>,
     pub(crate) spool: Spool,
@@ -134,8 +137,10 @@ impl Core {
         keep.start(handle);
         let (saves, saved) = watch::channel(None);
         let saver = handle.spawn(keep_saving(Arc::clone(&store), saved));
+        let board = Board::new(&config);
         let core = Arc::new(Core {
             config,
+            board,
             clock,
             session: session.to_string(),
             seed,
@@ -440,6 +445,10 @@ impl UrlResolver for Resolver {
     fn resolve(&self, key: &MediaKey) -> BoxFuture<'_, Result<Location, ResolveError>> {
         let key = key.clone();
         Box::pin(async move {
+            // Backends find renditions again, and no files of captions.
+            if is_captions(&key) {
+                return Err(ResolveError::Gone);
+            }
             match self.0.locate(&key).await {
                 Ok(Located { url, alternates, expires_at_ms }) => {
                     Ok(Location { url, alternates, expires_at_ms })

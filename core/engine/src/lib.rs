@@ -8,6 +8,7 @@
 
 pub mod budget;
 pub mod buffering;
+pub mod captions;
 mod delivery;
 pub mod eviction;
 pub mod feed;
@@ -21,6 +22,7 @@ mod model;
 pub mod payment;
 pub mod planner;
 mod port;
+pub mod pressure;
 pub mod schema;
 pub mod session;
 pub mod stage;
@@ -43,8 +45,9 @@ pub use keep::{
     KeptRecord,
 };
 pub use links::Links;
-pub use model::{Asset, Container, Creator, Item, MediaKey, Page, Rendition, Span};
+pub use model::{Asset, CaptionTrack, Container, Creator, Item, MediaKey, Page, Rendition, Span};
 pub use planner::{Candidate, DemandId, FetchEnd, Policy, Urgency};
+pub use pressure::MemoryPressure;
 pub use session::{Conditions, Effect, Engine, EngineConfig, Notice, PlayerFact, Wake};
 pub use stage::{PlayerId, player_bytes};
 pub use throughput::{NetworkClass, Remembered};

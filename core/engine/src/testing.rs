@@ -29,5 +29,6 @@ pub(crate) fn item(id: &str) -> Item {
         labels: Vec::new(),
         retention: Vec::new(),
         prior: None,
+        captions: Vec::new(),
     }
 }

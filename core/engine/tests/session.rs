@@ -57,6 +57,7 @@ fn item(n: u64) -> Item {
         labels: Vec::new(),
         retention: Vec::new(),
         prior: None,
+        captions: Vec::new(),
     }
 }
 

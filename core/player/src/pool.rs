@@ -11,7 +11,7 @@ use crate::{
 };
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex, Weak, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedSender;
@@ -33,6 +33,8 @@ pub struct PlayerPool {
     config: Arc<PlayerConfig>,
     /// `None` once shut down.
     players: Mutex<Option<BTreeMap<PlayerId, Arc<Player>>>>,
+    /// Players that were released and may still be stopping; those that are gone are dropped from time to time.
+    leaving: Mutex<Vec<Weak<Player>>>,
     notes: mpsc::Sender<Note>,
     tally: Arc<Tally>,
     next_serial: AtomicU64,
@@ -81,6 +83,7 @@ impl PlayerPool {
             focus: Mutex::new(FocusState { keeper: FocusKeeper::default(), volume: 1.0, held: Vec::new() }),
             config: Arc::new(config),
             players: Mutex::new(Some(BTreeMap::new())),
+            leaving: Mutex::default(),
             notes,
             tally,
             next_serial: AtomicU64::new(1),
@@ -209,7 +212,7 @@ impl PlayerPool {
         let mut players = lock(&self.players);
         let players = players.as_mut().ok_or(PlayerError::Closed)?;
         let player = players.remove(&id).ok_or(PlayerError::NoSuchPlayer { id: id.0 })?;
-        let_go(&player);
+        self.leave(&player);
         Ok(())
     }
 
@@ -286,10 +289,23 @@ impl PlayerPool {
         lock(&self.players).iter().flat_map(BTreeMap::values).cloned().collect()
     }
 
+    /// Players that were released and still stop.
+    pub(crate) fn leaving(&self) -> Vec<Arc<Player>> {
+        lock(&self.leaving).iter().filter_map(Weak::upgrade).collect()
+    }
+
+    fn leave(&self, player: &Arc<Player>) {
+        let mut leaving = lock(&self.leaving);
+        leaving.retain(|player| player.strong_count() > 0);
+        leaving.push(Arc::downgrade(player));
+        drop(leaving);
+        let_go(player);
+    }
+
     fn close(&self) {
         if let Some(players) = lock(&self.players).take() {
             for player in players.values() {
-                let_go(player);
+                self.leave(player);
             }
             let _ = self.notes.send(Note::Shutdown);
         }

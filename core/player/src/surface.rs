@@ -96,6 +96,11 @@ impl Easel {
         }
     }
 
+    /// Whether its surface was taken away.
+    pub(crate) fn is_closed(&self) -> bool {
+        lock(&self.state).closed
+    }
+
     /// From here on only this player's pictures are shown.
     pub(crate) fn claim(&self, serial: u64) {
         self.owner.store(serial, Ordering::SeqCst);

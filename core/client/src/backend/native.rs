@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use reqwest::{Client, StatusCode, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use unspool_engine::{Asset, Container, Creator, Item, MediaKey, Page, Rendition};
+use unspool_engine::{Asset, CaptionTrack, Container, Creator, Item, MediaKey, Page, Rendition};
 use url::Url;
 
 use super::{Backend, BackendError, Located, Topic, check};
@@ -177,6 +177,8 @@ struct WireItem {
     #[serde(default)]
     retention: Vec<(u64, f64)>,
     prior: Option<f64>,
+    #[serde(default)]
+    captions: Vec<CaptionTrack>,
 }
 
 #[derive(Deserialize)]
@@ -232,6 +234,7 @@ impl From<WireItem> for Item {
             labels: wire.labels,
             retention: wire.retention,
             prior: wire.prior,
+            captions: wire.captions,
         }
     }
 }

@@ -37,6 +37,8 @@ impl Driver {
             playhead_ms: self.playhead_ms,
             frames: self.frames,
             paused: self.paused,
+            interrupted: self.sound.interrupted,
+            captions: self.captions_now(self.clock.now()),
             online: self.conditions.online,
             throughput_bps: planner.throughput_bps(),
             bytes: self.core.bytes(),

@@ -246,6 +246,7 @@ fn item(number: u64) -> Item {
         labels: Vec::new(),
         retention: vec![(1_000, 0.9), (3_000, 0.6), (6_000, 0.4), (10_000, 0.3)],
         prior: Some(0.5),
+        captions: Vec::new(),
     }
 }
 
