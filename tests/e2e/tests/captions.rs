@@ -81,6 +81,7 @@ async fn the_next_cards_file_comes_ahead_and_is_there_without_a_network() -> Don
     let feed = session.feed(FeedKind::NonProfiled)?;
     let mut seen = 0;
     let card = feed.next().await?;
+    let first = card.clone();
     first_frame(&feed, &mut seen, card.position).await?;
     let next = feed.peek(1).await?.pop().ok_or("a next card")?;
     // Both clips have English; that of the next card comes before the swipe.
@@ -92,30 +93,37 @@ async fn the_next_cards_file_comes_ahead_and_is_there_without_a_network() -> Don
         let batch = tokio::time::timeout(PATIENCE, feed.events_after(seen, 1)).await??;
         seen = batch.last;
     }
-    until(&feed, "enough for offline", |s| {
-        s.window.iter().take(2).all(|c| c.ahead_ms + s.playhead_ms >= 3_000)
-    })
-    .await?;
+    let enough = |position: u64| {
+        move |s: &unspool::Snapshot| {
+            s.current == Some(position) && s.window[0].ahead_ms + s.playhead_ms >= 3_000
+        }
+    };
+    until(&feed, "enough for offline", enough(card.position)).await?;
+    let second = feed.next().await?;
+    until(&feed, "enough of the other, too", enough(second.position)).await?;
+    feed.previous().await?;
     assert!(session.shutdown(PATIENCE).await.clean);
     origin.network(json!({"down": true})).await?;
-    let lines = origin.log()?.len();
-    let count = |url: &str| origin.log().map(|log| log.iter().filter(|l| l["path"] == url).count());
-    let _ = count;
+    let log = origin.log()?;
+    let asked =
+        log.iter().filter(|l| l["path"].as_str().is_some_and(|p| p.ends_with("captions.en.vtt"))).count();
+    assert_eq!(asked, 2, "each file once, whoever wanted it first");
 
     let session = open(&core, &origin.url, "ada", false)?;
     session.set_captions(languages)?;
     let feed = session.feed(FeedKind::NonProfiled)?;
     let card = feed.next().await?;
+    assert_eq!(card.item.id, first.item.id, "it opens where it was left");
     first_frame(&feed, &mut 0, card.position).await?;
     until(&feed, "captions from the cache", |s| !s.captions.cues.is_empty()).await?;
     let following = feed.next().await?;
-    assert_eq!(following.item.id, next.id);
+    assert_eq!(following.item.asset.id, next.asset.id, "{} after {}", following.item.id, card.item.id);
     until(&feed, "and those of the card never watched", |s| {
         s.current == Some(following.position) && !s.captions.cues.is_empty()
     })
     .await?;
     assert!(session.shutdown(PATIENCE).await.clean);
-    assert_eq!(origin.log()?.len(), lines, "nothing was asked of the server");
+    assert_eq!(origin.log()?.len(), log.len(), "nothing was asked of the server");
     Ok(())
 }
 
