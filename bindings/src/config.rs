@@ -8,7 +8,7 @@ use unspool::{Config, Credentials};
 
 use crate::error::UnspoolError;
 use crate::host::{HostAdapter, HostBackend};
-use crate::players::{PlayerFactory, PlayersAdapter};
+use crate::players::{PlatformPlayers, PlayersAdapter};
 use crate::token::{TokenAdapter, TokenProvider};
 
 /// The configuration of a session. All but the first two fields have working defaults.
@@ -180,7 +180,7 @@ impl SessionConfig {
         self,
         tokens: Option<Arc<dyn TokenProvider>>,
         host: Option<Arc<dyn HostBackend>>,
-        players: Option<Arc<dyn PlayerFactory>>,
+        players: Option<Arc<dyn PlatformPlayers>>,
     ) -> Result<Config, UnspoolError> {
         let wrong = |reason: &str| UnspoolError::Config { reason: reason.into() };
         let credentials = match (tokens, self.token) {
@@ -226,8 +226,8 @@ impl SessionConfig {
         if let Some(timeout) = self.request_timeout {
             config.request_timeout = timeout;
         }
-        if let Some(factory) = players {
-            let app = Arc::new(PlayersAdapter(factory));
+        if let Some(app) = players {
+            let app = PlayersAdapter::share(app);
             let factory = unspool::share_players(app, config.request_timeout);
             config.engine = unspool::PlayerEngine::Platform { factory, files: self.player_files };
         }

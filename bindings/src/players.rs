@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::future::BoxFuture;
 use unspool::{PlatformReport, PlayerError, PlayerWish, Reports, SeekMode};
@@ -11,40 +12,36 @@ use crate::host::HostError;
 /// Longest reason of a failure, in characters: a line of a log.
 const REASON_CHARS: usize = 256;
 
-/// Makes players of the platform, one for each card that is prepared.
+/// Players of the platform, each named by a number that is never used again in the process of the session.
 ///
-/// Called from the session's own threads. Each call has the session's request time-out and is cancelled after it; what it
-/// throws, and a call that is late, is the failure of that player.
+/// Called from the session's own threads, one call at a time for each player. Each call has the session's request time-out
+/// and is cancelled after it; what it throws, and a call that is late, is the failure of that player. Calls say what is wished
+/// for now: of wishes that wait only the newest of each kind is passed on.
 #[uniffi::export(foreign)]
 #[async_trait::async_trait]
-pub trait PlayerFactory: Send + Sync {
-    /// Makes one that loads `request.address`, stands paused at its first picture and tells what happens to `reports`.
+pub trait PlatformPlayers: Send + Sync {
+    /// Makes a player that loads `request.address`, stands paused at its first picture and tells what happens to `reports`.
     async fn make(
         &self,
+        player: u64,
         request: PlayerRequest,
         reports: Arc<PlayerReports>,
-    ) -> Result<Arc<dyn PlatformPlayer>, HostError>;
-}
-
-/// One player of the platform. Its calls come one at a time and say what is wished for now: of wishes that wait only the
-/// newest of each kind is passed on.
-#[uniffi::export(foreign)]
-#[async_trait::async_trait]
-pub trait PlatformPlayer: Send + Sync {
+    ) -> Result<(), HostError>;
     /// Runs.
-    async fn play(&self) -> Result<(), HostError>;
+    async fn play(&self, player: u64) -> Result<(), HostError>;
     /// Stands still; the picture stays.
-    async fn pause(&self) -> Result<(), HostError>;
+    async fn pause(&self, player: u64) -> Result<(), HostError>;
     /// Jumps to a place in milliseconds: itself where `exact`, else the key frame at or before it.
-    async fn seek(&self, position_ms: u64, exact: bool) -> Result<(), HostError>;
+    async fn seek(&self, player: u64, position_ms: u64, exact: bool) -> Result<(), HostError>;
     /// Sound off or on.
-    async fn set_muted(&self, muted: bool) -> Result<(), HostError>;
+    async fn set_muted(&self, player: u64, muted: bool) -> Result<(), HostError>;
     /// Volume from 0 to 1.
-    async fn set_volume(&self, volume: f64) -> Result<(), HostError>;
+    async fn set_volume(&self, player: u64, volume: f64) -> Result<(), HostError>;
     /// Speed, from 0.25 to 4 times.
-    async fn set_rate(&self, rate: f64) -> Result<(), HostError>;
-    /// Goes away for good: when it returns nothing is read or drawn any more. Called once, and last.
-    async fn release(&self) -> Result<(), HostError>;
+    async fn set_rate(&self, player: u64, rate: f64) -> Result<(), HostError>;
+    /// Goes away for good: when it returns nothing is read or drawn any more. Called once, and last, also for a player whose
+    /// making failed or was late.
+    async fn release(&self, player: u64) -> Result<(), HostError>;
 }
 
 /// What a player is to play.
@@ -142,9 +139,22 @@ impl From<HostError> for PlayerError {
 }
 
 /// The app's players in the words of the core.
-pub(crate) struct PlayersAdapter(pub(crate) Arc<dyn PlayerFactory>);
+pub(crate) struct PlayersAdapter {
+    app: Arc<dyn PlatformPlayers>,
+    next: AtomicU64,
+}
 
-struct PlayerAdapter(Arc<dyn PlatformPlayer>);
+impl PlayersAdapter {
+    pub(crate) fn share(app: Arc<dyn PlatformPlayers>) -> Arc<dyn unspool::HostPlayers> {
+        Arc::new(PlayersAdapter { app, next: AtomicU64::new(1) })
+    }
+}
+
+/// One of them.
+struct PlayerAdapter {
+    app: Arc<dyn PlatformPlayers>,
+    player: u64,
+}
 
 impl fmt::Debug for PlayersAdapter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -154,35 +164,35 @@ impl fmt::Debug for PlayersAdapter {
 
 impl fmt::Debug for PlayerAdapter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PlayerAdapter")
+        write!(f, "PlayerAdapter({})", self.player)
     }
 }
 
 impl unspool::HostPlayers for PlayersAdapter {
-    fn make<'a>(
-        &'a self,
-        address: String,
-        loops: bool,
-        reports: Reports,
-    ) -> BoxFuture<'a, Result<Arc<dyn unspool::HostPlayer>, PlayerError>> {
-        Box::pin(async move {
-            let request = PlayerRequest { address, looping: loops };
-            let player = self.0.make(request, Arc::new(PlayerReports(reports))).await?;
-            Ok(Arc::new(PlayerAdapter(player)) as Arc<dyn unspool::HostPlayer>)
-        })
+    fn name(&self) -> Arc<dyn unspool::HostPlayer> {
+        let player = self.next.fetch_add(1, Ordering::Relaxed);
+        Arc::new(PlayerAdapter { app: Arc::clone(&self.app), player })
     }
 }
 
 impl unspool::HostPlayer for PlayerAdapter {
+    fn make(&self, address: String, loops: bool, reports: Reports) -> BoxFuture<'_, Result<(), PlayerError>> {
+        Box::pin(async move {
+            let request = PlayerRequest { address, looping: loops };
+            Ok(self.app.make(self.player, request, Arc::new(PlayerReports(reports))).await?)
+        })
+    }
+
     fn wish(&self, wish: PlayerWish) -> BoxFuture<'_, Result<(), PlayerError>> {
+        let (app, player) = (&self.app, self.player);
         Box::pin(async move {
             match wish {
-                PlayerWish::Play => self.0.play().await?,
-                PlayerWish::Pause => self.0.pause().await?,
-                PlayerWish::Seek { ms, mode } => self.0.seek(ms, mode == SeekMode::Accurate).await?,
-                PlayerWish::Mute(muted) => self.0.set_muted(muted).await?,
-                PlayerWish::Volume(volume) => self.0.set_volume(volume).await?,
-                PlayerWish::Rate(rate) => self.0.set_rate(rate).await?,
+                PlayerWish::Play => app.play(player).await?,
+                PlayerWish::Pause => app.pause(player).await?,
+                PlayerWish::Seek { ms, mode } => app.seek(player, ms, mode == SeekMode::Accurate).await?,
+                PlayerWish::Mute(muted) => app.set_muted(player, muted).await?,
+                PlayerWish::Volume(volume) => app.set_volume(player, volume).await?,
+                PlayerWish::Rate(rate) => app.set_rate(player, rate).await?,
             }
             Ok(())
         })
@@ -191,7 +201,7 @@ impl unspool::HostPlayer for PlayerAdapter {
     fn release(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             // What it throws changes nothing: it is gone for the core.
-            let _ = self.0.release().await;
+            let _ = self.app.release(self.player).await;
         })
     }
 }

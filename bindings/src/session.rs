@@ -10,7 +10,7 @@ use crate::config::{Conditions, FeedKind, SessionConfig};
 use crate::error::UnspoolError;
 use crate::feed::Feed;
 use crate::host::HostBackend;
-use crate::players::PlayerFactory;
+use crate::players::PlatformPlayers;
 use crate::snapshot::{ByPurpose, Bytes, Outgoing};
 use crate::token::TokenProvider;
 
@@ -73,7 +73,7 @@ impl Unspool {
         config: SessionConfig,
         tokens: Option<Arc<dyn TokenProvider>>,
         host: Option<Arc<dyn HostBackend>>,
-        players: Option<Arc<dyn PlayerFactory>>,
+        players: Option<Arc<dyn PlatformPlayers>>,
         cancel: Option<Arc<CancelToken>>,
     ) -> Result<Arc<Self>, UnspoolError> {
         let config = config.checked(tokens, host, players)?;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
+use tokio::time::error::Elapsed;
 use unspool_player::platform::{PlatformFactory, PlatformPlayer, PlatformReport, Reports};
 use unspool_player::{PlayerError, SeekMode};
 
@@ -38,27 +39,26 @@ pub enum PlayerWish {
 
 /// Makes players; an app's own code.
 pub trait HostPlayers: Send + Sync + std::fmt::Debug {
-    /// Makes a player that loads `address`, stands paused at its first picture and tells what happens to `reports`.
-    ///
-    /// # Errors
-    /// Whatever keeps it from being made; the card's player has failed then.
-    fn make<'a>(
-        &'a self,
-        address: String,
-        loops: bool,
-        reports: Reports,
-    ) -> BoxFuture<'a, Result<Arc<dyn HostPlayer>, PlayerError>>;
+    /// A player to be; nothing is done for it before its [`make`](HostPlayer::make). Returns at once.
+    fn name(&self) -> Arc<dyn HostPlayer>;
 }
 
-/// One player; an app's own code.
+/// One player; an app's own code. Its calls come one at a time: `make`, wishes, `release`.
 pub trait HostPlayer: Send + Sync + std::fmt::Debug {
-    /// Does one thing; wishes come one at a time.
+    /// Makes it: it loads `address`, stands paused at its first picture and tells what happens to `reports`.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being made; the player has failed then.
+    fn make(&self, address: String, loops: bool, reports: Reports) -> BoxFuture<'_, Result<(), PlayerError>>;
+
+    /// Does one thing.
     ///
     /// # Errors
     /// Whatever keeps it from being done; the player has failed then.
     fn wish(&self, wish: PlayerWish) -> BoxFuture<'_, Result<(), PlayerError>>;
 
-    /// Goes away for good. When it returns nothing is drawn or read any more. Called once, and last.
+    /// Goes away for good. When it returns nothing is drawn or read any more. Called once, and last, also for a player
+    /// whose making failed or was late.
     fn release(&self) -> BoxFuture<'_, ()>;
 }
 
@@ -86,57 +86,41 @@ impl PlatformFactory for Factory {
         let handle = Handle::try_current()
             .map_err(|_| PlayerError::Internal { reason: "not on a thread of the session".to_owned() })?;
         let desk = Arc::new(Desk::default());
-        let (app, patience) = (Arc::clone(&self.app), self.patience);
+        let (player, patience) = (self.app.name(), self.patience);
         let (address, wanted) = (address.to_owned(), Arc::clone(&desk));
         handle.spawn(async move {
-            let made = app.make(address, loops, reports.clone());
-            let player = match tokio::time::timeout(patience, made).await {
-                Ok(Ok(player)) => Some(player),
-                Ok(Err(error)) => failed(&reports, error),
-                Err(_) => failed(&reports, late("making a player")),
-            };
-            serve(player, &wanted, &reports, patience).await;
+            let made = player.make(address, loops, reports.clone());
+            let able = done(tokio::time::timeout(patience, made).await, &reports);
+            serve(&*player, able, &wanted, &reports, patience).await;
+            if tokio::time::timeout(patience, player.release()).await.is_err() {
+                tracing::warn!("a player of the app was not released in time");
+            }
             reports.tell(PlatformReport::Gone);
         });
         Ok(desk)
     }
 }
 
-/// Passes wishes on until the player is released.
-async fn serve(mut player: Option<Arc<dyn HostPlayer>>, desk: &Desk, reports: &Reports, patience: Duration) {
-    loop {
-        match desk.next().await {
-            Next::Wish(wish) => {
-                // A player that was never made, or has failed, is only waited for.
-                let Some(able) = &player else { continue };
-                let trouble = match tokio::time::timeout(patience, able.wish(wish)).await {
-                    Ok(Ok(())) => continue,
-                    Ok(Err(error)) => error,
-                    Err(_) => late("a player"),
-                };
-                failed(reports, trouble);
-                release(player.take(), patience).await;
-            }
-            Next::Release => return release(player, patience).await,
+/// Passes wishes on until the player is to be released; one that has failed is only waited for.
+async fn serve(player: &dyn HostPlayer, mut able: bool, desk: &Desk, reports: &Reports, patience: Duration) {
+    while let Next::Wish(wish) = desk.next().await {
+        if able {
+            able = done(tokio::time::timeout(patience, player.wish(wish)).await, reports);
         }
     }
 }
 
-async fn release(player: Option<Arc<dyn HostPlayer>>, patience: Duration) {
-    if let Some(player) = player
-        && tokio::time::timeout(patience, player.release()).await.is_err()
-    {
-        tracing::warn!("a player of the app was not released in time");
+/// Tells a call that failed or was late; whether it was done.
+fn done(answer: Result<Result<(), PlayerError>, Elapsed>, reports: &Reports) -> bool {
+    let late =
+        |_| Err(PlayerError::Internal { reason: "a player of the app did not answer in time".to_owned() });
+    match answer.unwrap_or_else(late) {
+        Ok(()) => true,
+        Err(error) => {
+            reports.tell(PlatformReport::Failed { error });
+            false
+        }
     }
-}
-
-fn failed(reports: &Reports, error: PlayerError) -> Option<Arc<dyn HostPlayer>> {
-    reports.tell(PlatformReport::Failed { error });
-    None
-}
-
-fn late(what: &str) -> PlayerError {
-    PlayerError::Internal { reason: format!("{what} took too long") }
 }
 
 /// What is wished of one player and not passed on yet.

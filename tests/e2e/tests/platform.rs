@@ -13,7 +13,7 @@ mod playbin;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -134,10 +134,10 @@ async fn what_is_complete_is_given_as_a_file() -> Done<()> {
     Ok(())
 }
 
-/// The same player behind asynchronous calls.
+/// The same players behind asynchronous calls.
 #[derive(Debug, Default)]
 struct App {
-    made: AtomicUsize,
+    named: Arc<AtomicUsize>,
     released: Arc<AtomicUsize>,
     /// The first so many are refused, the next so many never answer.
     refuses: usize,
@@ -146,47 +146,61 @@ struct App {
 
 #[derive(Debug)]
 struct AppPlayer {
-    inner: Arc<dyn PlatformPlayer>,
+    inner: OnceLock<Arc<dyn PlatformPlayer>>,
+    mood: Mood,
     released: Arc<AtomicUsize>,
 }
 
+#[derive(Debug)]
+enum Mood {
+    Refuses,
+    Hangs,
+    Plays,
+}
+
 impl HostPlayers for App {
-    fn make<'a>(
-        &'a self,
-        address: String,
-        loops: bool,
-        reports: Reports,
-    ) -> BoxFuture<'a, Result<Arc<dyn HostPlayer>, PlayerError>> {
-        Box::pin(async move {
-            let number = self.made.fetch_add(1, Ordering::SeqCst);
-            if number < self.refuses {
-                return Err(PlayerError::Internal { reason: "not now".to_owned() });
-            }
-            if number < self.refuses + self.hangs {
-                std::future::pending::<()>().await;
-            }
-            let inner = Playbins.make(&address, loops, reports)?;
-            Ok(Arc::new(AppPlayer { inner, released: Arc::clone(&self.released) }) as Arc<dyn HostPlayer>)
-        })
+    fn name(&self) -> Arc<dyn HostPlayer> {
+        let number = self.named.fetch_add(1, Ordering::SeqCst);
+        let mood = match number {
+            n if n < self.refuses => Mood::Refuses,
+            n if n < self.refuses + self.hangs => Mood::Hangs,
+            _ => Mood::Plays,
+        };
+        Arc::new(AppPlayer { inner: OnceLock::new(), mood, released: Arc::clone(&self.released) })
     }
 }
 
 impl HostPlayer for AppPlayer {
+    fn make(&self, address: String, loops: bool, reports: Reports) -> BoxFuture<'_, Result<(), PlayerError>> {
+        Box::pin(async move {
+            match self.mood {
+                Mood::Refuses => return Err(PlayerError::Internal { reason: "not now".to_owned() }),
+                Mood::Hangs => std::future::pending::<()>().await,
+                Mood::Plays => {}
+            }
+            self.inner.set(Playbins.make(&address, loops, reports)?).unwrap();
+            Ok(())
+        })
+    }
+
     fn wish(&self, wish: PlayerWish) -> BoxFuture<'_, Result<(), PlayerError>> {
+        let inner = self.inner.get().expect("wishes come to players that were made");
         match wish {
-            PlayerWish::Play => self.inner.play(),
-            PlayerWish::Pause => self.inner.pause(),
-            PlayerWish::Seek { ms, mode } => self.inner.seek(ms, mode),
-            PlayerWish::Mute(muted) => self.inner.set_muted(muted),
-            PlayerWish::Volume(volume) => self.inner.set_volume(volume),
-            PlayerWish::Rate(rate) => self.inner.set_rate(rate),
+            PlayerWish::Play => inner.play(),
+            PlayerWish::Pause => inner.pause(),
+            PlayerWish::Seek { ms, mode } => inner.seek(ms, mode),
+            PlayerWish::Mute(muted) => inner.set_muted(muted),
+            PlayerWish::Volume(volume) => inner.set_volume(volume),
+            PlayerWish::Rate(rate) => inner.set_rate(rate),
         }
         Box::pin(std::future::ready(Ok(())))
     }
 
     fn release(&self) -> BoxFuture<'_, ()> {
         self.released.fetch_add(1, Ordering::SeqCst);
-        self.inner.release();
+        if let Some(inner) = self.inner.get() {
+            inner.release();
+        }
         Box::pin(std::future::ready(()))
     }
 }
@@ -207,8 +221,8 @@ async fn an_app_that_refuses_and_one_that_hangs_cost_a_player_and_not_the_sessio
     first_frame(&feed, &mut seen, next.position).await?;
     assert!(!feed.events(0, 1_000).events.iter().any(|e| matches!(e, Event::PlayersFailed { .. })));
     assert!(session.shutdown(PATIENCE).await.clean);
-    let (made, released) = (app.made.load(Ordering::SeqCst), app.released.load(Ordering::SeqCst));
-    assert!(made >= 4, "{made}");
-    assert_eq!(made - 2, released, "each that was made was let go");
+    let (named, released) = (app.named.load(Ordering::SeqCst), app.released.load(Ordering::SeqCst));
+    assert!(named >= 4, "{named}");
+    assert_eq!(named, released, "each was let go");
     Ok(())
 }
