@@ -5,7 +5,7 @@
 //! released meanwhile. The calls come from any thread and act on the players at once, past the driver; the driver tells
 //! which card has which player. Both under one lock, so that no player gets a window that was just taken.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -29,6 +29,8 @@ struct State {
     cards: BTreeMap<u64, u64>,
     players: BTreeMap<PlayerId, u64>,
     playing: Option<PlayerId>,
+    /// Windows that were taken and were still drawn into when nobody waited any more.
+    owed: BTreeSet<u64>,
 }
 
 impl Windows {
@@ -58,7 +60,7 @@ impl Windows {
         let mut state = self.state();
         state.players.insert(player, position);
         if let Some(&window) = state.cards.get(&position) {
-            let _ = state.show(player, window);
+            state.show(player, window);
         }
     }
 
@@ -67,7 +69,7 @@ impl Windows {
         let mut state = self.state();
         state.playing = Some(player);
         if let Some(window) = state.shared.filter(|_| !state.has_own(player)) {
-            let _ = state.show(player, window);
+            state.show(player, window);
         }
     }
 
@@ -83,12 +85,10 @@ impl Windows {
         let mut state = self.state();
         let before = std::mem::replace(&mut state.shared, window);
         let playing = state.playing.filter(|&player| !state.has_own(player));
-        let shown = match playing.zip(window) {
-            Some((player, window)) => state.show(player, window),
-            None => Ok(()),
-        };
-        let freed = state.free(before.filter(|&before| window != Some(before)));
-        freed.and(shown)
+        if let Some((player, window)) = playing.zip(window) {
+            state.show(player, window);
+        }
+        state.free(before.filter(|&before| window != Some(before)))
     }
 
     /// Gives, replaces or takes away the window of one card.
@@ -104,12 +104,10 @@ impl Windows {
         };
         let player = state.players.iter().find(|(_, at)| **at == position).map(|(player, _)| *player);
         let shared = state.shared.filter(|_| player.is_some() && state.playing == player);
-        let shown = match (player, window.or(shared)) {
-            (Some(player), Some(window)) => state.show(player, window),
-            _ => Ok(()),
-        };
-        let freed = state.free(before.filter(|&before| window != Some(before)));
-        freed.and(shown)
+        if let (Some(player), Some(window)) = (player, window.or(shared)) {
+            state.show(player, window);
+        }
+        state.free(before.filter(|&before| window != Some(before)))
     }
 }
 
@@ -119,22 +117,37 @@ impl State {
         self.players.get(&player).is_some_and(|position| self.cards.contains_key(position))
     }
 
-    fn show(&self, player: PlayerId, window: u64) -> Result<(), Error> {
-        let Some(pool) = &self.pool else { return Ok(()) };
-        match pool.set_surface(player, Some(Surface::Window(window))) {
-            Err(error @ unspool_player::PlayerError::Surface { .. }) => Err(held(&error)),
-            // A player that is gone shows nothing.
-            _ => Ok(()),
+    fn show(&self, player: PlayerId, window: u64) {
+        let Some(pool) = &self.pool else { return };
+        // A player that is gone shows nothing. A window it had before and that is still drawn into is remembered by the
+        // pool, and waited for when it is taken away.
+        if let Err(error) = pool.set_surface(player, Some(Surface::Window(window))) {
+            tracing::debug!(%error, "a window was given");
         }
     }
 
-    /// Takes a window away from all who draw into it, unless somebody was given it besides.
-    fn free(&self, window: Option<u64>) -> Result<(), Error> {
-        let used = |window: u64| self.shared == Some(window) || self.cards.values().any(|w| *w == window);
-        match (&self.pool, window.filter(|&window| !used(window))) {
-            (Some(pool), Some(window)) => pool.lose_window(window).map_err(|e| held(&e)),
-            _ => Ok(()),
-        }
+    /// Takes a window away from all who draw into it, unless somebody was given it besides, and those that earlier calls
+    /// could not free.
+    fn free(&mut self, window: Option<u64>) -> Result<(), Error> {
+        self.owed.extend(window);
+        let Some(pool) = &self.pool else {
+            self.owed.clear();
+            return Ok(());
+        };
+        let (shared, cards) = (self.shared, &self.cards);
+        let mut free = Ok(());
+        self.owed.retain(|&window| {
+            if shared == Some(window) || cards.values().any(|w| *w == window) {
+                return false;
+            }
+            let lost = pool.lose_window(window);
+            let still = lost.is_err();
+            if let Err(error) = lost {
+                free = Err(held(&error));
+            }
+            still
+        });
+        free
     }
 }
 

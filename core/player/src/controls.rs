@@ -82,13 +82,14 @@ impl PlayerPool {
         player.surface_changed(next.is_some(), Instant::now());
         let same = before.as_ref().zip(next.as_ref()).is_some_and(|(a, b)| Arc::ptr_eq(a, b));
         match before.filter(|_| !same) {
-            Some(easel) if !self.is_used(&easel) && !easel.close(SURFACE_PATIENCE) => Err(still_drawn()),
+            Some(easel) if !self.is_used(&easel) => self.free(easel),
             _ => Ok(()),
         }
     }
 
     /// Takes a window away from every player that has it, also from those that were released and are still stopping, and
-    /// after a shutdown; for a window that several players share, and for one that must be free now.
+    /// after a shutdown; for a window that several players share, and for one that must be free now. Called again after an
+    /// error it waits again.
     ///
     /// # Errors
     /// As [`set_surface`](PlayerPool::set_surface).
@@ -106,14 +107,28 @@ impl PlayerPool {
         }
         for player in self.leaving().into_iter().filter(|player| has(player)) {
             let easel = lock(&player.easel).take();
-            if let Some(easel) = easel
-                && !self.is_used(&easel)
-                && !easel.close(SURFACE_PATIENCE)
-            {
-                free = Err(still_drawn());
+            if let Some(easel) = easel.filter(|easel| !self.is_used(easel)) {
+                free = free.and(self.free(easel));
+            }
+        }
+        let owed = std::mem::take(&mut *lock(&self.owed));
+        for easel in owed {
+            let asked = easel.window() == Some(handle);
+            match self.free(easel) {
+                Err(error) if asked => free = Err(error),
+                _ => {}
             }
         }
         free
+    }
+
+    /// Waits until nothing touches a surface that was taken; remembers it when that takes too long.
+    fn free(&self, easel: Arc<Easel>) -> Result<(), PlayerError> {
+        if easel.close(SURFACE_PATIENCE) {
+            return Ok(());
+        }
+        lock(&self.owed).push(easel);
+        Err(PlayerError::Surface { reason: "a picture is still being drawn".to_owned() })
     }
 
     /// Says what the system says about sound: players are ducked, paused and let go on by the rule of
@@ -179,10 +194,6 @@ impl PlayerPool {
     fn is_used(&self, easel: &Arc<Easel>) -> bool {
         self.all().iter().any(|p| lock(&p.easel).as_ref().is_some_and(|e| Arc::ptr_eq(e, easel)))
     }
-}
-
-fn still_drawn() -> PlayerError {
-    PlayerError::Surface { reason: "a picture is still being drawn".to_owned() }
 }
 
 impl Players for PlayerPool {

@@ -5,6 +5,7 @@ use crate::meter::Meter;
 use crate::monitor::{Monitor, Tally};
 use crate::player::{Command, Control, Flow, Intent, Note, Pace, Player};
 use crate::source::Feed;
+use crate::surface::Easel;
 use crate::{
     PlayerConfig, PlayerError, PlayerEvent, PlayerId, PlayerSnapshot, PoolCounts, Surface, VideoSink, codec,
     warm_up, worker,
@@ -35,6 +36,8 @@ pub struct PlayerPool {
     players: Mutex<Option<BTreeMap<PlayerId, Arc<Player>>>>,
     /// Players that were released and may still be stopping; those that are gone are dropped from time to time.
     leaving: Mutex<Vec<Weak<Player>>>,
+    /// Easels that were to be free and were still drawn on when nobody waited any more.
+    pub(crate) owed: Mutex<Vec<Arc<Easel>>>,
     notes: mpsc::Sender<Note>,
     tally: Arc<Tally>,
     next_serial: AtomicU64,
@@ -84,6 +87,7 @@ impl PlayerPool {
             config: Arc::new(config),
             players: Mutex::new(Some(BTreeMap::new())),
             leaving: Mutex::default(),
+            owed: Mutex::default(),
             notes,
             tally,
             next_serial: AtomicU64::new(1),
