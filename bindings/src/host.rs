@@ -257,6 +257,7 @@ impl HostItem {
             retention: self.retention.into_iter().map(|p| (p.at_ms, p.share)).collect(),
             prior: self.prior,
             captions: self.captions.into_iter().map(CaptionFile::into_core).collect(),
+            ..unspool::Item::default()
         }
     }
 }

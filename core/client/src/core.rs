@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use unspool_engine::captions::is_captions;
+use unspool_engine::safety::SafetySettings;
 use unspool_engine::schema::{self, Consent};
 use unspool_engine::{Circumstances, Conditions, Exit, Impression, MediaKey, SavedFeed};
 use unspool_media::{
@@ -20,7 +21,7 @@ use unspool_media::{
 };
 
 use crate::auth::Auth;
-use crate::backend::{Backend, Hosted, Located, Native, check};
+use crate::backend::{Backend, BackendError, Hosted, Located, Native, check};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::Error;
@@ -31,6 +32,7 @@ use crate::meter::Meter;
 use crate::outbox::{Outbox, OutboxError, Verb};
 use crate::owner;
 use crate::records;
+use crate::safety::SafetyRoom;
 use crate::snapshot::{Bytes, Outgoing};
 use crate::spool::{self, Class, Pending, Rules, Spool, SpoolError, SpoolLimits};
 use crate::store::{SessionStore, StoreError};
@@ -60,6 +62,7 @@ pub(crate) struct Core {
     pub(crate) gate: Gate,
     pub(crate) board: Board,
     pub(crate) keep: KeepRoom,
+    pub(crate) safety: SafetyRoom,
     pub(crate) store: Arc<SessionStore>,
     pub(crate) spool: Spool,
     outbox: Outbox,
@@ -135,6 +138,9 @@ impl Core {
         let keep = KeepRoom::open(Arc::clone(&media), Arc::clone(&store), clock, keeping)
             .map_err(|e| store_error(&e))?;
         keep.start(handle);
+        let keys = config.safety_keys.clone();
+        let safety =
+            SafetyRoom::open(Arc::clone(&store), keys, &config.account).map_err(|e| store_error(&e))?;
         let (saves, saved) = watch::channel(None);
         let saver = handle.spawn(keep_saving(Arc::clone(&store), saved));
         let board = Board::new(&config);
@@ -148,6 +154,7 @@ impl Core {
             media,
             gate: Gate::new(handle),
             keep,
+            safety,
             store,
             spool,
             outbox,
@@ -245,6 +252,26 @@ impl Core {
 
     pub(crate) async fn set_consent(&self, consent: Consent) -> Result<(), Error> {
         self.spool.set_consent(consent).await.map(drop).map_err(|e| spool_error(&e))
+    }
+
+    pub(crate) async fn set_safety(self: Arc<Self>, settings: SafetySettings) -> Result<(), Error> {
+        blocking(move || self.safety.set_settings(settings)).await
+    }
+
+    pub(crate) async fn set_rules(self: Arc<Self>, signed: Vec<u8>) -> Result<u64, Error> {
+        blocking(move || self.safety.set_rules(&signed)).await
+    }
+
+    /// Hides what a creator makes, or shows it again, on this device at once and at the backend when it can be.
+    pub(crate) async fn set_blocked(self: Arc<Self>, creator: String, blocked: bool) -> Result<(), Error> {
+        let mut settings = self.safety.settings();
+        if blocked {
+            settings.blocked.insert(creator.clone());
+        } else {
+            settings.blocked.remove(&creator);
+        }
+        Arc::clone(&self).set_safety(settings).await?;
+        self.intend(Verb::Block, creator, blocked).await
     }
 
     pub(crate) async fn interests(self: Arc<Self>) -> Result<Vec<String>, Error> {
@@ -454,6 +481,7 @@ impl UrlResolver for Resolver {
                     Ok(Location { url, alternates, expires_at_ms })
                 }
                 Err(e) if e.retryable() => Err(ResolveError::Unavailable),
+                Err(BackendError::SignIn) => Err(ResolveError::SignIn),
                 Err(_) => Err(ResolveError::Gone),
             }
         })

@@ -17,12 +17,14 @@ pub mod hosts;
 pub mod impression;
 pub mod info;
 pub mod keep;
+pub mod lead;
 pub mod links;
 mod model;
 pub mod payment;
 pub mod planner;
 mod port;
 pub mod pressure;
+pub mod safety;
 pub mod schema;
 pub mod session;
 pub mod stage;
@@ -36,7 +38,7 @@ pub use delivery::{
     Answer, Backoff, Batch, Circumstances, Condition, Delivery, DeliveryConfig, DeliveryEffect,
     DeliveryReason, Encoding, Held, PATIENT_PERCENT, RETRY_AFTER_CAP, Stored,
 };
-pub use feed::{PageFailure, PageRequest, SavedFeed, Step};
+pub use feed::{LabelUpdate, PageFailure, PageRequest, SavedFeed, Step};
 pub use focus::{FocusAction, FocusKeeper, SoundFocus};
 pub use impression::{Exit, Impression, StartClass, Tap, Viewer};
 pub use info::{AudioCodec, Layout, MediaInfo, SyncSample, TrackInfo, TrackKind, VideoCodec};
@@ -45,7 +47,7 @@ pub use keep::{
     KeptRecord,
 };
 pub use links::Links;
-pub use model::{Asset, CaptionTrack, Container, Creator, Item, MediaKey, Page, Rendition, Span};
+pub use model::{Asset, CaptionTrack, Container, Creator, Item, MediaKey, Page, Relation, Rendition, Span};
 pub use planner::{Candidate, DemandId, FetchEnd, Policy, Urgency};
 pub use pressure::MemoryPressure;
 pub use session::{Conditions, Effect, Engine, EngineConfig, Notice, PlayerFact, Wake};

@@ -14,6 +14,7 @@ mod media;
 mod probe;
 mod prober;
 mod reader;
+mod recent;
 mod remux;
 mod segments;
 mod source;

@@ -64,7 +64,8 @@ impl Driver {
         let Some(current) = self.engine.current() else { return };
         let wanted: Vec<(u64, CaptionTrack, MediaKey)> = (current.saturating_sub(1)..=current + 1)
             .filter_map(|position| {
-                let item = self.engine.item(position)?;
+                // Of a card that is covered nothing is fetched.
+                let item = self.engine.item(position).filter(|_| self.engine.is_open(position))?;
                 let (place, key) = self.captioning.chosen(item)?;
                 Some((position, item.captions[place].clone(), key))
             })

@@ -145,7 +145,7 @@ impl Driver {
     ) -> Result<(), String> {
         let (from, info) = match &self.core.config.engine {
             PlayerEngine::Pipelines => {
-                let (source, info) = self.core.media.playable(key).map_err(|e| e.to_string())?;
+                let (source, info) = self.core.media.planned(key).map_err(|e| e.to_string())?;
                 (MediaFrom::Source(source), info)
             }
             PlayerEngine::Platform { files, .. } => {
