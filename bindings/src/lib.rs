@@ -29,6 +29,8 @@ mod feed;
 mod host;
 mod keep;
 mod outbound;
+mod players;
+mod playing;
 mod session;
 mod snapshot;
 mod social;
@@ -42,10 +44,13 @@ pub use error::UnspoolError;
 pub use events::{Event, EventBatch, StartClass};
 pub use feed::Feed;
 pub use host::{
-    Container, HostBackend, HostError, HostItem, HostPage, Location, PageRequest, Rendition, RetentionPoint,
+    CaptionFile, Container, HostBackend, HostError, HostItem, HostPage, Location, PageRequest, Rendition,
+    RetentionPoint,
 };
 pub use keep::{Hold, KeepEstimate, KeepFailure, KeepState, KeptAsset, KeptSnapshot, LocalFile};
 pub use outbound::{OutboundBatch, OutboundPurpose, OutboundRequest};
+pub use players::{PlatformPlayers, PlayerReport, PlayerReports, PlayerRequest};
+pub use playing::{CaptionStatus, CaptionTrack, CaptionView, CardCaptions, Cue, MemoryPressure, SoundFocus};
 pub use session::{SessionStatus, ShutdownReport, Topic, Unspool};
 pub use snapshot::{ByPurpose, Bytes, CardState, FeedSnapshot, Outgoing, Stage, Traffic};
 pub use social::{Comment, CommentState, Order, Payment, PaymentCause, PaymentState};

@@ -14,6 +14,7 @@ use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use unspool_engine::captions::is_captions;
 use unspool_engine::safety::SafetySettings;
 use unspool_engine::schema::{self, Consent};
 use unspool_engine::{Circumstances, Conditions, Exit, Impression, MediaKey, SavedFeed};
@@ -37,6 +38,7 @@ use crate::safety::SafetyRoom;
 use crate::snapshot::{Bytes, Outgoing};
 use crate::spool::{self, Class, Pending, Rules, Spool, SpoolError, SpoolLimits};
 use crate::store::SessionStore;
+use crate::wishes::Board;
 
 pub(crate) use errors::outbox_error;
 use errors::{media_error, spool_error, store_error, tls_error};
@@ -62,6 +64,7 @@ pub(crate) struct Core {
     pub(crate) backend: Arc<dyn Backend>,
     pub(crate) media: Arc<Media>,
     pub(crate) gate: Gate,
+    pub(crate) board: Board,
     pub(crate) keep: KeepRoom,
     pub(crate) safety: SafetyRoom,
     pub(crate) store: Arc<SessionStore>,
@@ -148,8 +151,10 @@ impl Core {
             SafetyRoom::open(Arc::clone(&store), keys, &config.account).map_err(|e| store_error(&e))?;
         let (saves, saved) = watch::channel(None);
         let saver = handle.spawn(keep_saving(Arc::clone(&store), saved));
+        let board = Board::new(&config);
         let core = Arc::new(Core {
             config,
+            board,
             clock,
             session: session.to_string(),
             seed,
@@ -474,6 +479,10 @@ impl UrlResolver for Resolver {
     fn resolve(&self, key: &MediaKey) -> BoxFuture<'_, Result<Location, ResolveError>> {
         let key = key.clone();
         Box::pin(async move {
+            // Backends find renditions again, and no files of captions.
+            if is_captions(&key) {
+                return Err(ResolveError::Gone);
+            }
             match self.0.locate(&key).await {
                 Ok(Located { url, alternates, expires_at_ms }) => {
                     Ok(Location { url, alternates, expires_at_ms })

@@ -8,6 +8,7 @@
 
 pub mod budget;
 pub mod buffering;
+pub mod captions;
 pub mod comment;
 mod delivery;
 pub mod eviction;
@@ -23,6 +24,7 @@ mod model;
 pub mod payment;
 pub mod planner;
 mod port;
+pub mod pressure;
 pub mod safety;
 pub mod schema;
 pub mod session;
@@ -46,8 +48,9 @@ pub use keep::{
     KeptRecord,
 };
 pub use links::Links;
-pub use model::{Asset, Container, Creator, Item, MediaKey, Page, Relation, Rendition, Span};
+pub use model::{Asset, CaptionTrack, Container, Creator, Item, MediaKey, Page, Relation, Rendition, Span};
 pub use planner::{Candidate, DemandId, FetchEnd, Policy, Urgency};
+pub use pressure::MemoryPressure;
 pub use session::{Conditions, Effect, Engine, EngineConfig, Notice, PlayerFact, Wake};
 pub use stage::{PlayerId, player_bytes};
 pub use throughput::{NetworkClass, Remembered};

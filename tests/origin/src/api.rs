@@ -17,7 +17,7 @@ use utoipa::{Modify, OpenApi};
 use crate::catalogue::Catalogue;
 use crate::clock::now_ms;
 use crate::contract::{
-    Asset, DEFAULT_PAGE, ErrorBody, FeedPage, FeedQuery, FreshUrl, Health, InteractionsRequest,
+    Asset, CaptionTrack, DEFAULT_PAGE, ErrorBody, FeedPage, FeedQuery, FreshUrl, Health, InteractionsRequest,
     InteractionsResponse, Item, MAX_INTERACTIONS, MAX_PAGE, Relation, Rendition, Topics,
 };
 use crate::error::ApiError;
@@ -193,6 +193,11 @@ impl App {
             .iter()
             .map(|rendition| self.rendition(base, actor, asset, rendition, expires))
             .collect();
+        let track = |track: &catalogue::Captions| CaptionTrack {
+            language: track.language.clone(),
+            label: track.label.clone(),
+            url: self.addresses(base, actor, &asset.id, &track.file, expires).0,
+        };
         Some(Item {
             id: card.id.clone(),
             asset: Asset { id: asset.id.clone(), duration_ms: asset.duration_ms, renditions },
@@ -210,6 +215,7 @@ impl App {
             relation: Relation::default(),
             retention: card.retention.clone(),
             prior: card.prior,
+            captions: asset.captions.iter().map(track).collect(),
         })
     }
 }

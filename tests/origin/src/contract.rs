@@ -93,6 +93,21 @@ pub struct Item {
     /// The server's prediction that the person will like it, 0 to 1.
     #[schema(required = true)]
     pub prior: Option<f64>,
+    /// Files of captions, best first; at most 32.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub captions: Vec<CaptionTrack>,
+}
+
+/// One file of captions of an asset.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct CaptionTrack {
+    /// Language of its text as a BCP 47 tag, at most 35 characters.
+    pub language: String,
+    /// Name to show; at most 128 bytes.
+    #[serde(default)]
+    pub label: String,
+    /// Absolute, signed address of a WebVTT or SubRip file, at most 1 MiB.
+    pub url: String,
 }
 
 /// How a person stands to a creator.

@@ -11,6 +11,7 @@
 
 pub mod access;
 pub mod api;
+pub mod captions;
 pub mod catalogue;
 pub mod cli;
 pub mod clock;

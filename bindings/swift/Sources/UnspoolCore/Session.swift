@@ -12,15 +12,19 @@ extension Unspool {
     ///   - config: Where the session keeps its data, for whom, and what it talks to.
     ///   - tokens: Gives bearer tokens where `config` holds none. See ``Tokens`` for one made of a closure.
     ///   - host: Supplies pages, topics and addresses instead of the backend's contract.
-    /// - Returns: The session. Whatever `tokens` and `host` throw reaches the core as a `HostError`, with the name of
+    ///   - players: Play instead of the core's own players.
+    /// - Returns: The session. Whatever `tokens`, `host` and `players` throw reaches the core as a `HostError`, with the name of
     ///   the thrown type at most: the words of the app's own errors may be personal.
     /// - Throws: `UnspoolError.Config`, `.InUse` or `.Storage`; `CancellationError`.
     public static func open(
-        config: SessionConfig, tokens: TokenProvider? = nil, host: HostBackend? = nil
+        config: SessionConfig, tokens: TokenProvider? = nil, host: HostBackend? = nil, players: PlatformPlayers? = nil
     ) async throws -> Unspool {
         let tokens = tokens.map(GuardedTokens.init)
         let host = host.map(GuardedBackend.init)
-        return try await cancellable { try await open(config: config, tokens: tokens, host: host, cancel: $0) }
+        let players = players.map(GuardedPlayers.init)
+        return try await cancellable {
+            try await open(config: config, tokens: tokens, host: host, players: players, cancel: $0)
+        }
     }
 
     /// Opens a session for as long as `body` runs, and shuts it down however that ends.
@@ -31,11 +35,12 @@ extension Unspool {
         config: SessionConfig,
         tokens: TokenProvider? = nil,
         host: HostBackend? = nil,
+        players: PlatformPlayers? = nil,
         within: TimeInterval? = nil,
         isolation: isolated (any Actor)? = #isolation,
         _ body: (Unspool) async throws -> Value
     ) async throws -> Value {
-        let session = try await open(config: config, tokens: tokens, host: host)
+        let session = try await open(config: config, tokens: tokens, host: host, players: players)
         do {
             let value = try await body(session)
             _ = await session.shutdown(within: within)

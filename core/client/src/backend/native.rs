@@ -6,7 +6,9 @@ use futures_util::future::BoxFuture;
 use reqwest::{StatusCode, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use unspool_engine::{Asset, Container, Creator, Item, LabelUpdate, MediaKey, Page, Relation, Rendition};
+use unspool_engine::{
+    Asset, CaptionTrack, Container, Creator, Item, LabelUpdate, MediaKey, Page, Relation, Rendition,
+};
 use unspool_media::{OutboundPurpose, Wire};
 use url::Url;
 
@@ -235,6 +237,8 @@ struct WireItem {
     #[serde(default)]
     retention: Vec<(u64, f64)>,
     prior: Option<f64>,
+    #[serde(default)]
+    captions: Vec<CaptionTrack>,
 }
 
 #[derive(Deserialize)]
@@ -313,6 +317,7 @@ impl From<WireItem> for Item {
             relation: wire.relation,
             retention: wire.retention,
             prior: wire.prior,
+            captions: wire.captions,
         }
     }
 }
