@@ -6,6 +6,7 @@
 //!
 //! [`Engine`] is the whole of one feed session; the machines it is made of stand in modules of their own.
 
+pub mod breaker;
 pub mod budget;
 pub mod buffering;
 mod delivery;

@@ -171,6 +171,12 @@ pub(super) fn sound_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= MAX_NAME
 }
 
+/// Whether a kept number is one that can come about: sums of bounded terms that fade stay far below this, and what does not
+/// would overflow in a score.
+pub(super) fn sound_number(value: f64) -> bool {
+    value.abs() <= 1e12
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::facts::{MAX_COMPONENT, MAX_DIMENSIONS, Vector};
+use super::facts::{MAX_COMPONENT, MAX_DIMENSIONS, Vector, sound_number};
 use crate::ranking::RidgeWeights;
 
 /// The regression. Row 0 is the level, the others are the components of the vectors.
@@ -75,7 +75,7 @@ impl Ridge {
         }
     }
 
-    /// Whether the sizes agree and every number is one.
+    /// Whether the sizes agree and every number is one that can come about.
     pub(super) fn is_sound(&self) -> bool {
         let n = self.dimensions + 1;
         let sizes = match self.dimensions {
@@ -84,7 +84,7 @@ impl Ridge {
         };
         self.dimensions <= MAX_DIMENSIONS
             && [self.gram.len(), self.moment.len(), self.solution.len()] == sizes
-            && self.gram.iter().chain(&self.moment).chain(&self.solution).all(|v| v.is_finite())
+            && self.gram.iter().chain(&self.moment).chain(&self.solution).all(|&v| sound_number(v))
     }
 
     /// Bytes held.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::facts::sound_name;
+use super::facts::{sound_name, sound_number};
 
 /// Entries of a table. The longest memory, 0.98 a viewing, still weighs an entry above [`FORGOTTEN`] after 340 viewings.
 pub(super) const MAX_ENTRIES: usize = 512;
@@ -41,7 +41,7 @@ impl Leaning {
     }
 
     pub(super) fn is_sound(&self) -> bool {
-        self.sum.is_finite() && self.weight.is_finite() && self.weight >= 0.0
+        sound_number(self.sum) && sound_number(self.weight) && self.weight >= 0.0
     }
 }
 

@@ -5,13 +5,24 @@
 //! caller; what is absent makes rows that say NO DATA and fail nothing.
 
 use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use unspool_engine::ranking::RankingPolicy;
 
 use crate::error::SimError;
 
+pub mod kuairand;
 mod row;
 pub mod safe2;
+pub mod sl1;
+pub mod sl2;
+pub mod stats;
+pub mod table;
+pub mod vectors;
 
 pub use row::Row;
+
+use kuairand::Data;
 
 /// What a replay is made of.
 #[derive(Debug, Clone)]
@@ -20,8 +31,39 @@ pub struct Inputs {
     pub data: Option<PathBuf>,
     /// Folder with `ml-100k.inter`, MovieLens-100k as RecBole packs it.
     pub movielens: Option<PathBuf>,
+    /// The ranking policy that is judged.
+    pub policy: RankingPolicy,
+    /// Most people of each replay; fewer make a run quick and its figures rough.
+    pub people: usize,
     /// Seed of everything that is drawn.
     pub seed: u64,
+    recorded: Arc<OnceLock<Arc<Data>>>,
+}
+
+impl Inputs {
+    /// Inputs of a whole run.
+    #[must_use]
+    pub fn new(policy: RankingPolicy, seed: u64) -> Self {
+        Inputs { data: None, movielens: None, policy, people: usize::MAX, seed, recorded: Arc::default() }
+    }
+
+    /// The recorded behaviour, read once; the inner error says why there is none.
+    ///
+    /// # Errors
+    /// Where a file is there and not in its format.
+    pub fn kuairand(&self) -> Result<Result<Arc<Data>, String>, SimError> {
+        let Some(data) = &self.data else { return Ok(Err("no folder of data was given".to_owned())) };
+        // The folder itself may be the one with the tables.
+        let folder = [data.join("kuairand"), data.clone()].into_iter().find(|f| Data::is_there(f));
+        let Some(folder) = folder else {
+            return Ok(Err("no items, histories and interactions in kuairand".to_owned()));
+        };
+        if let Some(read) = self.recorded.get() {
+            return Ok(Ok(Arc::clone(read)));
+        }
+        let read = Arc::new(Data::read(&folder, self.seed)?);
+        Ok(Ok(Arc::clone(self.recorded.get_or_init(|| read))))
+    }
 }
 
 /// One promise and how it is judged.
@@ -34,4 +76,8 @@ pub struct Promise {
 }
 
 /// Every promise, in the order of the report.
-pub const ROSTER: &[Promise] = &[Promise { name: "SAFE-2", rows: safe2::rows }];
+pub const ROSTER: &[Promise] = &[
+    Promise { name: "SL-1", rows: sl1::rows },
+    Promise { name: "SL-2", rows: sl2::rows },
+    Promise { name: "SAFE-2", rows: safe2::rows },
+];
