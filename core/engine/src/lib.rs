@@ -11,6 +11,7 @@ pub mod budget;
 pub mod buffering;
 mod delivery;
 pub mod eviction;
+pub mod exposure;
 pub mod feed;
 pub mod focus;
 pub mod hosts;

@@ -12,10 +12,14 @@ use unspool_engine::ranking::RankingPolicy;
 use crate::error::SimError;
 
 pub mod kuairand;
+pub mod loops;
 mod row;
+pub mod safe1;
 pub mod safe2;
+pub mod safe3;
 pub mod sl1;
 pub mod sl2;
+pub mod sl3;
 pub mod stats;
 pub mod table;
 pub mod vectors;
@@ -79,5 +83,8 @@ pub struct Promise {
 pub const ROSTER: &[Promise] = &[
     Promise { name: "SL-1", rows: sl1::rows },
     Promise { name: "SL-2", rows: sl2::rows },
+    Promise { name: "SL-3", rows: sl3::rows },
+    Promise { name: "SAFE-1", rows: safe1::rows },
     Promise { name: "SAFE-2", rows: safe2::rows },
+    Promise { name: "SAFE-3", rows: safe3::rows },
 ];
