@@ -8,7 +8,7 @@
 //! One person's taste can look like a server's slant, so ledgers of many people can be [added up](Ledger::merge): tastes
 //! cancel out, a slant does not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,12 @@ use crate::ranking::ExposureLimits;
 pub const MAX_GROUPS: usize = 256;
 /// Longest name of a group, bytes.
 const MAX_NAME: usize = 128;
+/// The group of clips whose first topic is none of the most common, which together have half of what is offered.
+pub const LESS_COMMON: &str = "less common topics";
+/// Topics whose offers are counted; further ones are less common by nature.
+const MAX_TOPICS: usize = 512;
+/// Cards owed beyond this are forgiven, so that a long drought is not made up for in one go.
+const MOST_OWED: f64 = 20.0;
 
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 struct Sums {
@@ -58,6 +64,12 @@ pub struct Ledger {
     limits: ExposureLimits,
     all: Sums,
     groups: BTreeMap<String, Sums>,
+    /// How often each first topic was offered, and which are common by that; renewed when a tenth more was offered.
+    topics: BTreeMap<String, u64>,
+    common: BTreeSet<String>,
+    renew_at: u64,
+    /// Cards of less common topics that are owed.
+    owed: f64,
 }
 
 /// What the ledger says of one group.
@@ -87,22 +99,81 @@ impl Ledger {
     /// An empty ledger.
     #[must_use]
     pub fn new(limits: ExposureLimits) -> Self {
-        Ledger { limits, all: Sums::default(), groups: BTreeMap::new() }
+        Ledger {
+            limits,
+            all: Sums::default(),
+            groups: BTreeMap::new(),
+            topics: BTreeMap::new(),
+            common: BTreeSet::new(),
+            renew_at: 0,
+            owed: 0.0,
+        }
     }
 
-    /// A clip could have been shown. `merit` is how well it is likely to be watched, 0 to 1.
-    pub fn handle_offered(&mut self, groups: &[&str], merit: f64) {
+    /// A clip could have been shown. `groups` are names beside the one the ledger keeps itself, [`LESS_COMMON`]; `merit` is
+    /// how well the clip is likely to be watched, 0 to 1.
+    pub fn handle_offered(&mut self, topics: &[String], groups: &[&str], merit: f64) {
+        if let Some(topic) = topics.first().filter(|t| t.len() <= MAX_NAME) {
+            if let Some(n) = self.topics.get_mut(topic) {
+                *n += 1;
+            } else if self.topics.len() < MAX_TOPICS {
+                self.topics.insert(topic.clone(), 1);
+            }
+        }
         let merit = share(merit);
-        self.each(groups, |sums| {
+        self.each(topics, groups, |sums| {
             sums.offered += 1;
             sums.offered_merit += merit;
         });
+        if self.all.offered >= self.renew_at {
+            self.renew();
+        }
+    }
+
+    /// A card was given its place in the feed: what is owed to less common topics grows by what they deserve of one card, and
+    /// falls by one when this is it.
+    pub fn handle_placed(&mut self, topics: &[String]) {
+        let Some(sums) = self.groups.get(LESS_COMMON) else { return };
+        // The share of what was offered, by merit.
+        let deserved = sums.offered_merit / f64::max(self.all.offered_merit, f64::MIN_POSITIVE);
+        let got = if self.is_less_common(topics) { 1.0 } else { 0.0 };
+        self.owed = (self.owed + deserved - got).clamp(-MOST_OWED, MOST_OWED);
+    }
+
+    /// What to add to the score of a clip so that less common topics come to what they deserve; zero or more.
+    #[must_use]
+    pub fn lift(&self, topics: &[String]) -> f64 {
+        if self.owed <= 0.0 || !self.is_less_common(topics) {
+            return 0.0;
+        }
+        (self.owed * self.limits.lift_per_card).min(self.limits.most_lift)
+    }
+
+    /// Whether the clip's first topic is none of the most common.
+    #[must_use]
+    pub fn is_less_common(&self, topics: &[String]) -> bool {
+        topics.first().is_some_and(|t| !self.common.contains(t))
+    }
+
+    fn renew(&mut self) {
+        self.renew_at = self.all.offered + self.all.offered / 10 + 1;
+        let mut by: Vec<(&String, u64)> = self.topics.iter().map(|(t, n)| (t, *n)).collect();
+        by.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
+        let (all, mut before) = (by.iter().map(|(_, n)| n).sum::<u64>(), 0);
+        self.common.clear();
+        for (topic, n) in by {
+            if 2 * before >= all {
+                break;
+            }
+            before += n;
+            self.common.insert(topic.clone());
+        }
     }
 
     /// A clip was shown and its viewing has ended: what the server expected of it and how it went, both 0 to 1.
-    pub fn handle_viewing(&mut self, groups: &[&str], expected: f64, quality: f64) {
+    pub fn handle_viewing(&mut self, topics: &[String], groups: &[&str], expected: f64, quality: f64) {
         let (expected, quality) = (share(expected), share(quality));
-        self.each(groups, |sums| {
+        self.each(topics, groups, |sums| {
             sums.shown += 1;
             sums.expected += expected;
             sums.watched += quality;
@@ -165,8 +236,14 @@ impl Ledger {
         }
     }
 
-    fn each(&mut self, groups: &[&str], mut change: impl FnMut(&mut Sums)) {
+    fn each(&mut self, topics: &[String], groups: &[&str], mut change: impl FnMut(&mut Sums)) {
         change(&mut self.all);
+        if self.is_less_common(topics) {
+            match self.groups.get_mut(LESS_COMMON) {
+                Some(sums) => change(sums),
+                None => change(self.groups.entry(LESS_COMMON.to_owned()).or_default()),
+            }
+        }
         for (i, &group) in groups.iter().enumerate() {
             let sound =
                 !group.is_empty() && group.len() <= MAX_NAME && !groups.iter().take(i).any(|&g| g == group);
@@ -206,9 +283,9 @@ mod tests {
         let mut l = ledger();
         for i in 0..100 {
             let group = if i % 4 == 0 { "few" } else { "many" };
-            l.handle_offered(&[group], 0.5);
+            l.handle_offered(&[], &[group], 0.5);
             if i % 2 == 0 {
-                l.handle_viewing(&[group], 0.5, 0.5);
+                l.handle_viewing(&[], &[group], 0.5, 0.5);
             }
         }
         let few = l.report().into_iter().find(|g| g.group == "few").unwrap();
@@ -223,8 +300,8 @@ mod tests {
         for i in 0..400 {
             let group = if i % 3 == 0 { "cut" } else { "rest" };
             let quality = f64::from(u8::from((i / 3) % 2 == 0));
-            fair.handle_viewing(&[group], 0.5, quality);
-            unfair.handle_viewing(&[group], if group == "cut" { 0.35 } else { 0.5 }, quality);
+            fair.handle_viewing(&[], &[group], 0.5, quality);
+            unfair.handle_viewing(&[], &[group], if group == "cut" { 0.35 } else { 0.5 }, quality);
         }
         assert!(fair.held_down().is_empty(), "{:?}", fair.report());
         assert_eq!(unfair.held_down(), ["cut"]);
@@ -253,7 +330,7 @@ mod tests {
         fn anything_gives_numbers(told in prop::collection::vec(("[a-c]{0,2}", any::<f64>(), any::<f64>(), any::<bool>()), 0..200)) {
             let mut l = ledger();
             for (group, a, b, offered) in &told {
-                if *offered { l.handle_offered(&[group, group, "x"], *a) } else { l.handle_viewing(&[group], *a, *b) }
+                if *offered { l.handle_offered(&[group.clone()], &[group, group, "x"], *a) } else { l.handle_viewing(&[group.clone()], &[group], *a, *b) }
             }
             for g in l.report() {
                 prop_assert!([g.exposure, g.merit, g.fairness, g.surprise, g.sureness].iter().all(|v| v.is_finite()));
@@ -266,8 +343,27 @@ mod tests {
     fn groups_are_bounded() {
         let mut l = ledger();
         for i in 0..2 * MAX_GROUPS {
-            l.handle_offered(&[&format!("g{i}")], 0.5);
+            l.handle_offered(&[], &[&format!("g{i}")], 0.5);
         }
         assert_eq!(l.report().len(), MAX_GROUPS);
+    }
+
+    #[test]
+    fn what_is_less_common_gets_what_it_deserves() {
+        let mut l = ledger();
+        let (common, few) = (["common".to_owned()], ["few".to_owned()]);
+        let mut shown = 0;
+        for i in 0..300 {
+            for n in 0..10 {
+                l.handle_offered(if n < 7 { &common } else { &few }, &[], 0.4);
+            }
+            // The common topic scores a little better, so that it alone would be shown.
+            let rare = 0.50 + l.lift(&few) > 0.55 + l.lift(&common);
+            l.handle_placed(if rare { &few } else { &common });
+            shown += u32::from(rare && i >= 100);
+        }
+        assert!(l.is_less_common(&few) && !l.is_less_common(&common));
+        assert!((55..=65).contains(&shown), "three of ten deserve 60 of 200 cards: {shown}");
+        assert_eq!(ledger().lift(&few), 0.0, "nothing is owed at first");
     }
 }

@@ -4,7 +4,8 @@
 //! against the window that ends with it, so by induction no window anywhere holds too many, and four in any ten is eight in
 //! any twenty. Cards without a topic count for none; creator and sound bind them all the same.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::plain;
 use crate::ranking::BreakerLimits;
@@ -84,14 +85,15 @@ struct Tagged {
     sound: Option<usize>,
 }
 
+/// Numbers for names, in the order in which they come.
 #[derive(Default)]
-struct Names {
-    by: BTreeMap<String, usize>,
-    all: Vec<String>,
+struct Names<'c> {
+    by: BTreeMap<Cow<'c, str>, usize>,
+    all: Vec<Cow<'c, str>>,
 }
 
-impl Names {
-    fn number(&mut self, name: String) -> usize {
+impl<'c> Names<'c> {
+    fn number(&mut self, name: Cow<'c, str>) -> usize {
         let all = &mut self.all;
         *self.by.entry(name).or_insert_with_key(|name| {
             all.push(name.clone());
@@ -100,28 +102,28 @@ impl Names {
     }
 
     fn name(&self, number: usize) -> String {
-        self.all.get(number).cloned().unwrap_or_default()
+        self.all.get(number).map_or_else(String::new, |name| name.clone().into_owned())
     }
 }
 
 /// Everything that is counted while cards are put one behind the other.
-struct Row<'l> {
-    limits: &'l BreakerLimits,
-    topics: Names,
-    creators: Names,
-    sounds: Names,
+struct Row<'c> {
+    limits: &'c BreakerLimits,
+    topics: Names<'c>,
+    creators: Names<'c>,
+    sounds: Names<'c>,
     /// The most of each topic in a window.
     allowed: Vec<u32>,
     /// How many of each topic stand in the last `window - 1` cards.
     counted: Vec<u32>,
     /// Those cards, oldest first.
-    last: std::collections::VecDeque<Vec<usize>>,
+    last: VecDeque<Vec<usize>>,
     creator: Option<usize>,
     sound: Option<usize>,
 }
 
-impl<'l> Row<'l> {
-    fn new(limits: &'l BreakerLimits) -> Self {
+impl<'c> Row<'c> {
+    fn new(limits: &'c BreakerLimits) -> Self {
         Row {
             limits,
             topics: Names::default(),
@@ -129,17 +131,15 @@ impl<'l> Row<'l> {
             sounds: Names::default(),
             allowed: Vec::new(),
             counted: Vec::new(),
-            last: std::collections::VecDeque::new(),
+            last: VecDeque::new(),
             creator: None,
             sound: None,
         }
     }
 
-    fn tag(&mut self, card: &Card<'_>, sensitive: &BTreeSet<String>) -> Tagged {
-        let names: BTreeSet<String> =
-            card.topics.iter().map(|t| plain(t)).filter(|t| !t.is_empty()).collect();
-        let mut topics = Vec::with_capacity(names.len());
-        for name in names {
+    fn tag(&mut self, card: &Card<'c>, sensitive: &BTreeSet<Cow<'_, str>>) -> Tagged {
+        let mut topics = Vec::with_capacity(card.topics.len());
+        for name in card.topics.iter().map(|t| plain(t)).filter(|t| !t.is_empty()) {
             let most = if sensitive.contains(&name) {
                 self.limits.per_sensitive.min(self.limits.per_topic)
             } else {
@@ -150,10 +150,12 @@ impl<'l> Row<'l> {
                 self.allowed.push(most);
                 self.counted.push(0);
             }
-            topics.push(number);
+            if !topics.contains(&number) {
+                topics.push(number);
+            }
         }
-        let creator = (!card.creator.is_empty()).then(|| self.creators.number(card.creator.to_owned()));
-        let sound = card.sound.filter(|s| !s.is_empty()).map(|s| self.sounds.number(s.to_owned()));
+        let creator = (!card.creator.is_empty()).then(|| self.creators.number(card.creator.into()));
+        let sound = card.sound.filter(|s| !s.is_empty()).map(|s| self.sounds.number(s.into()));
         Tagged { topics, creator, sound }
     }
 
@@ -204,15 +206,15 @@ impl<'l> Row<'l> {
 /// `fixed` are the cards that were shown or are buffered, oldest first; the last `limits.window` of them count. `avoid` are
 /// topics that the first card shall lead away from, where any candidate does. At most `wanted` places are given.
 #[must_use]
-pub fn arrange(
-    limits: &BreakerLimits,
+pub fn arrange<'c>(
+    limits: &'c BreakerLimits,
     mode: Mode,
-    fixed: &[Card<'_>],
-    candidates: &[Card<'_>],
+    fixed: &[Card<'c>],
+    candidates: &[Card<'c>],
     avoid: &[String],
     wanted: usize,
 ) -> Arrangement {
-    let sensitive: BTreeSet<String> = limits.sensitive.iter().map(|t| plain(t)).collect();
+    let sensitive: BTreeSet<Cow<'_, str>> = limits.sensitive.iter().map(|t| plain(t)).collect();
     let mut row = Row::new(limits);
     let from = fixed.len().saturating_sub(limits.window.max(1) as usize);
     for card in fixed.iter().skip(from) {
@@ -229,7 +231,8 @@ pub fn arrange(
     waiting.sort_by(|&a, &b| score(b).total_cmp(&score(a)).then(a.cmp(&b)));
 
     let mut out = Arrangement::default();
-    let away: BTreeSet<usize> = avoid.iter().filter_map(|t| row.topics.by.get(&plain(t)).copied()).collect();
+    let away: BTreeSet<usize> =
+        avoid.iter().filter_map(|t| row.topics.by.get(plain(t).as_ref()).copied()).collect();
     let mut leads = (!avoid.is_empty()).then_some(&away);
     while out.order.len() < wanted {
         let fitting = |leading: Option<&BTreeSet<usize>>| {
@@ -289,7 +292,7 @@ fn sound(score: f64) -> f64 {
 pub fn breaches(cards: &[&[String]], window: usize, most: usize) -> usize {
     let window = window.max(1);
     let count = |cards: &[&[String]]| {
-        let mut times: BTreeMap<String, usize> = BTreeMap::new();
+        let mut times: BTreeMap<Cow<'_, str>, usize> = BTreeMap::new();
         for card in cards {
             for topic in card.iter().map(|t| plain(t)).filter(|t| !t.is_empty()).collect::<BTreeSet<_>>() {
                 *times.entry(topic).or_default() += 1;

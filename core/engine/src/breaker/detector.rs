@@ -165,7 +165,8 @@ impl Detector {
 
     /// A viewing has ended. `dwell` is the share of a long view that was watched, 0 to 1. Returns what the app shows now.
     pub fn handle_viewing(&mut self, topics: &[String], dwell: f64, moment: Moment) -> Option<Word> {
-        let topics: BTreeSet<String> = topics.iter().map(|t| plain(t)).filter(|t| !t.is_empty()).collect();
+        let topics: BTreeSet<String> =
+            topics.iter().map(|t| plain(t).into_owned()).filter(|t| !t.is_empty()).collect();
         let dwell = if dwell.is_finite() { dwell.clamp(0.0, 1.0) } else { 0.0 };
         if let Some(leaving) = self.seen.len().checked_sub(RECENT).and_then(|i| self.seen.get(i)) {
             self.earlier = (self.earlier.0 + leaving.dwell, self.earlier.1 + 1);

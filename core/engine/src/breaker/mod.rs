@@ -17,6 +17,11 @@ pub use arrange::{Arrangement, Card, Held, Mode, Rule, Thin, arrange, breaches};
 pub use detector::{Answer, Choice, Detector, LoopReport, LoopState, Moment, Sign, Word};
 
 /// One topic under all its spellings: a server that writes it in capitals does not get a second share of the feed.
-pub(crate) fn plain(topic: &str) -> String {
-    topic.trim().to_lowercase()
+pub(crate) fn plain(topic: &str) -> std::borrow::Cow<'_, str> {
+    let topic = topic.trim();
+    if topic.bytes().all(|b| b.is_ascii() && !b.is_ascii_uppercase()) {
+        topic.into()
+    } else {
+        topic.to_lowercase().into()
+    }
 }

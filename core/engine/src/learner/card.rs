@@ -95,8 +95,11 @@ fn line(about: &str, leaning: &Leaning, weights: &TasteWeights, how: &str) -> Op
     if leaning.weight < LEAST {
         return None;
     }
-    let amount = weights.weight * leaning.mean(weights.pretended);
-    let more = if amount >= 0.0 { "longer" } else { "shorter" };
-    let words = format!("You watch videos {how} {about} {more} than expected.");
+    let amount = weights.weight * leaning.effect(weights.pretended, weights.chance);
+    let words = match amount {
+        a if a > 0.0 => format!("You watch videos {how} {about} longer than expected."),
+        a if a < 0.0 => format!("You watch videos {how} {about} shorter than expected."),
+        _ => format!("Videos {how} {about}: nothing that chance would not explain."),
+    };
     Some(Line { about: about.to_owned(), words, amount, viewings: leaning.weight })
 }

@@ -24,6 +24,8 @@ pub enum Factor {
     Length(&'static str),
     /// The person set this topic by hand.
     Setting(String),
+    /// Clips of its kind were shown less often than they deserve.
+    Fairness,
 }
 
 impl Factor {
@@ -38,6 +40,7 @@ impl Factor {
             Factor::Creator(creator) => format!("how you watched other videos by {creator}"),
             Factor::Length(words) => format!("how you watched other videos of {words}"),
             Factor::Setting(topic) => format!("you set {topic} by hand"),
+            Factor::Fairness => "less common topics were shown less often than they deserve".to_owned(),
         }
     }
 }
@@ -90,6 +93,7 @@ pub(super) enum Part<'a> {
     Creator(&'a str),
     Length(Band),
     Setting(&'a str),
+    Fairness,
 }
 
 impl Part<'_> {
@@ -102,6 +106,7 @@ impl Part<'_> {
             Part::Creator(creator) => Factor::Creator(creator.to_owned()),
             Part::Length(band) => Factor::Length(band.words()),
             Part::Setting(topic) => Factor::Setting(topic.to_owned()),
+            Part::Fairness => Factor::Fairness,
         }
     }
 }

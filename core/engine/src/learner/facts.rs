@@ -39,6 +39,8 @@ pub struct Clip<'a> {
     pub duration_ms: u64,
     /// Where the server places it among all clips.
     pub vector: Option<Vector<'a>>,
+    /// What the exposure ledger adds, so that what is less common is shown as often as it deserves; zero or more.
+    pub lift: f64,
 }
 
 /// What somebody did with a clip.
@@ -216,8 +218,15 @@ mod tests {
     fn inputs_hold_no_personal_attribute() {
         let topics = ["a".to_owned()];
         let vector = Vector { space: 1, values: &[0.0] };
-        let clip = Clip { prior: None, topics: &topics, creator: "c", duration_ms: 1, vector: Some(vector) };
-        let Clip { prior: _, topics: _, creator: _, duration_ms: _, vector } = clip;
+        let clip = Clip {
+            prior: None,
+            topics: &topics,
+            creator: "c",
+            duration_ms: 1,
+            vector: Some(vector),
+            lift: 0.0,
+        };
+        let Clip { prior: _, topics: _, creator: _, duration_ms: _, vector, lift: _ } = clip;
         let Some(Vector { space: _, values: _ }) = vector else { panic!("a vector was given") };
         let Viewing {
             active_ms: _,

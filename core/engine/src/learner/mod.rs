@@ -219,13 +219,18 @@ impl Learner {
             let leaning = state.topics.get(topic);
             let chosen = state.interests.contains(topic);
             let pretended = w.topic.pretended + if chosen { w.interest.viewings } else { 0.0 };
-            parts.push((Part::Topic(topic), share * w.topic.weight * leaning.mean(pretended)));
+            parts.push((
+                Part::Topic(topic),
+                share * w.topic.weight * leaning.effect(pretended, w.topic.chance),
+            ));
             if chosen {
                 let choice = Leaning { sum: w.interest.viewings * w.interest.lean, weight: leaning.weight };
                 parts.push((Part::Interest(topic), share * w.topic.weight * choice.mean(pretended)));
             }
         }
-        let taste = |leaning: Leaning, taste: &TasteWeights| taste.weight * leaning.mean(taste.pretended);
+        let taste = |leaning: Leaning, taste: &TasteWeights| {
+            taste.weight * leaning.effect(taste.pretended, taste.chance)
+        };
         parts.push((Part::Creator(clip.creator), taste(state.creators.get(clip.creator), &w.creator)));
         let band = Band::of(clip.duration_ms);
         let lengths = state.lengths.get(band.index()).copied().unwrap_or_default();
@@ -239,6 +244,9 @@ impl Learner {
             if let Some(value) = state.settings.get(topic) {
                 tell(Part::Setting(topic), share * w.setting * value);
             }
+        }
+        if clip.lift.is_finite() && clip.lift != 0.0 {
+            tell(Part::Fairness, clip.lift.clamp(0.0, 1.0));
         }
     }
 }

@@ -28,11 +28,11 @@ pub(super) struct Ridge {
 impl Ridge {
     /// What the vector explains; the level is left out because it is the same for every clip.
     pub(super) fn explain(&self, vector: Option<Vector<'_>>) -> f64 {
-        let Some(values) = vector.filter(|v| v.space == self.space).and_then(sound) else { return 0.0 };
-        if values.len() != self.dimensions || self.solution.len() != self.dimensions + 1 {
+        let Some(vector) = vector.filter(|v| v.space == self.space && usable(v)) else { return 0.0 };
+        if vector.values.len() != self.dimensions || self.solution.len() != self.dimensions + 1 {
             return 0.0;
         }
-        self.solution.iter().skip(1).zip(&values).map(|(w, v)| w * v).sum()
+        self.solution.iter().skip(1).zip(vector.values).map(|(w, v)| w * bounded(*v)).sum()
     }
 
     /// By how much the person's viewing lies above what the server expects, whatever the clip.
@@ -95,9 +95,15 @@ impl Ridge {
 
 /// The components within their bounds; `None` where they cannot be used.
 fn sound(vector: Vector<'_>) -> Option<Vec<f64>> {
-    let usable =
-        (1..=MAX_DIMENSIONS).contains(&vector.values.len()) && vector.values.iter().all(|v| v.is_finite());
-    usable.then(|| vector.values.iter().map(|v| v.clamp(-MAX_COMPONENT, MAX_COMPONENT)).collect())
+    usable(&vector).then(|| vector.values.iter().map(|v| bounded(*v)).collect())
+}
+
+fn usable(vector: &Vector<'_>) -> bool {
+    (1..=MAX_DIMENSIONS).contains(&vector.values.len()) && vector.values.iter().all(|v| v.is_finite())
+}
+
+fn bounded(component: f64) -> f64 {
+    component.clamp(-MAX_COMPONENT, MAX_COMPONENT)
 }
 
 /// Solves `(gram + strength) x = moment` by Cholesky. `None` where the matrix is not positive, which sums of squares plus

@@ -1,7 +1,8 @@
 //! Leanings that fade: how much better or worse than expected viewings went, by topic, creator and length.
 //!
 //! Each viewing multiplies what was by a constant, so the last few dozen count and a change of taste shows within some
-//! swipes. A leaning is held towards zero by a number of pretended viewings that went as expected.
+//! swipes. A leaning is held towards zero twice: by a number of pretended viewings that went as expected, and by how much of it
+//! chance alone would explain. Weak tastes thus leave the server's order alone, and strong ones come through.
 
 use std::collections::BTreeMap;
 
@@ -38,6 +39,19 @@ impl Leaning {
     /// The mean residual, with `pretended` viewings of residual zero among them.
     pub(super) fn mean(&self, pretended: f64) -> f64 {
         self.sum / (self.weight + pretended)
+    }
+
+    /// How far the leaning is beyond chance, 0 to 1: the positive part of James and Stein's estimator (1961). Where the mean
+    /// is no larger than what `chance` (the variance of one viewing) would make it, nothing is left of it; a leaning that
+    /// many viewings agree on counts almost in full.
+    pub(super) fn reliability(&self, chance: f64) -> f64 {
+        let squared = self.sum * self.sum;
+        if squared > 0.0 { (1.0 - chance * self.weight / squared).max(0.0) } else { 0.0 }
+    }
+
+    /// What the leaning adds to a score, before the weight of its kind.
+    pub(super) fn effect(&self, pretended: f64, chance: f64) -> f64 {
+        self.mean(pretended) * self.reliability(chance)
     }
 
     pub(super) fn is_sound(&self) -> bool {

@@ -29,7 +29,7 @@ const NOTHING: Viewing = Viewing {
 
 fn clip<'a>(topics: &'a [String], creator: &'a str, vector: &'a [f64]) -> Clip<'a> {
     let vector = (!vector.is_empty()).then_some(Vector { space: 1, values: vector });
-    Clip { prior: Some(0.4), topics, creator, duration_ms: 20_000, vector }
+    Clip { prior: Some(0.4), topics, creator, duration_ms: 20_000, vector, lift: 0.0 }
 }
 
 #[test]
@@ -169,6 +169,7 @@ fn long_life() -> Learner {
             creator: &creator,
             duration_ms: 1_000 + draw(200_000),
             vector: Some(Vector { space: 1, values: &vector }),
+            lift: 0.0,
         };
         let viewing = Viewing {
             active_ms: draw(60_000),
@@ -212,6 +213,7 @@ struct Told {
     space: u32,
     vector: Option<Vec<f64>>,
     viewing: Viewing,
+    lift: f64,
 }
 
 impl Told {
@@ -222,6 +224,7 @@ impl Told {
             creator: &self.creator,
             duration_ms: self.duration_ms,
             vector: self.vector.as_deref().map(|values| Vector { space: self.space, values }),
+            lift: self.lift,
         }
     }
 }
@@ -254,8 +257,9 @@ fn told() -> impl Strategy<Value = Told> {
             prop::collection::vec(any_number(), 0..40)
         ]),
         viewing,
+        any_number(),
     )
-        .prop_map(|(prior, topics, creator, duration_ms, space, vector, viewing)| Told {
+        .prop_map(|(prior, topics, creator, duration_ms, space, vector, viewing, lift)| Told {
             prior,
             topics,
             creator,
@@ -263,6 +267,7 @@ fn told() -> impl Strategy<Value = Told> {
             space,
             vector,
             viewing,
+            lift,
         })
 }
 
@@ -279,7 +284,7 @@ proptest! {
         }
         let restored = Learner::restore(learner.weights.clone(), &learner.export().unwrap()).unwrap();
         prop_assert_eq!(&restored, &learner);
-        let most = learner.weights.most + 1.0 + learner.weights.setting;
+        let most = learner.weights.most + 2.0 + learner.weights.setting;
         for pair in all.windows(2) {
             let (a, b) = (pair[0].clip(), pair[1].clip());
             let score = learner.score(&a);

@@ -134,6 +134,8 @@ pub struct TasteWeights {
     pub weight: f64,
     /// Pretended viewings that went as expected.
     pub pretended: f64,
+    /// Variance of one viewing: how much of a leaning chance would explain. A quarter is that of a coin.
+    pub chance: f64,
     /// What is left of a viewing after one more.
     pub keep: f64,
 }
@@ -198,6 +200,10 @@ pub struct ExposureLimits {
     pub ratio: f64,
     /// Standard errors by which it must be beyond chance.
     pub sureness: f64,
+    /// What is added to the scores of less common topics for each card that they are owed.
+    pub lift_per_card: f64,
+    /// Most that is added so.
+    pub most_lift: f64,
 }
 
 impl RankingPolicy {
@@ -268,7 +274,9 @@ impl RankingPolicy {
         bounded("detector.patience", (1..=200).contains(&detector.patience))?;
         bounded("exposure.least_viewings", (1..=100_000).contains(&exposure.least_viewings))?;
         bounded("exposure.ratio", within(exposure.ratio, 1.0, 10.0))?;
-        bounded("exposure.sureness", within(exposure.sureness, 0.0, 10.0))
+        bounded("exposure.sureness", within(exposure.sureness, 0.0, 10.0))?;
+        bounded("exposure.lift_per_card", within(exposure.lift_per_card, 0.0, 1.0))?;
+        bounded("exposure.most_lift", within(exposure.most_lift, 0.0, 1.0))
     }
 }
 
@@ -301,6 +309,7 @@ impl LearnerWeights {
         {
             let sound = within(taste.weight, 0.0, 10.0)
                 && within(taste.pretended, 1e-3, 1e6)
+                && within(taste.chance, 0.0, 100.0)
                 && within(taste.keep, 0.0, 0.999);
             bounded(name, sound)?;
         }

@@ -93,7 +93,7 @@ fn learner_words(out: &mut Vec<Parameter>, learner: &LearnerWeights) {
     for (name, taste, what) in
         [("topic", topic, "topic"), ("creator", creator, "creator"), ("length", length, "length")]
     {
-        let TasteWeights { weight, pretended, keep } = taste;
+        let TasteWeights { weight, pretended, chance, keep } = taste;
         put(
             &format!("{name}.weight"),
             weight.to_string(),
@@ -105,6 +105,11 @@ fn learner_words(out: &mut Vec<Parameter>, learner: &LearnerWeights) {
             &format!("{name}.pretended"),
             pretended.to_string(),
             &format!("How many viewings of a {what} it takes before that counts for half."),
+        );
+        put(
+            &format!("{name}.chance"),
+            chance.to_string(),
+            &format!("How clear it has to be, beyond chance, that you lean towards or away from a {what}."),
         );
         put(
             &format!("{name}.keep"),
@@ -183,7 +188,7 @@ fn detector_words(out: &mut Vec<Parameter>, limits: &DetectorLimits) {
 }
 
 fn exposure_words(out: &mut Vec<Parameter>, limits: &ExposureLimits) {
-    let ExposureLimits { least_viewings, ratio, sureness } = limits;
+    let ExposureLimits { least_viewings, ratio, sureness, lift_per_card, most_lift } = limits;
     put(
         out,
         "exposure.least_viewings",
@@ -198,6 +203,13 @@ fn exposure_words(out: &mut Vec<Parameter>, limits: &ExposureLimits) {
          all others.",
     );
     put(out, "exposure.sureness", sureness, "How far beyond chance that must be, in standard errors.");
+    put(
+        out,
+        "exposure.lift_per_card",
+        lift_per_card,
+        "When less common topics were shown less often than they deserve, their videos move up by this for each video owed.",
+    );
+    put(out, "exposure.most_lift", most_lift, "They move up by no more than this.");
 }
 
 #[cfg(test)]

@@ -48,6 +48,7 @@ impl Facts {
             creator: &self.creator,
             duration_ms: self.duration_ms,
             vector: Some(Vector { space: 1, values: &self.vector }),
+            lift: 0.0,
         }
     }
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use unspool_engine::breaker::{Arrangement, Card, Mode, arrange};
 use unspool_engine::exposure::Ledger;
-use unspool_engine::learner::{Learner, Viewing};
+use unspool_engine::learner::{Clip, Learner, Viewing};
 use unspool_engine::ranking::RankingPolicy;
 
 use super::kuairand::{Data, Facts, Person};
@@ -26,6 +26,8 @@ const FEWEST: usize = 20;
 pub struct Chooser {
     /// Whether the learner scores; otherwise the server's estimate does.
     pub learns: bool,
+    /// Whether the ledger lifts what is less common.
+    pub lifts: bool,
     /// Whether the breaker keeps its bound.
     pub bound: bool,
 }
@@ -58,8 +60,10 @@ pub struct Shown {
     pub long_views: f64,
     /// Steps at which nothing fitted.
     pub empty: usize,
-    /// Who was offered and shown.
+    /// The device's own ledger, which lifts what is less common.
     pub ledger: Ledger,
+    /// A ledger of groups that the device is not told of, with merits as they are.
+    pub audit: Ledger,
 }
 
 impl<'a> World<'a> {
@@ -116,7 +120,7 @@ impl<'a> World<'a> {
         unit(hash([self.seed ^ 0x5eed, person as u64, step as u64, clip as u64])) < chance
     }
 
-    /// One of two halves of the creators, drawn by lot.
+    /// Whether the clip's creator is of the half that this lot drew.
     #[must_use]
     pub fn half(&self, clip: usize, lot: u64) -> bool {
         let name = self.clips[clip].creator.bytes().fold(0_u64, |h, b| hash([h, u64::from(b), 0, 0]));
@@ -141,29 +145,31 @@ impl<'a> World<'a> {
         slant: Option<Slant>,
     ) -> Shown {
         let mut learner = Learner::new(policy.learner.clone());
-        let mut out = Shown {
-            cards: Vec::new(),
-            long_views: 0.0,
-            empty: 0,
-            ledger: Ledger::new(policy.exposure.clone()),
-        };
+        let empty = || Ledger::new(policy.exposure.clone());
+        let mut out = Shown { cards: Vec::new(), long_views: 0.0, empty: 0, ledger: empty(), audit: empty() };
         for step in 0..steps {
             let offered = self.offer(person, step);
             let estimate = |clip: usize| match slant {
                 Some(slant) if self.half(clip, 1) => self.clips[clip].prior * slant.keep,
                 _ => self.clips[clip].prior,
             };
-            let score = |clip: usize| {
-                let seen =
-                    unspool_engine::learner::Clip { prior: Some(estimate(clip)), ..self.clips[clip].clip() };
-                if chooser.learns { learner.score(&seen) } else { estimate(clip) }
-            };
-            for &clip in &offered {
-                // Fairness is judged by true merit, a slant by what the server says.
-                let merit = self.chance(person, clip, strength);
-                out.ledger.handle_offered(&self.groups(clip), merit);
+            let lift =
+                |clip: usize| if chooser.lifts { out.ledger.lift(&self.clips[clip].topics) } else { 0.0 };
+            // What the device believes, and what it ranks by.
+            let believed: Vec<f64> = offered
+                .iter()
+                .map(|&c| {
+                    let seen = Clip { prior: Some(estimate(c)), ..self.clips[c].clip() };
+                    if chooser.learns { learner.score(&seen) } else { estimate(c) }
+                })
+                .collect();
+            let scores: Vec<f64> = offered.iter().zip(&believed).map(|(&c, b)| b + lift(c)).collect();
+            for (&clip, &merit) in offered.iter().zip(&believed) {
+                out.ledger.handle_offered(&self.clips[clip].topics, &[], merit);
+                // The auditor judges by true merit.
+                out.audit.handle_offered(&[], &self.groups(clip), self.chance(person, clip, strength));
             }
-            let found = choose(self, policy, chooser.bound, &out.cards, &offered, score);
+            let found = choose(self, policy, chooser.bound, &out.cards, &offered, &scores);
             let Some(&clip) = found.order.first().and_then(|&i| offered.get(i)) else {
                 out.empty += 1;
                 continue;
@@ -173,10 +179,11 @@ impl<'a> World<'a> {
             let facts = self.clips[clip];
             let viewing =
                 Viewing { active_ms: if long { facts.duration_ms.max(1) } else { 0 }, ..Viewing::default() };
-            let seen = unspool_engine::learner::Clip { prior: Some(estimate(clip)), ..facts.clip() };
+            let seen = Clip { prior: Some(estimate(clip)), ..facts.clip() };
             learner.handle_viewing(&seen, &viewing);
             let quality = viewing.quality(facts.duration_ms, &policy.learner.label);
-            out.ledger.handle_viewing(&self.groups(clip), estimate(clip), quality);
+            out.ledger.handle_placed(&facts.topics);
+            out.audit.handle_viewing(&[], &self.groups(clip), estimate(clip), quality);
             out.long_views += chance;
             out.cards.push(clip);
         }
@@ -192,15 +199,16 @@ impl<'a> World<'a> {
 }
 
 /// The next card: the breaker that ships, or the best score.
-fn choose(
-    world: &World<'_>,
-    policy: &RankingPolicy,
+fn choose<'c>(
+    world: &'c World<'_>,
+    policy: &'c RankingPolicy,
     bound: bool,
     shown: &[usize],
     offered: &[usize],
-    score: impl Fn(usize) -> f64,
+    scores: &[f64],
 ) -> Arrangement {
-    let candidates: Vec<Card<'_>> = offered.iter().map(|&c| card(world.clips[c], score(c))).collect();
+    let candidates: Vec<Card<'_>> =
+        offered.iter().zip(scores).map(|(&c, &s)| card(world.clips[c], s)).collect();
     if bound {
         let from = shown.len().saturating_sub(policy.breaker.window as usize);
         let fixed: Vec<Card<'_>> = shown[from..].iter().map(|&c| card(world.clips[c], 0.0)).collect();

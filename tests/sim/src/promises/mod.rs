@@ -4,15 +4,17 @@
 //! Every part drives the machines of `unspool-engine` themselves. Data are read at run time from a folder given by the
 //! caller; what is absent makes rows that say NO DATA and fail nothing.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use unspool_engine::ranking::RankingPolicy;
 
 use crate::error::SimError;
 
+pub mod gate;
 pub mod kuairand;
 pub mod loops;
+mod report;
 mod row;
 pub mod safe1;
 pub mod safe2;
@@ -24,6 +26,7 @@ pub mod stats;
 pub mod table;
 pub mod vectors;
 
+pub use report::Report;
 pub use row::Row;
 
 use kuairand::Data;
@@ -68,6 +71,19 @@ impl Inputs {
         let read = Arc::new(Data::read(&folder, self.seed)?);
         Ok(Ok(Arc::clone(self.recorded.get_or_init(|| read))))
     }
+}
+
+/// Where MovieLens-100k lies: `UNSPOOL_ML100K`, else `ml-100k` in the folder of data, else the tools cache of this user.
+#[must_use]
+pub fn movielens_folder(data: Option<&Path>) -> Option<PathBuf> {
+    let cache = || {
+        let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+        let base = base.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")));
+        base.map(|b| b.join("unspool/tools/ml-100k"))
+    };
+    let places =
+        [std::env::var_os("UNSPOOL_ML100K").map(PathBuf::from), data.map(|d| d.join("ml-100k")), cache()];
+    places.into_iter().flatten().find(|p| p.is_dir())
 }
 
 /// One promise and how it is judged.

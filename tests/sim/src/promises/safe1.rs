@@ -21,9 +21,9 @@ const COST: f64 = 0.04;
 const COST_STRONG: f64 = 0.10;
 
 /// The whole pipeline.
-pub const SHIPPED: Chooser = Chooser { learns: true, bound: true };
-const UNBOUND: Chooser = Chooser { learns: true, bound: false };
-const NOT_PROFILED: Chooser = Chooser { learns: false, bound: true };
+pub const SHIPPED: Chooser = Chooser { learns: true, lifts: true, bound: true };
+const UNBOUND: Chooser = Chooser { learns: true, lifts: false, bound: false };
+const NOT_PROFILED: Chooser = Chooser { learns: false, lifts: false, bound: true };
 
 /// Judges the bound and what it costs.
 ///

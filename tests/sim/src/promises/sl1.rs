@@ -205,6 +205,7 @@ impl Server {
             creator: "",
             duration_ms: DURATION_MS,
             vector: Some(Vector { space: 1, values: &self.vectors[film] }),
+            lift: 0.0,
         }
     }
 }

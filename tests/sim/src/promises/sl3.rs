@@ -3,8 +3,7 @@
 //! After a warm-up a person's favourite is no longer watched. Counted are the cards until at most two of the next ten are of
 //! it; once with swipes alone, once with one "not interested". Three cards are buffered and cannot move.
 
-use std::time::Instant;
-
+use rustix::time::{ClockId, clock_gettime};
 use unspool_engine::breaker::{Card, Mode, arrange};
 use unspool_engine::learner::{Clip, Learner, Viewing};
 
@@ -57,7 +56,10 @@ pub fn rows(inputs: &Inputs) -> Result<Vec<Row>, SimError> {
     };
     let other = taps.iter().filter(|f| f.first_is_other).count() as f64 / taps.len().max(1) as f64;
     let before = taps.iter().filter(|f| f.before_tap).count() as f64 / taps.len().max(1) as f64;
+    let liked = swipes.iter().map(|f| f.liked_before as f64).sum::<f64>() / swipes.len().max(1) as f64;
     Ok(vec![
+        Row::told("SL-3", "cards of the favourite among the 10 before it is disliked, mean", liked)
+            .note("what there is to unlearn; the bound allows 4"),
         judged(SWIPES, &swipes, 0.5, 6.0),
         judged(SWIPES, &swipes, 0.9, 20.0),
         judged(TAP, &taps, 0.5, 1.0),
@@ -67,7 +69,7 @@ pub fn rows(inputs: &Inputs) -> Result<Vec<Row>, SimError> {
         )),
         Row::told("SL-3", RERANK, rerank(&world, inputs))
             .at_most(2.0)
-            .note("wall clock of this machine, whatever else runs"),
+            .note("time of this thread on the processor, so that what else runs does not count"),
     ])
 }
 
@@ -75,6 +77,7 @@ struct Flip {
     cards: usize,
     first_is_other: bool,
     before_tap: bool,
+    liked_before: usize,
 }
 
 /// The dozen most common topics: favourites that a feed can be full of.
@@ -126,7 +129,8 @@ fn flip(world: &World<'_>, inputs: &Inputs, person: usize, favourite: &str, tap:
             cards.push(clip);
         }
     }
-    let mut out = Flip { cards: 0, first_is_other: true, before_tap: true };
+    let mut out = Flip { cards: 0, first_is_other: true, before_tap: true, liked_before: 0 };
+    out.liked_before = cards.iter().rev().take(10).filter(|&&c| is_it(c)).count();
     let mut from = cards.len();
     let mut tapped = !tap;
     for step in WARM..WARM + AFTER {
@@ -176,7 +180,7 @@ fn rerank(world: &World<'_>, inputs: &Inputs) -> f64 {
     let times: Vec<f64> = (0..2_000)
         .map(|round| {
             let clips: Vec<usize> = (0..60).map(|n| pick(1_000 + round * 60 + n)).collect();
-            let begun = Instant::now();
+            let begun = cpu_ms();
             let cards: Vec<Card<'_>> = clips
                 .iter()
                 .map(|&c| {
@@ -185,10 +189,16 @@ fn rerank(world: &World<'_>, inputs: &Inputs) -> f64 {
                 })
                 .collect();
             let found = arrange(&policy.breaker, Mode::Bound, &fixed, &cards, &[], 60);
-            let took = begun.elapsed().as_secs_f64() * 1e3;
+            let took = cpu_ms() - begun;
             std::hint::black_box(found);
             took
         })
         .collect();
     stats::percentile(&times, 0.99)
+}
+
+/// Milliseconds that this thread has run.
+fn cpu_ms() -> f64 {
+    let now = clock_gettime(ClockId::ThreadCPUTime);
+    now.tv_sec as f64 * 1e3 + now.tv_nsec as f64 / 1e6
 }
