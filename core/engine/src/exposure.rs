@@ -263,9 +263,9 @@ fn share(value: f64) -> f64 {
     if value.is_finite() { value.clamp(0.0, 1.0) } else { 0.0 }
 }
 
-/// The ratio, and 1 where there is nothing to compare with: nothing is neither too much nor too little.
+/// The ratio, and 1 where there is next to nothing to compare with: nothing is neither too much nor too little.
 fn ratio(above: f64, below: f64) -> f64 {
-    if below > 0.0 { above / below } else { 1.0 }
+    if below > 1e-9 { above / below } else { 1.0 }
 }
 
 #[cfg(test)]
@@ -310,6 +310,7 @@ mod tests {
         for i in 0..90 {
             let group = if i % 3 == 0 { "cut" } else { "rest" };
             one.handle_viewing(
+                &[],
                 &[group],
                 if group == "cut" { 0.35 } else { 0.5 },
                 f64::from(u8::from((i / 3) % 2 == 0)),

