@@ -65,7 +65,7 @@ struct Promises {
     /// Only this promise; may be given several times.
     #[arg(long, value_name = "NAME")]
     promise: Vec<String>,
-    /// Most people of each replay: quick and rough.
+    /// Most people of each simulation: quick and rough.
     #[arg(long, value_name = "N")]
     people: Option<usize>,
     /// Seed of everything that is drawn.

@@ -181,6 +181,41 @@ fn the_gate_refuses_what_makes_safety_worse() {
     assert!(!run(&["--policy", policy.to_str().unwrap()]).status.success());
 }
 
+/// Two camps that like each other's opposite: what a prior cannot know and a learner must.
+#[test]
+fn tastes_that_no_prior_knows_are_learnt() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("ml-100k.inter");
+    let mut text = String::from("user_id:token\titem_id:token\trating:float\ttimestamp:float\n");
+    for person in 0..40_u32 {
+        for n in 0..80 {
+            let film = (person * 7 + n * 3) % 120;
+            let stars = if (film + person) % 2 == 0 { 5 } else { 2 };
+            writeln!(text, "{person}\t{film}\t{stars}\t{}", 1_000 + n).unwrap();
+        }
+    }
+    write_to(&file, &text);
+    let run = || promises(&["--movielens", dir.path().to_str().unwrap(), "--promise", "SL-1", "--json"]);
+    let report = json(&run());
+    assert!(row(&report, "after 5 ")["figure"].as_f64().unwrap() > 0.05, "{report:#}");
+    assert!(row(&report, "after 50 ")["figure"].as_f64().unwrap() > 0.2, "{report:#}");
+    assert!(row(&report, "after 50 ")["note"].as_str().unwrap().starts_with("40 people"));
+    write_to(&file, &text.replacen("\t5\t", "\t50\t", 1));
+    assert!(String::from_utf8_lossy(&run().stderr).contains("50 stars"));
+}
+
+/// The real thing, where somebody put it.
+#[test]
+fn the_learner_learns_movielens() {
+    let Some(folder) = std::env::var_os("UNSPOOL_ML100K") else {
+        println!("NO DATA: UNSPOOL_ML100K is not set; scripts/movielens.sh prints what it should be");
+        return;
+    };
+    let output = promises(&["--movielens", folder.to_str().unwrap(), "--promise", "SL-1", "--json"]);
+    let report = json(&output);
+    assert!(output.status.success(), "{report:#}");
+}
+
 /// Some people of the recorded week: rough figures, but the bound is the bound.
 #[test]
 fn the_recorded_week_keeps_the_bound() {

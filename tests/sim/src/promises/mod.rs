@@ -40,7 +40,7 @@ pub struct Inputs {
     pub movielens: Option<PathBuf>,
     /// The ranking policy that is judged.
     pub policy: RankingPolicy,
-    /// Most people of each replay; fewer make a run quick and its figures rough.
+    /// Most people of each simulation; fewer make a run quick and its figures rough.
     pub people: usize,
     /// Seed of everything that is drawn.
     pub seed: u64,
