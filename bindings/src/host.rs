@@ -242,6 +242,7 @@ impl HostItem {
             labels,
             retention: self.retention.into_iter().map(|p| (p.at_ms, p.share)).collect(),
             prior: self.prior,
+            ..unspool::Item::default()
         }
     }
 }

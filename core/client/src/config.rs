@@ -118,6 +118,9 @@ pub struct Config {
     pub policy_version: String,
     /// What the person agreed to. Default everything: asking is the app's part, and so is saying what was answered.
     pub consent: Consent,
+    /// Ed25519 keys whose signature on safety rules counts, at most eight. Default none: the rules that come with the core
+    /// stay in use.
+    pub safety_keys: Vec<[u8; 32]>,
     /// Which renditions are kept for offline, and over which networks they are fetched.
     pub keep: KeepPolicy,
     /// How players show and sound.
@@ -195,6 +198,7 @@ impl Config {
             policy: Policy::default(),
             policy_version: String::new(),
             consent: Consent::all(),
+            safety_keys: Vec::new(),
             keep: KeepPolicy::default(),
             player: PlayerOptions::default(),
             telemetry: TelemetryOptions::default(),
@@ -212,6 +216,9 @@ impl Config {
         }
         if self.policy_version.len() > 32 {
             return Err(config("the version of the policy has more than 32 bytes"));
+        }
+        if self.safety_keys.len() > 8 {
+            return Err(config("at most eight keys may sign safety rules"));
         }
         self.tls.check().map_err(|e| config(&e.to_string()))?;
         let pinned = |base: &Url| base.host_str().is_some_and(|host| self.tls.is_pinned(host));

@@ -12,6 +12,7 @@ use futures_util::future::{BoxFuture, join_all};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use unspool_engine::safety::SafetySettings;
 use unspool_engine::schema::{self, Consent};
 use unspool_engine::{Circumstances, Conditions, Exit, Impression, MediaKey, SavedFeed};
 use unspool_media::{
@@ -30,6 +31,7 @@ use crate::meter::Meter;
 use crate::outbox::{Outbox, OutboxError, Verb};
 use crate::owner;
 use crate::records;
+use crate::safety::SafetyRoom;
 use crate::snapshot::{Bytes, Outgoing};
 use crate::spool::{self, Class, Pending, Rules, Spool, SpoolError, SpoolLimits};
 use crate::store::{SessionStore, StoreError};
@@ -57,6 +59,7 @@ pub(crate) struct Core {
     pub(crate) media: Arc<Media>,
     pub(crate) gate: Gate,
     pub(crate) keep: KeepRoom,
+    pub(crate) safety: SafetyRoom,
     pub(crate) store: Arc<SessionStore>,
     pub(crate) spool: Spool,
     outbox: Outbox,
@@ -132,6 +135,9 @@ impl Core {
         let keep = KeepRoom::open(Arc::clone(&media), Arc::clone(&store), clock, keeping)
             .map_err(|e| store_error(&e))?;
         keep.start(handle);
+        let keys = config.safety_keys.clone();
+        let safety =
+            SafetyRoom::open(Arc::clone(&store), keys, &config.account).map_err(|e| store_error(&e))?;
         let (saves, saved) = watch::channel(None);
         let saver = handle.spawn(keep_saving(Arc::clone(&store), saved));
         let core = Arc::new(Core {
@@ -143,6 +149,7 @@ impl Core {
             media,
             gate: Gate::new(handle),
             keep,
+            safety,
             store,
             spool,
             outbox,
@@ -240,6 +247,26 @@ impl Core {
 
     pub(crate) async fn set_consent(&self, consent: Consent) -> Result<(), Error> {
         self.spool.set_consent(consent).await.map(drop).map_err(|e| spool_error(&e))
+    }
+
+    pub(crate) async fn set_safety(self: Arc<Self>, settings: SafetySettings) -> Result<(), Error> {
+        blocking(move || self.safety.set_settings(settings)).await
+    }
+
+    pub(crate) async fn set_rules(self: Arc<Self>, signed: Vec<u8>) -> Result<u64, Error> {
+        blocking(move || self.safety.set_rules(&signed)).await
+    }
+
+    /// Hides what a creator makes, or shows it again, on this device at once and at the backend when it can be.
+    pub(crate) async fn set_blocked(self: Arc<Self>, creator: String, blocked: bool) -> Result<(), Error> {
+        let mut settings = self.safety.settings();
+        if blocked {
+            settings.blocked.insert(creator.clone());
+        } else {
+            settings.blocked.remove(&creator);
+        }
+        Arc::clone(&self).set_safety(settings).await?;
+        self.intend(Verb::Block, creator, blocked).await
     }
 
     pub(crate) async fn interests(self: Arc<Self>) -> Result<Vec<String>, Error> {

@@ -7,6 +7,7 @@
 mod effects;
 mod publish;
 mod recall;
+mod safety;
 mod storage;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -16,11 +17,12 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 use unspool_engine::feed::Step;
 use unspool_engine::planner::FetchEnd;
+use unspool_engine::safety::{Decision, Filter};
 use unspool_engine::session::{Conditions, Effect, Engine, EngineConfig, Notice, PlayerFact};
 use unspool_engine::stage::StageOutput;
 use unspool_engine::{
-    DemandId, Item, MediaInfo, MediaKey, Millis, NetworkClass, Page, PageFailure, PlayerId, SavedFeed,
-    StartClass, Time, Viewer, links,
+    DemandId, Item, LabelUpdate, MediaInfo, MediaKey, Millis, NetworkClass, Page, PageFailure, PlayerId,
+    SavedFeed, StartClass, Time, Viewer, links,
 };
 use unspool_media::FetchTicket;
 use unspool_player::{PlayerConfig, PlayerEvent, PlayerPool, SeekMode};
@@ -38,8 +40,13 @@ use crate::snapshot::Snapshot;
 pub struct Card {
     /// Position in the feed.
     pub position: u64,
-    /// What it is.
+    /// What it is; without its thumbnail while it is covered.
     pub item: Item,
+    /// What the safety filter says of it.
+    pub decision: Decision,
+    /// It is covered until it is [revealed](crate::FeedSession::reveal): it does not play, and nothing of it is fetched.
+    /// One that left the feed while it was on the screen is covered for good.
+    pub covered: bool,
 }
 
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, Error>>;
@@ -56,6 +63,9 @@ pub(crate) enum Input {
     Seek(u64),
     Mute(bool),
     Viewer(Viewer),
+    Reveal(u64, Instant, Reply<Card>),
+    RefreshLabels,
+    Labels(Result<Vec<LabelUpdate>, BackendError>),
     #[cfg(feature = "fault-injection")]
     Panic,
     Conditions(Conditions),
@@ -122,6 +132,8 @@ pub(crate) struct Driver {
     /// Transfers that ended.
     transfers: u32,
     storage: storage::Storage,
+    safety: safety::Safety,
+    filter: watch::Receiver<Arc<Filter>>,
     playhead_ms: u64,
     /// Pictures shown since the swipe to the current card.
     frames: u64,
@@ -152,11 +164,16 @@ impl Driver {
         let memory = PlayerConfig::default().memory_bytes;
         engine.handle_player_budget(core.clock.now(), core.config.player.players, memory);
         engine.set_policy_version(&core.config.policy_version);
+        let mut filter = core.safety.filter();
+        let first = Arc::clone(&filter.borrow_and_update());
+        engine.handle_filter(core.clock.now(), first);
         Driver {
             feed,
             kept: kind == FeedKind::Kept,
             engine,
             storage: storage::Storage::new(core.config.cache_bytes),
+            safety: safety::Safety::default(),
+            filter,
             clock: core.clock,
             core,
             inputs,
@@ -198,6 +215,10 @@ impl Driver {
                     None => break None,
                 },
                 Some(event) = players.recv() => self.handle_player(event),
+                Ok(()) = self.filter.changed() => {
+                    let filter = Arc::clone(&self.filter.borrow_and_update());
+                    self.engine.handle_filter(self.clock.now(), filter);
+                }
                 Some(done) = transfers.recv() => {
                     let transfer = Millis(done.elapsed_ms.saturating_sub(done.ttfb_ms));
                     self.engine.handle_transfer(links::host(&done.host), done.bytes, Millis(done.ttfb_ms), transfer);
@@ -209,6 +230,7 @@ impl Driver {
                 () = tokio::time::sleep(sleep) => {
                     let now = self.clock.now();
                     self.engine.handle_timeout(now);
+                    self.keep_safe(now);
                 }
             }
         };
@@ -272,7 +294,8 @@ impl Driver {
         let now = self.clock.now();
         let engine = self.engine.poll_timeout().map(|(at, _)| at);
         let waiting = self.waiting.iter().map(|w| w.until).min();
-        let at = engine.into_iter().chain(waiting).min().unwrap_or(now + Millis(60_000));
+        let at =
+            engine.into_iter().chain(waiting).chain(self.safety_due()).min().unwrap_or(now + Millis(60_000));
         Duration::from_millis(at.since(now).0)
     }
 
@@ -282,7 +305,7 @@ impl Driver {
             Input::Next(asked, reply) => self.step(now, true, asked, reply),
             Input::Previous(asked, reply) => self.step(now, false, asked, reply),
             Input::Peek(n, reply) => {
-                let _ = reply.send(self.engine.peek(n).into_iter().cloned().collect());
+                let _ = reply.send(self.peek(n));
             }
             Input::Items(ids, reply) => {
                 let held: Vec<&Item> = self.engine.items().collect();
@@ -297,6 +320,9 @@ impl Driver {
                 self.page_trouble = None;
                 self.engine.handle_retry(now);
             }
+            Input::Reveal(position, asked, reply) => self.reveal(now, asked, position, reply),
+            Input::RefreshLabels => self.refresh_labels(now),
+            Input::Labels(answer) => self.handle_labels(now, answer),
             Input::Viewer(fact) => self.engine.handle_viewer(now, Clock::wall(), fact),
             Input::Seek(ms) => {
                 self.engine.handle_viewer(now, Clock::wall(), Viewer::Sought);
@@ -339,20 +365,25 @@ impl Driver {
                 }
                 self.engine.handle_page(now, request, answer);
                 if arrived {
+                    self.keep_safe(now);
                     self.prewarm();
                 }
             }
-            Input::Probed { key, answer } => match answer {
-                Ok(info) => {
-                    let held = self.core.media.held(&key);
-                    self.engine.handle_probed(now, &key, &info, held);
+            Input::Probed { key, answer } => {
+                self.forget_late(&key);
+                match answer {
+                    Ok(info) => {
+                        let held = self.core.media.held(&key);
+                        self.engine.handle_probed(now, &key, &info, held);
+                    }
+                    Err(trouble) => {
+                        self.engine.handle_probe_failed(now, &key, trouble.retryable, &trouble.reason)
+                    }
                 }
-                Err(trouble) => {
-                    self.engine.handle_probe_failed(now, &key, trouble.retryable, &trouble.reason)
-                }
-            },
+            }
             Input::Fetched { demand, key, end, reason } => {
                 self.tickets.remove(&demand);
+                self.forget_late(&key);
                 let held = self.core.media.held(&key);
                 self.engine.handle_fetch_end(now, demand, &key, end, held, &reason);
                 self.keep_budget(now);
@@ -392,9 +423,9 @@ impl Driver {
                 self.playhead_ms = 0;
                 self.frames = 0;
                 self.paused = false;
-                if let Some(item) = self.engine.item(position).cloned() {
-                    self.events.push(Event::Current { position, item: item.id.clone() });
-                    let _ = reply.send(Ok(Card { position, item }));
+                if let Some(card) = self.card(position) {
+                    self.events.push(Event::Current { position, item: card.item.id.clone() });
+                    let _ = reply.send(Ok(card));
                 }
             }
             Step::Waiting => match self.page_trouble.take() {
@@ -549,6 +580,7 @@ impl Driver {
                 Effect::Write(write) => self.write(write),
                 Effect::Save(_) if self.kept => {}
                 Effect::Save(saved) => self.core.save(&self.feed, saved),
+                Effect::Forget(keys) => self.forget(keys),
                 Effect::Notice(notice) => self.notice(notice),
             }
         }
@@ -564,6 +596,9 @@ impl Driver {
             Notice::CardFailed { position, reason } => {
                 let item = self.engine.item(position).map(|i| i.id.clone()).unwrap_or_default();
                 Event::CardFailed { position, item, reason }
+            }
+            Notice::CardClosed { position, item, current, decision } => {
+                Event::CardClosed { position, item, current, decision }
             }
         });
     }

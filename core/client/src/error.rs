@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::safety::RulesError;
+
 /// Why a call of the session gave no answer.
 ///
 /// The variants are few and each stands for one reaction of the app. Nothing personal is in them.
@@ -60,6 +62,12 @@ pub enum Error {
     /// The session was shut down; open a new one.
     #[error("the session is shut down")]
     ShutDown,
+    /// Signed safety rules were not taken; those in use stay.
+    #[error("safety rules: {0}")]
+    Rules(RulesError),
+    /// The card stays covered: it is not, or the person may not decide otherwise.
+    #[error("the card cannot be revealed")]
+    NotRevealable,
     /// A fault of the core itself; report it. The session goes on.
     #[error("internal fault: {reason}")]
     Internal {

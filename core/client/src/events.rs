@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::watch;
 use unspool_engine::StartClass;
+use unspool_engine::safety::Decision;
 
 /// Events kept for a reader that is behind: at some ten a second in the fastest swiping, minutes.
 pub const KEPT: usize = 2_048;
@@ -65,6 +66,18 @@ pub enum Event {
         item: String,
         /// Why, without personal data.
         reason: String,
+    },
+    /// The safety filter closed a card that was in the feed already: a label came late, the rules changed, or the person
+    /// muted something. Its bytes are taken off the device.
+    CardClosed {
+        /// Its position.
+        position: u64,
+        /// Its item.
+        item: String,
+        /// Whether it was on the screen; it stopped playing, and the app says why.
+        current: bool,
+        /// What the filter says now: hidden, then it is not in the feed any more, or blurred, then it waits to be revealed.
+        decision: Decision,
     },
     /// Cards were added to the feed.
     FeedGrew,

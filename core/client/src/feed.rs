@@ -166,6 +166,25 @@ impl FeedSession {
         }
     }
 
+    /// Uncovers a card that the safety filter blurred: it is fetched from now on, and plays if it is the current one.
+    ///
+    /// # Errors
+    /// [`Error::NotRevealable`] where nothing is covered at the position or the person may not decide;
+    /// [`Error::ShutDown`], [`Error::Internal`].
+    pub async fn reveal(&self, position: u64) -> Result<Card, Error> {
+        let asked = Instant::now();
+        self.ask(|reply| Input::Reveal(position, asked, reply)).await
+    }
+
+    /// Asks the backend for the labels of the cards ahead now, which happens once a minute by itself. Returns at once;
+    /// what has to go is told as [`Event::CardClosed`].
+    ///
+    /// # Errors
+    /// [`Error::ShutDown`] when the feed ended, [`Error::Internal`] when a fault of the core ended it.
+    pub fn refresh_labels(&self) -> Result<(), Error> {
+        self.send(Input::RefreshLabels)
+    }
+
     /// Keeps items of this feed for offline, by their identifiers: those from the current card on and up to 200 before
     /// it. As [`Unspool::keep`].
     ///

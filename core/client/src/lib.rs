@@ -27,6 +27,7 @@ pub mod outbox;
 mod owner;
 mod players;
 mod records;
+mod safety;
 mod session;
 mod snapshot;
 pub mod spool;
@@ -49,13 +50,19 @@ pub use feed::FeedSession;
 pub use keep::{Kept, KeptSnapshot};
 pub use meter::Meter;
 pub use records::IMPRESSION;
+pub use safety::{RULES_BYTES, RULES_CONTEXT, RulesError};
 pub use session::{ShutdownReport, Unspool};
 pub use snapshot::{Bytes, CardView, Outgoing, Snapshot, Stage};
 pub use tls::install as install_tls;
+pub use unspool_engine::safety::{
+    Action, AgeBand, Cause, Choice, Decision, HarmClass, LabelOf, MutedWord, Rules, SafetySettings, Source,
+    Weight,
+};
 pub use unspool_engine::schema::{self, Consent, Purpose};
 pub use unspool_engine::{
     Asset, Conditions, Container, Creator, Exit, Hold, Item, KeepEstimate, KeepFailure, KeepPolicy,
-    KeepState, MediaKey, NetworkClass, Page, Policy, Rendition, StartClass, Tap, Viewer,
+    KeepState, LabelUpdate, MediaKey, NetworkClass, Page, Policy, Relation, Rendition, StartClass, Tap,
+    Viewer,
 };
 pub use unspool_media::{ByPurpose, Cmcd, HostPins, LocalFile, Pin, TlsConfig, TlsError, Traffic};
 pub use unspool_player::version as player_version;

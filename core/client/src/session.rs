@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{oneshot, watch};
+use unspool_engine::safety::SafetySettings;
 use unspool_engine::schema::Consent;
 use unspool_engine::session::Conditions;
 use unspool_engine::{Item, KeepEstimate, MediaKey};
@@ -181,6 +182,49 @@ impl Unspool {
     pub async fn liked(&self, item: &str) -> Result<Option<bool>, Error> {
         let (core, item) = (Arc::clone(&self.0.core), item.to_owned());
         self.read(async move { core.wish(Verb::Like, item).await }).await
+    }
+
+    /// What the person chose of the safety filter, without waiting.
+    #[must_use]
+    pub fn safety(&self) -> SafetySettings {
+        self.0.core.safety.settings()
+    }
+
+    /// Replaces what the person chose of the safety filter: age, harms, labels, muted words, topics, sounds and creators.
+    /// On disk when it returns, with or without a network, and never sent. The open feed takes it in at once: cards that
+    /// are hidden by it go, with their bytes.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when a bound is broken, [`Error::Storage`] when the disk refuses. Nothing is changed then.
+    pub async fn set_safety(&self, settings: SafetySettings) -> Result<(), Error> {
+        let core = Arc::clone(&self.0.core);
+        self.write(async move { core.set_safety(settings).await }).await
+    }
+
+    /// Blocks a creator, or takes that back. On disk when it returns, and what they made leaves the open feed at once; the
+    /// backend is told once.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] when the disk refuses, [`Error::Config`] for an identifier that cannot be one.
+    pub async fn set_blocked(&self, creator: &str, blocked: bool) -> Result<(), Error> {
+        let (core, creator) = (Arc::clone(&self.0.core), creator.to_owned());
+        self.write(async move { core.set_blocked(creator, blocked).await }).await
+    }
+
+    /// Takes signed safety rules that are newer than those in use, and gives their version. On disk when it returns; the
+    /// open feed takes them in at once. A backend that has rules is asked for them by itself.
+    ///
+    /// # Errors
+    /// [`Error::Rules`] says why they are not taken, [`Error::Storage`] when the disk refuses. Those in use stay then.
+    pub async fn set_rules(&self, signed: Vec<u8>) -> Result<u64, Error> {
+        let core = Arc::clone(&self.0.core);
+        self.write(async move { core.set_rules(signed).await }).await
+    }
+
+    /// Version of the safety rules in use; 0 are those that come with the core.
+    #[must_use]
+    pub fn rules_version(&self) -> u64 {
+        self.0.core.safety.version()
     }
 
     /// Records something the person did that the core cannot see: a share, a search, a report. `name` and `attributes` are

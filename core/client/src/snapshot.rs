@@ -33,6 +33,8 @@ pub struct CardView {
     pub stage: Stage,
     /// Milliseconds it could play from the playhead, or from its start, without the network.
     pub ahead_ms: u64,
+    /// It is covered until the person reveals it.
+    pub covered: bool,
 }
 
 /// Bytes since the session was opened.
@@ -94,6 +96,8 @@ pub struct Snapshot {
     pub paused: bool,
     /// Whether the host says there is a network.
     pub online: bool,
+    /// Cards that the safety filter left out of this feed so far.
+    pub hidden: u64,
     /// Bits per second the renditions are chosen by.
     pub throughput_bps: u64,
     /// Media bytes.

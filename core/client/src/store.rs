@@ -91,6 +91,18 @@ impl SessionStore {
         Ok(())
     }
 
+    /// As [`remember`](SessionStore::remember), and on the disk when it returns.
+    pub(crate) fn remember_for_sure(&self, name: &str, record: &str) -> Result<(), StoreError> {
+        let db = self.lock();
+        let db = db.as_ref().ok_or(StoreError::Suspended)?;
+        db.pragma_update(None, "synchronous", "FULL")?;
+        let written =
+            db.execute("INSERT OR REPLACE INTO memory (name, record) VALUES (?1, ?2)", params![name, record]);
+        db.pragma_update(None, "synchronous", "NORMAL")?;
+        written?;
+        Ok(())
+    }
+
     /// A small record of the driver.
     pub(crate) fn recall(&self, name: &str) -> Result<Option<String>, StoreError> {
         let db = self.lock();

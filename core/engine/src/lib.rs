@@ -25,6 +25,7 @@ pub mod payment;
 pub mod planner;
 mod port;
 pub mod ranking;
+pub mod safety;
 pub mod schema;
 pub mod session;
 pub mod stage;
@@ -38,7 +39,7 @@ pub use delivery::{
     Answer, Backoff, Batch, Circumstances, Condition, Delivery, DeliveryConfig, DeliveryEffect,
     DeliveryReason, Encoding, Held, PATIENT_PERCENT, RETRY_AFTER_CAP, Stored,
 };
-pub use feed::{PageFailure, PageRequest, SavedFeed, Step};
+pub use feed::{LabelUpdate, PageFailure, PageRequest, SavedFeed, Step};
 pub use focus::{FocusAction, FocusKeeper, SoundFocus};
 pub use impression::{Exit, Impression, StartClass, Tap, Viewer};
 pub use info::{AudioCodec, Layout, MediaInfo, SyncSample, TrackInfo, TrackKind, VideoCodec};
@@ -47,7 +48,7 @@ pub use keep::{
     KeptRecord,
 };
 pub use links::Links;
-pub use model::{Asset, Container, Creator, Item, MediaKey, Page, Rendition, Span};
+pub use model::{Asset, Container, Creator, Item, MediaKey, Page, Relation, Rendition, Span};
 pub use planner::{Candidate, DemandId, FetchEnd, Policy, Urgency};
 pub use session::{Conditions, Effect, Engine, EngineConfig, Notice, PlayerFact, Wake};
 pub use stage::{PlayerId, player_bytes};

@@ -110,7 +110,7 @@ pub struct Rendition {
 }
 
 /// One video.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Asset {
     /// Identifier.
     pub id: String,
@@ -121,7 +121,7 @@ pub struct Asset {
 }
 
 /// Who made an item.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Creator {
     /// Identifier.
     pub id: String,
@@ -131,8 +131,22 @@ pub struct Creator {
     pub name: String,
 }
 
+/// How the person stands to the creator of an item, as the backend tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Relation {
+    /// The person follows the creator.
+    pub following: bool,
+    /// The person muted the creator.
+    pub muted: bool,
+    /// The person blocked the creator.
+    pub blocking: bool,
+    /// The creator blocked the person.
+    pub blocked_by: bool,
+}
+
 /// One card of a feed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Item {
     /// Identifier.
     pub id: String,
@@ -148,6 +162,27 @@ pub struct Item {
     pub alt_text: String,
     /// Labels put on it by the backend.
     pub labels: Vec<String>,
+    /// Labels its creator put on it.
+    #[serde(default)]
+    pub self_labels: Vec<String>,
+    /// Labels that the backend put on its creator.
+    #[serde(default)]
+    pub creator_labels: Vec<String>,
+    /// Tags of the creator's own, without the #.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// Languages of its caption, main one first, as two-letter codes where given.
+    #[serde(default)]
+    pub languages: Vec<String>,
+    /// Identifier of the sound it uses, where it uses one that others use too.
+    #[serde(default)]
+    pub sound: Option<String>,
+    /// Where a still picture of it is.
+    #[serde(default)]
+    pub thumbnail: Option<String>,
+    /// How the person stands to its creator.
+    #[serde(default)]
+    pub relation: Relation,
     /// Share of viewers still watching: `(milliseconds, share)`, ascending in time, shares within 0..=1.
     pub retention: Vec<(u64, f64)>,
     /// The server's own prediction that the person will like it, 0..=1, where given.

@@ -2,7 +2,9 @@
 
 use crate::feed::{PageRequest, SavedFeed};
 use crate::impression::{StartClass, Write};
+use crate::model::MediaKey;
 use crate::planner::{self, Policy};
+use crate::safety::Decision;
 use crate::stage::StageOutput;
 use crate::throughput::NetworkClass;
 
@@ -103,6 +105,8 @@ pub enum Effect {
     Write(Write),
     /// Keep the feed for the next launch.
     Save(SavedFeed),
+    /// Take everything of these renditions off the disk, also what a request that is being cancelled still brings.
+    Forget(Vec<MediaKey>),
     /// Tell the app.
     Notice(Notice),
 }
@@ -123,6 +127,17 @@ pub enum Notice {
         position: u64,
         /// Why, without personal data.
         reason: String,
+    },
+    /// The filter closed a card that was committed: it is hidden or covered from now on.
+    CardClosed {
+        /// Its position.
+        position: u64,
+        /// Its item.
+        item: String,
+        /// Whether it is the current one, which stopped playing.
+        current: bool,
+        /// Why.
+        decision: Decision,
     },
 }
 

@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 pub use crate::port::{Conditions, Effect, EngineConfig, Notice, PlayerFact, Wake};
 
-use crate::feed::{Feed, PageFailure, SavedFeed, Step};
+use crate::feed::{Closed, Feed, LabelUpdate, PageFailure, SavedFeed, Step};
 use crate::impression::{Exit, Network, Recorder, Shown, Viewer};
 use crate::info::MediaInfo;
 use crate::model::{Item, MediaKey, Page, Span};
 use crate::planner::{Candidate, DemandId, FetchEnd, Limits, Planner};
+use crate::safety::{Decision, Filter};
 use crate::stage::{Near, PlayerId, Stage, StageOutput, player_bytes};
 use crate::throughput::Remembered;
 use crate::time::{Millis, Time, Wall};
@@ -50,6 +51,8 @@ pub struct Engine {
     failed: BTreeSet<u64>,
     rebuilt: BTreeMap<u64, u32>,
     saved_at: Option<u64>,
+    /// Whether the planner was given cards that it has to be told are gone.
+    planned: bool,
     ended: bool,
     out: VecDeque<Effect>,
 }
@@ -71,6 +74,7 @@ impl Engine {
             failed: BTreeSet::new(),
             rebuilt: BTreeMap::new(),
             saved_at: None,
+            planned: false,
             ended: false,
             out: VecDeque::new(),
         }
@@ -82,7 +86,8 @@ impl Engine {
         if let Some(mut saved) = saved {
             // The card that was current is shown first, so that the app opens where it was left.
             saved.current = saved.current.and_then(|i| i.checked_sub(1));
-            self.feed.restore(saved);
+            let hidden = self.feed.restore(saved);
+            self.forget(hidden.iter());
         }
         self.planner.handle_network(self.conditions.network);
         self.planner.handle_limits(now, self.limits());
@@ -103,10 +108,12 @@ impl Engine {
     pub fn handle_page(&mut self, now: Time, request: u64, answer: Result<Page, PageFailure>) {
         match answer {
             Ok(page) => {
-                if self.feed.handle_page(now, request, Ok(page)) {
+                let (grew, closed) = self.feed.handle_page(now, request, Ok(page));
+                if grew {
                     self.out.push_back(Effect::Notice(Notice::Grew));
                     self.save();
                 }
+                self.close(now, closed);
             }
             Err(failure) => {
                 self.feed.handle_page(now, request, Err(failure));
@@ -114,6 +121,33 @@ impl Engine {
             }
         }
         self.settle(now);
+    }
+
+    /// The rules or what the person chose changed. Cards that must not be shown any more are closed in this turn: their
+    /// players are released, their requests cancelled, and their bytes forgotten.
+    pub fn handle_filter(&mut self, now: Time, filter: Arc<Filter>) {
+        let closed = self.feed.set_filter(filter);
+        self.close(now, closed);
+        self.settle(now);
+    }
+
+    /// Labels came late, or the backend took items back.
+    pub fn handle_labels(&mut self, now: Time, updates: Vec<LabelUpdate>) {
+        let closed = self.feed.handle_labels(updates);
+        self.close(now, closed);
+        self.settle(now);
+    }
+
+    /// The person wants to see what is covered at a position. Says whether they may; it is fetched and played from then on.
+    pub fn handle_reveal(&mut self, now: Time, wall: Wall, position: u64) -> bool {
+        let revealed = self.feed.reveal(position);
+        if revealed {
+            if self.feed.current() == Some(position) && self.recorder.open().is_none() {
+                self.show(now, wall);
+            }
+            self.settle(now);
+        }
+        revealed
     }
 
     /// The layout of a rendition became known; `held` is what the store holds of it.
@@ -321,16 +355,49 @@ impl Engine {
         self.feed.item(position)
     }
 
-    /// The cards that are held, in the order of their positions.
+    /// The cards that are held and may be fetched, in the order of their positions.
     pub fn items(&self) -> impl Iterator<Item = &Item> {
-        self.feed.positions().filter_map(|position| self.feed.item(position))
+        self.feed.ahead(0).filter(|&p| self.feed.open(p)).filter_map(|position| self.feed.item(position))
     }
 
-    /// Up to `n` cards after the current one.
+    /// Positions of up to `n` cards after the current one; some may be covered.
     #[must_use]
-    pub fn peek(&self, n: usize) -> Vec<&Item> {
-        let from = self.feed.current().map_or(self.feed.positions().start, |c| c + 1);
-        (from..self.feed.positions().end).take(n).filter_map(|p| self.feed.item(p)).collect()
+    pub fn peek(&self, n: usize) -> Vec<u64> {
+        self.feed.ahead(self.feed.current().map_or(0, |c| c + 1)).take(n).collect()
+    }
+
+    /// Positions of the current card and those after it that are looked at. Nothing outside of it is fetched, nor what is
+    /// covered within it.
+    #[must_use]
+    pub fn window(&self) -> Vec<u64> {
+        let most = usize::try_from(self.planner.window()).unwrap_or(usize::MAX);
+        let from = self.feed.current().unwrap_or(0);
+        self.feed.ahead(from).take(most.saturating_add(1)).collect()
+    }
+
+    /// What the filter says of the card at a position.
+    #[must_use]
+    pub fn decision(&self, position: u64) -> Option<&Decision> {
+        self.feed.decision(position)
+    }
+
+    /// Whether the card at a position is neither hidden nor covered.
+    #[must_use]
+    pub fn is_open(&self, position: u64) -> bool {
+        self.feed.open(position)
+    }
+
+    /// Candidates and cards that the filter hid so far.
+    #[must_use]
+    pub fn hidden(&self) -> u64 {
+        self.feed.hidden()
+    }
+
+    /// Identifiers of up to `n` cards from the current one on, whose labels may change before they are seen.
+    #[must_use]
+    pub fn ahead(&self, n: usize) -> Vec<String> {
+        let from = self.feed.current().unwrap_or(0);
+        self.feed.ahead(from).take(n).filter_map(|p| self.feed.item(p)).map(|i| i.id.clone()).collect()
     }
 
     /// The planner, for looking at.
@@ -412,8 +479,8 @@ impl Engine {
     }
 
     fn show(&mut self, now: Time, wall: Wall) {
-        let Some((position, item)) = self.feed.current().and_then(|p| self.feed.item(p).map(|i| (p, i)))
-        else {
+        let shown = self.feed.current().filter(|&p| self.feed.shown(p));
+        let Some((position, item)) = shown.and_then(|p| self.feed.item(p).map(|i| (p, i))) else {
             return;
         };
         let shown = Shown {
@@ -433,17 +500,19 @@ impl Engine {
     }
 
     fn note_held(&mut self, key: &MediaKey, held: &[Span]) {
-        let known = self.feed.current().into_iter().flat_map(|c| c..=c + self.planner.window());
+        let known = self.feed.current().map(|_| self.window()).unwrap_or_default();
         if let Some(info) =
-            known.filter(|&p| self.planner.key(p) == Some(key)).find_map(|p| self.planner.info(p))
+            known.into_iter().filter(|&p| self.planner.key(p) == Some(key)).find_map(|p| self.planner.info(p))
         {
             self.stored.insert(key.clone(), info.playable_until(0, held));
         }
     }
 
     fn report_refused(&mut self, now: Time, reason: &str) {
-        let Some(current) = self.feed.current() else { return };
-        for position in current..=current + self.planner.window() {
+        if self.feed.current().is_none() {
+            return;
+        }
+        for position in self.window() {
             if self.planner.refused(position) {
                 self.fail(now, position, reason.to_owned());
             }
@@ -457,6 +526,42 @@ impl Engine {
         }
         if self.feed.current() == Some(position) {
             self.recorder.handle_left(now, Exit::Failed);
+        }
+    }
+
+    /// Closes cards: players and requests go with the window, then what they left is forgotten.
+    fn close(&mut self, now: Time, closed: Vec<Closed>) {
+        if closed.is_empty() {
+            return;
+        }
+        let current = self.feed.current();
+        if closed.iter().any(|c| Some(c.position) == current) {
+            self.recorder.handle_left(now, Exit::Failed);
+        }
+        self.settle(now);
+        self.forget(closed.iter().map(|c| &c.item));
+        for Closed { position, item, decision } in closed {
+            let notice =
+                Notice::CardClosed { position, item: item.id, current: Some(position) == current, decision };
+            self.out.push_back(Effect::Notice(notice));
+        }
+        self.saved_at = None;
+        self.save();
+    }
+
+    /// Forgets the renditions of items, except of assets that a card shows which is open.
+    fn forget<'a>(&mut self, items: impl Iterator<Item = &'a Item>) {
+        let open: BTreeSet<&str> = self.items().map(|item| item.asset.id.as_str()).collect();
+        let keys: Vec<MediaKey> = items
+            .map(|item| &item.asset)
+            .filter(|asset| !open.contains(asset.id.as_str()))
+            .flat_map(|asset| asset.renditions.iter().map(|r| MediaKey::new(&asset.id, &r.id)))
+            .collect();
+        for key in &keys {
+            self.stored.remove(key);
+        }
+        if !keys.is_empty() {
+            self.out.push_back(Effect::Forget(keys));
         }
     }
 
@@ -476,8 +581,11 @@ impl Engine {
         let positions = self.feed.positions();
         let current = self.feed.current();
         // Before the first swipe the first card is prepared as if it were the next one.
-        let from = current.unwrap_or(positions.start);
-        let cards: Vec<Candidate<'_>> = (from..=from + self.planner.window())
+        let window = self.window();
+        let from = current.or(window.first().copied()).unwrap_or(positions.start);
+        let cards: Vec<Candidate<'_>> = window
+            .into_iter()
+            .filter(|&p| self.feed.open(p))
             .filter_map(|p| self.feed.item(p).map(|i| (p, i)))
             .map(|(position, item)| Candidate {
                 position,
@@ -488,7 +596,8 @@ impl Engine {
                 switchable: false,
             })
             .collect();
-        if !cards.is_empty() {
+        if !cards.is_empty() || self.planned {
+            self.planned = !cards.is_empty();
             let (stored, stage) = (&self.stored, &self.stage);
             // A rendition that has a player already is worth more than any that is only held.
             let worth = |key: &MediaKey| match stage.has(key) {
@@ -500,7 +609,14 @@ impl Engine {
             self.collect_media();
         }
         if let Some(current) = current {
-            let near: Vec<Near> = (current.saturating_sub(1)..=current + 1)
+            let after = self.feed.ahead(current + 1).next();
+            let near: Vec<Near> = self
+                .feed
+                .before(current)
+                .into_iter()
+                .chain([current])
+                .chain(after)
+                .filter(|&position| self.feed.open(position))
                 .filter_map(|position| self.near(position, current))
                 .collect();
             self.stage.handle_window(current, &near);

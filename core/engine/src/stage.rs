@@ -101,13 +101,16 @@ impl Stage {
         self.most_bytes = bytes;
     }
 
-    /// Brings the players in line with the window: `near` holds the previous, the current and the following cards.
+    /// Brings the players in line with the window: `near` holds the previous, the current and the following cards. Places
+    /// between them may be empty.
     pub fn handle_window(&mut self, current: u64, near: &[Near]) {
-        let parked = |n: &&Near| n.position + 1 == current && self.actors.contains_key(&n.position);
+        let before = near.iter().map(|n| n.position).filter(|&p| p < current).max();
+        let after = near.iter().map(|n| n.position).filter(|&p| p > current).min();
+        let parked = |n: &&Near| Some(n.position) == before && self.actors.contains_key(&n.position);
         let wanted: Vec<&Near> = near
             .iter()
             .filter(|n| n.position == current)
-            .chain(near.iter().filter(|n| n.position == current + 1))
+            .chain(near.iter().filter(|n| Some(n.position) == after))
             .chain(near.iter().filter(parked))
             .take(self.most)
             .scan(0_u64, |taken, near| {

@@ -24,10 +24,6 @@ pub(crate) fn item(id: &str) -> Item {
         },
         creator: Creator { id: "c1".into(), handle: "ada".into(), name: "Ada".into() },
         topics: vec!["science".into()],
-        caption: String::new(),
-        alt_text: String::new(),
-        labels: Vec::new(),
-        retention: Vec::new(),
-        prior: None,
+        ..Item::default()
     }
 }

@@ -52,11 +52,7 @@ fn item(n: u64) -> Item {
         asset: Asset { id: format!("a{n}"), duration_ms: DURATION_MS, renditions: vec![rendition] },
         creator: Creator { id: "c".into(), handle: "h".into(), name: "n".into() },
         topics: Vec::new(),
-        caption: String::new(),
-        alt_text: String::new(),
-        labels: Vec::new(),
-        retention: Vec::new(),
-        prior: None,
+        ..Item::default()
     }
 }
 
@@ -163,6 +159,7 @@ impl World {
                     self.closed.push(record);
                 }
                 Effect::Save(saved) => self.saved = Some(saved),
+                Effect::Forget(keys) => self.held.retain(|key, _| !keys.contains(key)),
                 Effect::Notice(Notice::CardFailed { position, .. }) => self.failed.push(position),
                 Effect::Notice(_) => {}
             }

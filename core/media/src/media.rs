@@ -210,6 +210,12 @@ impl Media {
         self.origins().insert(key.clone(), origin);
     }
 
+    /// Lets no further request leave for `key`, whoever asks, until it is [registered](Media::register) again: the fetch
+    /// is refused for good. A chunk that is on its way still arrives; [`idle`](Media::idle) waits for it.
+    pub fn withdraw(&self, key: &MediaKey) {
+        self.fetcher.route(key).withdraw();
+    }
+
     /// Takes in how `key` is being played; `None` when it no longer is. Told to servers with [`MediaConfig::cmcd`].
     pub fn set_playback(&self, key: &MediaKey, playback: Option<Playback>) {
         let now = playback.map(|playback| (key.clone(), playback));

@@ -18,11 +18,12 @@ use crate::catalogue::Catalogue;
 use crate::clock::now_ms;
 use crate::contract::{
     Asset, DEFAULT_PAGE, ErrorBody, FeedPage, FeedQuery, FreshUrl, Health, InteractionsRequest,
-    InteractionsResponse, Item, MAX_INTERACTIONS, MAX_PAGE, Rendition, Topics,
+    InteractionsResponse, Item, MAX_INTERACTIONS, MAX_PAGE, Relation, Rendition, Topics,
 };
 use crate::error::ApiError;
 use crate::feed::{self, Card, Chosen, Feed, Feeds, Place};
 use crate::gate::{Base, method_not_allowed, not_found};
+use crate::moderation::{self, Moderation};
 use crate::playlist::encode;
 use crate::sign::Signer;
 use crate::store::Store;
@@ -50,6 +51,8 @@ pub struct App {
     pub alternates: Vec<String>,
     /// Tokens that no longer count.
     pub revoked: Revoked,
+    /// What moderators said.
+    pub moderation: Moderation,
 }
 
 /// All calls of the main listener, without the gate.
@@ -62,7 +65,10 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/topics", only(get(topics)))
         .route("/v1/interactions", only(post(interactions)))
         .route("/v1/assets/{asset}/renditions/{rendition}", only(get(fresh_url)))
+        .route("/v1/labels", only(post(moderation::labels)))
+        .route("/v1/rules", only(get(moderation::rules)))
         .route("/v1/logs", only(post(logs::post)))
+        .route("/thumbnails/{item}", only(get(moderation::thumbnail)))
         .route("/media/{asset}/{*file}", only(get(media::get)))
         .fallback(not_found)
         .layer(from_fn_with_state(app.clone(), refuse_revoked))
@@ -78,7 +84,10 @@ pub fn router(app: Arc<App>) -> Router {
         description = "What a backend answers so that Unspool can show its feed, play its videos and hand in telemetry. Errors are `{\"error\":{\"code\",\"detail\"}}` with a stable code.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
-    paths(healthz, feed_page, topics, interactions, fresh_url, logs::post, media::get),
+    paths(
+        healthz, feed_page, topics, interactions, fresh_url, moderation::labels, moderation::rules,
+        moderation::thumbnail, logs::post, media::get
+    ),
     modifiers(&Bearer)
 )]
 pub struct Document;
@@ -168,6 +177,14 @@ impl App {
 
     fn item(&self, base: &Base, actor: &str, card: &Card, expires: i64) -> Option<Item> {
         let asset = self.catalogue.assets().get(card.asset)?;
+        let said = self.moderation.of(&card.id);
+        if said.as_ref().is_some_and(|said| said.gone) {
+            return None;
+        }
+        let (labels, creator_labels) = match said {
+            Some(said) => (said.labels, said.creator_labels),
+            None => (card.labels.clone(), Vec::new()),
+        };
         let renditions = asset
             .renditions
             .iter()
@@ -180,7 +197,14 @@ impl App {
             topics: card.topics.clone(),
             caption: card.caption.clone(),
             alt_text: card.alt_text.clone(),
-            labels: card.labels.clone(),
+            labels,
+            self_labels: Vec::new(),
+            creator_labels,
+            tags: card.tags.clone(),
+            languages: vec!["en".to_owned()],
+            sound: card.sound.clone(),
+            thumbnail: Some(format!("{}/thumbnails/{}", base.0, card.id)),
+            relation: Relation::default(),
             retention: card.retention.clone(),
             prior: card.prior,
         })

@@ -67,11 +67,46 @@ pub struct Item {
     pub alt_text: String,
     /// Labels put on it by the backend, such as `reviewed`.
     pub labels: Vec<String>,
+    /// Labels its creator put on it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub self_labels: Vec<String>,
+    /// Labels the backend put on its creator.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub creator_labels: Vec<String>,
+    /// Tags of the creator's own, without the #, each at most 640 bytes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// Languages of the caption, main one first, as two-letter codes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub languages: Vec<String>,
+    /// Identifier of the sound it uses; null where it has one of its own.
+    #[serde(default)]
+    pub sound: Option<String>,
+    /// Address of a still picture of it; null where there is none.
+    #[serde(default)]
+    pub thumbnail: Option<String>,
+    /// How the person who asks stands to the creator; absent where nothing is known.
+    #[serde(default)]
+    pub relation: Relation,
     /// Share of viewers still watching, as `[milliseconds, share]`, ascending in time, shares within 0 and 1.
     pub retention: Vec<(u64, f64)>,
     /// The server's prediction that the person will like it, 0 to 1.
     #[schema(required = true)]
     pub prior: Option<f64>,
+}
+
+/// How a person stands to a creator.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct Relation {
+    /// The person follows the creator.
+    pub following: bool,
+    /// The person muted the creator.
+    pub muted: bool,
+    /// The person blocked the creator.
+    pub blocking: bool,
+    /// The creator blocked the person.
+    pub blocked_by: bool,
 }
 
 /// One video.
@@ -151,6 +186,34 @@ pub struct Topic {
     pub id: String,
     /// Title for people.
     pub title: String,
+}
+
+/// Body of `POST /v1/labels`.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct LabelsRequest {
+    /// Item identifiers, at most 50.
+    pub items: Vec<String>,
+}
+
+/// Answer of `POST /v1/labels`.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Labels {
+    /// Items of which something is said.
+    pub items: Vec<LabelledItem>,
+}
+
+/// What is said of an item now.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct LabelledItem {
+    /// The item.
+    pub id: String,
+    /// All labels of the backend on it; they replace those of the feed.
+    pub labels: Vec<String>,
+    /// All labels of the backend on its creator.
+    pub creator_labels: Vec<String>,
+    /// It was taken back.
+    pub gone: bool,
 }
 
 /// Body of `POST /v1/interactions`.

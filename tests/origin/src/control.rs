@@ -7,15 +7,18 @@ use axum::body::Body;
 use axum::extract::{Query, State};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::access::{AccessLog, Totals};
 use crate::api::{App, blocking, object};
+use crate::contract::LabelledItem;
 use crate::error::ApiError;
 use crate::faults::{Fault, Faults};
 use crate::gate::{method_not_allowed, not_found};
 use crate::logs::read;
+use crate::moderation::SignedRules;
 use crate::network::NetworkSettings;
 use crate::shaper::Shaper;
 use crate::store::{Desired, StoredEvent};
@@ -99,6 +102,8 @@ pub fn router(control: Control) -> Router {
         .route("/control/events", get(events).fallback(method_not_allowed))
         .route("/control/interactions", get(interactions).fallback(method_not_allowed))
         .route("/control/tokens", post(revoke).fallback(method_not_allowed))
+        .route("/control/labels", post(label).fallback(method_not_allowed))
+        .route("/control/rules", put(set_rules).delete(clear_rules).fallback(method_not_allowed))
         .route("/control/shutdown", post(shutdown).fallback(method_not_allowed))
         .fallback(not_found)
         .with_state(control)
@@ -187,6 +192,26 @@ async fn revoke(State(control): State<Control>, body: Body) -> Result<Json<Revok
     let Revocation { revoke } = json(body).await?;
     let revoked = control.app.revoked.add(revoke).map_err(|detail| ApiError::bad("bad_token", detail))?;
     Ok(Json(RevokedList { revoked }))
+}
+
+/// What a moderator says of an item, in place of what was said before.
+async fn label(State(control): State<Control>, body: Body) -> Result<Json<LabelledItem>, ApiError> {
+    let item = json::<LabelledItem>(body).await?;
+    let said = item.clone();
+    control.app.moderation.label(item).map_err(|detail| ApiError::bad("bad_label", detail))?;
+    Ok(Json(said))
+}
+
+/// Rules as they are to be handed out, sound or not.
+async fn set_rules(State(control): State<Control>, body: Body) -> Result<Json<SignedRules>, ApiError> {
+    let rules = json::<SignedRules>(body).await?;
+    control.app.moderation.set_rules(Some(rules.clone()));
+    Ok(Json(rules))
+}
+
+async fn clear_rules(State(control): State<Control>) -> StatusCode {
+    control.app.moderation.set_rules(None);
+    StatusCode::NO_CONTENT
 }
 
 async fn shutdown(State(control): State<Control>) -> Json<serde_json::Value> {

@@ -43,6 +43,9 @@ const CREATORS: [(&str, &str); 12] = [
 /// Creators everybody follows until they say otherwise.
 const FOLLOWED: [usize; 4] = [0, 3, 6, 9];
 
+/// Sounds that items share.
+const SOUNDS: u64 = 20;
+
 const OPENINGS: [&str; 8] = [
     "Nobody told me about this",
     "Watch until the end",
@@ -126,6 +129,10 @@ pub struct Card {
     pub alt_text: String,
     /// Labels.
     pub labels: Vec<String>,
+    /// Tags of the creator's own.
+    pub tags: Vec<String>,
+    /// The sound it uses, where others use it too.
+    pub sound: Option<String>,
     /// `[milliseconds, share]`.
     pub retention: Vec<(u64, f64)>,
     /// Prediction.
@@ -198,6 +205,13 @@ impl Feeds {
             assets.iter().enumerate().map(|(number, asset)| plain(number, asset)).collect()
         };
         Feeds { cards, round: catalogue.invented.then_some(assets.len()) }
+    }
+
+    /// The number of an item.
+    #[must_use]
+    pub fn number(&self, item: &str) -> Option<usize> {
+        let number: usize = item.strip_prefix("item-")?.parse().ok()?;
+        self.cards.get(number).filter(|card| card.id == item).map(|_| number)
     }
 
     /// Number of items of the longest feed.
@@ -327,6 +341,8 @@ fn invent(number: usize, assets: &[Asset]) -> Card {
         caption: format!("{}: {closing} #{}", OPENINGS[pick(8, OPENINGS.len())], TOPICS[topic].0),
         alt_text: format!("{title}, with the clip's name and a running clock on top."),
         labels,
+        tags: vec![TOPICS[topic].0.to_owned()],
+        sound: (draw(13) % 3 != 0).then(|| format!("sound-{:02}", draw(14) % SOUNDS)),
         retention: retention(assets[asset].duration_ms, share(9), share(10)),
         prior: (draw(11) % 4 != 0).then(|| rounded(share(12))),
         topics,
@@ -355,6 +371,8 @@ fn plain(number: usize, asset: &Asset) -> Card {
         caption: asset.title.clone(),
         alt_text: format!("The file {}.", asset.title),
         labels: Vec::new(),
+        tags: Vec::new(),
+        sound: None,
         retention: Vec::new(),
         prior: None,
     }

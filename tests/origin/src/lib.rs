@@ -27,6 +27,7 @@ pub mod gate;
 pub mod logs;
 pub mod maker;
 pub mod media;
+pub mod moderation;
 pub mod network;
 pub mod parent;
 pub mod playlist;

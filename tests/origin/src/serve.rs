@@ -20,6 +20,7 @@ use crate::error::OriginError;
 use crate::faults::Faults;
 use crate::feed::{Feeds, MAX_ITEMS};
 use crate::gate::{self, Gate};
+use crate::moderation::Moderation;
 use crate::network::NetworkSettings;
 use crate::shaper::Shaper;
 use crate::sign::Signer;
@@ -188,6 +189,7 @@ pub async fn serve(config: Config) -> Result<Running, OriginError> {
         base: format!("http://{address}"),
         alternates: config.alternates,
         revoked: Revoked::default(),
+        moderation: Moderation::default(),
     });
     let stop = watch::Sender::new(false);
     let gate = Gate { shaper: shaper.clone(), faults: faults.clone(), access: access.clone() };

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use unspool_engine::{Item, Page, Rendition};
+use unspool_engine::{Item, LabelUpdate, Page, Rendition};
 use unspool_media::Location;
 use url::Url;
 
@@ -21,6 +21,8 @@ const TEXT_BYTES: usize = 4 * 1024;
 const URL_BYTES: usize = 4 * 1024;
 /// Most addresses of one rendition on other hosts: as many as are used.
 const ALTERNATES: usize = Location::ALTERNATES;
+/// Longest tag, in bytes: 64 letters of the widest scripts, as the open networks have it.
+const TAG_BYTES: usize = 640;
 /// Most entries of a list inside an item.
 const LIST_ENTRIES: usize = 64;
 /// Most topics.
@@ -61,8 +63,11 @@ pub(super) fn page(page: Page) -> Result<Page, BackendError> {
 pub(crate) fn item(mut item: Item) -> Option<Item> {
     let ids = [&item.id, &item.asset.id, &item.creator.id];
     let texts = [&item.caption, &item.alt_text, &item.creator.name, &item.creator.handle];
-    let lists_fit =
-        [&item.topics, &item.labels].iter().all(|l| l.len() <= LIST_ENTRIES && l.iter().all(|t| id_fits(t)));
+    let lists = [&item.topics, &item.labels, &item.self_labels, &item.creator_labels, &item.languages];
+    let lists_fit = lists.iter().all(|l| l.len() <= LIST_ENTRIES && l.iter().all(|t| id_fits(t)));
+    let tag_fits = |t: &String| !t.is_empty() && t.len() <= TAG_BYTES && !t.chars().any(char::is_control);
+    let tags_fit = item.tags.len() <= LIST_ENTRIES && item.tags.iter().all(tag_fits);
+    let sound_fits = item.sound.as_deref().is_none_or(id_fits);
     let curve = &item.retention;
     let curve_fits = curve.len() <= CURVE_POINTS
         && curve.iter().all(|&(ms, share)| ms <= DURATION_MS && (0.0..=1.0).contains(&share))
@@ -71,12 +76,16 @@ pub(crate) fn item(mut item: Item) -> Option<Item> {
     if !(ids.iter().all(|i| id_fits(i))
         && texts.iter().all(|t| t.len() <= TEXT_BYTES)
         && lists_fit
+        && tags_fit
+        && sound_fits
         && curve_fits
         && prior_fits
         && item.asset.duration_ms <= DURATION_MS)
     {
         return None;
     }
+    // A card without its picture is still a card.
+    item.thumbnail = item.thumbnail.filter(|url| url_fits(url));
     let renditions = &mut item.asset.renditions;
     renditions.truncate(LIST_ENTRIES);
     renditions.retain(rendition_fits);
@@ -97,6 +106,13 @@ fn keep_alternates(alternates: &mut Vec<String>) {
 }
 
 /// The topics that keep the bounds.
+/// The updates that keep the bounds.
+pub(super) fn labels(updates: Vec<LabelUpdate>) -> Vec<LabelUpdate> {
+    let list_fits = |l: &Vec<String>| l.len() <= LIST_ENTRIES && l.iter().all(|t| id_fits(t));
+    let fits = |u: &LabelUpdate| id_fits(&u.item) && list_fits(&u.labels) && list_fits(&u.creator_labels);
+    updates.into_iter().filter(fits).take(PAGE_ITEMS).collect()
+}
+
 pub(super) fn topics(topics: Vec<Topic>) -> Vec<Topic> {
     let fits = |t: &Topic| id_fits(&t.id) && t.title.len() <= TEXT_BYTES;
     topics.into_iter().filter(fits).take(TOPICS).collect()

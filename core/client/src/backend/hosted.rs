@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use unspool_engine::{MediaKey, Page};
+use unspool_engine::{LabelUpdate, MediaKey, Page};
 
 use super::{Backend, BackendError, Located, Topic, check};
 
@@ -49,6 +49,14 @@ impl Backend for Hosted {
 
     fn topics(&self) -> BoxFuture<'_, Result<Vec<Topic>, BackendError>> {
         Box::pin(async move { Ok(check::topics(self.answer(|host| host.topics()).await?)) })
+    }
+
+    fn labels<'a>(&'a self, items: &'a [String]) -> BoxFuture<'a, Result<Vec<LabelUpdate>, BackendError>> {
+        Box::pin(async move { Ok(check::labels(self.answer(|host| host.labels(items)).await?)) })
+    }
+
+    fn rules(&self, held: u64) -> BoxFuture<'_, Result<Option<Vec<u8>>, BackendError>> {
+        Box::pin(self.answer(move |host| host.rules(held)))
     }
 
     fn locate<'a>(&'a self, key: &'a MediaKey) -> BoxFuture<'a, Result<Located, BackendError>> {

@@ -10,7 +10,7 @@ mod native;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use unspool_engine::{MediaKey, Page};
+use unspool_engine::{LabelUpdate, MediaKey, Page};
 
 pub(crate) use hosted::Hosted;
 pub use native::Native;
@@ -102,6 +102,19 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
 
     /// The topics there are.
     fn topics(&self) -> BoxFuture<'_, Result<Vec<Topic>, BackendError>>;
+
+    /// The labels that items have now, at most 50, and which of them were taken back. Items it knows nothing new of may be
+    /// left out. A backend without late labels need not answer.
+    fn labels<'a>(&'a self, items: &'a [String]) -> BoxFuture<'a, Result<Vec<LabelUpdate>, BackendError>> {
+        let _ = items;
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
+    /// Signed safety rules newer than version `held`, where there are any. A backend without rules need not answer.
+    fn rules(&self, held: u64) -> BoxFuture<'_, Result<Option<Vec<u8>>, BackendError>> {
+        let _ = held;
+        Box::pin(std::future::ready(Ok(None)))
+    }
 
     /// A fresh address of a rendition whose old one no longer answers.
     fn locate<'a>(&'a self, key: &'a MediaKey) -> BoxFuture<'a, Result<Located, BackendError>>;

@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use reqwest::{Client, StatusCode, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use unspool_engine::{Asset, Container, Creator, Item, MediaKey, Page, Rendition};
+use unspool_engine::{Asset, Container, Creator, Item, LabelUpdate, MediaKey, Page, Relation, Rendition};
 use url::Url;
 
 use super::{Backend, BackendError, Located, Topic, check};
@@ -38,6 +38,15 @@ impl Native {
         path: &[&str],
         query: &[(&str, &str)],
     ) -> Result<T, BackendError> {
+        parsed(&self.send(path, query, None).await?)
+    }
+
+    async fn send(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+        body: Option<&serde_json::Value>,
+    ) -> Result<Vec<u8>, BackendError> {
         let mut url = self.base.clone();
         url.path_segments_mut()
             .map_err(|()| BackendError::Refused { status: 0 })?
@@ -47,18 +56,22 @@ impl Native {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
+        let request = |url: Url| match body {
+            Some(body) => self.client.post(url).json(body),
+            None => self.client.get(url),
+        };
         let token = self.auth.token().await.map_err(|e| no_token(&e))?;
-        match self.get_as(url.clone(), &token).await {
+        match self.send_as(request(url.clone()), &token).await {
             Err(BackendError::SignIn) => {
                 let token = self.auth.renew(&token).await.map_err(|e| no_token(&e))?;
-                self.get_as(url, &token).await
+                self.send_as(request(url), &token).await
             }
             answer => answer,
         }
     }
 
-    async fn get_as<T: DeserializeOwned>(&self, url: Url, token: &str) -> Result<T, BackendError> {
-        let request = self.client.get(url).bearer_auth(token).timeout(self.timeout);
+    async fn send_as(&self, request: reqwest::RequestBuilder, token: &str) -> Result<Vec<u8>, BackendError> {
+        let request = request.bearer_auth(token).timeout(self.timeout);
         let response = request.send().await.map_err(|e| network(&e))?;
         let (status, headers) = (response.status(), response.headers().clone());
         let mut body = Vec::new();
@@ -74,8 +87,12 @@ impl Native {
         if !status.is_success() {
             return Err(refusal(status, &headers));
         }
-        serde_json::from_slice(&body).map_err(|e| BackendError::Malformed(e.to_string()))
+        Ok(body)
     }
+}
+
+fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, BackendError> {
+    serde_json::from_slice(body).map_err(|e| BackendError::Malformed(e.to_string()))
 }
 
 impl Backend for Native {
@@ -100,6 +117,36 @@ impl Backend for Native {
             let topics: WireTopics = self.get(&["topics"], &[]).await?;
             let topics = topics.topics.into_iter().map(|t| Topic { id: t.id, title: t.title });
             Ok(check::topics(topics.collect()))
+        })
+    }
+
+    fn labels<'a>(&'a self, items: &'a [String]) -> BoxFuture<'a, Result<Vec<LabelUpdate>, BackendError>> {
+        Box::pin(async move {
+            let body = serde_json::json!({ "items": items });
+            let answer = match self.send(&["labels"], &[], Some(&body)).await {
+                // An older server, which labels nothing late.
+                Err(BackendError::Refused { status: 404 }) => return Ok(Vec::new()),
+                answer => answer?,
+            };
+            let wire: WireLabels = parsed(&answer)?;
+            let updates = wire.items.into_iter().map(|i| LabelUpdate {
+                item: i.id,
+                labels: i.labels,
+                creator_labels: i.creator_labels,
+                gone: i.gone,
+            });
+            Ok(check::labels(updates.collect()))
+        })
+    }
+
+    fn rules(&self, held: u64) -> BoxFuture<'_, Result<Option<Vec<u8>>, BackendError>> {
+        Box::pin(async move {
+            match self.send(&["rules"], &[("held", &held.to_string())], None).await {
+                Err(BackendError::Refused { status: 404 }) => Ok(None),
+                // 204: none that are newer.
+                Ok(body) if body.is_empty() => Ok(None),
+                answer => answer.map(Some),
+            }
         })
     }
 
@@ -175,6 +222,18 @@ struct WireItem {
     #[serde(default)]
     labels: Vec<String>,
     #[serde(default)]
+    self_labels: Vec<String>,
+    #[serde(default)]
+    creator_labels: Vec<String>,
+    #[serde(default)]
+    tags: Vec<String>,
+    #[serde(default)]
+    languages: Vec<String>,
+    sound: Option<String>,
+    thumbnail: Option<String>,
+    #[serde(default)]
+    relation: Relation,
+    #[serde(default)]
     retention: Vec<(u64, f64)>,
     prior: Option<f64>,
 }
@@ -212,6 +271,22 @@ struct WireTopic {
 }
 
 #[derive(Deserialize)]
+struct WireLabels {
+    items: Vec<WireLabelled>,
+}
+
+#[derive(Deserialize)]
+struct WireLabelled {
+    id: String,
+    #[serde(default)]
+    labels: Vec<String>,
+    #[serde(default)]
+    creator_labels: Vec<String>,
+    #[serde(default)]
+    gone: bool,
+}
+
+#[derive(Deserialize)]
 struct WireLocated {
     url: String,
     #[serde(default)]
@@ -230,6 +305,13 @@ impl From<WireItem> for Item {
             caption: wire.caption,
             alt_text: wire.alt_text,
             labels: wire.labels,
+            self_labels: wire.self_labels,
+            creator_labels: wire.creator_labels,
+            tags: wire.tags,
+            languages: wire.languages,
+            sound: wire.sound,
+            thumbnail: wire.thumbnail,
+            relation: wire.relation,
             retention: wire.retention,
             prior: wire.prior,
         }
@@ -268,6 +350,7 @@ mod tests {
             ]},
             "creator": {"id": "c", "handle": "ada", "name": "Ada"},
             "topics": ["science"], "caption": "x", "alt_text": "y", "labels": [],
+            "tags": ["日本", "slow travel"], "languages": ["ja"], "sound": "s1", "thumbnail": "https://cdn.example/a.jpg",
             "retention": [[0, 1.0], [1000, 0.5]], "prior": 0.5
         })
     }
@@ -283,9 +366,19 @@ mod tests {
     }
 
     #[test]
+    fn a_thumbnail_that_is_no_address_is_left_out() {
+        let good = checked(item()).unwrap();
+        assert_eq!(good.thumbnail.as_deref(), Some("https://cdn.example/a.jpg"));
+        assert_eq!((good.sound.as_deref(), good.tags.len()), (Some("s1"), 2));
+        let mut bad = item();
+        bad["thumbnail"] = json!("file:///etc/passwd");
+        assert_eq!(checked(bad).unwrap().thumbnail, None);
+    }
+
+    #[test]
     fn each_bound_is_kept() {
         type Spoil = fn(&mut Value);
-        let spoils: [(&str, Spoil); 9] = [
+        let spoils: [(&str, Spoil); 13] = [
             ("empty id", |v| v["id"] = json!("")),
             ("space in an id", |v| v["asset"]["id"] = json!("a b")),
             ("endless id", |v| v["creator"]["id"] = json!("x".repeat(200))),
@@ -293,6 +386,10 @@ mod tests {
             ("share above one", |v| v["retention"] = json!([[0, 1.5]])),
             ("curve going back", |v| v["retention"] = json!([[5, 0.5], [5, 0.4]])),
             ("prior below zero", |v| v["prior"] = json!(-0.1)),
+            ("sound without a name", |v| v["sound"] = json!("")),
+            ("endless tag", |v| v["tags"] = json!(["x".repeat(641)])),
+            ("too many of the creator's labels", |v| v["creator_labels"] = json!(vec!["x"; 65])),
+            ("no language", |v| v["languages"] = json!([""])),
             ("no rendition", |v| v["asset"]["renditions"] = json!([])),
             ("file address", |v| {
                 v["asset"]["renditions"] = json!([{"id": "r", "width": 1, "height": 1, "bitrate_bps": 1,

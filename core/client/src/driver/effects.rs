@@ -32,6 +32,7 @@ impl Driver {
     pub(super) fn run_media(&mut self, output: planner::Output) {
         match output {
             planner::Output::Probe { key, urgency } => {
+                self.open_again(&key);
                 self.register(&key);
                 let (media, inputs) = (Arc::clone(&self.core.media), self.inputs.clone());
                 tokio::spawn(async move {
@@ -94,9 +95,9 @@ impl Driver {
         if self.conditions.data_saver || !self.conditions.foreground {
             return;
         }
-        let from = self.engine.current().unwrap_or(0);
-        let window = (from..=from + self.engine.planner().window()).filter_map(|p| self.engine.item(p));
-        let urls = window.filter_map(|item| item.asset.renditions.first()).map(|r| r.url.as_str());
+        let window = self.engine.window().into_iter().filter(|&p| self.engine.is_open(p));
+        let items = window.filter_map(|p| self.engine.item(p));
+        let urls = items.filter_map(|item| item.asset.renditions.first()).map(|r| r.url.as_str());
         drop(self.core.media.prewarm(urls));
     }
 
@@ -113,9 +114,11 @@ impl Driver {
 
     /// A rendition of a card near the current one, as the backend describes it, and the card's item.
     pub(super) fn rendition(&self, key: &MediaKey) -> Option<(&Item, &Rendition)> {
-        let from = self.engine.current().unwrap_or(0);
         let (asset, rendition) = key.parts();
-        (from..=from + self.engine.planner().window())
+        self.engine
+            .window()
+            .into_iter()
+            .filter(|&p| self.engine.is_open(p))
             .filter_map(|p| self.engine.item(p))
             .find(|i| i.asset.id == asset)
             .and_then(|i| Some((i, i.asset.renditions.iter().find(|r| r.id == rendition)?)))

@@ -1,20 +1,24 @@
 //! Makes the snapshot of a turn and publishes it if anything changed.
 
 use super::Driver;
+use super::safety::seen;
 use crate::snapshot::{CardView, Snapshot, Stage};
 
 /// Cards looked at when a snapshot is made, after the current one.
-const SHOWN_AHEAD: u64 = 4;
+const SHOWN_AHEAD: usize = 4;
 
 impl Driver {
     pub(super) fn publish(&self) {
         let planner = self.engine.planner();
         let current = self.engine.current();
         self.core.gate.show(current.and_then(|position| planner.key(position)));
-        let from = current.unwrap_or(0);
-        let window = (from..=from + SHOWN_AHEAD)
+        let ahead = self.engine.peek(SHOWN_AHEAD);
+        let window = current
+            .into_iter()
+            .chain(ahead)
             .filter_map(|position| {
-                let item = self.engine.item(position)?.clone();
+                let covered = !self.engine.is_open(position);
+                let item = seen(self.engine.item(position)?, covered);
                 let at = if current == Some(position) { self.playhead_ms } else { 0 };
                 let ahead_ms = planner.ahead_ms(position, at);
                 let player = self.engine.stage().player(position);
@@ -27,7 +31,7 @@ impl Driver {
                     _ => Stage::None,
                 };
                 let rendition = planner.key(position).map(|k| k.parts().1.to_owned());
-                Some(CardView { position, item, rendition, stage, ahead_ms })
+                Some(CardView { position, item, rendition, stage, ahead_ms, covered })
             })
             .collect();
         let next = Snapshot {
@@ -38,6 +42,7 @@ impl Driver {
             frames: self.frames,
             paused: self.paused,
             online: self.conditions.online,
+            hidden: self.engine.hidden(),
             throughput_bps: planner.throughput_bps(),
             bytes: self.core.bytes(),
         };

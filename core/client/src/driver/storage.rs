@@ -120,7 +120,9 @@ impl Driver {
     /// What plays, what comes next, what was just left and what is kept for offline: not to be given up.
     fn near(&self) -> BTreeSet<MediaKey> {
         let from = self.engine.current().unwrap_or(0);
-        (from.saturating_sub(1)..=from + self.engine.planner().window())
+        [from.saturating_sub(1)]
+            .into_iter()
+            .chain(self.engine.window())
             .filter_map(|p| self.engine.planner().key(p).cloned())
             .chain(self.core.keep.keys())
             .collect()

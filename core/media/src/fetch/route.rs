@@ -49,6 +49,8 @@ struct State {
     /// What the playlist cut when the references were read.
     shape: Option<Shape>,
     needs_references: bool,
+    /// Nothing of it may be asked for until an address is set again.
+    withdrawn: bool,
     versions: u32,
     /// When the resolver was last asked where a dead host went.
     asked: Option<Instant>,
@@ -104,6 +106,7 @@ impl State {
 
     /// Every usable address of what `references` lead to, best first; the first one's error when there is none.
     fn addresses(&self, references: &[String], http: &Http) -> Result<Vec<Url>, FetchError> {
+        self.may_ask()?;
         let Some(location) = &self.location else { return Err(FetchError::Unknown) };
         let follow = |base: &String| {
             let mut url = http.check(base)?;
@@ -155,6 +158,10 @@ impl State {
         })
     }
 
+    fn may_ask(&self) -> Result<(), FetchError> {
+        if self.withdrawn { Err(FetchError::Refused("withdrawn")) } else { Ok(()) }
+    }
+
     fn take(&mut self, mut location: Location) {
         location.alternates.truncate(Location::ALTERNATES);
         self.location = Some(location);
@@ -182,9 +189,15 @@ impl Route {
     /// Takes the newest address.
     pub(crate) fn set(&self, location: Location) {
         let mut state = self.state();
+        state.withdrawn = false;
         if state.location.as_ref() != Some(&location) {
             state.take(location);
         }
+    }
+
+    /// Lets nothing be asked for any more, neither bytes nor a fresh address, until an address is set.
+    pub(crate) fn withdraw(&self) {
+        self.state().withdrawn = true;
     }
 
     /// The references from the address to the media file, or the ways to all of them, just read, and what the playlist
@@ -327,6 +340,7 @@ impl Route {
         let limits = fetcher.limits();
         let (stale, number) = {
             let state = self.state();
+            state.may_ask()?;
             let margin = i64::try_from(limits.expiry_margin.as_millis()).unwrap_or(i64::MAX);
             let stale = match &state.location {
                 None => true,

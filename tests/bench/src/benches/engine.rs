@@ -170,6 +170,7 @@ impl World {
                 | Effect::Stage(_)
                 | Effect::Write(Write::Ahead(_))
                 | Effect::Save(_)
+                | Effect::Forget(_)
                 | Effect::Notice(_) => {}
             }
         }
@@ -242,10 +243,9 @@ fn item(number: u64) -> Item {
         },
         topics: vec!["science".to_owned(), "music".to_owned()],
         caption: "A caption of the length that captions have, with a #tag or two".to_owned(),
-        alt_text: String::new(),
-        labels: Vec::new(),
         retention: vec![(1_000, 0.9), (3_000, 0.6), (6_000, 0.4), (10_000, 0.3)],
         prior: Some(0.5),
+        ..Item::default()
     }
 }
 
