@@ -331,7 +331,11 @@ mod tests {
         fn anything_gives_numbers(told in prop::collection::vec(("[a-c]{0,2}", any::<f64>(), any::<f64>(), any::<bool>()), 0..200)) {
             let mut l = ledger();
             for (group, a, b, offered) in &told {
-                if *offered { l.handle_offered(&[group.clone()], &[group, group, "x"], *a) } else { l.handle_viewing(&[group.clone()], &[group], *a, *b) }
+                let topics = std::slice::from_ref(group);
+                match offered {
+                    true => l.handle_offered(topics, &[group, group, "x"], *a),
+                    false => l.handle_viewing(topics, &[group], *a, *b),
+                }
             }
             for g in l.report() {
                 prop_assert!([g.exposure, g.merit, g.fairness, g.surprise, g.sureness].iter().all(|v| v.is_finite()));

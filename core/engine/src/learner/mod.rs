@@ -78,10 +78,9 @@ impl Learner {
         }
         state.creators.add(clip.creator, surprise, times);
         // A refusal says something of the topic and the creator, and nothing of the length.
-        if !viewing.refused() {
-            if let Some(band) = state.lengths.get_mut(Band::of(clip.duration_ms).index()) {
-                band.add(surprise, 1.0);
-            }
+        let band = state.lengths.get_mut(Band::of(clip.duration_ms).index());
+        if let Some(band) = band.filter(|_| !viewing.refused()) {
+            band.add(surprise, 1.0);
         }
         state.ridge.learn(clip.vector, residual, &w.ridge);
         state.viewings = state.viewings.saturating_add(1);

@@ -124,7 +124,7 @@ impl<'a> World<'a> {
     #[must_use]
     pub fn half(&self, clip: usize, lot: u64) -> bool {
         let name = self.clips[clip].creator.bytes().fold(0_u64, |h, b| hash([h, u64::from(b), 0, 0]));
-        hash([self.seed, lot, name, 7]) % 2 == 0
+        hash([self.seed, lot, name, 7]).is_multiple_of(2)
     }
 
     /// Whether the clip's first topic is one of the less common.
