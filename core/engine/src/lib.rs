@@ -6,12 +6,14 @@
 //!
 //! [`Engine`] is the whole of one feed session; the machines it is made of stand in modules of their own.
 
+pub mod breaker;
 pub mod budget;
 pub mod buffering;
 pub mod captions;
 pub mod comment;
 mod delivery;
 pub mod eviction;
+pub mod exposure;
 pub mod feed;
 pub mod focus;
 pub mod hosts;
@@ -19,12 +21,14 @@ pub mod impression;
 pub mod info;
 pub mod keep;
 pub mod lead;
+pub mod learner;
 pub mod links;
 mod model;
 pub mod payment;
 pub mod planner;
 mod port;
 pub mod pressure;
+pub mod ranking;
 pub mod safety;
 pub mod schema;
 pub mod session;

@@ -39,6 +39,8 @@ use report::Report;
 enum Name {
     /// Decisions: one swipe, and a week of them.
     Engine,
+    /// The feed: re-ranking and learning.
+    Feed,
     /// Bytes: reading, opening and fetching.
     Media,
     /// Pictures: the first frame.
@@ -131,6 +133,7 @@ fn run(arguments: &Arguments) -> Result<bool, BenchError> {
         }
         Name::All => benches::ALL.iter().collect(),
         Name::Engine
+        | Name::Feed
         | Name::Media
         | Name::Player
         | Name::Telemetry

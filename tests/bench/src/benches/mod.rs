@@ -1,6 +1,7 @@
 //! The benches, and how much each of them does.
 
 mod engine;
+mod feed;
 pub(crate) mod ffi;
 mod gateway;
 pub(crate) mod media;
@@ -50,12 +51,18 @@ impl Bench {
 }
 
 /// Every bench, in the order of the rooms.
-pub(crate) const ALL: [Bench; 5] = [
+pub(crate) const ALL: [Bench; 6] = [
     Bench {
         name: "engine",
         about: "Time of one turn of the engine over a simulated feed: a swipe with everything it leads to, and the \
                 answers of network and players. No peer.",
         rows: engine::rows,
+    },
+    Bench {
+        name: "feed",
+        about: "What stands before the prefetcher: scoring 60 candidates with a full learner and arranging them within \
+                the bound, and learning one viewing. No peer.",
+        rows: feed::rows,
     },
     Bench {
         name: "media",
