@@ -22,7 +22,7 @@ use unspool_media::{
 };
 
 use crate::auth::Auth;
-use crate::backend::{Backend, Hosted, Located, Native, check};
+use crate::backend::{Backend, BackendError, Hosted, Located, Native, check};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::Error;
@@ -479,6 +479,7 @@ impl UrlResolver for Resolver {
                     Ok(Location { url, alternates, expires_at_ms })
                 }
                 Err(e) if e.retryable() => Err(ResolveError::Unavailable),
+                Err(BackendError::SignIn) => Err(ResolveError::SignIn),
                 Err(_) => Err(ResolveError::Gone),
             }
         })

@@ -17,6 +17,7 @@ pub mod hosts;
 pub mod impression;
 pub mod info;
 pub mod keep;
+pub mod lead;
 pub mod links;
 mod model;
 pub mod payment;

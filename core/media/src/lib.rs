@@ -15,12 +15,14 @@ mod outbound;
 mod probe;
 mod prober;
 mod reader;
+mod recent;
 mod remux;
 mod segments;
 mod source;
 mod store;
 mod ticket;
 mod tls;
+mod untailed;
 
 pub use disk::{DataFile, Disk, LocalDisk, OpenMode, Step};
 pub use fetch::{
