@@ -1,16 +1,12 @@
-//! What a card shows. Addresses of its video stay in the core.
-
-use crate::safety::CardSafety;
+//! What a card shows. Addresses of media stay in the core.
 
 /// One card of a feed.
 #[derive(Debug, Clone, PartialEq, uniffi::Record)]
 pub struct Card {
     /// Position in the feed, from 0.
     pub position: u64,
-    /// What it is; without its thumbnail while it is covered.
+    /// What it is.
     pub item: Item,
-    /// What the safety filter says of it.
-    pub safety: CardSafety,
 }
 
 /// What a backend says about one video.
@@ -32,21 +28,6 @@ pub struct Item {
     pub alt_text: String,
     /// Labels put on it by the backend; at most 64.
     pub labels: Vec<String>,
-    /// Labels its creator put on it; at most 64.
-    #[uniffi(default = [])]
-    pub self_labels: Vec<String>,
-    /// Tags of the creator's own, without the #; at most 64 of 640 bytes.
-    #[uniffi(default = [])]
-    pub tags: Vec<String>,
-    /// Languages of the caption, main one first, as two-letter codes.
-    #[uniffi(default = [])]
-    pub languages: Vec<String>,
-    /// Identifier of the sound it uses, where it uses one that others use too.
-    #[uniffi(default = None)]
-    pub sound: Option<String>,
-    /// Address of a still picture of it.
-    #[uniffi(default = None)]
-    pub thumbnail: Option<String>,
 }
 
 /// Who made an item.
@@ -71,21 +52,12 @@ impl From<unspool::Item> for Item {
             caption: item.caption,
             alt_text: item.alt_text,
             labels: item.labels,
-            self_labels: item.self_labels,
-            tags: item.tags,
-            languages: item.languages,
-            sound: item.sound,
-            thumbnail: item.thumbnail,
         }
     }
 }
 
 impl From<unspool::Card> for Card {
     fn from(card: unspool::Card) -> Self {
-        Card {
-            position: card.position,
-            item: card.item.into(),
-            safety: CardSafety::new(card.decision, card.covered),
-        }
+        Card { position: card.position, item: card.item.into() }
     }
 }

@@ -67,10 +67,6 @@ pub struct SessionConfig {
     /// Whether media requests tell servers of the playback they serve (CTA-5004), and how. Default: they do not.
     #[uniffi(default = None)]
     pub cmcd: Option<Cmcd>,
-    /// Ed25519 keys of 32 bytes whose signature on safety rules counts, at most eight. Default none: the rules that come
-    /// with the core stay in use.
-    #[uniffi(default = [])]
-    pub safety_keys: Vec<Vec<u8>>,
 }
 
 /// The pinned keys of one host.
@@ -210,12 +206,6 @@ impl SessionConfig {
             config.request_timeout = timeout;
         }
         config.tls.extra_roots = self.extra_roots;
-        let key = |key: Vec<u8>| {
-            let wrong =
-                |_| UnspoolError::Config { reason: "a key of the safety rules has not 32 bytes".into() };
-            <[u8; 32]>::try_from(key).map_err(wrong)
-        };
-        config.safety_keys = self.safety_keys.into_iter().map(key).collect::<Result<_, _>>()?;
         config.tls.pins = self.pins.into_iter().map(HostPins::into_core).collect::<Result<_, _>>()?;
         config.cmcd = self.cmcd.map(|way| match way {
             Cmcd::Headers => unspool::Cmcd::Headers,

@@ -91,7 +91,6 @@ impl From<Error> for UnspoolError {
             Error::TimedOut(after) => UnspoolError::TimedOut { after },
             Error::ShutDown => UnspoolError::ShutDown,
             Error::Internal { reason } => UnspoolError::Internal { reason },
-            Error::Rules(_) | Error::NotRevealable => UnspoolError::Config { reason: error.to_string() },
             other => UnspoolError::Internal { reason: other.to_string() },
         }
     }

@@ -56,22 +56,6 @@ impl Feed {
         Ok(items.into_iter().map(Item::from).collect())
     }
 
-    /// Uncovers a card that the safety filter covered: it is fetched from now on, and plays if it is the current one. Fails
-    /// with `Config` where nothing is covered at the position or the person may not decide.
-    #[uniffi::method(default(cancel = None))]
-    pub async fn reveal(
-        &self,
-        position: u64,
-        cancel: Option<Arc<CancelToken>>,
-    ) -> Result<Card, UnspoolError> {
-        Ok(unless_cancelled(cancel, self.core.reveal(position)).await?.into())
-    }
-
-    /// Asks the backend for the labels of the cards ahead now, which happens once a minute by itself. Returns at once.
-    pub fn refresh_labels(&self) -> Result<(), UnspoolError> {
-        Ok(self.core.refresh_labels()?)
-    }
-
     /// Pauses the current card, or lets it run. Returns at once.
     pub fn set_paused(&self, paused: bool) -> Result<(), UnspoolError> {
         Ok(self.core.set_paused(paused)?)

@@ -226,7 +226,7 @@ impl Backend for HostAdapter {
 
 impl HostItem {
     fn into_core(self) -> unspool::Item {
-        let Item { id, asset_id, duration_ms, creator, topics, caption, alt_text, labels, .. } = self.item;
+        let Item { id, asset_id, duration_ms, creator, topics, caption, alt_text, labels } = self.item;
         let Creator { id: creator_id, handle, name } = creator;
         unspool::Item {
             id,
@@ -240,11 +240,6 @@ impl HostItem {
             caption,
             alt_text,
             labels,
-            self_labels: self.item.self_labels,
-            tags: self.item.tags,
-            languages: self.item.languages,
-            sound: self.item.sound,
-            thumbnail: self.item.thumbnail,
             retention: self.retention.into_iter().map(|p| (p.at_ms, p.share)).collect(),
             prior: self.prior,
             ..unspool::Item::default()

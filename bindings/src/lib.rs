@@ -28,7 +28,6 @@ mod faults;
 mod feed;
 mod host;
 mod keep;
-mod safety;
 mod session;
 mod snapshot;
 mod token;
@@ -43,10 +42,6 @@ pub use host::{
     Container, HostBackend, HostError, HostItem, HostPage, Location, PageRequest, Rendition, RetentionPoint,
 };
 pub use keep::{Hold, KeepEstimate, KeepFailure, KeepState, KeptAsset, KeptSnapshot, LocalFile};
-pub use safety::{
-    AgeBand, CardSafety, Harm, HarmChoice, LabelChoice, MutedWord, SafetyChoice, SafetyReason,
-    SafetySettings, SafetySource,
-};
 pub use session::{SessionStatus, ShutdownReport, Topic, Unspool};
 pub use snapshot::{ByPurpose, Bytes, CardState, FeedSnapshot, Outgoing, Stage, Traffic};
 pub use token::TokenProvider;

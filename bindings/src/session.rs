@@ -10,7 +10,6 @@ use crate::config::{Conditions, FeedKind, SessionConfig};
 use crate::error::UnspoolError;
 use crate::feed::Feed;
 use crate::host::HostBackend;
-use crate::safety::SafetySettings;
 use crate::snapshot::{ByPurpose, Bytes, Outgoing};
 use crate::token::TokenProvider;
 
@@ -136,52 +135,6 @@ impl Unspool {
         cancel: Option<Arc<CancelToken>>,
     ) -> Result<Option<bool>, UnspoolError> {
         unless_cancelled(cancel, self.core.liked(&item)).await
-    }
-
-    /// What the person chose of the safety filter, without waiting.
-    #[must_use]
-    pub fn safety(&self) -> SafetySettings {
-        self.core.safety().into()
-    }
-
-    /// Replaces what the person chose of the safety filter. On disk when it returns, with or without a network, and never
-    /// sent; cards of the open feed that are hidden by it go at once, with their bytes. Fails with `Config` when a bound is
-    /// broken, and changes nothing then.
-    #[uniffi::method(default(cancel = None))]
-    pub async fn set_safety(
-        &self,
-        settings: SafetySettings,
-        cancel: Option<Arc<CancelToken>>,
-    ) -> Result<(), UnspoolError> {
-        unless_cancelled(cancel, self.core.set_safety(settings.into())).await
-    }
-
-    /// Blocks a creator, or takes that back. On disk when it returns; the open feed and the backend are told.
-    #[uniffi::method(default(cancel = None))]
-    pub async fn set_blocked(
-        &self,
-        creator: String,
-        blocked: bool,
-        cancel: Option<Arc<CancelToken>>,
-    ) -> Result<(), UnspoolError> {
-        unless_cancelled(cancel, self.core.set_blocked(&creator, blocked)).await
-    }
-
-    /// Takes signed safety rules that are newer than those in use, and gives their version. Fails with `Config` when no
-    /// trusted key signed them, or they are older or malformed; those in use stay then.
-    #[uniffi::method(default(cancel = None))]
-    pub async fn set_rules(
-        &self,
-        signed: Vec<u8>,
-        cancel: Option<Arc<CancelToken>>,
-    ) -> Result<u64, UnspoolError> {
-        unless_cancelled(cancel, self.core.set_rules(signed)).await
-    }
-
-    /// Version of the safety rules in use; 0 are those that come with the core.
-    #[must_use]
-    pub fn rules_version(&self) -> u64 {
-        self.core.rules_version()
     }
 
     /// Tells the session what the device is like now. Returns at once.

@@ -17,8 +17,6 @@ pub struct FeedSnapshot {
     pub paused: bool,
     /// Whether the app says there is a network.
     pub online: bool,
-    /// Cards that the safety filter left out of this feed so far.
-    pub hidden: u64,
     /// Bits per second the renditions are chosen by.
     pub throughput_bps: u64,
     /// Media bytes.
@@ -38,8 +36,6 @@ pub struct CardState {
     pub stage: Stage,
     /// Milliseconds it could play from the playhead, or from its start, without the network.
     pub ahead_ms: u64,
-    /// It is covered by the safety filter until it is revealed.
-    pub covered: bool,
 }
 
 /// How far a card is prepared, least first.
@@ -197,7 +193,6 @@ impl From<unspool::CardView> for CardState {
             rendition: card.rendition,
             stage,
             ahead_ms: card.ahead_ms,
-            covered: card.covered,
         }
     }
 }
@@ -212,7 +207,6 @@ impl From<unspool::Snapshot> for FeedSnapshot {
             frames: snapshot.frames,
             paused: snapshot.paused,
             online: snapshot.online,
-            hidden: snapshot.hidden,
             throughput_bps: snapshot.throughput_bps,
             bytes: snapshot.bytes.into(),
         }

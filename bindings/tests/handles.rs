@@ -66,7 +66,6 @@ fn config(dir: &tempfile::TempDir) -> SessionConfig {
         extra_roots: None,
         pins: Vec::new(),
         cmcd: None,
-        safety_keys: Vec::new(),
     }
 }
 

@@ -17,14 +17,6 @@ extension Feed {
         try await cancellable { try await self.previous(cancel: $0) }
     }
 
-    /// Uncovers a card that the safety filter covered: it is fetched from now on, and plays if it is the current one.
-    ///
-    /// - Throws: `UnspoolError.Config` where nothing is covered or the person may not decide.
-    @discardableResult
-    public func reveal(position: UInt64) async throws -> Card {
-        try await cancellable { try await self.reveal(position: position, cancel: $0) }
-    }
-
     /// Up to `count` cards after the current one, without moving.
     public func peek(count: UInt32) async throws -> [Item] {
         try await cancellable { try await self.peek(count: count, cancel: $0) }

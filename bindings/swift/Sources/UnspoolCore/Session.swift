@@ -72,26 +72,6 @@ extension Unspool {
         try await cancellable { try await self.liked(item: item, cancel: $0) }
     }
 
-    /// Replaces what the person chose of the safety filter. On disk when it returns, and never sent.
-    ///
-    /// - Throws: `UnspoolError.Config` when a bound is broken; nothing is changed then.
-    public func setSafety(settings: SafetySettings) async throws {
-        try await cancellable { try await self.setSafety(settings: settings, cancel: $0) }
-    }
-
-    /// Blocks a creator, or takes that back. On disk when it returns; the open feed and the backend are told.
-    public func setBlocked(creator: String, blocked: Bool) async throws {
-        try await cancellable { try await self.setBlocked(creator: creator, blocked: blocked, cancel: $0) }
-    }
-
-    /// Takes signed safety rules that are newer than those in use, and gives their version.
-    ///
-    /// - Throws: `UnspoolError.Config` when no trusted key signed them, or they are older or malformed.
-    @discardableResult
-    public func setRules(signed: Data) async throws -> UInt64 {
-        try await cancellable { try await self.setRules(signed: signed, cancel: $0) }
-    }
-
     /// A rendition as a file, when every byte of it is on the device and intact. It stays until the answer is released or
     /// gone.
     ///
