@@ -59,7 +59,8 @@ fn info() -> Arc<MediaInfo> {
 fn settings(change: impl FnOnce(&mut SafetySettings)) -> Arc<Filter> {
     let mut settings = SafetySettings { age: AgeBand::Adult, ..SafetySettings::default() };
     change(&mut settings);
-    Arc::new(Filter::new(&Rules::default(), &settings, Wall::default()).unwrap())
+    let filter = Filter::new(&Rules::default(), &settings, Wall::default());
+    Arc::new(filter.unwrap_or_else(|e| panic!("{e}")))
 }
 
 /// Does what it is told, and fails where something closed is asked for.
