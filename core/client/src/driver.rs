@@ -187,7 +187,7 @@ impl Driver {
         engine.set_policy_version(&core.config.policy_version);
         let mut filter = core.safety.filter();
         let first = Arc::clone(&filter.borrow_and_update());
-        engine.handle_filter(core.clock.now(), first);
+        engine.set_filter(first);
         Driver {
             feed,
             kept: kind == FeedKind::Kept,

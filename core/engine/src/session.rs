@@ -125,6 +125,12 @@ impl Engine {
         self.settle(now);
     }
 
+    /// The filter that holds from the beginning; given before [`handle_start`](Engine::handle_start). Without it the
+    /// cautious one of the core does.
+    pub fn set_filter(&mut self, filter: Arc<Filter>) {
+        self.feed.set_filter(filter);
+    }
+
     /// The rules or what the person chose changed. Cards that must not be shown any more are closed in this turn: their
     /// players are released, their requests cancelled, and their bytes forgotten.
     pub fn handle_filter(&mut self, now: Time, filter: Arc<Filter>) {

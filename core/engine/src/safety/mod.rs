@@ -10,6 +10,8 @@ mod needles;
 mod punctuation;
 mod rules;
 mod settings;
+#[cfg(test)]
+mod tests;
 mod words;
 
 pub use decision::{Action, CAUSES, Cause, Decision, LabelOf, Source, Surfaces, Treatment, Weight};
