@@ -8,6 +8,8 @@ use unspool::{Config, Credentials};
 
 use crate::error::UnspoolError;
 use crate::host::{HostAdapter, HostBackend};
+use crate::players::{PlatformPlayers, PlayersAdapter};
+use crate::telemetry::{Purpose, consent_to};
 use crate::token::{TokenAdapter, TokenProvider};
 
 /// The configuration of a session. All but the first two fields have working defaults.
@@ -37,15 +39,29 @@ pub struct SessionConfig {
     /// What the device is like at the start. Default: online, in front, not metered.
     #[uniffi(default = None)]
     pub conditions: Option<Conditions>,
-    /// Native window to draw into; without one frames are decoded and timed, and not shown.
+    /// Native window to draw into from the beginning; see `Unspool.setWindow`, also for who owns it until when.
     #[uniffi(default = None)]
     pub window: Option<u64>,
+    /// Whether pictures are shown on windows that come and go: a card without one then stands still. Else, and without a
+    /// `window`, frames are decoded and timed, and not shown.
+    #[uniffi(default = false)]
+    pub surfaces: bool,
     /// Whether sound goes to the device.
     #[uniffi(default = false)]
     pub sound: bool,
     /// Most players at once, at least 1. Default 3: the playing card, the next, and the one before.
     #[uniffi(default = 3)]
     pub players: u32,
+    /// Most memory that all players together may take, in bytes. Default 96 MB.
+    #[uniffi(default = None)]
+    pub player_memory: Option<u64>,
+    /// Whether players of the platform are given what is complete on the device as a `file:` address; the files have no
+    /// extension.
+    #[uniffi(default = false)]
+    pub player_files: bool,
+    /// Languages of captions the person wants, best first, as BCP 47 tags, `*` for any. Default none: captions are off.
+    #[uniffi(default = [])]
+    pub captions: Vec<String>,
     /// Whether clips start over at their end.
     #[uniffi(default = true)]
     pub loop_playback: bool,
@@ -67,6 +83,9 @@ pub struct SessionConfig {
     /// Whether media requests tell servers of the playback they serve (CTA-5004), and how. Default: they do not.
     #[uniffi(default = None)]
     pub cmcd: Option<Cmcd>,
+    /// What the person agreed to that telemetry is collected for. Default: everything; asking is the app's part.
+    #[uniffi(default = None)]
+    pub consent: Option<Vec<Purpose>>,
 }
 
 /// The pinned keys of one host.
@@ -165,6 +184,7 @@ impl SessionConfig {
         self,
         tokens: Option<Arc<dyn TokenProvider>>,
         host: Option<Arc<dyn HostBackend>>,
+        players: Option<Arc<dyn PlatformPlayers>>,
     ) -> Result<Config, UnspoolError> {
         let wrong = |reason: &str| UnspoolError::Config { reason: reason.into() };
         let credentials = match (tokens, self.token) {
@@ -195,6 +215,11 @@ impl SessionConfig {
             config.conditions = conditions.into();
         }
         config.player.window = self.window;
+        config.player.surfaces = self.surfaces;
+        if let Some(bytes) = self.player_memory {
+            config.player.memory_bytes = bytes;
+        }
+        config.captions = self.captions;
         config.player.sound = self.sound;
         config.player.players = usize::try_from(self.players).unwrap_or(usize::MAX);
         config.player.loop_playback = self.loop_playback;
@@ -205,12 +230,20 @@ impl SessionConfig {
         if let Some(timeout) = self.request_timeout {
             config.request_timeout = timeout;
         }
+        if let Some(app) = players {
+            let app = PlayersAdapter::share(app);
+            let factory = unspool::share_players(app, config.request_timeout);
+            config.engine = unspool::PlayerEngine::Platform { factory, files: self.player_files };
+        }
         config.tls.extra_roots = self.extra_roots;
         config.tls.pins = self.pins.into_iter().map(HostPins::into_core).collect::<Result<_, _>>()?;
         config.cmcd = self.cmcd.map(|way| match way {
             Cmcd::Headers => unspool::Cmcd::Headers,
             Cmcd::Query => unspool::Cmcd::Query,
         });
+        if let Some(purposes) = self.consent {
+            config.consent = consent_to(purposes);
+        }
         Ok(config)
     }
 }

@@ -1,5 +1,7 @@
 //! What happened, as data.
 
+use crate::playing::CaptionStatus;
+
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, uniffi::Enum)]
 pub enum Event {
@@ -43,6 +45,56 @@ pub enum Event {
     Looped {
         /// Its position.
         position: u64,
+    },
+    /// A card came to its end; only where clips do not start over.
+    Ended {
+        /// Its position.
+        position: u64,
+    },
+    /// What is being decoded for a card became known, or changed in the middle.
+    Decoding {
+        /// Its position.
+        position: u64,
+        /// Coding of the pictures, such as `h264`.
+        codec: String,
+        /// Width of the pictures in pixels.
+        width: u32,
+        /// Height of the pictures in pixels.
+        height: u32,
+        /// Pictures a second as the media states them; 0 where it does not.
+        frame_rate: f64,
+        /// Name of the decoder.
+        decoder: String,
+    },
+    /// Pictures of a card were too late to be shown.
+    FramesDropped {
+        /// Its position.
+        position: u64,
+        /// Pictures dropped since its player was made.
+        total: u64,
+    },
+    /// The window of a card could not be drawn into and is given up; give it another one.
+    WindowFailed {
+        /// Its position.
+        position: u64,
+        /// Why.
+        reason: String,
+    },
+    /// The captions of a card are there.
+    CaptionsReady {
+        /// Its position.
+        position: u64,
+        /// Their language.
+        language: String,
+    },
+    /// The captions of a card cannot be shown; the card plays.
+    CaptionsFailed {
+        /// Its position.
+        position: u64,
+        /// Their language.
+        language: String,
+        /// Why.
+        status: CaptionStatus,
     },
     /// A card cannot be played.
     CardFailed {
@@ -142,6 +194,16 @@ impl From<unspool::Event> for Event {
             Core::Resumed { position } => Event::Resumed { position },
             Core::Stalled { position, ms } => Event::Stalled { position, stall_ms: ms },
             Core::Looped { position } => Event::Looped { position },
+            Core::Ended { position } => Event::Ended { position },
+            Core::Decoding { position, codec, width, height, frame_rate, decoder } => {
+                Event::Decoding { position, codec, width, height, frame_rate, decoder }
+            }
+            Core::FramesDropped { position, total } => Event::FramesDropped { position, total },
+            Core::WindowFailed { position, reason } => Event::WindowFailed { position, reason },
+            Core::CaptionsReady { position, language } => Event::CaptionsReady { position, language },
+            Core::CaptionsFailed { position, language, trouble } => {
+                Event::CaptionsFailed { position, language, status: trouble.into() }
+            }
             Core::CardFailed { position, item, reason } => Event::CardFailed { position, item, reason },
             Core::FeedGrew => Event::FeedGrew,
             Core::PageFailed { retryable, reason } => Event::PageFailed { retryable, reason },

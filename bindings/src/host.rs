@@ -62,6 +62,20 @@ pub struct HostItem {
     /// The server's prediction that the person will like it, 0 to 1.
     #[uniffi(default = None)]
     pub prior: Option<f64>,
+    /// Its captions, best first; at most 32 are used, and those outside the bounds are left out.
+    #[uniffi(default = [])]
+    pub captions: Vec<CaptionFile>,
+}
+
+/// One file of captions.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct CaptionFile {
+    /// Language of its text as a BCP 47 tag, at most 35 characters.
+    pub language: String,
+    /// Name to show; at most 128 bytes.
+    pub label: String,
+    /// Where the WebVTT or SubRip file is: an http(s) address, at most 4 KiB.
+    pub url: String,
 }
 
 /// One point of a retention curve.
@@ -242,8 +256,16 @@ impl HostItem {
             labels,
             retention: self.retention.into_iter().map(|p| (p.at_ms, p.share)).collect(),
             prior: self.prior,
+            captions: self.captions.into_iter().map(CaptionFile::into_core).collect(),
             ..unspool::Item::default()
         }
+    }
+}
+
+impl CaptionFile {
+    fn into_core(self) -> unspool::CaptionTrack {
+        let CaptionFile { language, label, url } = self;
+        unspool::CaptionTrack { language, label, url }
     }
 }
 

@@ -10,6 +10,7 @@ use crate::config::{Conditions, FeedKind, SessionConfig};
 use crate::error::UnspoolError;
 use crate::feed::Feed;
 use crate::host::HostBackend;
+use crate::players::PlatformPlayers;
 use crate::snapshot::{ByPurpose, Bytes, Outgoing};
 use crate::token::TokenProvider;
 
@@ -65,15 +66,17 @@ impl Unspool {
     /// Opens a session. The disk is touched on a thread of its own, never on the caller's.
     ///
     /// `tokens` gives bearer tokens where the configuration holds none; `host` supplies pages, topics and addresses
-    /// instead of the backend's contract. A cancelled opening ends what it began.
-    #[uniffi::constructor(default(tokens = None, host = None, cancel = None))]
+    /// instead of the backend's contract; `players` plays instead of the core's own players. A cancelled opening ends what
+    /// it began.
+    #[uniffi::constructor(default(tokens = None, host = None, players = None, cancel = None))]
     pub async fn open(
         config: SessionConfig,
         tokens: Option<Arc<dyn TokenProvider>>,
         host: Option<Arc<dyn HostBackend>>,
+        players: Option<Arc<dyn PlatformPlayers>>,
         cancel: Option<Arc<CancelToken>>,
     ) -> Result<Arc<Self>, UnspoolError> {
-        let config = config.checked(tokens, host)?;
+        let config = config.checked(tokens, host, players)?;
         let (reply, opened) = oneshot::channel();
         let opening = std::thread::Builder::new().name("unspool-open".into()).spawn(move || {
             // A caller who left drops the receiver; the session that comes back here then ends at once.

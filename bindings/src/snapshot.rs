@@ -1,5 +1,7 @@
 //! What is the case, as data.
 
+use crate::playing::CaptionView;
+
 /// Everything an app shows of a feed.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
 pub struct FeedSnapshot {
@@ -13,8 +15,12 @@ pub struct FeedSnapshot {
     pub playhead_ms: u64,
     /// Frames of the current card rendered since it became current.
     pub frames: u64,
-    /// Whether the person paused the current card.
+    /// Whether the current card is paused: by the person, or because the system took the loudspeaker.
     pub paused: bool,
+    /// Whether it is paused because another app has the loudspeaker for a while; it goes on by itself.
+    pub interrupted: bool,
+    /// What is on show of the captions of the current card.
+    pub captions: CaptionView,
     /// Whether the app says there is a network.
     pub online: bool,
     /// Bits per second the renditions are chosen by.
@@ -206,6 +212,8 @@ impl From<unspool::Snapshot> for FeedSnapshot {
             playhead_ms: snapshot.playhead_ms,
             frames: snapshot.frames,
             paused: snapshot.paused,
+            interrupted: snapshot.interrupted,
+            captions: snapshot.captions.into(),
             online: snapshot.online,
             throughput_bps: snapshot.throughput_bps,
             bytes: snapshot.bytes.into(),

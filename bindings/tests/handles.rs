@@ -57,6 +57,10 @@ fn config(dir: &tempfile::TempDir) -> SessionConfig {
         keep_on_metered: false,
         conditions: None,
         window: None,
+        surfaces: false,
+        player_memory: None,
+        player_files: false,
+        captions: Vec::new(),
         sound: false,
         players: 3,
         loop_playback: true,
@@ -66,13 +70,14 @@ fn config(dir: &tempfile::TempDir) -> SessionConfig {
         extra_roots: None,
         pins: Vec::new(),
         cmcd: None,
+        consent: None,
     }
 }
 
 /// Opens a session, also where one that was given up still holds the directory for a moment.
 async fn hosted(dir: &tempfile::TempDir, answers: bool) -> Arc<Unspool> {
     loop {
-        match Unspool::open(config(dir), None, Some(Arc::new(Host { answers })), None).await {
+        match Unspool::open(config(dir), None, Some(Arc::new(Host { answers })), None, None).await {
             Ok(session) => return session,
             Err(UnspoolError::InUse) => tokio::task::yield_now().await,
             Err(e) => panic!("{e}"),
@@ -107,7 +112,7 @@ async fn arguments_that_cannot_work_are_told() {
         ("no players", SessionConfig { players: 0, ..config(&dir) }, true),
     ];
     for (what, config, hosted) in cases {
-        let opened = Unspool::open(config, None, if hosted { host() } else { None }, None).await;
+        let opened = Unspool::open(config, None, if hosted { host() } else { None }, None, None).await;
         assert!(matches!(opened, Err(UnspoolError::Config { .. })), "{what}: {opened:?}");
     }
     assert!(!dir.path().join("core").exists(), "nothing was made for a configuration that cannot work");
@@ -120,7 +125,7 @@ async fn a_token_ends_a_wait_before_and_during_it_and_the_answer_is_still_to_be_
     told.cancel();
     assert!(told.is_cancelled());
     let opened =
-        Unspool::open(config(&dir), None, Some(Arc::new(Host { answers: true })), Some(told.clone()));
+        Unspool::open(config(&dir), None, Some(Arc::new(Host { answers: true })), None, Some(told.clone()));
     assert_eq!(opened.await.err(), Some(UnspoolError::Cancelled));
 
     let session = hosted(&dir, false).await;

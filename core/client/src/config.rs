@@ -9,11 +9,14 @@ use unspool_engine::Policy;
 use unspool_engine::schema::Consent;
 use unspool_engine::session::Conditions;
 use unspool_media::{Cmcd, TlsConfig};
+use unspool_player::PlayerConfig;
 use url::Url;
 
 use crate::auth::{self, Credentials};
 use crate::backend::Backend;
 use crate::error::Error;
+use crate::players::PlayerEngine;
+use crate::wishes;
 
 /// Which feed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,12 +53,19 @@ impl FeedKind {
 /// How players show and sound.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlayerOptions {
-    /// Native window to draw into; without one frames are decoded and timed, and not shown.
+    /// Native window to draw into from the beginning, by its platform handle: `ANativeWindow*`, `UIView*`, an X11 window.
+    /// Who owns it until when stands at [`Unspool::set_window`](crate::Unspool::set_window).
     pub window: Option<u64>,
+    /// Whether pictures are shown on windows that come and go. A card without one then stands still and counts nothing as
+    /// watched; else, and without a [`window`](PlayerOptions::window), frames are decoded and timed, and not shown.
+    pub surfaces: bool,
     /// Whether sound goes to the device.
     pub sound: bool,
     /// Most players at once: the playing one, the next, and the one before.
     pub players: usize,
+    /// Most memory that all players together may take, in bytes; the current card's player is always let in. Default
+    /// 96 MB: three players of 1080x1920 pixels with their sound.
+    pub memory_bytes: u64,
     /// Whether clips start over at their end.
     pub loop_playback: bool,
     /// Whether events describe the picture of each first frame.
@@ -66,11 +76,20 @@ impl Default for PlayerOptions {
     fn default() -> Self {
         PlayerOptions {
             window: None,
+            surfaces: false,
             sound: false,
             players: 3,
+            memory_bytes: PlayerConfig::default().memory_bytes,
             loop_playback: true,
             describe_first_frame: false,
         }
+    }
+}
+
+impl PlayerOptions {
+    /// Whether there are windows to draw into, now or later.
+    pub(crate) fn shows(&self) -> bool {
+        self.surfaces || self.window.is_some()
     }
 }
 
@@ -125,6 +144,11 @@ pub struct Config {
     pub keep: KeepPolicy,
     /// How players show and sound.
     pub player: PlayerOptions,
+    /// Who decodes and shows. Default: the pipelines of the core.
+    pub engine: PlayerEngine,
+    /// Languages of captions the person wants, best first, as BCP 47 tags, `*` for any; see
+    /// [`set_captions`](crate::Unspool::set_captions). Default none: captions are off.
+    pub captions: Vec<String>,
     /// How telemetry leaves.
     pub telemetry: TelemetryOptions,
     /// Whom HTTPS trusts besides the platform's store, and which hosts must show which keys. Holds for the backend, the
@@ -201,6 +225,8 @@ impl Config {
             safety_keys: Vec::new(),
             keep: KeepPolicy::default(),
             player: PlayerOptions::default(),
+            engine: PlayerEngine::default(),
+            captions: Vec::new(),
             telemetry: TelemetryOptions::default(),
             tls: TlsConfig::default(),
             cmcd: None,
@@ -214,6 +240,7 @@ impl Config {
         if self.player.players == 0 {
             return Err(config("at least one player is needed"));
         }
+        wishes::languages_fit(&self.captions)?;
         if self.policy_version.len() > 32 {
             return Err(config("the version of the policy has more than 32 bytes"));
         }

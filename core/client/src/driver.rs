@@ -4,7 +4,9 @@
 //! effect that was started comes back as an input, whether it succeeded, failed or was given up, so the engine never
 //! waits for an answer that cannot come. Nothing here decides; nothing in the engine waits.
 
+mod captions;
 mod effects;
+mod playing;
 mod publish;
 mod recall;
 mod safety;
@@ -25,15 +27,22 @@ use unspool_engine::{
     SavedFeed, StartClass, Time, Viewer, links,
 };
 use unspool_media::FetchTicket;
-use unspool_player::{PlayerConfig, PlayerEvent, PlayerPool, SeekMode};
+use unspool_media::LocalFile;
+use unspool_player::captions::Captions;
+use unspool_player::{PlayerEvent, Players};
 
 use crate::backend::BackendError;
+use crate::captions::{CaptionTrouble, CardCaptions};
 use crate::clock::Clock;
 use crate::config::FeedKind;
 use crate::core::Core;
 use crate::error::Error;
 use crate::events::{Event, EventLog};
+use crate::players::Opened;
 use crate::snapshot::Snapshot;
+use crate::windows::Windows;
+
+pub(crate) use playing::Control;
 
 /// A card as the app gets it.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,6 +58,9 @@ pub struct Card {
     pub covered: bool,
 }
 
+/// Longest wait for players to stop at the end of a feed.
+pub(crate) const CLOSING: Duration = Duration::from_secs(3);
+
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, Error>>;
 
 /// What reaches the driver.
@@ -58,10 +70,10 @@ pub(crate) enum Input {
     Peek(usize, oneshot::Sender<Vec<Item>>),
     /// The items of these identifiers, or nothing when one is not in the feed.
     Items(Vec<String>, oneshot::Sender<Option<Vec<Item>>>),
-    Pause(bool),
+    /// The captions of the card at a position, or nothing when there is no such card.
+    Captions(u64, oneshot::Sender<Option<CardCaptions>>),
+    Control(Control),
     Retry,
-    Seek(u64),
-    Mute(bool),
     Viewer(Viewer),
     Reveal(u64, Instant, Reply<Card>),
     RefreshLabels,
@@ -85,7 +97,8 @@ pub(crate) enum Input {
         reason: String,
     },
     Recalled(NetworkClass, recall::Recalled),
-    PoolReady(Result<PlayerPool, String>),
+    Captioned(MediaKey, Result<Captions, CaptionTrouble>),
+    PoolReady(Result<Opened, String>),
     Stored(storage::Stored),
 }
 
@@ -118,7 +131,12 @@ pub(crate) struct Driver {
     engine: Engine,
     clock: Clock,
     inputs: mpsc::UnboundedSender<Input>,
-    pool: Option<PlayerPool>,
+    pool: Option<Arc<dyn Players>>,
+    /// Players that were prepared and not released.
+    alive: BTreeSet<PlayerId>,
+    /// Files that players of the platform read.
+    leases: BTreeMap<PlayerId, LocalFile>,
+    windows: Arc<Windows>,
     stage_backlog: VecDeque<StageOutput>,
     tickets: BTreeMap<DemandId, Arc<FetchTicket>>,
     prerolled: BTreeSet<PlayerId>,
@@ -140,7 +158,8 @@ pub(crate) struct Driver {
     /// Pictures each player has shown so far.
     counted: BTreeMap<PlayerId, u64>,
     paused: bool,
-    muted: bool,
+    sound: playing::Sound,
+    captioning: captions::Captioning,
 }
 
 impl Driver {
@@ -151,7 +170,9 @@ impl Driver {
         inputs: mpsc::UnboundedSender<Input>,
         events: Arc<EventLog>,
         snapshot: watch::Sender<Snapshot>,
+        windows: Arc<Windows>,
     ) -> Self {
+        let wishes = core.board.now();
         let feed = kind.name();
         let config = EngineConfig {
             seed: core.seed,
@@ -161,8 +182,8 @@ impl Driver {
         };
         let mut engine = Engine::new(config, conditions);
         // The stage makes room before it asks for a player that the pool would refuse.
-        let memory = PlayerConfig::default().memory_bytes;
-        engine.handle_player_budget(core.clock.now(), core.config.player.players, memory);
+        let most = wishes.pressure.players(wishes.players);
+        engine.handle_player_budget(core.clock.now(), most, wishes.memory_bytes);
         engine.set_policy_version(&core.config.policy_version);
         let mut filter = core.safety.filter();
         let first = Arc::clone(&filter.borrow_and_update());
@@ -178,6 +199,9 @@ impl Driver {
             core,
             inputs,
             pool: None,
+            alive: BTreeSet::new(),
+            leases: BTreeMap::new(),
+            windows,
             stage_backlog: VecDeque::new(),
             tickets: BTreeMap::new(),
             prerolled: BTreeSet::new(),
@@ -193,7 +217,8 @@ impl Driver {
             frames: 0,
             counted: BTreeMap::new(),
             paused: false,
-            muted: false,
+            sound: playing::Sound::new(wishes.focus),
+            captioning: captions::Captioning::new(wishes.captions),
         }
     }
 
@@ -283,7 +308,7 @@ impl Driver {
             let _ = waiting.reply.send(Err(Error::ShutDown));
         }
         if let Some(pool) = self.pool.take() {
-            let done = tokio::task::spawn_blocking(move || pool.shutdown(Duration::from_secs(3))).await;
+            let done = tokio::task::spawn_blocking(move || pool.shutdown(CLOSING)).await;
             if !done.unwrap_or(false) {
                 tracing::warn!("players did not stop in time");
             }
@@ -294,8 +319,9 @@ impl Driver {
         let now = self.clock.now();
         let engine = self.engine.poll_timeout().map(|(at, _)| at);
         let waiting = self.waiting.iter().map(|w| w.until).min();
-        let at =
-            engine.into_iter().chain(waiting).chain(self.safety_due()).min().unwrap_or(now + Millis(60_000));
+        let caption = self.captions_change(now);
+        let waits = engine.into_iter().chain(waiting).chain(caption).chain(self.safety_due());
+        let at = waits.min().unwrap_or(now + Millis(60_000));
         Duration::from_millis(at.since(now).0)
     }
 
@@ -312,10 +338,11 @@ impl Driver {
                 let find = |id: &String| held.iter().find(|item| item.id == *id).map(|&item| item.clone());
                 let _ = reply.send(ids.iter().map(find).collect());
             }
-            Input::Pause(paused) => {
-                self.paused = paused;
-                self.engine.handle_paused(now, paused);
+            Input::Captions(position, reply) => {
+                let _ = reply.send(self.captions_of(position));
             }
+            Input::Control(control) => self.control(now, control),
+            Input::Captioned(key, outcome) => self.handle_captioned(&key, outcome),
             Input::Retry => {
                 self.page_trouble = None;
                 self.engine.handle_retry(now);
@@ -324,15 +351,6 @@ impl Driver {
             Input::RefreshLabels => self.refresh_labels(now),
             Input::Labels(answer) => self.handle_labels(now, answer),
             Input::Viewer(fact) => self.engine.handle_viewer(now, Clock::wall(), fact),
-            Input::Seek(ms) => {
-                self.engine.handle_viewer(now, Clock::wall(), Viewer::Sought);
-                self.with_current(|pool, player| pool.seek(player, ms, SeekMode::Keyframe));
-            }
-            Input::Mute(muted) => {
-                self.muted = muted;
-                self.engine.handle_viewer(now, Clock::wall(), Viewer::Muted(muted));
-                self.with_current(|pool, player| pool.set_muted(player, muted));
-            }
             Input::Conditions(conditions) => {
                 let before = std::mem::replace(&mut self.conditions, conditions);
                 self.core.media.set_offline(!conditions.online);
@@ -340,6 +358,9 @@ impl Driver {
                     self.write_down(before.network);
                 }
                 self.engine.handle_conditions(now, Clock::wall(), conditions);
+                if conditions.online && !before.online {
+                    self.retry_captions();
+                }
                 if before.network != conditions.network {
                     self.change_network(conditions.network);
                 }
@@ -389,8 +410,10 @@ impl Driver {
                 self.keep_budget(now);
             }
             Input::Recalled(class, recalled) => self.handle_recalled(class, &recalled),
-            Input::PoolReady(Ok(pool)) => {
-                self.pool = Some(pool);
+            Input::PoolReady(Ok(opened)) => {
+                self.windows.attach(&opened);
+                self.pool = Some(opened.players);
+                self.tell_budget(now);
                 for output in std::mem::take(&mut self.stage_backlog) {
                     self.run_stage(output);
                 }
@@ -423,6 +446,8 @@ impl Driver {
                 self.playhead_ms = 0;
                 self.frames = 0;
                 self.paused = false;
+                self.sound.handle_person();
+                self.point(now, 0, false);
                 if let Some(card) = self.card(position) {
                     self.events.push(Event::Current { position, item: card.item.id.clone() });
                     let _ = reply.send(Ok(card));
@@ -465,6 +490,9 @@ impl Driver {
                     let shown = self.counted.get(&id).copied().unwrap_or(0) + 1;
                     self.count_frames(id, shown);
                 }
+                if position.is_some() && position == self.engine.current() {
+                    self.point(now, self.playhead_ms, true);
+                }
                 let asked = self.take_intent(position, class, latency_ms);
                 if let Some(position) = position {
                     let luma = luma.map(|l| l.mean);
@@ -482,6 +510,7 @@ impl Driver {
                 self.count_frames(id, frames);
                 if position.is_some() && position == self.engine.current() {
                     self.playhead_ms = position_ms;
+                    self.point(now, position_ms, true);
                     self.tell_playback(false);
                     if let Some(key) = position.and_then(|p| self.engine.planner().key(p)).cloned() {
                         let held = self.core.media.held(&key);
@@ -492,13 +521,21 @@ impl Driver {
             }
             PlayerEvent::StallBegin { .. } => {
                 if position.is_some() && position == self.engine.current() {
+                    self.point(now, self.playhead_ms, false);
                     self.tell_playback(true);
                 }
                 return;
             }
             PlayerEvent::Rendition { .. }
             | PlayerEvent::Dropped { .. }
-            | PlayerEvent::SurfaceFailed { .. } => return,
+            | PlayerEvent::SurfaceFailed { .. }
+            | PlayerEvent::Ended { .. } => {
+                if let Some(position) = position {
+                    let event = Event::of_player(position, event);
+                    event.into_iter().for_each(|event| self.events.push(event));
+                }
+                return;
+            }
             PlayerEvent::StallEnd { ms, .. } => {
                 if let Some(position) = position {
                     self.events.push(Event::Stalled { position, ms });
@@ -514,9 +551,9 @@ impl Driver {
             PlayerEvent::Error { error, recoverable, .. } => {
                 PlayerFact::Failed { reason: error.to_string(), recoverable }
             }
-            PlayerEvent::Ended { .. } => return,
             PlayerEvent::Released { .. } => {
                 self.prerolled.remove(&id);
+                self.leases.remove(&id);
                 self.counted.remove(&id);
                 return;
             }
@@ -568,6 +605,7 @@ impl Driver {
             }
         }
         self.drain();
+        self.tend_captions();
         self.publish();
     }
 

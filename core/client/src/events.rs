@@ -8,6 +8,9 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::watch;
 use unspool_engine::StartClass;
+use unspool_player::PlayerEvent;
+
+use crate::captions::CaptionTrouble;
 use unspool_engine::safety::Decision;
 
 /// Events kept for a reader that is behind: at some ten a second in the fastest swiping, minutes.
@@ -58,6 +61,56 @@ pub enum Event {
         /// Its position.
         position: u64,
     },
+    /// A card came to its end; only where clips do not start over.
+    Ended {
+        /// Its position.
+        position: u64,
+    },
+    /// What is being decoded for a card became known, or changed in the middle.
+    Decoding {
+        /// Its position.
+        position: u64,
+        /// Coding of the pictures, such as `h264`.
+        codec: String,
+        /// Width of the pictures in pixels.
+        width: u32,
+        /// Height of the pictures in pixels.
+        height: u32,
+        /// Pictures a second as the media states them; 0 where it does not.
+        frame_rate: f64,
+        /// Name of the decoder.
+        decoder: String,
+    },
+    /// Pictures of a card were too late to be shown.
+    FramesDropped {
+        /// Its position.
+        position: u64,
+        /// Pictures dropped since its player was made.
+        total: u64,
+    },
+    /// The window of a card could not be drawn into and is given up; give it another one.
+    WindowFailed {
+        /// Its position.
+        position: u64,
+        /// Why.
+        reason: String,
+    },
+    /// The captions of a card are there.
+    CaptionsReady {
+        /// Its position.
+        position: u64,
+        /// Their language.
+        language: String,
+    },
+    /// The captions of a card cannot be shown; the card plays.
+    CaptionsFailed {
+        /// Its position.
+        position: u64,
+        /// Their language.
+        language: String,
+        /// Why.
+        trouble: CaptionTrouble,
+    },
     /// A card cannot be played.
     CardFailed {
         /// Its position.
@@ -103,6 +156,24 @@ pub enum Event {
         /// What failed.
         reason: String,
     },
+}
+
+impl Event {
+    /// What a player's fact that the engine need not know means to the app.
+    pub(crate) fn of_player(position: u64, event: PlayerEvent) -> Option<Self> {
+        match event {
+            PlayerEvent::Rendition { codec, width, height, frame_rate, decoder, .. } => {
+                let codec = format!("{codec:?}").to_ascii_lowercase();
+                Some(Event::Decoding { position, codec, width, height, frame_rate, decoder })
+            }
+            PlayerEvent::Dropped { total, .. } => Some(Event::FramesDropped { position, total }),
+            PlayerEvent::SurfaceFailed { error, .. } => {
+                Some(Event::WindowFailed { position, reason: error.to_string() })
+            }
+            PlayerEvent::Ended { .. } => Some(Event::Ended { position }),
+            _ => None,
+        }
+    }
 }
 
 /// Events after the number asked for.

@@ -4,22 +4,25 @@
 //! swipe that was taken happens, one that still waited for a card does not.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use futures_util::FutureExt;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 use unspool_engine::{Conditions, Item, KeepEstimate, Viewer};
+use unspool_player::SeekMode;
 
+use crate::captions::CardCaptions;
 use crate::config::FeedKind;
 use crate::core::Core;
-use crate::driver::{Card, Driver, Input, Reply};
+use crate::driver::{CLOSING, Card, Control, Driver, Input, Reply};
 use crate::error::Error;
 use crate::events::{Event, EventBatch, EventLog};
 use crate::players;
 use crate::session::Unspool;
 use crate::snapshot::Snapshot;
+use crate::windows::Windows;
 use crate::work::words;
 
 /// Where an open feed takes its commands.
@@ -38,6 +41,8 @@ pub struct FeedSession {
     events: Arc<EventLog>,
     snapshot: watch::Receiver<Snapshot>,
     end: watch::Receiver<Option<Error>>,
+    /// Gone when the feed has ended.
+    windows: Weak<Windows>,
 }
 
 /// A feed that is not running yet.
@@ -48,6 +53,7 @@ pub(crate) struct Launch {
     core: Arc<Core>,
     inputs: Inputs,
     end: watch::Sender<Option<Error>>,
+    windows: Arc<Windows>,
 }
 
 impl Launch {
@@ -56,11 +62,16 @@ impl Launch {
         self.inputs.clone()
     }
 
+    /// Where it shows its cards.
+    pub(crate) fn windows(&self) -> Weak<Windows> {
+        Arc::downgrade(&self.windows)
+    }
+
     /// Runs the feed once the one `before` it has ended.
     pub(crate) fn run(self, handle: &Handle, before: Option<Inputs>) {
-        let Launch { driver, mut received, events, core, inputs, end } = self;
+        let Launch { driver, mut received, events, core, inputs, end, windows } = self;
         let (players, player_events) = mpsc::unbounded_channel();
-        players::open(handle, &core.config.player, players, inputs);
+        players::open(handle, &core.config.engine, &core.config.player, players, inputs);
         handle.spawn(async move {
             // The earlier feed closes its viewing before this one opens one: one impression is open at a time.
             if let Some(before) = before {
@@ -82,6 +93,11 @@ impl Launch {
                     Error::Internal { reason }
                 }
             };
+            // After a fault players still draw; nobody else would wait for them.
+            let ended = tokio::task::spawn_blocking(move || windows.end(CLOSING)).await;
+            if ended.is_err() {
+                tracing::warn!("nobody waited for the players of a feed to end");
+            }
             // Said before the queue closes, so that whoever finds it closed knows why.
             end.send_replace(Some(why));
             drop(received);
@@ -102,7 +118,10 @@ impl FeedSession {
         core: &Arc<Core>,
         kind: FeedKind,
         conditions: Conditions,
+        window: Option<u64>,
     ) -> (Self, Launch) {
+        let windows = Arc::new(Windows::new(window));
+        let shown = Arc::downgrade(&windows);
         let (inputs, received) = mpsc::unbounded_channel();
         let events = Arc::new(EventLog::new());
         let snapshot = watch::Sender::new(Snapshot::default());
@@ -115,6 +134,7 @@ impl FeedSession {
             inputs.clone(),
             Arc::clone(&events),
             snapshot,
+            Arc::clone(&windows),
         );
         let launch = Launch {
             driver,
@@ -123,8 +143,10 @@ impl FeedSession {
             core: Arc::clone(core),
             inputs: inputs.clone(),
             end,
+            windows,
         };
-        (FeedSession { session, kind, inputs, events, snapshot: seen, end: ended }, launch)
+        let feed = FeedSession { session, kind, inputs, events, snapshot: seen, end: ended, windows: shown };
+        (feed, launch)
     }
 
     /// Which feed this is.
@@ -217,7 +239,7 @@ impl FeedSession {
     /// # Errors
     /// [`Error::ShutDown`] when the feed ended, [`Error::Internal`] when a fault of the core ended it.
     pub fn set_paused(&self, paused: bool) -> Result<(), Error> {
-        self.send(Input::Pause(paused))
+        self.send(Input::Control(Control::Pause(paused)))
     }
 
     /// Moves the playhead of the current card to the nearest key frame.
@@ -225,7 +247,16 @@ impl FeedSession {
     /// # Errors
     /// [`Error::ShutDown`] when the feed ended, [`Error::Internal`] when a fault of the core ended it.
     pub fn seek(&self, ms: u64) -> Result<(), Error> {
-        self.send(Input::Seek(ms))
+        self.seek_with(ms, SeekMode::Keyframe)
+    }
+
+    /// Moves the playhead of the current card: to the key frame at or before `ms`, which is quick and for scrubbing, or to
+    /// the moment itself, for which everything from that key frame on is decoded first.
+    ///
+    /// # Errors
+    /// [`Error::ShutDown`] when the feed ended, [`Error::Internal`] when a fault of the core ended it.
+    pub fn seek_with(&self, ms: u64, mode: SeekMode) -> Result<(), Error> {
+        self.send(Input::Control(Control::Seek(ms, mode)))
     }
 
     /// Silences this card and those after it, or gives them sound again.
@@ -233,7 +264,64 @@ impl FeedSession {
     /// # Errors
     /// [`Error::ShutDown`] when the feed ended, [`Error::Internal`] when a fault of the core ended it.
     pub fn set_muted(&self, muted: bool) -> Result<(), Error> {
-        self.send(Input::Mute(muted))
+        self.send(Input::Control(Control::Mute(muted)))
+    }
+
+    /// Sets the volume of this card and of those after it, from 0 to 1; what the system takes of it
+    /// ([`set_sound_focus`](Unspool::set_sound_focus)) comes besides.
+    ///
+    /// # Errors
+    /// [`Error::Config`] outside that range, else as [`set_muted`](FeedSession::set_muted).
+    pub fn set_volume(&self, volume: f64) -> Result<(), Error> {
+        if !(0.0..=1.0).contains(&volume) {
+            return Err(Error::Config { reason: "a volume is between 0 and 1".into() });
+        }
+        self.send(Input::Control(Control::Volume(volume)))
+    }
+
+    /// Sets the speed of this card and of those after it, from 0.25 to 4 times. The record of the viewing names it.
+    ///
+    /// # Errors
+    /// [`Error::Config`] outside that range, else as [`set_muted`](FeedSession::set_muted).
+    pub fn set_rate(&self, rate: f64) -> Result<(), Error> {
+        if !(0.25..=4.0).contains(&rate) {
+            return Err(Error::Config { reason: "a speed is between 0.25 and 4".into() });
+        }
+        self.send(Input::Control(Control::Rate(rate)))
+    }
+
+    /// Gives the card at `position` a window of its own, replaces the one it has, or takes it away with `None`, at any time:
+    /// for pagers in which each card has its view. A pre-rolled card draws its first picture into it at once, so that a
+    /// swipe shows pictures on both sides. A card without one of its own is shown in the window that all cards share
+    /// ([`Unspool::set_window`]), where there is one, while it plays. Windows stay with their positions until they are
+    /// taken away; at most 64.
+    ///
+    /// Who owns the window, what waits and what fails: as for [`Unspool::set_window`].
+    ///
+    /// # Errors
+    /// As [`Unspool::set_window`]; [`Error::Config`] also for more than 64 cards; giving one to a feed that ended fails as
+    /// its other calls do, taking one away from it does not.
+    pub fn set_card_window(&self, position: u64, window: Option<u64>) -> Result<(), Error> {
+        self.session.shows()?;
+        match self.windows.upgrade() {
+            Some(windows) => windows.set_card(position, window),
+            None if window.is_none() => Ok(()),
+            None => Err(self.end.borrow().clone().unwrap_or(Error::ShutDown)),
+        }
+    }
+
+    /// The captions of the card at `position`: what it offers, which of it is chosen, and all its cues once they are here.
+    /// `None` where there is no such card. What is on show at this moment stands in the [`Snapshot`].
+    ///
+    /// # Errors
+    /// As [`peek`](FeedSession::peek).
+    pub async fn captions(&self, position: u64) -> Result<Option<CardCaptions>, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Input::Captions(position, reply))?;
+        match answer.await {
+            Ok(captions) => Ok(captions),
+            Err(_) => Err(self.ended().await),
+        }
     }
 
     /// Says what the person did with the card on the screen, for the record of the viewing: a tap, the speed of a player

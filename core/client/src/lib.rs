@@ -9,6 +9,7 @@
 
 mod auth;
 mod backend;
+mod captions;
 mod clock;
 mod config;
 mod core;
@@ -20,6 +21,7 @@ mod events;
 mod fault;
 mod feed;
 mod gate;
+mod hosted_players;
 mod keep;
 mod lanes;
 mod meter;
@@ -30,14 +32,23 @@ mod records;
 mod safety;
 mod session;
 mod snapshot;
+mod social;
 pub mod spool;
 mod store;
 pub mod telemetry;
 mod tls;
+mod wallet;
+#[cfg(feature = "gstreamer")]
+mod windows;
+#[cfg(not(feature = "gstreamer"))]
+#[path = "windows_none.rs"]
+mod windows;
+mod wishes;
 mod work;
 
 pub use auth::{Auth, Credentials, TokenError, TokenProvider};
 pub use backend::{Backend, BackendError, Located, Native, Topic};
+pub use captions::{CaptionStatus, CaptionTrouble, CaptionView, CardCaptions};
 pub use config::{Config, FeedKind, PlayerOptions, TelemetryOptions};
 #[cfg(feature = "fault-injection")]
 pub use crash::POINTS as CRASH_POINTS;
@@ -47,8 +58,11 @@ pub use events::{Event, EventBatch};
 #[cfg(feature = "fault-injection")]
 pub use fault::Place;
 pub use feed::FeedSession;
+pub use hosted_players::{HostPlayer, HostPlayers, PlayerWish, share_players};
 pub use keep::{Kept, KeptSnapshot};
 pub use meter::Meter;
+pub use outbox::{Cause as PaymentCause, Comment, CommentState, Order, Payment, PaymentIntent};
+pub use players::PlayerEngine;
 pub use records::IMPRESSION;
 pub use safety::{RULES_BYTES, RULES_CONTEXT, RulesError};
 pub use session::{ShutdownReport, Unspool};
@@ -60,9 +74,16 @@ pub use unspool_engine::safety::{
 };
 pub use unspool_engine::schema::{self, Consent, Purpose};
 pub use unspool_engine::{
-    Asset, Conditions, Container, Creator, Exit, Hold, Item, KeepEstimate, KeepFailure, KeepPolicy,
-    KeepState, LabelUpdate, MediaKey, NetworkClass, Page, Policy, Relation, Rendition, StartClass, Tap,
-    Viewer,
+    Asset, CaptionTrack, Conditions, Container, Creator, Exit, Hold, Item, KeepEstimate, KeepFailure,
+    KeepPolicy, KeepState, LabelUpdate, MediaKey, MemoryPressure, NetworkClass, Page, Policy, Relation,
+    Rendition, SoundFocus, StartClass, Tap, Viewer,
 };
-pub use unspool_media::{ByPurpose, Cmcd, HostPins, LocalFile, Pin, TlsConfig, TlsError, Traffic};
+pub use unspool_media::{
+    ByPurpose, Cmcd, HostPins, LocalFile, OUTBOUND_REQUESTS, OutboundBatch, OutboundPurpose, OutboundRequest,
+    Pin, TlsConfig, TlsError, Traffic,
+};
+pub use unspool_player::captions::Cue;
+pub use unspool_player::platform::{PlatformFactory, PlatformPlayer, PlatformReport, Reports};
+#[cfg(feature = "gstreamer")]
 pub use unspool_player::version as player_version;
+pub use unspool_player::{PlayerError, SeekMode};

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -11,19 +11,22 @@ use tokio::sync::{oneshot, watch};
 use unspool_engine::safety::SafetySettings;
 use unspool_engine::schema::Consent;
 use unspool_engine::session::Conditions;
-use unspool_engine::{Item, KeepEstimate, MediaKey};
-use unspool_media::LocalFile;
+use unspool_engine::{Item, KeepEstimate, MediaKey, MemoryPressure, SoundFocus};
+use unspool_media::{LocalFile, OutboundBatch};
 
 use crate::backend::Topic;
 use crate::config::{Config, FeedKind};
 use crate::core::Core;
-use crate::driver::{Input, public};
+use crate::driver::{Control, Input, public};
 use crate::error::Error;
 use crate::feed::{FeedSession, Inputs};
 use crate::keep::KeptSnapshot;
 use crate::outbox::Verb;
+use crate::players::PlayerEngine;
 use crate::snapshot::{Bytes, Outgoing};
 use crate::spool::Value;
+use crate::windows::Windows;
+use crate::wishes;
 use crate::work::{self, Writes};
 
 /// How the end of a session went.
@@ -71,8 +74,15 @@ struct Inner {
     runtime: Mutex<Option<Runtime>>,
     conditions: Mutex<Conditions>,
     feed: Mutex<Option<Inputs>>,
+    screen: Mutex<Screen>,
     closed: AtomicBool,
     report: Mutex<Option<watch::Receiver<Option<ShutdownReport>>>>,
+}
+
+/// The window that cards share, and the feeds that may draw into it: the open one last, before it those that still end.
+struct Screen {
+    window: Option<u64>,
+    feeds: Vec<Weak<Windows>>,
 }
 
 impl std::fmt::Debug for Unspool {
@@ -102,6 +112,7 @@ impl Unspool {
             .map_err(|e| Error::Internal { reason: format!("threads: {e}") })?;
         let handle = runtime.handle().clone();
         let conditions = config.conditions;
+        let screen = Screen { window: config.player.window, feeds: Vec::new() };
         let core = match Core::open(config, &handle) {
             Ok(core) => core,
             Err(e) => {
@@ -117,6 +128,7 @@ impl Unspool {
             runtime: Mutex::new(Some(runtime)),
             conditions: Mutex::new(conditions),
             feed: Mutex::new(None),
+            screen: Mutex::new(screen),
             closed: AtomicBool::new(false),
             report: Mutex::new(None),
         })))
@@ -131,7 +143,11 @@ impl Unspool {
         let inner = &self.0;
         let conditions = *lock(&inner.conditions);
         inner.core.media.set_offline(!conditions.online);
-        let (feed, launch) = FeedSession::new(self.clone(), &inner.core, kind, conditions);
+        let mut screen = lock(&inner.screen);
+        let (feed, launch) = FeedSession::new(self.clone(), &inner.core, kind, conditions, screen.window);
+        screen.feeds.retain(|windows| windows.strong_count() > 0);
+        screen.feeds.push(launch.windows());
+        drop(screen);
         let before = lock(&inner.feed).replace(launch.inputs());
         launch.run(&inner.handle, before);
         Ok(feed)
@@ -373,6 +389,89 @@ impl Unspool {
         self.tell(Input::Conditions(conditions));
     }
 
+    /// Gives the window that cards are shown in, replaces it, or takes it away with `None`, at any time, also before a feed
+    /// is opened; it holds for feeds opened later, too. `window` is the platform's handle as a number: an
+    /// `ANativeWindow*`, a `UIView*`, an X11 window. While a session that shows its cards has no window, the current card
+    /// stands still and nothing counts as watched; given one, it shows its last picture at once and goes on.
+    ///
+    /// Ownership: the app owns the window and lends it. It must exist from this call until a call that takes it away or
+    /// replaces it has returned, or the feed has ended; when that call returned nothing draws into it any more, also no
+    /// player that was released meanwhile, and it may be destroyed. So call it from where the platform says that the window
+    /// goes (`surfaceDestroyed`, a view that leaves its hierarchy), and let that wait for it.
+    ///
+    /// Threads: any. Unlike the other calls it waits, for a picture that is being drawn, a few milliseconds as a rule and
+    /// at most half a second for each player that draws into it.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a session that shows nothing (see [`PlayerOptions`](crate::PlayerOptions)) or whose players
+    /// are the platform's, which have windows of their own; [`Error::Internal`] when drawing did not end in time: the
+    /// window must stay then, and the call be repeated.
+    pub fn set_window(&self, window: Option<u64>) -> Result<(), Error> {
+        self.shows()?;
+        let mut screen = lock(&self.0.screen);
+        let before = std::mem::replace(&mut screen.window, window);
+        let mut feeds: Vec<Arc<Windows>> = screen.feeds.iter().filter_map(Weak::upgrade).collect();
+        let open = feeds.pop();
+        // Those that end are only given nothing any more.
+        let ended = feeds.into_iter().filter(|_| before != window).map(|windows| windows.set_shared(None));
+        let ended = ended.fold(Ok(()), Result::and);
+        open.map_or(Ok(()), |windows| windows.set_shared(window)).and(ended)
+    }
+
+    /// Refuses windows where nothing could be shown on them.
+    pub(crate) fn shows(&self) -> Result<(), Error> {
+        let config = &self.0.core.config;
+        let reason = match config.engine {
+            PlayerEngine::Pipelines if config.player.shows() => return Ok(()),
+            PlayerEngine::Pipelines => "the session was opened to show nothing",
+            PlayerEngine::Platform { .. } => "players of the platform have windows of their own",
+        };
+        Err(Error::Config { reason: reason.into() })
+    }
+
+    /// Tells the session what the system says about the loudspeaker: cards are ducked, paused and let go on by the rule of
+    /// both platforms (what was interrupted for a moment goes on by itself, anything else waits for the person). A pause of
+    /// this kind stands in the snapshot, and ends like any other when the person plays or swipes. Returns at once.
+    pub fn set_sound_focus(&self, focus: SoundFocus) {
+        self.0.core.board.change(|wishes| wishes.focus = focus);
+        self.tell(Input::Control(Control::Focus(focus)));
+    }
+
+    /// Says how many players, hence decoders, and how many bytes of memory for them the device can bear from now on; less
+    /// than before lets the card before go first, then the next one. The current card always has a player. Returns at once.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for no player at all.
+    pub fn set_player_budget(&self, players: usize, memory_bytes: u64) -> Result<(), Error> {
+        if players == 0 {
+            return Err(Error::Config { reason: "at least one player is needed".into() });
+        }
+        self.0.core.board.change(|wishes| (wishes.players, wishes.memory_bytes) = (players, memory_bytes));
+        self.tell(Input::Control(Control::Budget));
+        Ok(())
+    }
+
+    /// Tells the session what the system says about memory: players that nobody looks at are let go of until it says that
+    /// there is enough again. Returns at once.
+    pub fn set_memory_pressure(&self, pressure: MemoryPressure) {
+        self.0.core.board.change(|wishes| wishes.pressure = pressure);
+        self.tell(Input::Control(Control::Budget));
+    }
+
+    /// Says in which languages the person wants captions, best first, as BCP 47 tags; the last may be `*`, any language. A
+    /// card shows the first of them that it has (`de-AT` is served by `de`, too, and `en` by `en-US`); an empty list turns
+    /// captions off. The file of the current card is fetched, and that of the next one behind everything else, into the
+    /// cache, so that they are there without a network too. Returns at once.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for more than 16 languages or a text that is no tag; nothing is changed then.
+    pub fn set_captions(&self, languages: Vec<String>) -> Result<(), Error> {
+        wishes::languages_fit(&languages)?;
+        self.0.core.board.change(|wishes| wishes.captions = languages);
+        self.tell(Input::Control(Control::Captions));
+        Ok(())
+    }
+
     /// Tells the session whether the device is roaming and whether its battery is low or being saved. Telemetry waits then
     /// until things are better, unless its queue is filling up; what the person does is sent all the same. Returns at once.
     pub fn set_power(&self, roaming: bool, low_power: bool) {
@@ -390,6 +489,13 @@ impl Unspool {
     #[must_use]
     pub fn bytes(&self) -> Bytes {
         self.0.core.bytes()
+    }
+
+    /// The requests that left this device in this session after number `after`, oldest first: to which host, what for, how
+    /// many bytes, when. The last 1,000 are remembered; there is no address, no token and no word of a person among them.
+    #[must_use]
+    pub fn outbound_after(&self, after: u64) -> OutboundBatch {
+        self.0.core.outbound.after(after)
     }
 
     /// Records and intents on their way.
@@ -454,6 +560,7 @@ impl Unspool {
         let session = self.clone();
         self.write(async move {
             session.0.core.resume().await?;
+            session.tell(Input::Control(Control::Rebound));
             let foreground = Conditions { foreground: true, ..*lock(&session.0.conditions) };
             session.set_conditions(foreground);
             Ok(())
@@ -515,6 +622,10 @@ impl Unspool {
         }
     }
 
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.0.core
+    }
+
     pub(crate) fn check(&self) -> Result<(), Error> {
         if self.0.closed.load(Ordering::Acquire) { Err(Error::ShutDown) } else { Ok(()) }
     }
@@ -534,7 +645,7 @@ impl Unspool {
     }
 
     /// Does in its turn what goes on once begun.
-    async fn write<T: Send + 'static>(
+    pub(crate) async fn write<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Error> {
@@ -543,7 +654,7 @@ impl Unspool {
     }
 
     /// Does what ends when nobody waits for it any more.
-    async fn read<T: Send + 'static>(
+    pub(crate) async fn read<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Error> {

@@ -3,6 +3,8 @@
 use unspool_engine::Item;
 use unspool_media::ByPurpose;
 
+use crate::captions::CaptionView;
+
 /// How far a card near the current one is prepared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
@@ -92,8 +94,12 @@ pub struct Snapshot {
     pub playhead_ms: u64,
     /// Decoded pictures of the current card that reached the sink since the swipe to it, over all loops.
     pub frames: u64,
-    /// Whether the current card is paused by the person.
+    /// Whether the current card is paused: by the person, or because the system took the loudspeaker.
     pub paused: bool,
+    /// Whether it is paused because another app has the loudspeaker for a while; it goes on by itself.
+    pub interrupted: bool,
+    /// What is on show of the captions of the current card.
+    pub captions: CaptionView,
     /// Whether the host says there is a network.
     pub online: bool,
     /// Cards that the safety filter left out of this feed so far.

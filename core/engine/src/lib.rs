@@ -6,21 +6,29 @@
 //!
 //! [`Engine`] is the whole of one feed session; the machines it is made of stand in modules of their own.
 
+pub mod breaker;
 pub mod budget;
 pub mod buffering;
+pub mod captions;
+pub mod comment;
 mod delivery;
 pub mod eviction;
+pub mod exposure;
 pub mod feed;
 pub mod focus;
 pub mod hosts;
 pub mod impression;
 pub mod info;
 pub mod keep;
+pub mod lead;
+pub mod learner;
 pub mod links;
 mod model;
 pub mod payment;
 pub mod planner;
 mod port;
+pub mod pressure;
+pub mod ranking;
 pub mod safety;
 pub mod schema;
 pub mod session;
@@ -44,8 +52,9 @@ pub use keep::{
     KeptRecord,
 };
 pub use links::Links;
-pub use model::{Asset, Container, Creator, Item, MediaKey, Page, Relation, Rendition, Span};
+pub use model::{Asset, CaptionTrack, Container, Creator, Item, MediaKey, Page, Relation, Rendition, Span};
 pub use planner::{Candidate, DemandId, FetchEnd, Policy, Urgency};
+pub use pressure::MemoryPressure;
 pub use session::{Conditions, Effect, Engine, EngineConfig, Notice, PlayerFact, Wake};
 pub use stage::{PlayerId, player_bytes};
 pub use throughput::{NetworkClass, Remembered};

@@ -131,6 +131,18 @@ pub struct Creator {
     pub name: String,
 }
 
+/// One file of captions of an asset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaptionTrack {
+    /// Language of its text as a BCP 47 tag, such as `en` or `pt-BR`.
+    pub language: String,
+    /// Name to show, such as `English (for the deaf)`.
+    #[serde(default)]
+    pub label: String,
+    /// Where the `WebVTT` or `SubRip` file is. May be signed and may expire.
+    pub url: String,
+}
+
 /// How the person stands to the creator of an item, as the backend tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -187,6 +199,9 @@ pub struct Item {
     pub retention: Vec<(u64, f64)>,
     /// The server's own prediction that the person will like it, 0..=1, where given.
     pub prior: Option<f64>,
+    /// Files of captions, in the backend's order.
+    #[serde(default)]
+    pub captions: Vec<CaptionTrack>,
 }
 
 /// One answer of a feed.

@@ -306,6 +306,12 @@ impl Engine {
         self.settle(now);
     }
 
+    /// What players read from is gone, as addresses are after a suspension: each is built anew.
+    pub fn handle_players_lost(&mut self, now: Time) {
+        self.stage.handle_lost();
+        self.settle(now);
+    }
+
     /// The person asked to try again after a failure.
     pub fn handle_retry(&mut self, now: Time) {
         self.feed.retry_now();

@@ -177,6 +177,12 @@ impl Stage {
         self.actors.retain(|_, actor| !actor.failed);
     }
 
+    /// What players read from is gone: each is taken down, and its card gets a new one on the next
+    /// [`handle_window`](Stage::handle_window).
+    pub fn handle_lost(&mut self) {
+        self.handle_end();
+    }
+
     /// Takes every player down.
     pub fn handle_end(&mut self) {
         let all: Vec<u64> = self.actors.keys().copied().collect();

@@ -1,7 +1,7 @@
 //! What a host asks of a player besides playing: jumps, sound, surfaces, and what the device can bear.
 
 use crate::lock::lock;
-use crate::player::{Command, Intent};
+use crate::player::{Command, Intent, Player};
 use crate::port::{MediaFrom, Players, check_rate, check_volume};
 use crate::surface::Easel;
 use crate::{PlayerError, PlayerId, PlayerPool, PlayerSnapshot, PoolCounts, SeekMode, SoundFocus, Surface};
@@ -82,25 +82,53 @@ impl PlayerPool {
         player.surface_changed(next.is_some(), Instant::now());
         let same = before.as_ref().zip(next.as_ref()).is_some_and(|(a, b)| Arc::ptr_eq(a, b));
         match before.filter(|_| !same) {
-            Some(easel) if !self.is_used(&easel) && !easel.close(SURFACE_PATIENCE) => {
-                Err(PlayerError::Surface { reason: "a picture is still being drawn".to_owned() })
-            }
+            Some(easel) if !self.is_used(&easel) => self.free(easel),
             _ => Ok(()),
         }
     }
 
-    /// Takes a window away from every player that has it; for a window that several players share.
+    /// Takes a window away from every player that has it, also from those that were released and are still stopping, and
+    /// after a shutdown; for a window that several players share, and for one that must be free now. Called again after an
+    /// error it waits again.
     ///
     /// # Errors
     /// As [`set_surface`](PlayerPool::set_surface).
     pub fn lose_window(&self, handle: u64) -> Result<(), PlayerError> {
-        for player in self.all() {
-            let has = lock(&player.easel).as_ref().is_some_and(|easel| easel.window() == Some(handle));
-            if has {
-                self.set_surface(player.id, None)?;
+        let has = |player: &Player| {
+            lock(&player.easel).as_ref().is_some_and(|easel| easel.window() == Some(handle))
+        };
+        let mut free = Ok(());
+        for player in self.all().into_iter().filter(|player| has(player)) {
+            match self.set_surface(player.id, None) {
+                // Released meanwhile: it is among those that leave.
+                Err(PlayerError::NoSuchPlayer { .. } | PlayerError::Closed) => {}
+                taken => free = free.and(taken),
             }
         }
-        Ok(())
+        for player in self.leaving().into_iter().filter(|player| has(player)) {
+            let easel = lock(&player.easel).take();
+            if let Some(easel) = easel.filter(|easel| !self.is_used(easel)) {
+                free = free.and(self.free(easel));
+            }
+        }
+        let owed = std::mem::take(&mut *lock(&self.owed));
+        for easel in owed {
+            let asked = easel.window() == Some(handle);
+            match self.free(easel) {
+                Err(error) if asked => free = Err(error),
+                _ => {}
+            }
+        }
+        free
+    }
+
+    /// Waits until nothing touches a surface that was taken; remembers it when that takes too long.
+    fn free(&self, easel: Arc<Easel>) -> Result<(), PlayerError> {
+        if easel.close(SURFACE_PATIENCE) {
+            return Ok(());
+        }
+        lock(&self.owed).push(easel);
+        Err(PlayerError::Surface { reason: "a picture is still being drawn".to_owned() })
     }
 
     /// Says what the system says about sound: players are ducked, paused and let go on by the rule of
@@ -153,8 +181,13 @@ impl PlayerPool {
     /// The easel of a window is shared by all players that draw into it.
     pub(crate) fn easel(&self, surface: Surface) -> Arc<Easel> {
         let Surface::Window(handle) = surface else { return Easel::new(surface) };
-        let existing =
-            self.all().iter().filter_map(|p| lock(&p.easel).clone()).find(|e| e.window() == Some(handle));
+        // A window has one easel at a time, so a player that is still stopping hands on its own.
+        let existing = self
+            .all()
+            .iter()
+            .chain(&self.leaving())
+            .filter_map(|p| lock(&p.easel).clone())
+            .find(|e| e.window() == Some(handle) && !e.is_closed());
         existing.unwrap_or_else(|| Easel::new(surface))
     }
 
@@ -199,6 +232,14 @@ impl Players for PlayerPool {
 
     fn set_rate(&self, id: PlayerId, rate: f64) -> Result<(), PlayerError> {
         PlayerPool::set_rate(self, id, rate)
+    }
+
+    fn set_budget(&self, max_players: usize, memory_bytes: u64) {
+        PlayerPool::set_budget(self, max_players, memory_bytes);
+    }
+
+    fn set_throughput(&self, bps: Option<u64>) {
+        PlayerPool::set_throughput(self, bps);
     }
 
     fn release(&self, id: PlayerId) -> Result<(), PlayerError> {

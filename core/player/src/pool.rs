@@ -5,13 +5,14 @@ use crate::meter::Meter;
 use crate::monitor::{Monitor, Tally};
 use crate::player::{Command, Control, Flow, Intent, Note, Pace, Player};
 use crate::source::Feed;
+use crate::surface::Easel;
 use crate::{
     PlayerConfig, PlayerError, PlayerEvent, PlayerId, PlayerSnapshot, PoolCounts, Surface, VideoSink, codec,
     warm_up, worker,
 };
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex, Weak, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedSender;
@@ -33,6 +34,10 @@ pub struct PlayerPool {
     config: Arc<PlayerConfig>,
     /// `None` once shut down.
     players: Mutex<Option<BTreeMap<PlayerId, Arc<Player>>>>,
+    /// Players that were released and may still be stopping; those that are gone are dropped from time to time.
+    leaving: Mutex<Vec<Weak<Player>>>,
+    /// Easels that were to be free and were still drawn on when nobody waited any more.
+    pub(crate) owed: Mutex<Vec<Arc<Easel>>>,
     notes: mpsc::Sender<Note>,
     tally: Arc<Tally>,
     next_serial: AtomicU64,
@@ -81,6 +86,8 @@ impl PlayerPool {
             focus: Mutex::new(FocusState { keeper: FocusKeeper::default(), volume: 1.0, held: Vec::new() }),
             config: Arc::new(config),
             players: Mutex::new(Some(BTreeMap::new())),
+            leaving: Mutex::default(),
+            owed: Mutex::default(),
             notes,
             tally,
             next_serial: AtomicU64::new(1),
@@ -142,7 +149,7 @@ impl PlayerPool {
                 volume: 1.0,
                 hidden: false,
             }),
-            meter: Mutex::new(Meter::default()),
+            meter: Mutex::new(Meter::new(self.config.stall_after)),
             flow: Flow::default(),
             tap: Mutex::new(None),
             easel: Mutex::new(easel),
@@ -209,7 +216,7 @@ impl PlayerPool {
         let mut players = lock(&self.players);
         let players = players.as_mut().ok_or(PlayerError::Closed)?;
         let player = players.remove(&id).ok_or(PlayerError::NoSuchPlayer { id: id.0 })?;
-        let_go(&player);
+        self.leave(&player);
         Ok(())
     }
 
@@ -286,10 +293,23 @@ impl PlayerPool {
         lock(&self.players).iter().flat_map(BTreeMap::values).cloned().collect()
     }
 
+    /// Players that were released and still stop.
+    pub(crate) fn leaving(&self) -> Vec<Arc<Player>> {
+        lock(&self.leaving).iter().filter_map(Weak::upgrade).collect()
+    }
+
+    fn leave(&self, player: &Arc<Player>) {
+        let mut leaving = lock(&self.leaving);
+        leaving.retain(|player| player.strong_count() > 0);
+        leaving.push(Arc::downgrade(player));
+        drop(leaving);
+        let_go(player);
+    }
+
     fn close(&self) {
         if let Some(players) = lock(&self.players).take() {
             for player in players.values() {
-                let_go(player);
+                self.leave(player);
             }
             let _ = self.notes.send(Note::Shutdown);
         }

@@ -71,6 +71,15 @@ pub trait Players: Send + Sync + std::fmt::Debug {
     /// [`PlayerError::Invalid`], else as [`play`](Players::play).
     fn set_rate(&self, id: PlayerId, rate: f64) -> Result<(), PlayerError>;
 
+    /// Says how many players and how many bytes of memory the device can bear from now on. Players that exist stay;
+    /// [`prepare`](Players::prepare) refuses what does not fit.
+    fn set_budget(&self, max_players: usize, memory_bytes: u64);
+
+    /// Says how fast the network is, in bits a second, where it is known. Players that buffer by themselves need not care.
+    fn set_throughput(&self, bps: Option<u64>) {
+        let _ = bps;
+    }
+
     /// Lets a player go; `Released` is its last event.
     ///
     /// # Errors

@@ -79,6 +79,8 @@ pub(crate) struct Easel {
 struct State {
     closed: bool,
     drawing: bool,
+    /// Whether what draws is being let go of.
+    reaping: bool,
     failed: bool,
     pen: Option<WindowPen>,
 }
@@ -94,6 +96,11 @@ impl Easel {
             Surface::Window(handle) => Some(handle),
             Surface::Screen(_) => None,
         }
+    }
+
+    /// Whether its surface was taken away.
+    pub(crate) fn is_closed(&self) -> bool {
+        lock(&self.state).closed
     }
 
     /// From here on only this player's pictures are shown.
@@ -151,27 +158,32 @@ impl Easel {
         }
     }
 
-    /// Ends all drawing; true if nothing touches the surface any more, false if it still did after `patience`.
-    pub(crate) fn close(&self, patience: Duration) -> bool {
+    /// Ends all drawing; true if nothing touches the surface any more, false if something still did after `patience`. May
+    /// be called again then.
+    pub(crate) fn close(self: &Arc<Self>, patience: Duration) -> bool {
         let until = Instant::now() + patience;
         let mut state = lock(&self.state);
         state.closed = true;
-        while state.drawing {
+        loop {
+            if !state.drawing && !state.reaping {
+                let Some(pen) = state.pen.take() else { return true };
+                state.reaping = true;
+                let own = Arc::clone(self);
+                let reaper = std::thread::Builder::new().name("unspool-easel".to_owned()).spawn(move || {
+                    drop(pen);
+                    lock(&own.state).reaping = false;
+                    own.freed.notify_all();
+                });
+                // Without a thread the pen was dropped here.
+                state.reaping = reaper.is_ok();
+                continue;
+            }
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return false;
             }
             state = self.freed.wait_timeout(state, left).unwrap_or_else(std::sync::PoisonError::into_inner).0;
         }
-        let Some(pen) = state.pen.take() else { return true };
-        drop(state);
-        let (done, finished) = std::sync::mpsc::channel();
-        let reaper = std::thread::Builder::new().name("unspool-easel".to_owned()).spawn(move || {
-            drop(pen);
-            // The caller may have stopped waiting.
-            let _ = done.send(());
-        });
-        reaper.is_ok() && finished.recv_timeout(until.saturating_duration_since(Instant::now())).is_ok()
     }
 }
 

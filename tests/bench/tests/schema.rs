@@ -57,7 +57,7 @@ fn every_bench_is_listed() {
     let (ended_well, text) = run(&["list"]);
     assert!(ended_well);
     let names: Vec<&str> = text.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    assert_eq!(names, ["engine", "media", "player", "telemetry", "ffi"]);
+    assert_eq!(names, ["engine", "feed", "media", "player", "telemetry", "ffi"]);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use crate::captions;
 use crate::contract::Container;
 use crate::digests::Digests;
 use crate::error::OriginError;
@@ -32,6 +33,8 @@ pub struct Asset {
     pub duration_ms: u64,
     /// Encodings, lowest bit rate first; never empty.
     pub renditions: Vec<Rendition>,
+    /// Files of captions.
+    pub captions: Vec<Captions>,
     /// Files by their name inside the asset.
     pub files: BTreeMap<String, MediaFile>,
 }
@@ -50,6 +53,17 @@ pub struct Rendition {
     /// Packing.
     pub container: Container,
     /// The file a client opens.
+    pub file: String,
+}
+
+/// One file of captions.
+#[derive(Debug, Clone)]
+pub struct Captions {
+    /// Language of its text.
+    pub language: String,
+    /// Name to show.
+    pub label: String,
+    /// The file.
     pub file: String,
 }
 
@@ -97,11 +111,15 @@ impl Catalogue {
     pub fn of_clips(cache: &Path, clips: &[ClipRecord]) -> Result<Self, OriginError> {
         let mut digests = Digests::open(cache);
         let mut assets = Vec::with_capacity(clips.len());
-        for clip in clips {
+        for (number, clip) in clips.iter().enumerate() {
             let folder = maker::clip_folder(cache, &clip.id);
             let mut files = BTreeMap::new();
             for name in clip.renditions.iter().flat_map(|rendition| &rendition.files) {
                 files.insert(name.clone(), MediaFile::load(&folder.join(name), &mut digests)?);
+            }
+            let captions = captions::write(&folder, number, clip)?;
+            for track in &captions {
+                files.insert(track.file.clone(), MediaFile::load(&folder.join(&track.file), &mut digests)?);
             }
             let renditions = clip
                 .renditions
@@ -120,6 +138,7 @@ impl Catalogue {
                 title: clip.title.clone(),
                 duration_ms: clip.duration_ms,
                 renditions,
+                captions,
                 files,
             });
         }

@@ -418,6 +418,7 @@ mod tests {
                 container: Container::Mp4,
                 file: "720.mp4".into(),
             }],
+            captions: Vec::new(),
             files: Default::default(),
         };
         Catalogue::new((0..assets).map(asset).collect(), invented)

@@ -166,6 +166,7 @@ fn asset(
             container,
             file: entry,
         }],
+        captions: Vec::new(),
         files,
     })
 }

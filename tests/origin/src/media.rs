@@ -59,6 +59,7 @@ pub fn type_of(file: &str) -> &'static str {
         Some("mkv") => "video/x-matroska",
         Some("aac") => "audio/aac",
         Some("vtt") => "text/vtt",
+        Some("srt") => "application/x-subrip",
         _ => "application/octet-stream",
     }
 }

@@ -1,18 +1,21 @@
 //! `unspool-sim`: what the planner is worth, against published planners and against the limit.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Args, Parser, Subcommand};
+use unspool_engine::ranking::RankingPolicy;
 use unspool_sim::bridge;
 use unspool_sim::error::SimError;
 use unspool_sim::knobs::{self, KNOBS, Knob};
 use unspool_sim::personal;
 use unspool_sim::plot;
+use unspool_sim::promises::gate::Reference;
+use unspool_sim::promises::{self, Inputs, Report};
 use unspool_sim::replay::{self, SessionLog};
-use unspool_sim::report::Report;
+use unspool_sim::report::Report as PrefetchReport;
 use unspool_sim::roster::{self, Entry, ROSTER};
 use unspool_sim::run;
 use unspool_sim::tune::{self, Course, Search};
@@ -38,6 +41,40 @@ enum Command {
     Tune(Tune),
     /// Plays logged sessions of the real stack again and compares stalls and bytes.
     Replay(Replay),
+    /// Replays the promises of the feed with the learner, breaker and filter that ship; fails when one does not hold.
+    Promises(Promises),
+}
+
+#[derive(Debug, Args)]
+struct Promises {
+    /// Folder of data; by default `UNSPOOL_SHARED`, else the one beside the repository. What is absent makes NO DATA.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Folder with `ml-100k.inter`; by default `UNSPOOL_ML100K`, else `ml-100k` in the folder of data, else the place
+    /// where `scripts/movielens.sh` puts it.
+    #[arg(long, value_name = "DIR")]
+    movielens: Option<PathBuf>,
+    /// Ranking policy to judge instead of the one that ships.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// Print the report as JSON.
+    #[arg(long)]
+    json: bool,
+    /// Fail also when a figure of safety is worse than in this reference.
+    #[arg(long, value_name = "FILE")]
+    against: Option<PathBuf>,
+    /// Write this run's figures of safety to a file, for a later `--against`.
+    #[arg(long, value_name = "FILE", conflicts_with = "against")]
+    write_reference: Option<PathBuf>,
+    /// Only this promise; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    promise: Vec<String>,
+    /// Most people of each simulation: quick and rough.
+    #[arg(long, value_name = "N")]
+    people: Option<usize>,
+    /// Seed of everything that is drawn.
+    #[arg(long, value_name = "N", default_value_t = 42)]
+    seed: u64,
 }
 
 #[derive(Debug, Args)]
@@ -107,6 +144,9 @@ struct Replay {
     /// Print the figures as JSON.
     #[arg(long)]
     json: bool,
+    /// Print what happened in each replay, and when, instead of the figures.
+    #[arg(long, conflicts_with = "json")]
+    timeline: bool,
 }
 
 #[derive(Debug, Args)]
@@ -151,6 +191,11 @@ struct Prefetch {
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
+        Command::Promises(arguments) => match promises(&arguments) {
+            Ok(true) => Ok(()),
+            Ok(false) => return ExitCode::FAILURE,
+            Err(error) => Err(error),
+        },
         Command::Prefetch(arguments) => prefetch(&arguments),
         Command::Personal(arguments) => personal(&arguments),
         Command::Tune(arguments) => tune(&arguments),
@@ -184,7 +229,8 @@ fn prefetch(arguments: &Prefetch) -> Result<(), SimError> {
     let world = World::build(&settings)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let results = run::run(&world, &policies, arguments.threads.unwrap_or(cores).clamp(1, 256));
-    let mut report = Report::new(&world, &policies, &results, settings.seed, settings.users, settings.traces);
+    let mut report =
+        PrefetchReport::new(&world, &policies, &results, settings.seed, settings.users, settings.traces);
     report.took_s = started.elapsed().as_secs_f64();
     if let Some(file) = &arguments.plot {
         plot::write(file, &report, &world, &policies)?;
@@ -257,6 +303,15 @@ fn tune(arguments: &Tune) -> Result<(), SimError> {
 }
 
 fn replay(arguments: &Replay) -> Result<(), SimError> {
+    if arguments.timeline {
+        for file in &arguments.logs {
+            let moments = replay::timeline(&SessionLog::read(file)?);
+            let lines: Vec<String> =
+                moments.iter().map(|m| format!("{:>9.0} {}\n", m.at_ms, m.what)).collect();
+            print(&lines.concat())?;
+        }
+        return Ok(());
+    }
     let mut all = Vec::with_capacity(arguments.logs.len());
     for file in &arguments.logs {
         let name = file.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
@@ -266,6 +321,55 @@ fn replay(arguments: &Replay) -> Result<(), SimError> {
         true => serde_json::to_string_pretty(&all).map_err(|e| SimError::Usage(e.to_string()))? + "\n",
         false => replay::table(&all),
     })
+}
+
+/// Whether every promise holds.
+fn promises(arguments: &Promises) -> Result<bool, SimError> {
+    let read = |path: &PathBuf| {
+        std::fs::read_to_string(path).map_err(|source| SimError::Io { path: path.clone(), source })
+    };
+    let format = |path: &Path, what: String| SimError::Format { path: path.to_owned(), what };
+    let policy = match &arguments.policy {
+        Some(path) => RankingPolicy::draft(&read(path)?).map_err(|e| format(path, e.to_string()))?,
+        None => RankingPolicy::shipped().map_err(|e| SimError::Usage(e.to_string()))?,
+    };
+    let unknown = arguments.promise.iter().find(|name| !promises::ROSTER.iter().any(|p| p.name == **name));
+    if let Some(name) = unknown {
+        let known: Vec<&str> = promises::ROSTER.iter().map(|p| p.name).collect();
+        return Err(SimError::Usage(format!("no promise {name}; there are {}", known.join(", "))));
+    }
+    let reference = match &arguments.against {
+        None => None,
+        Some(path) => {
+            let reference: Reference =
+                serde_json::from_str(&read(path)?).map_err(|e| format(path, e.to_string()))?;
+            if (reference.seed, reference.people) != (arguments.seed, arguments.people) {
+                return Err(format(path, "made with another seed or number of people".to_owned()));
+            }
+            Some(reference)
+        }
+    };
+    let version = policy.version.clone();
+    let mut inputs = Inputs::new(policy, arguments.seed);
+    inputs.data = arguments.data.clone().or_else(unspool_sim::world::shared_folder);
+    inputs.movielens =
+        arguments.movielens.clone().or_else(|| promises::movielens_folder(inputs.data.as_deref()));
+    inputs.people = arguments.people.unwrap_or(usize::MAX);
+    let mut report = Report::replay(&inputs, &arguments.promise)?;
+    if let Some(reference) = &reference {
+        let worse = reference.worse(&report.rows);
+        report = report.compared(worse);
+    }
+    if let Some(path) = &arguments.write_reference {
+        let reference = Reference::of(&report.rows, &version, arguments.seed, arguments.people);
+        let text = serde_json::to_string_pretty(&reference).map_err(|e| SimError::Usage(e.to_string()))?;
+        std::fs::write(path, text + "\n").map_err(|source| SimError::Io { path: path.clone(), source })?;
+    }
+    print(&match arguments.json {
+        true => serde_json::to_string_pretty(&report).map_err(|e| SimError::Usage(e.to_string()))? + "\n",
+        false => report.text(),
+    })?;
+    Ok(report.pass)
 }
 
 fn chosen(names: &[String]) -> Result<Vec<Entry>, SimError> {

@@ -18,7 +18,18 @@ from contextvars import Context
 from typing import Any, TypeVar
 
 from . import _bindings
-from ._bindings import HostBackend, HostError, HostPage, Location, PageRequest, TokenProvider, Topic
+from ._bindings import (
+    HostBackend,
+    HostError,
+    HostPage,
+    Location,
+    PageRequest,
+    PlatformPlayers,
+    PlayerReports,
+    PlayerRequest,
+    TokenProvider,
+    Topic,
+)
 
 T = TypeVar("T")
 _log = logging.getLogger("unspool")
@@ -137,6 +148,36 @@ class _Host(HostBackend):
         return await self._guard.run(lambda: self._app.locate(asset, rendition))
 
 
+class _Players(PlatformPlayers):
+    def __init__(self, app: PlatformPlayers, guard: _Guard) -> None:
+        self._app = app
+        self._guard = guard
+
+    async def make(self, player: int, request: PlayerRequest, reports: PlayerReports) -> None:
+        await self._guard.run(lambda: self._app.make(player, request, reports))
+
+    async def play(self, player: int) -> None:
+        await self._guard.run(lambda: self._app.play(player))
+
+    async def pause(self, player: int) -> None:
+        await self._guard.run(lambda: self._app.pause(player))
+
+    async def seek(self, player: int, position_ms: int, exact: bool) -> None:
+        await self._guard.run(lambda: self._app.seek(player, position_ms, exact))
+
+    async def set_muted(self, player: int, muted: bool) -> None:
+        await self._guard.run(lambda: self._app.set_muted(player, muted))
+
+    async def set_volume(self, player: int, volume: float) -> None:
+        await self._guard.run(lambda: self._app.set_volume(player, volume))
+
+    async def set_rate(self, player: int, rate: float) -> None:
+        await self._guard.run(lambda: self._app.set_rate(player, rate))
+
+    async def release(self, player: int) -> None:
+        await self._guard.run(lambda: self._app.release(player))
+
+
 def guarded_tokens(app: TokenProvider) -> TokenProvider:
     """The same provider, safe to hand to the core; its coroutines run on the loop that is running now."""
     return _Tokens(app, _Guard(asyncio.get_running_loop()))
@@ -145,3 +186,8 @@ def guarded_tokens(app: TokenProvider) -> TokenProvider:
 def guarded_host(app: HostBackend) -> HostBackend:
     """The same host, safe to hand to the core; its coroutines run on the loop that is running now."""
     return _Host(app, _Guard(asyncio.get_running_loop()))
+
+
+def guarded_players(app: PlatformPlayers) -> PlatformPlayers:
+    """The same players, safe to hand to the core; their coroutines run on the loop that is running now."""
+    return _Players(app, _Guard(asyncio.get_running_loop()))

@@ -14,9 +14,9 @@ from types import TracebackType
 from typing import Any
 
 from . import _bindings
-from ._bindings import CancelToken, FeedKind, HostBackend, KeptSnapshot, SessionConfig, TokenProvider, UnspoolError
+from ._bindings import CancelToken, FeedKind, HostBackend, KeptSnapshot, PlatformPlayers, SessionConfig, TokenProvider, UnspoolError
 from ._feed import Feed, with_iterators
-from ._hosts import guarded_host, guarded_tokens
+from ._hosts import guarded_host, guarded_players, guarded_tokens
 
 _open: weakref.WeakSet[Unspool] = weakref.WeakSet()
 _opened_any = False
@@ -40,12 +40,13 @@ class Unspool(_bindings.Unspool):
         config: SessionConfig,
         tokens: TokenProvider | None = None,
         host: HostBackend | None = None,
+        players: PlatformPlayers | None = None,
         cancel: CancelToken | None = None,
     ) -> Unspool:
         """Opens a session. The disk is touched on a thread of the core, never on the caller's.
 
         ``tokens`` gives bearer tokens where the configuration holds none; ``host`` supplies pages, topics and addresses
-        instead of the backend's contract. Their coroutines run on the event loop that this call is awaited on, which must
+        instead of the backend's contract; ``players`` plays instead of the core's own players. Their coroutines run on the event loop that this call is awaited on, which must
         go on as long as the session, and whatever they raise becomes a typed error of the call that needed them. A
         cancelled opening ends what it began.
         """
@@ -53,6 +54,7 @@ class Unspool(_bindings.Unspool):
             config,
             guarded_tokens(tokens) if tokens is not None else None,
             guarded_host(host) if host is not None else None,
+            guarded_players(players) if players is not None else None,
             cancel,
         )
         own: Any = cls

@@ -79,3 +79,42 @@ final class GuardedBackend: HostBackend {
         try await guarded { try await app.locate(asset: asset, rendition: rendition) }
     }
 }
+
+/// Players whose errors are all known to the core.
+final class GuardedPlayers: PlatformPlayers {
+    private let app: PlatformPlayers
+
+    init(_ app: PlatformPlayers) { self.app = app }
+
+    func make(player: UInt64, request: PlayerRequest, reports: PlayerReports) async throws {
+        try await guarded { try await app.make(player: player, request: request, reports: reports) }
+    }
+
+    func play(player: UInt64) async throws {
+        try await guarded { try await app.play(player: player) }
+    }
+
+    func pause(player: UInt64) async throws {
+        try await guarded { try await app.pause(player: player) }
+    }
+
+    func seek(player: UInt64, positionMs: UInt64, exact: Bool) async throws {
+        try await guarded { try await app.seek(player: player, positionMs: positionMs, exact: exact) }
+    }
+
+    func setMuted(player: UInt64, muted: Bool) async throws {
+        try await guarded { try await app.setMuted(player: player, muted: muted) }
+    }
+
+    func setVolume(player: UInt64, volume: Double) async throws {
+        try await guarded { try await app.setVolume(player: player, volume: volume) }
+    }
+
+    func setRate(player: UInt64, rate: Double) async throws {
+        try await guarded { try await app.setRate(player: player, rate: rate) }
+    }
+
+    func release(player: UInt64) async throws {
+        try await guarded { try await app.release(player: player) }
+    }
+}

@@ -36,6 +36,11 @@ extension Feed {
         try await cancellable { try await self.keepEstimate(items: items, cancel: $0) }
     }
 
+    /// The captions of the card at `position`; nil where there is no such card.
+    public func captions(position: UInt64) async throws -> CardCaptions? {
+        try await cancellable { try await self.captions(position: position, cancel: $0) }
+    }
+
     /// Waits for a snapshot newer than `revision`.
     public func snapshotAfter(revision: UInt64) async throws -> FeedSnapshot {
         try await cancellable { try await self.snapshotAfter(revision: revision, cancel: $0) }

@@ -5,11 +5,12 @@
 
 use std::time::Duration;
 
-use unspool_engine::{Item, LabelUpdate, Page, Rendition};
+use unspool_engine::{CaptionTrack, Item, LabelUpdate, Page, Rendition};
 use unspool_media::Location;
 use url::Url;
 
 use super::{BackendError, Located, Topic};
+use crate::wishes::is_language;
 
 /// Most items of a page, and the largest limit asked for.
 pub(super) const PAGE_ITEMS: usize = 50;
@@ -25,6 +26,8 @@ const ALTERNATES: usize = Location::ALTERNATES;
 const TAG_BYTES: usize = 640;
 /// Most entries of a list inside an item.
 const LIST_ENTRIES: usize = 64;
+/// Most files of captions of one asset; the largest publishers caption in some thirty languages.
+const CAPTIONS: usize = 32;
 /// Most topics.
 const TOPICS: usize = 1_000;
 /// Most points of a retention curve.
@@ -90,6 +93,7 @@ pub(crate) fn item(mut item: Item) -> Option<Item> {
     renditions.truncate(LIST_ENTRIES);
     renditions.retain(rendition_fits);
     renditions.iter_mut().for_each(|r| keep_alternates(&mut r.alternates));
+    keep_captions(&mut item.captions);
     renditions.sort_by_key(|r| r.bitrate_bps);
     (!renditions.is_empty()).then_some(item)
 }
@@ -103,6 +107,15 @@ fn rendition_fits(r: &Rendition) -> bool {
 fn keep_alternates(alternates: &mut Vec<String>) {
     alternates.retain(|url| url_fits(url));
     alternates.truncate(ALTERNATES);
+}
+
+/// Leaves the files of captions that can be used; a card plays without them.
+fn keep_captions(captions: &mut Vec<CaptionTrack>) {
+    let fits = |track: &CaptionTrack| {
+        is_language(&track.language) && track.label.len() <= ID_BYTES && url_fits(&track.url)
+    };
+    captions.retain(fits);
+    captions.truncate(CAPTIONS);
 }
 
 /// The topics that keep the bounds.

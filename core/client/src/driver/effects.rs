@@ -6,9 +6,8 @@ use std::time::Instant;
 use unspool_engine::impression::Write;
 use unspool_engine::planner::{self, FetchEnd};
 use unspool_engine::stage::StageOutput;
-use unspool_engine::{Item, MediaKey, Page, PageRequest, PlayerFact, PlayerId, Rendition, Urgency};
+use unspool_engine::{Item, MediaKey, Page, PageRequest, PlayerFact, Rendition, Urgency};
 use unspool_media::{FetchError, Origin, Playback, Priority, Purpose};
-use unspool_player::PlayerPool;
 
 use super::{Driver, Input, Trouble};
 use crate::events::Event;
@@ -105,7 +104,7 @@ impl Driver {
     pub(super) fn tell_playback(&self, starved: bool) {
         let key = self.engine.current().and_then(|p| self.engine.planner().key(p));
         if let (Some(key), Some(_)) = (key, self.core.config.cmcd) {
-            let rate = if self.paused || starved { 0.0 } else { 1.0 };
+            let rate = if self.paused || starved { 0.0 } else { self.sound.rate };
             self.core
                 .media
                 .set_playback(key, Some(Playback { playhead_ms: self.playhead_ms, rate, starved }));
@@ -125,18 +124,19 @@ impl Driver {
     }
 
     pub(super) fn run_stage(&mut self, output: StageOutput) {
-        let Some(pool) = &self.pool else {
+        let Some(pool) = self.pool.clone() else {
             self.stage_backlog.push_back(output);
             return;
         };
         let done = match &output {
-            StageOutput::Prepare { player: id, key } => self.prepare(pool, *id, key),
+            StageOutput::Prepare { player: id, key } => self.prepare(&*pool, *id, key),
             StageOutput::Play(id) => {
                 if let Some(intent) = &mut self.intent
                     && self.engine.stage().player(intent.position) == Some(*id)
                 {
                     intent.played_at.get_or_insert_with(Instant::now);
                 }
+                self.windows.playing(*id);
                 pool.play(*id).map_err(|e| e.to_string())
             }
             StageOutput::Pause(id) => {
@@ -146,6 +146,8 @@ impl Driver {
             }
             StageOutput::Release(id) => {
                 self.prerolled.remove(id);
+                self.alive.remove(id);
+                self.windows.released(*id);
                 pool.release(*id).map_err(|e| e.to_string())
             }
         };
@@ -155,27 +157,6 @@ impl Driver {
                 id,
                 PlayerFact::Failed { reason, recoverable: false },
             );
-        }
-    }
-
-    pub(super) fn prepare(&self, pool: &PlayerPool, player: PlayerId, key: &MediaKey) -> Result<(), String> {
-        let (source, info) = self.core.media.playable(key).map_err(|e| e.to_string())?;
-        pool.prepare(player, source, info).map_err(|e| e.to_string())?;
-        if self.muted {
-            pool.set_muted(player, true).map_err(|e| e.to_string())?;
-        }
-        Ok(())
-    }
-
-    pub(super) fn with_current<E: std::fmt::Display>(
-        &self,
-        run: impl FnOnce(&PlayerPool, PlayerId) -> Result<(), E>,
-    ) {
-        let player = self.engine.current().and_then(|p| self.engine.stage().player(p));
-        if let (Some(pool), Some(player)) = (&self.pool, player)
-            && let Err(e) = run(pool, player)
-        {
-            tracing::warn!(%e, "player command refused");
         }
     }
 

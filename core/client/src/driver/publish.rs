@@ -41,6 +41,8 @@ impl Driver {
             playhead_ms: self.playhead_ms,
             frames: self.frames,
             paused: self.paused,
+            interrupted: self.sound.interrupted,
+            captions: self.captions_now(self.clock.now()),
             online: self.conditions.online,
             hidden: self.engine.hidden(),
             throughput_bps: planner.throughput_bps(),

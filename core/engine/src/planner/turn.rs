@@ -1,6 +1,7 @@
 //! One turn: what to ask for, to promote and to cancel, given all facts noted so far.
 
 use super::card::{Card, Probe, Running, STEP_MS};
+use super::order::Outlook;
 use super::output::{DemandId, Output, Urgency};
 use super::watch::{LOOK, LinkState, Underway};
 use super::{Planner, REVIEW};
@@ -35,7 +36,9 @@ impl Planner {
                 return;
             }
             let (positions, outlooks) = self.outlooks(now, current, &unready);
-            let Some((place, rung)) = self.order(&outlooks).best() else {
+            let order = self.order(&outlooks);
+            let floor = || self.below_floor(current, &positions, &outlooks).then(|| (0, order.rung(0)));
+            let Some((place, rung)) = order.best().or_else(floor) else {
                 if running == 0 && !outlooks.is_empty() {
                     self.review_at = Some(now + REVIEW);
                 }
@@ -119,6 +122,12 @@ impl Planner {
             .filter(|&(_, u)| u == Urgency::Playback || (!danger && fine && self.limits.prefetching))
             .collect();
         for (position, urgency) in allowed {
+            // A layout costs a good part of a second of a slow link: the nearest card first, and one at a time.
+            if urgency < Urgency::Playback
+                && self.cards.range(current + 1..position).any(|(_, c)| c.probing())
+            {
+                return;
+            }
             let Some(card) = self.cards.get(&position) else { continue };
             let due = card.retry_at.is_none_or(|at| now >= at);
             if !card.switchable
@@ -160,6 +169,13 @@ impl Planner {
         let Some(card) = self.cards.get(&current).filter(|c| !c.refused()) else { return false };
         let until = card.reach(self.playhead_ms);
         until < card.end_ms() && until < self.playhead_ms + self.policy.danger_ms
+    }
+
+    /// Whether the current card has too little ahead to wait, and its next step can be started.
+    fn below_floor(&self, current: u64, positions: &[u64], outlooks: &[Outlook]) -> bool {
+        positions.first() == Some(&current)
+            && outlooks.first().is_some_and(|o| o.ready && o.train.len > 0)
+            && self.ahead_ms(current, self.playhead_ms) < self.policy.floor_ms
     }
 
     pub(super) fn cancel_where(&mut self, which: impl Fn(u64) -> bool) {

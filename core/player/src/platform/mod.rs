@@ -140,6 +140,8 @@ struct Seats {
     taken: BTreeMap<PlayerId, Seat>,
     leaving: BTreeMap<u64, (PlayerId, Instant)>,
     counts: PoolCounts,
+    /// Most players, and most bytes of memory.
+    budget: (usize, u64),
 }
 
 impl PlatformPool {
@@ -152,7 +154,8 @@ impl PlatformPool {
         config: PlayerConfig,
         events: UnboundedSender<PlayerEvent>,
     ) -> Result<Self, PlayerError> {
-        let room = Room { config, events, seats: Mutex::default(), changed: Condvar::new() };
+        let seats = Seats { budget: (config.max_players, config.memory_bytes), ..Seats::default() };
+        let room = Room { config, events, seats: Mutex::new(seats), changed: Condvar::new() };
         let room = Arc::new(room);
         let watched = Arc::downgrade(&room);
         std::thread::Builder::new()
@@ -211,12 +214,12 @@ impl Players for PlatformPool {
             if seats.taken.contains_key(&id) {
                 return Err(PlayerError::AlreadyPrepared { id: id.0 });
             }
-            let config = &self.room.config;
-            if seats.taken.len() >= config.max_players {
-                return Err(PlayerError::PoolFull { max: config.max_players });
+            let (max, memory) = seats.budget;
+            if seats.taken.len() >= max {
+                return Err(PlayerError::PoolFull { max });
             }
             let used: u64 = seats.taken.values().map(|seat| player_bytes(&seat.info)).sum();
-            let (needed, left) = (player_bytes(&info), config.memory_bytes.saturating_sub(used));
+            let (needed, left) = (player_bytes(&info), memory.saturating_sub(used));
             if needed > left && !seats.taken.is_empty() {
                 return Err(PlayerError::OverBudget { needed, left });
             }
@@ -303,6 +306,10 @@ impl Players for PlatformPool {
     fn set_rate(&self, id: PlayerId, rate: f64) -> Result<(), PlayerError> {
         check_rate(rate)?;
         self.with(id, |seat, _| seat.rate = rate, |player| player.set_rate(rate))
+    }
+
+    fn set_budget(&self, max_players: usize, memory_bytes: u64) {
+        lock(&self.room.seats).budget = (max_players.max(1), memory_bytes);
     }
 
     fn release(&self, id: PlayerId) -> Result<(), PlayerError> {

@@ -190,6 +190,11 @@ impl Seat {
             }
             PlatformReport::Shown { position_ms } => self.shown(position_ms, now, events),
             PlatformReport::Position { position_ms, frames } => {
+                // Some players say that they wait while their pictures go on; the pictures are right.
+                if self.stall.is_some() && position_ms > self.position_ms {
+                    self.end_stall(now, events);
+                    self.moving_since = Some(now).filter(|_| self.intent == Intent::Play);
+                }
                 self.moved(position_ms, now, config);
                 self.frames = self.frames.max(frames);
                 tell(

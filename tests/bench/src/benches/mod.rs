@@ -1,9 +1,10 @@
 //! The benches, and how much each of them does.
 
 mod engine;
+mod feed;
 pub(crate) mod ffi;
 mod gateway;
-mod media;
+pub(crate) mod media;
 mod player;
 pub(crate) mod telemetry;
 
@@ -18,6 +19,8 @@ pub(crate) struct Effort {
     pub(crate) quick: bool,
     /// The caller's number of rounds.
     pub(crate) rounds: Option<u32>,
+    /// Starts on a busy machine of the bench `player`.
+    pub(crate) starts: Option<u32>,
     /// Languages of the bench `ffi`.
     pub(crate) languages: ffi::Chosen,
 }
@@ -48,7 +51,7 @@ impl Bench {
 }
 
 /// Every bench, in the order of the rooms.
-pub(crate) const ALL: [Bench; 5] = [
+pub(crate) const ALL: [Bench; 6] = [
     Bench {
         name: "engine",
         about: "Time of one turn of the engine over a simulated feed: a swipe with everything it leads to, and the \
@@ -56,10 +59,16 @@ pub(crate) const ALL: [Bench; 5] = [
         rows: engine::rows,
     },
     Bench {
+        name: "feed",
+        about: "What stands before the prefetcher: scoring 60 candidates with a full learner and arranging them within \
+                the bound, and learning one viewing. No peer.",
+        rows: feed::rows,
+    },
+    Bench {
         name: "media",
         about: "The span store against a plain file with the same bytes, both in the page cache, and the chunked, \
                 checksummed fetch to disk against one plain GET; the server runs in this process. The gateway against \
-                nginx, where there is one.",
+                nginx (Debian's nginx-light), where there is one.",
         rows: media::rows,
     },
     Bench {

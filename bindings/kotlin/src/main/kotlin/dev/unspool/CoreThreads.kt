@@ -30,6 +30,16 @@ internal object CoreThreads {
             uniffiCallbackInterfaceHostBackend.`locate`,
             uniffiCallbackInterfaceHostBackend.uniffiFree,
             uniffiCallbackInterfaceHostBackend.uniffiClone,
+            uniffiCallbackInterfacePlatformPlayers.`make`,
+            uniffiCallbackInterfacePlatformPlayers.`play`,
+            uniffiCallbackInterfacePlatformPlayers.`pause`,
+            uniffiCallbackInterfacePlatformPlayers.`seek`,
+            uniffiCallbackInterfacePlatformPlayers.`setMuted`,
+            uniffiCallbackInterfacePlatformPlayers.`setVolume`,
+            uniffiCallbackInterfacePlatformPlayers.`setRate`,
+            uniffiCallbackInterfacePlatformPlayers.`release`,
+            uniffiCallbackInterfacePlatformPlayers.uniffiFree,
+            uniffiCallbackInterfacePlatformPlayers.uniffiClone,
         )
         called.forEach { Native.setCallbackThreadInitializer(it, initializer) }
     }

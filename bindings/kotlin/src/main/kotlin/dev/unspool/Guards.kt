@@ -28,6 +28,32 @@ public fun HostBackend.guarded(
     report: (Throwable) -> Unit = {},
 ): HostBackend = if (this is GuardedHost) this else GuardedHost(this, Guard(dispatcher, report))
 
+/** The same players, safe to hand to the core; see the [guarded] of [TokenProvider]. */
+public fun PlatformPlayers.guarded(
+    dispatcher: CoroutineDispatcher = Dispatchers.IO,
+    report: (Throwable) -> Unit = {},
+): PlatformPlayers = if (this is GuardedPlayers) this else GuardedPlayers(this, Guard(dispatcher, report))
+
+private class GuardedPlayers(private val app: PlatformPlayers, private val guard: Guard) : PlatformPlayers {
+    override suspend fun make(player: ULong, request: PlayerRequest, reports: PlayerReports): Unit =
+        guard.run { app.make(player, request, reports) }
+
+    override suspend fun play(player: ULong): Unit = guard.run { app.play(player) }
+
+    override suspend fun pause(player: ULong): Unit = guard.run { app.pause(player) }
+
+    override suspend fun seek(player: ULong, positionMs: ULong, exact: Boolean): Unit =
+        guard.run { app.seek(player, positionMs, exact) }
+
+    override suspend fun setMuted(player: ULong, muted: Boolean): Unit = guard.run { app.setMuted(player, muted) }
+
+    override suspend fun setVolume(player: ULong, volume: Double): Unit = guard.run { app.setVolume(player, volume) }
+
+    override suspend fun setRate(player: ULong, rate: Double): Unit = guard.run { app.setRate(player, rate) }
+
+    override suspend fun release(player: ULong): Unit = guard.run { app.release(player) }
+}
+
 private class GuardedTokens(private val app: TokenProvider, private val guard: Guard) : TokenProvider {
     override suspend fun token(rejected: String?): String = guard.run { app.token(rejected) }
 }

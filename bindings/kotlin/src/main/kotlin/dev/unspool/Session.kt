@@ -13,7 +13,7 @@ import kotlin.time.toJavaDuration
 /**
  * Opens a session, the way an app on the JVM wants it.
  *
- * It is [Unspool.open] with two things added. The app's [tokens] and [host] are [guarded]: whatever they throw becomes a
+ * It is [Unspool.open] with two things added. The app's [tokens], [host] and [players] are [guarded]: whatever they throw becomes a
  * typed error, and they run on [dispatcher], where they may block. And the core's threads stay known to the JVM between
  * calls, which makes waking a coroutine cheaper.
  *
@@ -23,16 +23,18 @@ import kotlin.time.toJavaDuration
  * @param config what the app decides beforehand
  * @param tokens gives bearer tokens, where the configuration holds none
  * @param host supplies pages, topics and addresses instead of the backend's contract
- * @param dispatcher where [tokens] and [host] run
+ * @param players plays instead of the core's own players
+ * @param dispatcher where [tokens], [host] and [players] run
  */
 public suspend fun openUnspool(
     config: SessionConfig,
     tokens: TokenProvider? = null,
     host: HostBackend? = null,
+    players: PlatformPlayers? = null,
     dispatcher: CoroutineDispatcher = Dispatchers.IO,
 ): Unspool {
     CoreThreads.keepAttached()
-    return Unspool.open(config, tokens?.guarded(dispatcher), host?.guarded(dispatcher))
+    return Unspool.open(config, tokens?.guarded(dispatcher), host?.guarded(dispatcher), players?.guarded(dispatcher))
 }
 
 /**
@@ -45,11 +47,12 @@ public suspend fun <T> withUnspool(
     config: SessionConfig,
     tokens: TokenProvider? = null,
     host: HostBackend? = null,
+    players: PlatformPlayers? = null,
     dispatcher: CoroutineDispatcher = Dispatchers.IO,
     within: Duration = 5.seconds,
     block: suspend (Unspool) -> T,
 ): T {
-    val session = openUnspool(config, tokens, host, dispatcher)
+    val session = openUnspool(config, tokens, host, players, dispatcher)
     return session.use {
         try {
             block(session)
