@@ -8,6 +8,7 @@
 
 pub mod budget;
 pub mod buffering;
+pub mod comment;
 mod delivery;
 pub mod eviction;
 pub mod feed;

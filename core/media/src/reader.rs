@@ -300,8 +300,7 @@ impl ByteSource for StoreSource {
                 if state.generation() != self.generation {
                     return Err(gone("the file changed on the server", true));
                 }
-                let got = self.entry.read(&mut state, offset, buf);
-                (got, state.run_from(offset + got as u64))
+                self.entry.read(&mut state, offset, buf)
             };
             if got > 0 {
                 let end = offset + got as u64;

@@ -9,7 +9,9 @@ use crate::throughput::Memory;
 pub struct Policy {
     /// Cards after the current one that are looked at.
     pub window: u64,
-    /// Demands that may run at once; more than one hides the round trip between two.
+    /// Demands that may run at once; more than one hides the round trip between two. This is what an origin meets of one
+    /// person at most, the driver's requests for one demand aside; a demand is about a second of media, a card whose demand
+    /// failed waits for 1 s, doubling up to 32 s, and after three cards in a row failed only the current one is asked for.
     pub parallel: usize,
     /// Whether the fetcher serves the current card at once, whatever else runs. A simulator that moves one chunk at a time to
     /// its end does not.

@@ -35,6 +35,8 @@ const LEADING: usize = 16;
 const OPEN: usize = 3;
 /// Bytes of a transport stream that are turned into a fragment. 32 MiB: ten seconds at 25 Mbit/s.
 const LARGEST: usize = 32 << 20;
+/// What a look for the next fragment finds while that is not here: its name, in a box that is nothing but a header.
+const NEXT_FRAGMENT: [u8; 16] = *b"\0\0\0\x10moof\0\0\0\0\0\0\0\0";
 /// Longest wait of one read, whatever its deadline.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
@@ -61,6 +63,8 @@ struct State {
     open: Vec<(usize, Arc<StoreSource>)>,
     /// Bytes in front of the first fragment of parts that were looked at.
     lead: BTreeMap<usize, u64>,
+    /// The part in front of which the last read stood, at the box that fills the room before it.
+    passed: Option<usize>,
     /// The index at the end, once it could be made.
     tail: Option<Arc<Vec<u8>>>,
     /// The transport stream that is being read, and what is here of it.
@@ -261,6 +265,17 @@ impl Assembled {
         // Whatever this is, it is the demuxer's to judge.
         self.state().lead.insert(number, 0);
         Ok(0)
+    }
+
+    /// Whether a read of so many bytes only wants to know that another fragment follows, which the plan says.
+    ///
+    /// Having read the header of a fragment a demuxer walks over its media to the name of the next one before it sends a
+    /// sample; the first picture would wait for a second segment. When it gets there it begins at the name, without
+    /// that walk, and so does a jump.
+    fn only_looks(&self, number: usize, slot: &Slot, length: usize) -> bool {
+        let before = number.checked_sub(1).and_then(|before| self.parts.plan.slots.get(before));
+        let follows = slot.at.is_some() && before.is_some_and(|before| before.at.is_some());
+        follows && length == NEXT_FRAGMENT.len() && self.run(slot, 0) == 0
     }
 
     fn known_lead(&self, number: usize) -> u64 {
@@ -484,9 +499,13 @@ impl ByteSource for Assembled {
         let deadline = deadline.min(LONGEST_WAIT);
         let room = usize::try_from(self.size().saturating_sub(offset)).unwrap_or(usize::MAX).min(buf.len());
         let buf = &mut buf[..room];
-        if self.state().interrupted {
-            return Err(ReadError::Interrupted);
-        }
+        let passed = {
+            let mut state = self.state();
+            if state.interrupted {
+                return Err(ReadError::Interrupted);
+            }
+            state.passed.take()
+        };
         if buf.is_empty() {
             return Ok(0);
         }
@@ -494,6 +513,12 @@ impl ByteSource for Assembled {
             Place::Headers(at) => Ok(Self::copy(&self.start(deadline)?.headers, at, buf)),
             Place::Part(number, slot, at) if self.packing == Packing::Transport => {
                 Ok(Self::copy(&self.made(number, slot, deadline)?, at, buf))
+            }
+            Place::Part(number, slot, 0)
+                if passed == Some(number) && self.only_looks(number, slot, buf.len()) =>
+            {
+                buf.copy_from_slice(&NEXT_FRAGMENT);
+                Ok(buf.len())
             }
             Place::Part(number, slot, at) => {
                 let got = self.read_part(number, slot, at, buf, deadline)?;
@@ -504,6 +529,9 @@ impl ByteSource for Assembled {
                 let end = end.saturating_sub(self.known_lead(number));
                 let room = usize::try_from(REGION - at).unwrap_or(usize::MAX).min(buf.len());
                 gap(at.saturating_sub(end), REGION - end, &mut buf[..room]);
+                if at == end && room == NEXT_FRAGMENT.len() {
+                    self.state().passed = Some(number + 1);
+                }
                 Ok(room)
             }
             Place::Tail(at) => {
@@ -551,6 +579,7 @@ impl ByteSource for Assembled {
     fn interrupt(&self) {
         let mut state = self.state();
         state.interrupted = true;
+        state.passed = None;
         let open: Vec<Arc<StoreSource>> = state.open.iter().map(|(_, source)| source.clone()).collect();
         drop(state);
         open.iter().for_each(|source| source.interrupt());
