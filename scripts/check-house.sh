@@ -43,6 +43,7 @@ declare -A may_test_with=(
     [unspool-player]="unspool-testkit ${may_use[unspool-player]}"
     [unspool]="unspool unspool-testkit ${may_use[unspool]}"
     [unspool-ffi]="$all"
+    [unspool-demo]="$all unspool-sim"
 )
 
 # Lines "package dependency" between crates of the workspace. A crate of ours is a line that ends in a path.
