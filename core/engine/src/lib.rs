@@ -8,6 +8,7 @@
 
 pub mod budget;
 pub mod buffering;
+pub mod comment;
 mod delivery;
 pub mod eviction;
 pub mod feed;
@@ -16,6 +17,7 @@ pub mod hosts;
 pub mod impression;
 pub mod info;
 pub mod keep;
+pub mod lead;
 pub mod links;
 mod model;
 pub mod payment;

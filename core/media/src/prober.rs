@@ -20,6 +20,7 @@ use crate::probe::hls::{Cuts, INIT, Shape};
 use crate::probe::listing::{Cut, Packing, Part};
 use crate::probe::mp4::{Bytes, Probe, Step};
 use crate::probe::{HEAD_BYTES, ProbeError, TAIL_BYTES, describe_head, malformed};
+use crate::recent::Recent;
 use crate::segments::{Parts, Plan, Rates, head_of, owner};
 use crate::store::{Entry, Store, StoreError, Validators};
 use crate::ticket::FetchTicket;
@@ -42,12 +43,26 @@ pub(crate) struct Prober {
     books: Mutex<Books>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Books {
     declared: HashMap<MediaKey, Declared>,
-    /// `None` for keys whose blob was looked for in vain.
-    known: HashMap<MediaKey, Option<Known>>,
+    known: Recent<Answer>,
     running: HashMap<MediaKey, Running>,
+}
+
+/// What is known in memory.
+#[derive(Debug)]
+struct Answer {
+    /// `None` for keys whose blob was looked for in vain.
+    known: Option<Known>,
+    /// Whether memory is the only place that has it.
+    unkept: bool,
+}
+
+impl Answer {
+    fn may_go(&self) -> bool {
+        !self.unkept
+    }
 }
 
 /// What the backend says of a rendition.
@@ -86,14 +101,21 @@ struct Saved {
 }
 
 impl Prober {
-    pub(crate) fn new(store: Arc<Store>, fetcher: Arc<Fetcher>) -> Self {
+    /// `keep` answers stay in memory; an older one is read from the index again when it is asked for.
+    pub(crate) fn new(store: Arc<Store>, fetcher: Arc<Fetcher>, keep: usize) -> Self {
         let keeper = store.clone();
         fetcher.on_renewed(Arc::new(move |key, news| {
+            if let Renewal::Header(file, seen) = &news {
+                return !keeper.entry(file).lock().validators().differ_from(seen);
+            }
+            let same = !matches!(news, Renewal::Version);
             if let Err(error) = renew(&keeper, key, news) {
                 tracing::warn!(target: "unspool::media", %error, "renewed references could not be kept");
             }
+            same
         }));
-        Prober { store, fetcher, books: Mutex::default() }
+        let books = Books { declared: HashMap::new(), known: Recent::new(keep), running: HashMap::new() };
+        Prober { store, fetcher, books: Mutex::new(books) }
     }
 
     fn books(&self) -> MutexGuard<'_, Books> {
@@ -127,13 +149,19 @@ impl Prober {
     }
 
     fn remembered(&self, key: &MediaKey) -> Option<Known> {
-        let found = self.books().known.get(key).cloned();
+        let found = self.books().known.get(key).map(|answer| answer.known.clone());
         let known = match found {
             Some(known) => known?,
             None => {
-                let loaded = self.load(key);
-                self.books().known.insert(key.clone(), loaded.clone());
-                loaded?
+                // An index that cannot be read now may be read later.
+                let known = self.load(key).ok()?;
+                let mut books = self.books();
+                // A probe may have ended meanwhile; it knows better.
+                if books.known.peek(key).is_none() {
+                    let loaded = Answer { known: known.clone(), unkept: false };
+                    books.known.insert(key.clone(), loaded, Answer::may_go);
+                }
+                known?
             }
         };
         let current = self.store.entry(key).lock().generation() == known.generation;
@@ -142,18 +170,22 @@ impl Prober {
 
     /// What is in memory of `key`; neither the disk nor the network is asked.
     pub(crate) fn in_memory(&self, key: &MediaKey) -> Option<Arc<MediaInfo>> {
-        Some(self.books().known.get(key)?.as_ref()?.info.clone())
+        Some(self.books().known.peek(key)?.known.as_ref()?.info.clone())
     }
 
-    fn load(&self, key: &MediaKey) -> Option<Known> {
-        let bytes = self.store.get_blob(&blob_key("probe", key)).ok()??;
-        let saved: Saved = serde_json::from_slice(&bytes).ok()?;
+    fn load(&self, key: &MediaKey) -> Result<Option<Known>, StoreError> {
+        let bytes = self.store.get_blob(&blob_key("probe", key))?;
+        let saved = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        Ok(saved.and_then(|saved| self.believed(key, saved)))
+    }
+
+    /// A kept answer, if it is about the version that is stored.
+    fn believed(&self, key: &MediaKey, saved: Saved) -> Option<Known> {
         let entry = self.store.entry(key);
         let state = entry.lock();
         let described =
             Validators { size: saved.file_size, etag: saved.etag, last_modified: saved.last_modified };
-        let stored = state.validators();
-        if *stored != Validators::default() && *stored != described {
+        if state.validators().differ_from(&described) {
             return None;
         }
         let generation = state.generation();
@@ -183,6 +215,12 @@ impl Prober {
     }
 
     pub(crate) async fn probe(self: &Arc<Self>, key: &MediaKey, priority: Priority) -> Outcome {
+        // An answer in memory needs no hop to another thread, which a reader of small ranges would notice.
+        if self.in_memory(key).is_some()
+            && let Some(info) = self.known(key)
+        {
+            return Ok(info);
+        }
         let this = self.clone();
         let asked = key.clone();
         // The blob is read off the async threads.
@@ -247,8 +285,10 @@ impl Prober {
                 state.validators().clone()
             };
             let known = Known { generation, info: Arc::new(info), plan: plan.map(Arc::new) };
-            self.books().known.insert(key.clone(), Some(known.clone()));
-            // A guess is not worth keeping: after a restart it would be taken for the truth.
+            // A guess is not worth keeping: after a restart it would be taken for the truth. The truth stays here until it
+            // is kept; and for as long as it cannot be, on a full disk.
+            let answer = Answer { known: Some(known.clone()), unkept: whole == Whole::Known };
+            self.books().known.insert(key.clone(), answer, Answer::may_go);
             if whole == Whole::Known {
                 self.save(key, &known.info, known.plan.as_deref(), validators).await;
             }
@@ -268,16 +308,24 @@ impl Prober {
             ways: self.fetcher.route(key).ways(),
             plan: plan.cloned(),
         };
-        if let Ok(bytes) = serde_json::to_vec(&saved) {
-            self.keep(blob_key("probe", key), bytes).await;
+        if let Ok(bytes) = serde_json::to_vec(&saved)
+            && self.keep(blob_key("probe", key), bytes).await
+            && let Some(answer) = self.books().known.get(key)
+        {
+            answer.unkept = false;
         }
     }
 
-    async fn keep(&self, name: String, bytes: Vec<u8>) {
+    /// Whether it is kept.
+    async fn keep(&self, name: String, bytes: Vec<u8>) -> bool {
         let store = self.store.clone();
-        let kept = tokio::task::spawn_blocking(move || store.put_blob(&name, &bytes)).await;
-        if let Ok(Err(error)) = kept {
-            tracing::warn!(target: "unspool::media", %error, "a probe answer could not be kept");
+        match tokio::task::spawn_blocking(move || store.put_blob(&name, &bytes)).await {
+            Ok(Ok(())) => true,
+            Ok(Err(error)) => {
+                tracing::warn!(target: "unspool::media", %error, "a probe answer could not be kept");
+                false
+            }
+            Err(_) => false,
         }
     }
 
@@ -353,7 +401,8 @@ impl Prober {
             state.validators().clone()
         };
         let info = Arc::new(info);
-        self.books().known.insert(key.clone(), Some(Known { generation, info: info.clone(), plan: None }));
+        let known = Some(Known { generation, info: info.clone(), plan: None });
+        self.books().known.insert(key.clone(), Answer { known, unkept: true }, Answer::may_go);
         self.save(key, &info, None, validators).await;
         Ok(())
     }
@@ -556,8 +605,8 @@ impl Bytes for View {
         let mut got = 0;
         while got < room {
             match self.0.read(&mut state, span.start + got as u64, &mut bytes[got..]) {
-                0 => return None,
-                n => got += n,
+                (0, _) => return None,
+                (n, _) => got += n,
             }
         }
         Some(bytes)
@@ -580,7 +629,7 @@ fn renew(store: &Arc<Store>, key: &MediaKey, news: Renewal) -> Result<(), StoreE
             }
             store.delete_blob(&name)
         }
-        (Renewal::References(..), None) => Ok(()),
+        (Renewal::References(..), None) | (Renewal::Header(..), _) => Ok(()),
         (Renewal::References(references, ways), Some(saved)) => {
             match serde_json::to_vec(&Saved { references, ways, ..saved }) {
                 Ok(bytes) => store.put_blob(&name, &bytes),

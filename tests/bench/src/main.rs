@@ -112,7 +112,10 @@ fn run(arguments: &Arguments) -> Result<bool, BenchError> {
         return Ok(true);
     }
     if let (Name::Side, Some(task)) = (arguments.name, &arguments.source) {
-        print(&benches::telemetry::side::run(task)?)?;
+        print(&match task.strip_prefix(benches::media::MEMORY) {
+            Some(task) => benches::media::memory(task)?,
+            None => benches::telemetry::side::run(task)?,
+        })?;
         return Ok(true);
     }
     if arguments.source.is_some() {

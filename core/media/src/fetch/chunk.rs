@@ -12,9 +12,8 @@ use unspool_engine::Span;
 use super::cmcd::Object;
 use super::renew::rendition_of;
 use super::response::{content_length, content_range, if_range, is_identity, retry_after, validators};
-use super::scheduler::Renewal;
 use super::{FetchDone, FetchError, Fetcher, Location, Place, Purpose, Route};
-use crate::segments::owner;
+use crate::outbound::Answer;
 use crate::store::{Entry, StoreError, Validators};
 
 /// Arriving bytes are filed when this many are together; one checksum block.
@@ -127,7 +126,14 @@ impl Chunk {
             let (rendition, file) = rendition_of(&self.entry.key);
             let place = self.route.media_place(&rendition, file, &self.fetcher, self.urgent).await?;
             let asked = Instant::now();
-            let said = self.fetcher.says(&rendition, Object::Media, self.next, self.urgent);
+            let mut said = self.fetcher.says(&rendition, Object::Media, self.next, self.urgent);
+            // A segment of unknown length is likely shorter than a chunk.
+            let last = self.next.is_none() || known.size.is_none();
+            if let (Some((_, data)), Some(file), true) = (&mut said, file, last)
+                && let Some(next) = self.route.after(file, &place, self.fetcher.http())
+            {
+                data.set_next(&place.url, next);
+            }
             self.fetcher.warmth().used(&place.host);
             let got = self.fetcher.http().get(place.url.clone(), span, if_range(&known), said).await;
             let mut response = match got {
@@ -303,25 +309,18 @@ impl Chunk {
         if generation != before {
             once.versions += 1;
             self.route.settle_at(&place.host);
-            self.route.version_changed()?;
+            self.route.version_changed(rendition_of(&self.entry.key).1)?;
         }
         if had_bytes {
             self.fetcher.accounts().version_dropped(&self.entry.key);
         }
-        if let (Some((rendition, _)), true) = (owner(&self.entry.key), had_bytes) {
-            // One file of several is another one: what is here of the others belongs to what it was.
-            self.fetcher.tell(rendition, Renewal::Version).await?;
-            return Err(FetchError::Unstable);
+        if generation != before {
+            self.fetcher.file_changed(&self.entry.key, &self.route, self.purpose).await?;
         }
         Ok(generation)
     }
 
-    async fn take(
-        &self,
-        response: &mut reqwest::Response,
-        body: Body,
-        end: &mut ChunkEnd,
-    ) -> Result<(), FetchError> {
+    async fn take(&self, response: &mut Answer, body: Body, end: &mut ChunkEnd) -> Result<(), FetchError> {
         let Body { from, until, generation, tells_size } = body;
         let mut at = from;
         let mut held = BytesMut::new();

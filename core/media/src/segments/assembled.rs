@@ -20,7 +20,10 @@ use crate::probe::track_timescale;
 use crate::reader::StoreSource;
 use crate::remux::{self, Clip};
 use crate::source::{ByteSource, ReadError};
+use crate::store::Entry;
 use unspool_engine::Span;
+use unspool_engine::info::FRAGMENT_HEAD_BYTES;
+use unspool_engine::lead::Lead;
 
 /// Bytes of a region. 4 GiB: beyond any segment, and a place is still a small number for two thousand of them.
 const REGION: u64 = 1 << 32;
@@ -47,6 +50,8 @@ pub(crate) struct Assembled {
     packing: Packing,
     /// Pixels of the picture.
     size: (u32, u32),
+    /// Whether a planner fetches what comes next.
+    planned: bool,
     state: Mutex<State>,
 }
 
@@ -107,7 +112,8 @@ impl Assembled {
             Packing::Transport => remux::VIDEO,
         };
         let size = (info.width, info.height);
-        let file = Assembled { parts, fetcher, track, packing, size, state: Mutex::default() };
+        let file =
+            Assembled { parts, fetcher, track, packing, size, planned: false, state: Mutex::default() };
         let mut index = Vec::with_capacity(file.parts.plan.slots.len() * 2);
         for (number, slot) in file.parts.plan.slots.iter().enumerate() {
             let Some(at) = slot.at else { continue };
@@ -125,6 +131,11 @@ impl Assembled {
             ..info.clone()
         };
         Some((file, info))
+    }
+
+    /// The same for a rendition whose parts a planner fetches in the order of play.
+    pub(crate) fn planned(self) -> Assembled {
+        Assembled { planned: true, ..self }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -166,7 +177,7 @@ impl Assembled {
             None => {
                 let entry = self.parts.entry(slot.file);
                 entry.touch();
-                let source = Arc::new(StoreSource::new(entry, self.fetcher.clone(), None));
+                let source = Arc::new(self.source(entry, slot));
                 source.set_watched(!state.unwatched);
                 if state.interrupted {
                     source.interrupt();
@@ -180,6 +191,20 @@ impl Assembled {
         // Its windows are closed without the lock.
         drop(dropped);
         source
+    }
+
+    fn source(&self, entry: Arc<Entry>, slot: &Slot) -> StoreSource {
+        let fetcher = self.fetcher.clone();
+        if !self.planned {
+            return StoreSource::new(entry, fetcher, None);
+        }
+        let all = slot.range.unwrap_or(Span::new(0, u64::MAX));
+        // A demuxer wants the head of a segment before the samples of the one before it.
+        let header = match slot.at {
+            None => all,
+            Some(_) => Span::new(all.start, all.end.min(all.start + FRAGMENT_HEAD_BYTES)),
+        };
+        StoreSource::planned(entry, fetcher, None, Lead::new(vec![header], Some(all.start)))
     }
 
     /// Reads within a part; 0 behind its end, which is known then.
@@ -262,7 +287,10 @@ impl Assembled {
 
     /// Asks for the beginning of the next part when the rest of this one is here.
     fn look_ahead(&self, number: usize, slot: &Slot, at: u64) {
-        if self.state().unwatched || self.end_of(slot).is_none_or(|end| at + self.run(slot, at) < end) {
+        if self.planned
+            || self.state().unwatched
+            || self.end_of(slot).is_none_or(|end| at + self.run(slot, at) < end)
+        {
             return;
         }
         let Some(next) = self.parts.plan.slots.get(number + 1) else { return };

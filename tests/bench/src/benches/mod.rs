@@ -3,7 +3,7 @@
 mod engine;
 pub(crate) mod ffi;
 mod gateway;
-mod media;
+pub(crate) mod media;
 mod player;
 pub(crate) mod telemetry;
 
@@ -61,7 +61,7 @@ pub(crate) const ALL: [Bench; 5] = [
         name: "media",
         about: "The span store against a plain file with the same bytes, both in the page cache, and the chunked, \
                 checksummed fetch to disk against one plain GET; the server runs in this process. The gateway against \
-                nginx, where there is one.",
+                nginx (Debian's nginx-light), where there is one.",
         rows: media::rows,
     },
     Bench {
