@@ -226,7 +226,10 @@ impl Assembled {
         }
         let room = usize::try_from(all.len() - at).unwrap_or(usize::MAX).min(buf.len());
         let got = source.read_at(all.start + at, &mut buf[..room], deadline)?;
-        self.look_ahead(number, slot, at + got as u64);
+        // A look behind the part says nothing of what is here of it.
+        if got > 0 {
+            self.look_ahead(number, slot, at + got as u64);
+        }
         Ok(got)
     }
 
