@@ -83,6 +83,13 @@ found=$(git ls-files 'core/engine/src/*.rs' | while read -r file; do
 done)
 [ -z "$found" ] || breach "the engine takes the time and randomness as arguments and keeps order (BTreeMap, not HashMap):" "$found"
 
+# --- Requests leave through one door -----------------------------------------------------------------------------------
+# The list of outgoing requests is complete because nothing else sends any.
+found=$(git ls-files 'core/*/src/*.rs' | grep -vx 'core/media/src/outbound.rs' | while read -r file; do
+    sed 's://.*$::' "$file" | grep -nE '\.send\(\)|\.execute\((request|req)|\breqwest::(get|blocking)\b' | sed "s|^|$file:|" || true
+done)
+[ -z "$found" ] || breach "a request that is not sent by a Wire (core/media/src/outbound.rs):" "$found"
+
 # --- The tree names no one's machine ---------------------------------------------------------------------------------
 found=$(git ls-files -z | xargs -0 grep -InE '(^|[^[:alnum:]_.~-])/((w)ork|(f)arm|(r)oot|(h)ome/[a-z]+|(U)sers/[A-Za-z]+|(t)mp/[a-z]{1,8}/)' -- 2>/dev/null || true)
 [ -z "$found" ] || breach "paths of one person's machine:" "$found"

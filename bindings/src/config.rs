@@ -8,6 +8,7 @@ use unspool::{Config, Credentials};
 
 use crate::error::UnspoolError;
 use crate::host::{HostAdapter, HostBackend};
+use crate::telemetry::{Purpose, consent_to};
 use crate::token::{TokenAdapter, TokenProvider};
 
 /// The configuration of a session. All but the first two fields have working defaults.
@@ -67,6 +68,9 @@ pub struct SessionConfig {
     /// Whether media requests tell servers of the playback they serve (CTA-5004), and how. Default: they do not.
     #[uniffi(default = None)]
     pub cmcd: Option<Cmcd>,
+    /// What the person agreed to that telemetry is collected for. Default: everything; asking is the app's part.
+    #[uniffi(default = None)]
+    pub consent: Option<Vec<Purpose>>,
 }
 
 /// The pinned keys of one host.
@@ -211,6 +215,9 @@ impl SessionConfig {
             Cmcd::Headers => unspool::Cmcd::Headers,
             Cmcd::Query => unspool::Cmcd::Query,
         });
+        if let Some(purposes) = self.consent {
+            config.consent = consent_to(purposes);
+        }
         Ok(config)
     }
 }

@@ -70,6 +70,8 @@ pub enum Hold {
     LowStorage,
     /// The network is paid by the byte or the person saves data, and the configuration does not pay.
     Metered,
+    /// The backend gives its address to nobody who is not signed in; call `signed_in` when somebody is, and it goes on.
+    SignIn,
 }
 
 /// Why an asset cannot be kept.
@@ -270,6 +272,7 @@ impl From<unspool::Hold> for Hold {
             unspool::Hold::Background => Hold::Background,
             unspool::Hold::LowStorage => Hold::LowStorage,
             unspool::Hold::Metered => Hold::Metered,
+            unspool::Hold::SignIn => Hold::SignIn,
         }
     }
 }

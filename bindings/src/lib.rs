@@ -9,7 +9,7 @@
 //!
 //! * Every wait ends when the coroutine, task or future is cancelled. Kotlin and Python do that by themselves; Swift's
 //!   `Task` does it through the overloads of `UnspoolCore`, which pass a [`CancelToken`]. A write that was begun
-//!   (`setLiked`, `setInterests`, `shutdown`) goes on when nobody waits for it any more.
+//!   (`setLiked`, `addComment`, `shutdown`) goes on when nobody waits for it any more.
 //! * Every error is an [`UnspoolError`] (in Kotlin `UnspoolException`), whose text says what to do.
 //! * Handles may be used, shared and dropped on any thread. `shutdown` ends a session in stated time; dropping the last
 //!   handle ends it too, and waits for nothing.
@@ -28,8 +28,11 @@ mod faults;
 mod feed;
 mod host;
 mod keep;
+mod outbound;
 mod session;
 mod snapshot;
+mod social;
+mod telemetry;
 mod token;
 
 pub use cancel::CancelToken;
@@ -42,8 +45,11 @@ pub use host::{
     Container, HostBackend, HostError, HostItem, HostPage, Location, PageRequest, Rendition, RetentionPoint,
 };
 pub use keep::{Hold, KeepEstimate, KeepFailure, KeepState, KeptAsset, KeptSnapshot, LocalFile};
+pub use outbound::{OutboundBatch, OutboundPurpose, OutboundRequest};
 pub use session::{SessionStatus, ShutdownReport, Topic, Unspool};
 pub use snapshot::{ByPurpose, Bytes, CardState, FeedSnapshot, Outgoing, Stage, Traffic};
+pub use social::{Comment, CommentState, Order, Payment, PaymentCause, PaymentState};
+pub use telemetry::{Attribute, AttributeValue, Place, Purpose, Tap, ViewerAction};
 pub use token::TokenProvider;
 
 uniffi::setup_scaffolding!();

@@ -66,6 +66,7 @@ fn config(dir: &tempfile::TempDir) -> SessionConfig {
         extra_roots: None,
         pins: Vec::new(),
         cmcd: None,
+        consent: None,
     }
 }
 

@@ -78,7 +78,9 @@ impl SessionLog {
             Event::FirstFrame { position, latency_ms, .. } => self.line(&json!({
                 "kind": "first_frame", "position": position, "at_ms": at_ms, "latency_ms": latency_ms,
             })),
-            Event::Stalled { ms, .. } => self.line(&json!({ "kind": "stalled", "ms": ms })),
+            Event::Stalled { position, ms } => self.line(&json!({
+                "kind": "stalled", "position": position, "at_ms": at_ms, "ms": ms,
+            })),
             _ => Ok(()),
         }
     }

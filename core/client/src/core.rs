@@ -3,12 +3,14 @@
 //! Opening goes from the lock outwards: the media room owns the directory, so a second session fails there before it
 //! touches a database. Closing goes the other way round and within a stated time.
 
+mod errors;
+
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures_util::future::{BoxFuture, join_all};
+use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -16,11 +18,11 @@ use unspool_engine::safety::SafetySettings;
 use unspool_engine::schema::{self, Consent};
 use unspool_engine::{Circumstances, Conditions, Exit, Impression, MediaKey, SavedFeed};
 use unspool_media::{
-    LocalFile, Location, Media, MediaConfig, MediaError, ResolveError, TlsError, UrlResolver,
+    LocalFile, Location, Media, MediaConfig, Outbound, OutboundPurpose, ResolveError, UrlResolver, Wire,
 };
 
 use crate::auth::Auth;
-use crate::backend::{Backend, Hosted, Located, Native, check};
+use crate::backend::{Backend, BackendError, Hosted, Located, Native, check};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::Error;
@@ -28,14 +30,16 @@ use crate::gate::Gate;
 use crate::keep::KeepRoom;
 use crate::lanes::Lanes;
 use crate::meter::Meter;
-use crate::outbox::{Outbox, OutboxError, Verb};
+use crate::outbox::{Outbox, Verb};
 use crate::owner;
 use crate::records;
 use crate::safety::SafetyRoom;
 use crate::snapshot::{Bytes, Outgoing};
 use crate::spool::{self, Class, Pending, Rules, Spool, SpoolError, SpoolLimits};
-use crate::store::{SessionStore, StoreError};
-use crate::telemetry::UploaderHandle;
+use crate::store::SessionStore;
+
+pub(crate) use errors::outbox_error;
+use errors::{media_error, spool_error, store_error, tls_error};
 
 /// Part of the time to close that is spent on sending; the rest is for the databases and the media room.
 const SEND_SHARE_PERCENT: u32 = 70;
@@ -62,7 +66,8 @@ pub(crate) struct Core {
     pub(crate) safety: SafetyRoom,
     pub(crate) store: Arc<SessionStore>,
     pub(crate) spool: Spool,
-    outbox: Outbox,
+    pub(crate) outbox: Outbox,
+    pub(crate) outbound: Outbound,
     auth: Auth,
     /// Without a backend what is to be sent waits on the device.
     lanes: Option<Lanes>,
@@ -90,6 +95,8 @@ impl Core {
             .tls_backend_preconfigured(trust)
             .build()
             .map_err(|e| Error::Internal { reason: format!("http client: {e}") })?;
+        let outbound = Outbound::default();
+        let client = Wire::new(client, outbound.clone(), OutboundPurpose::Feed);
         let auth = Auth::new(config.credentials.clone(), config.request_timeout);
         let backend: Arc<dyn Backend> = match (&config.host, &config.backend) {
             (Some(host), _) => Arc::new(Hosted::new(Arc::clone(host), config.request_timeout)),
@@ -108,6 +115,7 @@ impl Core {
             resolver: Some(Arc::new(Resolver(Arc::clone(&backend)))),
             tls: config.tls.clone(),
             cmcd: config.cmcd,
+            outbound: outbound.clone(),
             ..MediaConfig::new(dir.join("media"))
         };
         let media = Media::open(media_config, handle.clone()).map_err(|e| media_error(&e))?;
@@ -153,6 +161,7 @@ impl Core {
             store,
             spool,
             outbox,
+            outbound,
             auth,
             lanes,
             meter,
@@ -293,9 +302,9 @@ impl Core {
     }
 
     /// What was just decided is sent soon.
-    fn nudge(&self) {
+    pub(crate) fn nudge(&self) {
         if let Some(lanes) = &self.lanes {
-            lanes.sender.nudge();
+            lanes.nudge();
         }
     }
 
@@ -320,9 +329,8 @@ impl Core {
 
     pub(crate) fn set_conditions(&self, conditions: Conditions) {
         self.keep.set_conditions(conditions);
-        for lane in self.lanes() {
-            lane.set_online(conditions.online);
-            lane.set_foreground(conditions.foreground);
+        if let Some(lanes) = &self.lanes {
+            lanes.set_conditions(conditions);
         }
         self.cost.send_modify(|cost| cost.metered = conditions.metered);
         self.tell_cost();
@@ -335,9 +343,8 @@ impl Core {
     }
 
     fn tell_cost(&self) {
-        let cost = *self.cost.borrow();
-        for lane in self.lanes() {
-            lane.set_circumstances(cost);
+        if let Some(lanes) = &self.lanes {
+            lanes.set_cost(*self.cost.borrow());
         }
     }
 
@@ -345,13 +352,9 @@ impl Core {
     pub(crate) fn signed_in(&self) {
         self.auth.signed_in();
         self.keep.signed_in();
-        for lane in self.lanes() {
-            lane.refreshed();
+        if let Some(lanes) = &self.lanes {
+            lanes.refreshed();
         }
-    }
-
-    fn lanes(&self) -> impl Iterator<Item = &UploaderHandle> {
-        self.lanes.iter().flat_map(|lanes| [&lanes.uploader, &lanes.sender])
     }
 
     pub(crate) fn bytes(&self) -> Bytes {
@@ -389,7 +392,9 @@ impl Core {
     }
 
     pub(crate) async fn flush(&self, within: Duration) {
-        join_all(self.lanes().map(|lane| lane.flush(within))).await;
+        if let Some(lanes) = &self.lanes {
+            lanes.flush(within).await;
+        }
     }
 
     pub(crate) async fn suspend(&self) -> Result<(), Error> {
@@ -421,7 +426,9 @@ impl Core {
     pub(crate) async fn close(&self, within: Duration) -> bool {
         let began = Instant::now();
         let sending = within * SEND_SHARE_PERCENT / 100;
-        join_all(self.lanes().map(|lane| lane.stop(sending))).await;
+        if let Some(lanes) = &self.lanes {
+            lanes.stop(sending).await;
+        }
         let left = within.saturating_sub(began.elapsed()).max(Duration::from_millis(200));
         let rooms = async {
             self.gate.close(left / 4).await;
@@ -472,6 +479,7 @@ impl UrlResolver for Resolver {
                     Ok(Location { url, alternates, expires_at_ms })
                 }
                 Err(e) if e.retryable() => Err(ResolveError::Unavailable),
+                Err(BackendError::SignIn) => Err(ResolveError::SignIn),
                 Err(_) => Err(ResolveError::Gone),
             }
         })
@@ -486,57 +494,11 @@ fn erase_files(dir: &Path, spool: &Spool) -> Pending<()> {
     spool.erase()
 }
 
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
         Err(e) => Err(Error::Internal { reason: e.to_string() }),
     }
-}
-
-fn spool_error(error: &SpoolError) -> Error {
-    match error {
-        SpoolError::InUse => Error::InUse,
-        SpoolError::Closed => Error::ShutDown,
-        SpoolError::Event(_) => Error::Config { reason: error.to_string() },
-        SpoolError::Consent => Error::Internal { reason: error.to_string() },
-        _ => Error::Storage { reason: error.to_string() },
-    }
-}
-
-fn outbox_error(error: &OutboxError) -> Error {
-    match error {
-        OutboxError::Identifier
-        | OutboxError::TooManyInterests
-        | OutboxError::Order
-        | OutboxError::Insufficient
-        | OutboxError::TooLate => Error::Config { reason: error.to_string() },
-        OutboxError::Full => Error::Storage { reason: error.to_string() },
-        OutboxError::Store(e) => spool_error(e),
-    }
-}
-
-fn media_error(error: &MediaError) -> Error {
-    match error {
-        MediaError::Store(unspool_media::StoreError::InUse) => Error::InUse,
-        MediaError::Store(e) => Error::Storage { reason: e.to_string() },
-        MediaError::Closed => Error::ShutDown,
-        MediaError::NotProbed | MediaError::Incomplete | MediaError::NotOneFile => {
-            Error::NotComplete { reason: error.to_string() }
-        }
-        MediaError::Client(_) => Error::Internal { reason: error.to_string() },
-        MediaError::Tls(e) => tls_error(e),
-    }
-}
-
-fn tls_error(error: &TlsError) -> Error {
-    match error {
-        TlsError::Platform(_) => Error::Internal { reason: error.to_string() },
-        TlsError::Roots(_) | TlsError::Pin | TlsError::Pins => Error::Config { reason: error.to_string() },
-    }
-}
-
-fn store_error(error: &StoreError) -> Error {
-    Error::Storage { reason: error.to_string() }
 }

@@ -588,6 +588,8 @@ impl Driver {
 
     fn notice(&mut self, notice: Notice) {
         self.events.push(match notice {
+            // Support finds it in the log; the person sees it as buffering.
+            Notice::Link(state) => return tracing::info!(?state, "the link"),
             Notice::Grew => Event::FeedGrew,
             Notice::PageFailed { retryable } => {
                 let reason = self.page_trouble.as_ref().map(ToString::to_string).unwrap_or_default();

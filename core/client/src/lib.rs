@@ -30,10 +30,12 @@ mod records;
 mod safety;
 mod session;
 mod snapshot;
+mod social;
 pub mod spool;
 mod store;
 pub mod telemetry;
 mod tls;
+mod wallet;
 mod work;
 
 pub use auth::{Auth, Credentials, TokenError, TokenProvider};
@@ -49,6 +51,7 @@ pub use fault::Place;
 pub use feed::FeedSession;
 pub use keep::{Kept, KeptSnapshot};
 pub use meter::Meter;
+pub use outbox::{Cause as PaymentCause, Comment, CommentState, Order, Payment, PaymentIntent};
 pub use records::IMPRESSION;
 pub use safety::{RULES_BYTES, RULES_CONTEXT, RulesError};
 pub use session::{ShutdownReport, Unspool};
@@ -64,5 +67,8 @@ pub use unspool_engine::{
     KeepState, LabelUpdate, MediaKey, NetworkClass, Page, Policy, Relation, Rendition, StartClass, Tap,
     Viewer,
 };
-pub use unspool_media::{ByPurpose, Cmcd, HostPins, LocalFile, Pin, TlsConfig, TlsError, Traffic};
+pub use unspool_media::{
+    ByPurpose, Cmcd, HostPins, LocalFile, OUTBOUND_REQUESTS, OutboundBatch, OutboundPurpose, OutboundRequest,
+    Pin, TlsConfig, TlsError, Traffic,
+};
 pub use unspool_player::version as player_version;

@@ -5,24 +5,29 @@
 //! Each step is a rename or a small write, in an order in which a kill between two leaves the rest to the next open: a
 //! file is put away before the name changes, and brought back after. Nothing else has the files open meanwhile, for the
 //! media room owns the directory. What was put away waits for its account; it ages out when that one comes back.
+//!
+//! Files once had shorter names; they are known by them, and an account's name changes with its next open.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
 
 const SUFFIXES: [&str; 3] = ["", "-wal", "-shm"];
 
 /// Puts the file of `account` in place and gives its path.
 pub(crate) fn events_of(dir: &Path, account: &str) -> std::io::Result<PathBuf> {
     let (file, note) = (dir.join("events.db"), dir.join("events.owner"));
-    let me = mark(account);
+    let (me, before) = (mark(account), earlier_mark(account));
     let owner = match std::fs::read_to_string(&note) {
         Ok(owner) => Some(owner)
-            .filter(|owner| owner.len() == me.len() && owner.bytes().all(|b| b.is_ascii_hexdigit())),
+            .filter(|owner| owner.len() == me.len() || owner.len() == before.len())
+            .filter(|owner| owner.bytes().all(|b| b.is_ascii_hexdigit())),
         Err(error) if error.kind() == ErrorKind::NotFound => None,
         Err(error) => return Err(error),
     };
     // A file without a note is of the time before there were notes, or its note was cut short: it is of whoever comes.
-    if let Some(owner) = owner.as_ref().filter(|owner| **owner != me) {
+    if let Some(owner) = owner.as_ref().filter(|owner| ![&me, &before].contains(owner)) {
         rename(dir, "events.db", &format!("events-{owner}.db"))?;
     }
     if owner.as_deref() != Some(&me) {
@@ -30,8 +35,10 @@ pub(crate) fn events_of(dir: &Path, account: &str) -> std::io::Result<PathBuf> {
         std::fs::write(&fresh, &me)?;
         std::fs::rename(fresh, &note)?;
     }
-    if !file.exists() {
-        rename(dir, &format!("events-{me}.db"), "events.db")?;
+    for mine in [&me, &before] {
+        if !file.exists() {
+            rename(dir, &format!("events-{mine}.db"), "events.db")?;
+        }
     }
     Ok(file)
 }
@@ -58,8 +65,13 @@ fn rename(dir: &Path, from: &str, to: &str) -> std::io::Result<()> {
     Ok(())
 }
 
-/// A name for files that does not show the account: FNV-1a, 64 bits, twice over different beginnings.
+/// A name for files that does not show the account: SHA-256.
 fn mark(account: &str) -> String {
+    Sha256::digest(account).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The name files had before: FNV-1a, 64 bits, twice over different beginnings.
+fn earlier_mark(account: &str) -> String {
     let fnv = |basis: u64| {
         account.bytes().fold(basis, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
     };
@@ -91,6 +103,21 @@ mod tests {
         forget_others(dir.path()).unwrap();
         assert_eq!(open(dir.path(), "bea"), "");
         assert_eq!(open(dir.path(), "ada"), "ada");
+    }
+
+    #[test]
+    fn files_of_before_are_known_by_their_names() {
+        assert_eq!(mark("ada").len(), 64);
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("events.db"), "ada").unwrap();
+        std::fs::write(dir.path().join("events.owner"), earlier_mark("ada")).unwrap();
+        std::fs::write(dir.path().join(format!("events-{}.db", earlier_mark("bea"))), "bea").unwrap();
+        assert_eq!(open(dir.path(), "bea"), "bea");
+        assert!(dir.path().join(format!("events-{}.db", earlier_mark("ada"))).exists());
+        assert_eq!(open(dir.path(), "ada"), "ada");
+        assert_eq!(std::fs::read_to_string(dir.path().join("events.owner")).unwrap(), mark("ada"));
+        assert_eq!(open(dir.path(), "ada"), "ada", "the one in use needs no other file name");
+        assert_eq!(open(dir.path(), "bea"), "bea");
     }
 
     #[test]

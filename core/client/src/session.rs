@@ -12,7 +12,7 @@ use unspool_engine::safety::SafetySettings;
 use unspool_engine::schema::Consent;
 use unspool_engine::session::Conditions;
 use unspool_engine::{Item, KeepEstimate, MediaKey};
-use unspool_media::LocalFile;
+use unspool_media::{LocalFile, OutboundBatch};
 
 use crate::backend::Topic;
 use crate::config::{Config, FeedKind};
@@ -392,6 +392,13 @@ impl Unspool {
         self.0.core.bytes()
     }
 
+    /// The requests that left this device in this session after number `after`, oldest first: to which host, what for, how
+    /// many bytes, when. The last 1,000 are remembered; there is no address, no token and no word of a person among them.
+    #[must_use]
+    pub fn outbound_after(&self, after: u64) -> OutboundBatch {
+        self.0.core.outbound.after(after)
+    }
+
     /// Records and intents on their way.
     #[must_use]
     pub fn outgoing(&self) -> Outgoing {
@@ -515,6 +522,10 @@ impl Unspool {
         }
     }
 
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.0.core
+    }
+
     pub(crate) fn check(&self) -> Result<(), Error> {
         if self.0.closed.load(Ordering::Acquire) { Err(Error::ShutDown) } else { Ok(()) }
     }
@@ -534,7 +545,7 @@ impl Unspool {
     }
 
     /// Does in its turn what goes on once begun.
-    async fn write<T: Send + 'static>(
+    pub(crate) async fn write<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Error> {
@@ -543,7 +554,7 @@ impl Unspool {
     }
 
     /// Does what ends when nobody waits for it any more.
-    async fn read<T: Send + 'static>(
+    pub(crate) async fn read<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Error> {

@@ -21,7 +21,9 @@ use axum::routing::post;
 use rand::RngExt as _;
 use serde_json::{Value, json};
 use spool_collector::{client, until};
-use unspool::outbox::{OpId, Outbox, OutboxError, OutboxLevel, OutboxSender, OutboxSenderConfig, Verb};
+use unspool::outbox::{
+    Cause, OpId, Order, Outbox, OutboxError, OutboxLevel, OutboxSender, OutboxSenderConfig, Payment, Verb,
+};
 use unspool::spool::SpoolError;
 use unspool::telemetry::{FlushReason, UploaderHandle};
 use unspool::{Auth, Credentials};
@@ -216,6 +218,83 @@ fn bounds_a_damaged_file_and_a_second_owner() {
     let outbox = open(folder.path());
     assert!(outbox.pending().unwrap().is_empty());
     assert!(folder.path().join("outbox.db.corrupt-1").exists());
+}
+
+fn order(amount: u64) -> Order {
+    Order {
+        cause: Cause::Gift,
+        recipient: "cleo".into(),
+        subject: "rose".into(),
+        amount,
+        price_version: "1".into(),
+    }
+}
+
+/// Writes rubbish over `pages` pages from the share `at` of the file on.
+fn damage(path: &Path, at: f64, pages: usize) {
+    let mut bytes = std::fs::read(path).unwrap();
+    let from = (bytes.len() as f64 * at) as usize / 4_096 * 4_096;
+    let to = (from + pages * 4_096).min(bytes.len());
+    bytes[from..to].fill(0xa5);
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn what_can_be_read_of_a_damaged_file_goes_on_and_the_rest_is_counted() {
+    let mut kept = 0;
+    for (at, pages) in [(0.2, 1), (0.35, 2), (0.5, 1), (0.65, 3), (0.8, 1), (0.95, 1)] {
+        let folder = tempfile::tempdir().unwrap();
+        let outbox = open(folder.path());
+        let ops: BTreeMap<String, OpId> = (0..600)
+            .map(|n| {
+                let target = format!("item-{n:04}-{}", "x".repeat(40));
+                let op = like(&outbox, &target, true);
+                (target, op)
+            })
+            .collect();
+        let words: Vec<String> = (0..60)
+            .map(|n| {
+                outbox.add_comment("i1", None, &format!("{n} {}", "words ".repeat(30)), "ann", n).unwrap()
+            })
+            .collect();
+        let paid: Vec<OpId> =
+            (1..=40).map(|n| outbox.draft_payment(&order(n), "ann", 1_700_000_000_000).unwrap()).collect();
+        paid.iter().skip(10).for_each(|op| outbox.confirm_payment(op).unwrap());
+        paid.iter().skip(30).for_each(|op| outbox.cancel_payment(op).unwrap());
+        outbox.suspend().unwrap();
+        drop(outbox);
+        damage(&folder.path().join("outbox.db"), at, pages);
+
+        let outbox = open(folder.path());
+        let pending = outbox.pending();
+        let pending = pending.unwrap();
+        for intent in &pending {
+            assert_eq!(ops.get(&intent.target), Some(&intent.op), "a row keeps its identity");
+        }
+        let comments = outbox.comments("i1", "ann").unwrap();
+        assert!(comments.iter().all(|comment| words.contains(&comment.id)));
+        let payments = outbox.payments("ann").unwrap();
+        for payment in &payments {
+            assert!(paid.contains(&payment.op));
+        }
+        let level = outbox.level();
+        assert!(level.is_conserved(), "{level:?}");
+        let aside = folder.path().join("outbox.db.corrupt-1").exists();
+        if aside {
+            assert_eq!(level.queued_total, 660, "the books go on: {level:?}");
+            assert_eq!(level.damaged_total, 660 - level.pending, "{level:?}");
+            // A file that lost pages cannot be believed when it says that money was not sent.
+            let open = payments.iter().filter(|payment| !payment.state.is_final());
+            assert!(open.clone().all(|payment| payment.state == Payment::Unknown), "{at}");
+        }
+        kept += pending.len() + comments.len() + payments.len();
+        // It goes on as any other.
+        like(&outbox, "after", true);
+        assert_eq!(outbox.state(Verb::Like, "after", "ann").unwrap(), Some(true));
+        drop(outbox);
+        assert!(open(folder.path()).level().is_conserved());
+    }
+    assert!(kept > 6 * 700 * 3 / 4, "most of it can be read: {kept} of {}", 6 * 700);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,6 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::Span;
 
+/// Bytes that the head of a fragment may take. 4 KiB: the sizes and durations of two seconds of pictures at 60 a second
+/// and of their sound are 3.4 KB.
+pub const FRAGMENT_HEAD_BYTES: u64 = 4 * 1024;
+
 /// Where the bytes that describe the tracks are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -12,11 +16,13 @@ pub enum Layout {
     MoovFirst,
     /// Progressive MP4 with `moov` after `mdat`.
     MoovLast,
-    /// Fragmented MP4: `moov`, then `moof`/`mdat` pairs.
+    /// Fragmented MP4: `moov`, then `moof`/`mdat` pairs. A demuxer reads the head of the next fragment before the samples
+    /// of this one, so a fragment is playable with [`FRAGMENT_HEAD_BYTES`] of the one after it.
     Fragmented,
     /// HLS over several files: the headers, then one slot for each segment in the order of play. Places are those of an
     /// address space that exists only here: a slot has the length its segment was expected to have, is held as a whole
-    /// when the segment is complete, and up to its last byte but one at most while it is not.
+    /// when the segment is complete, and up to its last byte but one at most while it is not. Segments of transport stream
+    /// have no headers.
     Segmented,
 }
 
@@ -121,7 +127,8 @@ impl MediaInfo {
     #[must_use]
     pub fn ranges(&self, from_ms: u64, to_ms: u64) -> Vec<Span> {
         let mut spans = self.headers.clone();
-        spans.push(Span::new(self.offset_at(from_ms), self.offset_after(to_ms)));
+        let end = self.demuxed_with(self.index.partition_point(|&(t, _)| t < to_ms));
+        spans.push(Span::new(self.offset_at(from_ms), end));
         merge(spans)
     }
 
@@ -137,7 +144,11 @@ impl MediaInfo {
         if end >= self.samples_end() {
             return self.duration_ms.max(from_ms);
         }
-        let reached = self.index.partition_point(|&(_, at)| at <= end);
+        let (mut reached, mut above) = (0, self.index.len());
+        while reached < above {
+            let middle = usize::midpoint(reached, above);
+            if self.demuxed_with(middle) <= end { reached = middle + 1 } else { above = middle }
+        }
         reached.checked_sub(1).map_or(from_ms, |i| self.index[i].0).max(from_ms)
     }
 
@@ -161,6 +172,23 @@ impl MediaInfo {
 
     fn offset_after(&self, ms: u64) -> u64 {
         self.index.get(self.index.partition_point(|&(t, _)| t < ms)).map_or(self.samples_end(), |&(_, at)| at)
+    }
+
+    /// One past the last byte that a demuxer reads before it gives the last sample in front of entry `n` of the index.
+    ///
+    /// Of a fragmented file it wants the head of the next fragment first. Segments of transport stream become fragments, whole,
+    /// and have no head before that, so there it is the next segment. Where segments are fragments in files of their own,
+    /// the reader brings the next head, which is a request of its own whoever asks.
+    #[must_use]
+    pub fn demuxed_with(&self, n: usize) -> u64 {
+        let end = self.samples_end();
+        let Some(&(_, at)) = self.index.get(n) else { return end };
+        match self.layout {
+            Layout::Fragmented => at.saturating_add(FRAGMENT_HEAD_BYTES),
+            Layout::Segmented if self.headers.is_empty() => self.index.get(n + 1).map_or(end, |e| e.1),
+            Layout::MoovFirst | Layout::MoovLast | Layout::Segmented => at,
+        }
+        .min(end)
     }
 
     /// One past the last sample byte: a moov-last file keeps its samples before the headers at its end.
@@ -259,6 +287,36 @@ mod tests {
         assert_eq!(i.playable_until(0, &[Span::new(0, 600), Span::new(1000, 1100)]), 500);
         assert_eq!(i.playable_until(0, &[Span::new(0, 1100)]), 1000);
         assert_eq!(i.playable_until(0, &[Span::new(0, 40), Span::new(1000, 1100)]), 0);
+    }
+
+    #[test]
+    fn a_fragment_is_playable_with_the_head_of_the_next_one() {
+        let index = vec![(0, 1_600), (1_000, 100_000), (2_000, 200_000)];
+        let i = MediaInfo {
+            size: 300_000,
+            duration_ms: 3_000,
+            headers: vec![Span::new(0, 1_600)],
+            index,
+            ..info(Layout::Fragmented)
+        };
+        assert_eq!(i.ranges(0, 1_000), vec![Span::new(0, 104_096)]);
+        assert_eq!(i.playable_until(0, &[Span::new(0, 104_095)]), 0);
+        assert_eq!(i.playable_until(0, &[Span::new(0, 104_096)]), 1_000);
+        assert_eq!(i.playable_until(0, &[Span::new(0, 299_999)]), 2_000);
+        assert_eq!(
+            i.ranges(2_500, 3_000).last(),
+            Some(&Span::new(200_000, 300_000)),
+            "there is none after it"
+        );
+        assert_eq!(i.playable_until(0, &[Span::new(0, 300_000)]), 3_000);
+        let streams = MediaInfo { layout: Layout::Segmented, headers: Vec::new(), ..i };
+        assert_eq!(
+            streams.ranges(0, 1_000),
+            vec![Span::new(1_600, 200_000)],
+            "and of a stream with all of it"
+        );
+        assert_eq!(streams.playable_until(0, &[Span::new(1_600, 199_999)]), 0);
+        assert_eq!(streams.playable_until(0, &[Span::new(1_600, 200_000)]), 1_000);
     }
 
     proptest! {

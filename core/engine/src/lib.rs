@@ -9,6 +9,7 @@
 pub mod breaker;
 pub mod budget;
 pub mod buffering;
+pub mod comment;
 mod delivery;
 pub mod eviction;
 pub mod exposure;
@@ -19,6 +20,7 @@ pub mod impression;
 pub mod info;
 pub mod keep;
 pub mod learner;
+pub mod lead;
 pub mod links;
 mod model;
 pub mod payment;

@@ -30,11 +30,14 @@ impl Links {
         Links { class, memory, all: Throughput::cold(class, memory), hosts: BTreeMap::new() }
     }
 
-    /// The device changed to another kind of network: what was measured on the one before says nothing of it.
-    pub fn handle_class(&mut self, class: NetworkClass) {
-        if self.class != class {
+    /// The device says what kind of network it is on. If that is another one than before, what was measured says nothing
+    /// of it and is forgotten; answers whether it was.
+    pub fn handle_class(&mut self, class: NetworkClass) -> bool {
+        let changed = self.class != class;
+        if changed {
             *self = Links::new(class, self.memory);
         }
+        changed
     }
 
     /// Takes up what an earlier session measured, by host; the empty name is all of them.

@@ -128,6 +128,8 @@ pub enum Notice {
         /// Why, without personal data.
         reason: String,
     },
+    /// The link began or ceased to bring what is asked of it.
+    Link(planner::LinkState),
     /// The filter closed a card that was committed: it is hidden or covered from now on.
     CardClosed {
         /// Its position.

@@ -13,7 +13,7 @@ use crate::feed::{Closed, Feed, LabelUpdate, PageFailure, SavedFeed, Step};
 use crate::impression::{Exit, Network, Recorder, Shown, Viewer};
 use crate::info::MediaInfo;
 use crate::model::{Item, MediaKey, Page, Span};
-use crate::planner::{Candidate, DemandId, FetchEnd, Limits, Planner};
+use crate::planner::{Candidate, DemandId, FetchEnd, Limits, LinkState, Planner};
 use crate::safety::{Decision, Filter};
 use crate::stage::{Near, PlayerId, Stage, StageOutput, player_bytes};
 use crate::throughput::Remembered;
@@ -51,6 +51,7 @@ pub struct Engine {
     failed: BTreeSet<u64>,
     rebuilt: BTreeMap<u64, u32>,
     saved_at: Option<u64>,
+    link: LinkState,
     /// Whether the planner was given cards that it has to be told are gone.
     planned: bool,
     ended: bool,
@@ -74,6 +75,7 @@ impl Engine {
             failed: BTreeSet::new(),
             rebuilt: BTreeMap::new(),
             saved_at: None,
+            link: LinkState::default(),
             planned: false,
             ended: false,
             out: VecDeque::new(),
@@ -654,6 +656,10 @@ impl Engine {
     fn collect_media(&mut self) {
         while let Some(output) = self.planner.poll_output() {
             self.out.push_back(Effect::Media(output));
+        }
+        let link = self.planner.link();
+        if std::mem::replace(&mut self.link, link) != link {
+            self.out.push_back(Effect::Notice(Notice::Link(link)));
         }
     }
 

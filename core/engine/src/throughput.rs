@@ -26,7 +26,18 @@ const COLD_DEVIATION: f64 = 1.6;
 /// Days after which a remembered estimate counts for half.
 const REMEMBER_DAYS: f64 = 7.0;
 
-/// How fast older samples fade.
+/// Shortest time lost, in seconds, that counts as an outage, and how long one lasts on average: lifts, tunnels and hand-overs.
+const SHORTEST_OUTAGE_S: f64 = 0.5;
+/// See [`SHORTEST_OUTAGE_S`].
+const OUTAGE_S: f64 = 8.0;
+/// Range of the logarithm a rate may jump within: a factor of twenty either way.
+const JUMP_RANGE: f64 = 6.0;
+/// What a second, and a transfer at least, takes from the weight of the long mean: half a minute, or fifty transfers.
+const LONG_PER_S: f64 = 0.03;
+/// See [`LONG_PER_S`].
+const LONG_PER_TRANSFER: f64 = 0.02;
+
+/// How fast older samples fade, and what explains one that strays.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Memory {
     /// Logarithm of what a second of later transfers leaves of a sample's weight.
@@ -34,11 +45,17 @@ pub struct Memory {
     /// What a later transfer, however short, takes at least: on a fast link a chunk takes a blink, and an outage must
     /// not be remembered for a hundred of them.
     pub per_transfer: f64,
+    /// How likely a transfer is held up by an outage that then ends, before it is known how long it took.
+    pub outage: f64,
+    /// How likely the rate has become another one altogether since the transfer before.
+    pub jump: f64,
+    /// Deviation of the logarithm that is usual between two transfers, at least.
+    pub usual: f64,
 }
 
 impl Default for Memory {
     fn default() -> Self {
-        Memory { per_s: 0.25, per_transfer: 0.4 }
+        Memory { per_s: 0.4, per_transfer: 0.4, outage: 0.1, jump: 0.02, usual: 0.35 }
     }
 }
 
@@ -98,6 +115,11 @@ pub struct Throughput {
     rtt_ms: f64,
     measured: bool,
     known: bool,
+    /// Mean of the logarithm of the rate over a long time, and how much of that time was measured.
+    long_log: f64,
+    long_weight: f64,
+    /// How likely the last transfer was held up by an outage.
+    held_up: f64,
     /// Megabits and seconds of a transfer under way, where it is slower than the mean.
     hanging: Option<(f64, f64)>,
 }
@@ -121,6 +143,9 @@ impl Throughput {
             rtt_ms: PRIOR_RTT_MS,
             measured: false,
             known: false,
+            held_up: 0.0,
+            long_log: mbps.ln(),
+            long_weight: 0.0,
             hanging: None,
         }
     }
@@ -135,7 +160,8 @@ impl Throughput {
         let mut cold = Throughput::cold(class, memory);
         let then = mbps(past.bps).clamp(0.01, 10_000.0);
         let now = mbps(class.cold_start_bps());
-        cold.megabits = (then.ln() * trust + now.ln() * (1.0 - trust)).exp() * PRIOR_S;
+        cold.long_log = then.ln() * trust + now.ln() * (1.0 - trust);
+        cold.megabits = cold.long_log.exp() * PRIOR_S;
         cold.rtt_ms = f64::from(past.rtt_ms).clamp(1.0, 5_000.0) * trust + cold.rtt_ms * (1.0 - trust);
         let deviation = past.deviation.clamp(0.05, 2.0) * trust + PRIOR_DEVIATION * (1.0 - trust);
         cold.deviation2 = deviation * deviation;
@@ -173,15 +199,46 @@ impl Throughput {
         }
         let keep = (-(self.memory.per_s * seconds).max(self.memory.per_transfer)).exp();
         let stray = (megabits / seconds / self.mean_mbps()).ln();
+        let (held_up, jumped) = self.explain(megabits, seconds, stray);
+        self.held_up = held_up;
         if self.measured {
             // A transfer of a second renews a quarter of the deviation.
             let renew = (0.25 * seconds).clamp(0.05, 0.5);
-            self.deviation2 += renew * (stray * stray - self.deviation2);
+            self.deviation2 += (1.0 - held_up) * renew * (stray * stray - self.deviation2);
         }
-        self.megabits = self.megabits * keep + megabits;
-        self.seconds = self.seconds * keep + seconds;
+        let fresh = (LONG_PER_S * seconds).max(LONG_PER_TRANSFER);
+        self.long_weight = self.long_weight * (1.0 - fresh) + fresh;
+        self.long_log +=
+            fresh / (self.long_weight + LONG_PER_TRANSFER) * ((megabits / seconds).ln() - self.long_log);
+        let keep = keep * (1.0 - jumped);
+        let (new_megabits, new_seconds) = (self.megabits * keep + megabits, self.seconds * keep + seconds);
+        // Between the two explanations on a logarithmic scale: seconds lost to an outage must not outweigh it.
+        let (before, after) = (self.megabits / self.seconds, new_megabits / new_seconds);
+        self.seconds += (1.0 - held_up) * (new_seconds - self.seconds);
+        self.megabits = before * (after / before).powf(1.0 - held_up) * self.seconds;
         self.measured = true;
         self.known = true;
+    }
+
+    /// How likely a transfer was held up by an outage that is over, and how likely the rate is another one now; what is
+    /// left is the usual wavering. `stray` is the logarithm of its rate over the mean.
+    ///
+    /// An outage explains a slow transfer by seconds that were lost; it says nothing of the rate before and after, so the
+    /// estimate stays. Two in a row are no outages but a slow link.
+    fn explain(&self, megabits: f64, seconds: f64, stray: f64) -> (f64, f64) {
+        if !self.measured {
+            return (0.0, 0.0);
+        }
+        let deviation = self.deviation().max(self.memory.usual);
+        let usual = (-0.5 * (stray / deviation).powi(2)).exp() / (deviation * std::f64::consts::TAU.sqrt());
+        let lost = seconds - megabits / self.mean_mbps();
+        let held_up = match lost > SHORTEST_OUTAGE_S {
+            true => self.memory.outage * (1.0 - self.held_up) * (-lost / OUTAGE_S).exp(),
+            false => 0.0,
+        };
+        let jump = self.memory.jump / JUMP_RANGE;
+        let all = usual + held_up + jump;
+        (held_up / all, jump / all)
     }
 
     /// A transfer that is under way and has brought only so much: an upper bound, until the next sample.
@@ -202,6 +259,14 @@ impl Throughput {
     #[must_use]
     pub fn deviation(&self) -> f64 {
         self.deviation2.max(0.0).sqrt()
+    }
+
+    /// Megabits per second to expect: the mean, drawn towards that of a long time by this share of their distance on a
+    /// logarithmic scale.
+    #[must_use]
+    pub fn expected_mbps(&self, pull: f64) -> f64 {
+        let mean = self.mean_mbps();
+        mean * (self.long_log.exp() / mean).powf(pull)
     }
 
     /// Spread of the logarithm, as the scale of a logistic distribution, that is owed to having measured nothing yet; 0
@@ -258,6 +323,37 @@ mod tests {
         }
         assert!(t.conservative_bps() < 1_500_000, "{}", t.conservative_bps());
         assert!((40.0..80.0).contains(&(t.rtt_s() * 1_000.0)));
+    }
+
+    #[test]
+    fn an_outage_that_is_over_does_not_count_and_two_in_a_row_do() {
+        let mut t = Throughput::default();
+        for _ in 0..20 {
+            sample(&mut t, 30.0);
+        }
+        t.sample(1_000_000, Millis(50), Millis(5_000));
+        assert!(t.mean_mbps() > 24.0, "five lost seconds: {}", t.mean_mbps());
+        for _ in 0..3 {
+            t.sample(1_000_000, Millis(50), Millis(5_000));
+        }
+        assert!(t.mean_mbps() < 2.5, "a slow link: {}", t.mean_mbps());
+        for _ in 0..8 {
+            t.sample(1_000_000, Millis(50), Millis(270));
+        }
+        assert!(t.mean_mbps() > 20.0, "and back: {}", t.mean_mbps());
+    }
+
+    #[test]
+    fn what_is_expected_lies_between_now_and_always() {
+        let mut t = Throughput::default();
+        for _ in 0..200 {
+            sample(&mut t, 8.0);
+        }
+        for _ in 0..5 {
+            sample(&mut t, 3.0);
+        }
+        let (now, soon, later) = (t.mean_mbps(), t.expected_mbps(0.5), t.expected_mbps(1.0));
+        assert!(now < 3.5 && now < soon && soon < later && later < 8.0, "{now} {soon} {later}");
     }
 
     #[test]

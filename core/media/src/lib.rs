@@ -11,15 +11,18 @@ mod gateway;
 mod info;
 mod local;
 mod media;
+mod outbound;
 mod probe;
 mod prober;
 mod reader;
+mod recent;
 mod remux;
 mod segments;
 mod source;
 mod store;
 mod ticket;
 mod tls;
+mod untailed;
 
 pub use disk::{DataFile, Disk, LocalDisk, OpenMode, Step};
 pub use fetch::{
@@ -30,6 +33,9 @@ pub use gateway::{Gateway, GatewayError, GatewayLimits, GatewayStats};
 pub use info::{AudioCodec, Layout, MediaInfo, SyncSample, TrackInfo, TrackKind, VideoCodec};
 pub use local::LocalFile;
 pub use media::{Media, MediaConfig, MediaError, Origin};
+pub use outbound::{
+    Answer, OUTBOUND_REQUESTS, Outbound, OutboundBatch, OutboundPurpose, OutboundRequest, Wire,
+};
 pub use probe::{ProbeError, probe_bytes, probe_file};
 pub use source::{ByteSource, ReadError};
 pub use store::{StoreError, StoreHealth, StoredMedia};

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use unspool_engine::lead::Lead;
 use unspool_engine::{Container, MediaKey, Span};
 
 use crate::disk::{Disk, LocalDisk};
@@ -16,6 +17,7 @@ use crate::fetch::{
     Playback, Prewarm, Priority, Purpose, UrlResolver,
 };
 use crate::info::{Layout, MediaInfo};
+use crate::outbound::Outbound;
 use crate::probe::ProbeError;
 use crate::prober::Prober;
 use crate::reader::StoreSource;
@@ -24,6 +26,7 @@ use crate::source::ByteSource;
 use crate::store::{Store, StoreError, StoreHealth, StoredMedia, Validators};
 use crate::ticket::FetchTicket;
 use crate::tls::{TlsConfig, TlsError};
+use crate::untailed::Untailed;
 
 /// Samples of the line that wait for the planner; more would be history.
 const SAMPLES: usize = 256;
@@ -48,12 +51,14 @@ pub struct MediaConfig {
     pub tls: TlsConfig,
     /// Whether requests tell servers of the playback they serve, and how; default: they do not.
     pub cmcd: Option<Cmcd>,
-    /// Renditions whose index entries stay in memory while nobody uses them.
+    /// Renditions of which index entries and probe answers stay in memory while nobody uses them.
     pub keep_loaded: usize,
     /// Where the cached bytes lie: this device, or in tests a disk that fails.
     pub disk: Arc<dyn Disk>,
     /// Bounds and time-outs.
     pub limits: Limits,
+    /// Where requests are listed.
+    pub outbound: Outbound,
 }
 
 impl MediaConfig {
@@ -70,6 +75,7 @@ impl MediaConfig {
             keep_loaded: KEEP_LOADED,
             disk: Arc::new(LocalDisk),
             limits: Limits::default(),
+            outbound: Outbound::default(),
         }
     }
 }
@@ -86,7 +92,7 @@ impl fmt::Debug for MediaConfig {
             .field("keep_loaded", &self.keep_loaded)
             .field("disk", &self.disk)
             .field("limits", &self.limits)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -179,12 +185,18 @@ impl Media {
     /// [`MediaError::Tls`] when the rules of trust cannot be kept.
     pub fn open(config: MediaConfig, handle: Handle) -> Result<Arc<Media>, MediaError> {
         // First what can be wrong without the directory, so that a refused configuration leaves it free.
-        let http = Http::new(&config.user_agent, config.allow_plain_http, config.tls, &config.limits)?;
+        let http = Http::new(
+            &config.user_agent,
+            config.allow_plain_http,
+            config.tls,
+            &config.limits,
+            config.outbound,
+        )?;
         let store = Arc::new(Store::open(&config.dir, config.keep_loaded, config.disk)?);
         let accounts = Arc::new(Accounts::default());
         let fetcher =
             Arc::new(Fetcher::new(handle, http, Arc::new(config.limits), accounts, config.resolver.clone()));
-        let prober = Arc::new(Prober::new(store.clone(), fetcher.clone()));
+        let prober = Arc::new(Prober::new(store.clone(), fetcher.clone(), config.keep_loaded));
         let media =
             Arc::new(Media { store, fetcher, prober, origins: Mutex::default(), playing: Mutex::default() });
         if let Some(way) = config.cmcd {
@@ -316,12 +328,38 @@ impl Media {
     pub fn playable(&self, key: &MediaKey) -> Result<(Arc<dyn ByteSource>, Arc<MediaInfo>), MediaError> {
         let info = self.prober.known(key).ok_or(MediaError::NotProbed)?;
         if info.layout != Layout::Segmented {
-            return Ok((self.source_of(key, info.size), info));
+            let source = self.source_of(key, info.size);
+            return Ok(match info.layout {
+                Layout::Fragmented => (Arc::new(Untailed::new(source)), info),
+                _ => (source, info),
+            });
         }
+        let (file, info) = self.assembled(key, &info)?;
+        Ok((Arc::new(file), info))
+    }
+
+    /// The same for the player of a card that a planner fetches: what comes next in the order of play is waited for, and
+    /// asked for only if nobody brings it for a second. Headers and places jumped to are asked for at once.
+    ///
+    /// # Errors
+    /// As [`playable`](Media::playable).
+    pub fn planned(&self, key: &MediaKey) -> Result<(Arc<dyn ByteSource>, Arc<MediaInfo>), MediaError> {
+        let info = self.prober.known(key).ok_or(MediaError::NotProbed)?;
+        if info.layout != Layout::Segmented {
+            let entry = self.store.entry(key);
+            entry.touch();
+            let lead = Lead::new(info.headers.clone(), None);
+            let source = StoreSource::planned(entry, self.fetcher.clone(), Some(info.size), lead);
+            return Ok((Arc::new(source), info));
+        }
+        let (file, info) = self.assembled(key, &info)?;
+        Ok((Arc::new(file.planned()), info))
+    }
+
+    fn assembled(&self, key: &MediaKey, info: &MediaInfo) -> Result<(Assembled, Arc<MediaInfo>), MediaError> {
         let parts = self.prober.parts(key).ok_or(MediaError::NotProbed)?;
-        let (source, info) =
-            Assembled::new(parts, self.fetcher.clone(), &info).ok_or(MediaError::NotOneFile)?;
-        Ok((Arc::new(source), Arc::new(info)))
+        let (file, info) = Assembled::new(parts, self.fetcher.clone(), info).ok_or(MediaError::NotOneFile)?;
+        Ok((file, Arc::new(info)))
     }
 
     /// A reader over the first `size` bytes of a rendition, for callers who know the length without a probe.
@@ -436,6 +474,15 @@ impl Media {
     /// Keeps `key` from eviction, across restarts too.
     pub fn pin(&self, key: &MediaKey) {
         self.store.entry(key).set_pinned(true);
+    }
+
+    /// Every rendition that is pinned. A pin outlives whoever asked for it: an owner that lost its own list of them finds
+    /// here what it has to let go. Blocks like [`oldest`](Media::oldest), for as long as a look at every entry takes.
+    ///
+    /// # Errors
+    /// A store error.
+    pub fn pinned(&self) -> Result<Vec<MediaKey>, MediaError> {
+        Ok(self.store.pinned()?)
     }
 
     /// Lets eviction have `key` again.

@@ -8,24 +8,28 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
-use unspool_engine::{Container, Layout, MediaKey, Span};
+use unspool_engine::{Container, MediaKey, Span};
 
 use crate::fetch::{Demand, FetchError, Fetcher, Found, Priority, Purpose, Renewal, Way};
 use crate::info::MediaInfo;
 use crate::probe::hls::{Cuts, INIT, Shape};
 use crate::probe::listing::{Cut, Packing, Part};
 use crate::probe::mp4::{Bytes, Probe, Step};
-use crate::probe::{HEAD_BYTES, ProbeError, describe_head, malformed};
+use crate::probe::{HEAD_BYTES, ProbeError, TAIL_BYTES, describe_head, malformed};
+use crate::recent::Recent;
 use crate::segments::{Parts, Plan, Rates, head_of, owner};
 use crate::store::{Entry, Store, StoreError, Validators};
 use crate::ticket::FetchTicket;
 
 /// Requests of one probe at most. A moov-last file needs two or three; a file that keeps asking is hostile.
-const STEPS: u32 = 64;
-/// Between two looks at what has arrived of a file's beginning: a tenth of a mobile round trip.
-const EARLY_LOOK: Duration = Duration::from_millis(10);
+const STEPS: usize = 64;
+/// Between two looks at what has arrived of a file: a twentieth of a mobile round trip, and a look that finds nothing new
+/// costs a lock.
+const EARLY_LOOK: Duration = Duration::from_millis(4);
 /// Versions looked at before the file is called unstable.
 const VERSIONS: u32 = 3;
 
@@ -39,12 +43,26 @@ pub(crate) struct Prober {
     books: Mutex<Books>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Books {
     declared: HashMap<MediaKey, Declared>,
-    /// `None` for keys whose blob was looked for in vain.
-    known: HashMap<MediaKey, Option<Known>>,
+    known: Recent<Answer>,
     running: HashMap<MediaKey, Running>,
+}
+
+/// What is known in memory.
+#[derive(Debug)]
+struct Answer {
+    /// `None` for keys whose blob was looked for in vain.
+    known: Option<Known>,
+    /// Whether memory is the only place that has it.
+    unkept: bool,
+}
+
+impl Answer {
+    fn may_go(&self) -> bool {
+        !self.unkept
+    }
 }
 
 /// What the backend says of a rendition.
@@ -83,14 +101,21 @@ struct Saved {
 }
 
 impl Prober {
-    pub(crate) fn new(store: Arc<Store>, fetcher: Arc<Fetcher>) -> Self {
+    /// `keep` answers stay in memory; an older one is read from the index again when it is asked for.
+    pub(crate) fn new(store: Arc<Store>, fetcher: Arc<Fetcher>, keep: usize) -> Self {
         let keeper = store.clone();
         fetcher.on_renewed(Arc::new(move |key, news| {
+            if let Renewal::Header(file, seen) = &news {
+                return !keeper.entry(file).lock().validators().differ_from(seen);
+            }
+            let same = !matches!(news, Renewal::Version);
             if let Err(error) = renew(&keeper, key, news) {
                 tracing::warn!(target: "unspool::media", %error, "renewed references could not be kept");
             }
+            same
         }));
-        Prober { store, fetcher, books: Mutex::default() }
+        let books = Books { declared: HashMap::new(), known: Recent::new(keep), running: HashMap::new() };
+        Prober { store, fetcher, books: Mutex::new(books) }
     }
 
     fn books(&self) -> MutexGuard<'_, Books> {
@@ -124,13 +149,19 @@ impl Prober {
     }
 
     fn remembered(&self, key: &MediaKey) -> Option<Known> {
-        let found = self.books().known.get(key).cloned();
+        let found = self.books().known.get(key).map(|answer| answer.known.clone());
         let known = match found {
             Some(known) => known?,
             None => {
-                let loaded = self.load(key);
-                self.books().known.insert(key.clone(), loaded.clone());
-                loaded?
+                // An index that cannot be read now may be read later.
+                let known = self.load(key).ok()?;
+                let mut books = self.books();
+                // A probe may have ended meanwhile; it knows better.
+                if books.known.peek(key).is_none() {
+                    let loaded = Answer { known: known.clone(), unkept: false };
+                    books.known.insert(key.clone(), loaded, Answer::may_go);
+                }
+                known?
             }
         };
         let current = self.store.entry(key).lock().generation() == known.generation;
@@ -139,18 +170,22 @@ impl Prober {
 
     /// What is in memory of `key`; neither the disk nor the network is asked.
     pub(crate) fn in_memory(&self, key: &MediaKey) -> Option<Arc<MediaInfo>> {
-        Some(self.books().known.get(key)?.as_ref()?.info.clone())
+        Some(self.books().known.peek(key)?.known.as_ref()?.info.clone())
     }
 
-    fn load(&self, key: &MediaKey) -> Option<Known> {
-        let bytes = self.store.get_blob(&blob_key("probe", key)).ok()??;
-        let saved: Saved = serde_json::from_slice(&bytes).ok()?;
+    fn load(&self, key: &MediaKey) -> Result<Option<Known>, StoreError> {
+        let bytes = self.store.get_blob(&blob_key("probe", key))?;
+        let saved = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        Ok(saved.and_then(|saved| self.believed(key, saved)))
+    }
+
+    /// A kept answer, if it is about the version that is stored.
+    fn believed(&self, key: &MediaKey, saved: Saved) -> Option<Known> {
         let entry = self.store.entry(key);
         let state = entry.lock();
         let described =
             Validators { size: saved.file_size, etag: saved.etag, last_modified: saved.last_modified };
-        let stored = state.validators();
-        if *stored != Validators::default() && *stored != described {
+        if state.validators().differ_from(&described) {
             return None;
         }
         let generation = state.generation();
@@ -180,6 +215,12 @@ impl Prober {
     }
 
     pub(crate) async fn probe(self: &Arc<Self>, key: &MediaKey, priority: Priority) -> Outcome {
+        // An answer in memory needs no hop to another thread, which a reader of small ranges would notice.
+        if self.in_memory(key).is_some()
+            && let Some(info) = self.known(key)
+        {
+            return Ok(info);
+        }
         let this = self.clone();
         let asked = key.clone();
         // The blob is read off the async threads.
@@ -216,15 +257,25 @@ impl Prober {
         running
     }
 
-    async fn run(&self, key: &MediaKey, urgency: watch::Receiver<Priority>) -> Outcome {
+    async fn run(
+        &self,
+        key: &MediaKey,
+        urgency: watch::Receiver<Priority>,
+    ) -> Result<(Known, Whole), ProbeError> {
         let entry = self.store.entry(key);
         let declared = self.books().declared.get(key).copied();
         let declared = declared.filter(|declared| declared.container == Container::Hls);
         for _ in 0..VERSIONS {
             let generation = entry.lock().generation();
-            let (info, plan) = match declared {
-                Some(declared) => self.hls(key, &entry, declared, urgency.clone()).await?,
-                None => (self.mp4(&entry, urgency.clone()).await?, None),
+            let (info, plan, whole) = match declared {
+                Some(declared) => {
+                    let (info, plan) = self.hls(key, &entry, declared, urgency.clone()).await?;
+                    (info, plan, Whole::Known)
+                }
+                None => {
+                    let (info, whole) = self.mp4(&entry, urgency.clone()).await?;
+                    (info, None, whole)
+                }
             };
             let validators = {
                 let state = entry.lock();
@@ -233,12 +284,15 @@ impl Prober {
                 }
                 state.validators().clone()
             };
-            let info = Arc::new(info);
-            let plan = plan.map(Arc::new);
-            let known = Known { generation, info: info.clone(), plan: plan.clone() };
-            self.books().known.insert(key.clone(), Some(known));
-            self.save(key, &info, plan.as_deref(), validators).await;
-            return Ok(info);
+            let known = Known { generation, info: Arc::new(info), plan: plan.map(Arc::new) };
+            // A guess is not worth keeping: after a restart it would be taken for the truth. The truth stays here until it
+            // is kept; and for as long as it cannot be, on a full disk.
+            let answer = Answer { known: Some(known.clone()), unkept: whole == Whole::Known };
+            self.books().known.insert(key.clone(), answer, Answer::may_go);
+            if whole == Whole::Known {
+                self.save(key, &known.info, known.plan.as_deref(), validators).await;
+            }
+            return Ok((known, whole));
         }
         Err(FetchError::Unstable.into())
     }
@@ -254,27 +308,42 @@ impl Prober {
             ways: self.fetcher.route(key).ways(),
             plan: plan.cloned(),
         };
-        if let Ok(bytes) = serde_json::to_vec(&saved) {
-            self.keep(blob_key("probe", key), bytes).await;
+        if let Ok(bytes) = serde_json::to_vec(&saved)
+            && self.keep(blob_key("probe", key), bytes).await
+            && let Some(answer) = self.books().known.get(key)
+        {
+            answer.unkept = false;
         }
     }
 
-    async fn keep(&self, name: String, bytes: Vec<u8>) {
+    /// Whether it is kept.
+    async fn keep(&self, name: String, bytes: Vec<u8>) -> bool {
         let store = self.store.clone();
-        let kept = tokio::task::spawn_blocking(move || store.put_blob(&name, &bytes)).await;
-        if let Ok(Err(error)) = kept {
-            tracing::warn!(target: "unspool::media", %error, "a probe answer could not be kept");
+        match tokio::task::spawn_blocking(move || store.put_blob(&name, &bytes)).await {
+            Ok(Ok(())) => true,
+            Ok(Err(error)) => {
+                tracing::warn!(target: "unspool::media", %error, "a probe answer could not be kept");
+                false
+            }
+            Err(_) => false,
         }
     }
 
+    /// Steps the parser over what has arrived, while what it asked for is on its way.
+    ///
+    /// A progressive file says all in its movie box, which is a fraction of the first piece asked for; a player that
+    /// starts with it rides on the rest of that piece. A media box in front says where the movie box is, and that is
+    /// asked for beside the rest of the first piece, which holds the first pictures.
     async fn mp4(
         &self,
         entry: &Arc<Entry>,
         urgency: watch::Receiver<Priority>,
-    ) -> Result<MediaInfo, ProbeError> {
+    ) -> Result<(MediaInfo, Whole), ProbeError> {
         let mut probe = Probe::new();
-        let mut last = None;
-        for _ in 0..STEPS {
+        let mut brought: Vec<Span> = Vec::new();
+        let mut coming = FuturesUnordered::new();
+        let mut under_way: Vec<Span> = Vec::new();
+        loop {
             let view = View(entry.clone());
             // Reading and parsing up to 8 MiB does not belong on the async threads.
             let (after, step) = tokio::task::spawn_blocking(move || {
@@ -284,21 +353,58 @@ impl Prober {
             .await
             .map_err(|_| FetchError::Closed)?;
             probe = after;
-            match step? {
-                Step::Done(info) => return Ok(*info),
-                Step::Need(span) if last == Some(span) => return Err(ProbeError::Store),
-                Step::Need(span) => {
-                    let brought = self.bring(entry, span, urgency.clone());
-                    tokio::select! {
-                        biased;
-                        outcome = brought => outcome?,
-                        info = early(entry, span) => return Ok(info),
-                    }
-                    last = Some(span);
+            let span = match step? {
+                Step::Done(info) => return Ok((*info, Whole::Known)),
+                Step::Likely(info) => return Ok((*info, Whole::Likely)),
+                Step::Need(span) => span,
+            };
+            let within = |all: &[Span]| all.iter().any(|a| a.start <= span.start && span.end <= a.end);
+            if within(&brought) && entry.lock().run_from(span.start) < span.len() {
+                return Err(ProbeError::Store);
+            }
+            if !within(&under_way) {
+                if brought.len() + under_way.len() >= STEPS {
+                    return Err(ProbeError::TooLarge { what: "requests of a probe" });
                 }
+                let bring = self.bring(entry, span, urgency.clone());
+                coming.push(async move { (span, bring.await) });
+                under_way.push(span);
+            }
+            let held = entry.lock().run_from(span.start);
+            tokio::select! {
+                biased;
+                Some((span, outcome)) = coming.next() => {
+                    outcome?;
+                    under_way.retain(|other| *other != span);
+                    brought.push(span);
+                }
+                () = grown(entry, span, held) => {}
             }
         }
-        Err(ProbeError::TooLarge { what: "requests of a probe" })
+    }
+
+    /// Finds out the rest of a file whose end was not at hand when its answer was given: behind everything else, when
+    /// its beginning is here.
+    async fn complete(&self, key: &MediaKey, generation: u64) -> Result<(), ProbeError> {
+        let entry = self.store.entry(key);
+        let (_keep, urgency) = watch::channel(Priority::Prefetch);
+        let size = entry.lock().validators().size.unwrap_or(0);
+        for span in [Span::new(0, HEAD_BYTES.min(size)), Span::new(size.saturating_sub(TAIL_BYTES), size)] {
+            self.bring(&entry, span, urgency.clone()).await?;
+        }
+        let (info, _) = self.mp4(&entry, urgency).await?;
+        let validators = {
+            let state = entry.lock();
+            if state.generation() != generation {
+                return Ok(());
+            }
+            state.validators().clone()
+        };
+        let info = Arc::new(info);
+        let known = Some(Known { generation, info: info.clone(), plan: None });
+        self.books().known.insert(key.clone(), Answer { known, unkept: true }, Answer::may_go);
+        self.save(key, &info, None, validators).await;
+        Ok(())
     }
 
     async fn hls(
@@ -433,27 +539,21 @@ impl Prober {
     }
 }
 
-/// The answer as soon as what has arrived of `span` gives it, for ever pending where it never does.
-///
-/// A progressive file says all in its movie box, which is a fraction of the first piece asked for; a player that starts
-/// with it rides on the rest of that piece. Fragmented files are left to the whole of what was asked for, because their
-/// answer grows with the fragments at hand.
-async fn early(entry: &Arc<Entry>, span: Span) -> MediaInfo {
-    let mut seen = 0;
+/// Whether an answer says everything that can be known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whole {
+    Known,
+    /// The end of the file may tell more.
+    Likely,
+}
+
+/// Waits until more of `span` is here than `held` bytes; for ever where all of it is.
+async fn grown(entry: &Arc<Entry>, span: Span, held: u64) {
     loop {
         tokio::time::sleep(EARLY_LOOK).await;
-        let held = entry.lock().run_from(span.start);
-        if held <= seen || held >= span.end - span.start {
-            continue;
-        }
-        seen = held;
-        let view = View(entry.clone());
-        let step = tokio::task::spawn_blocking(move || Probe::new().step(&view)).await;
-        // Half a box may be anything; what is wrong with it shows when it is whole.
-        if let Ok(Ok(Step::Done(info))) = step
-            && info.layout != Layout::Fragmented
-        {
-            return *info;
+        let now = entry.lock().run_from(span.start);
+        if now > held && held < span.len() {
+            return;
         }
     }
 }
@@ -468,7 +568,18 @@ struct ProbeEnd {
 
 impl ProbeEnd {
     async fn of(mut self, urgency: watch::Receiver<Priority>) {
-        self.outcome = Some(self.prober.run(&self.key, urgency).await);
+        let (prober, key) = (self.prober.clone(), self.key.clone());
+        let answer = prober.run(&key, urgency).await;
+        let open =
+            answer.as_ref().ok().filter(|(_, whole)| *whole == Whole::Likely).map(|(k, _)| k.generation);
+        self.outcome = Some(answer.map(|(known, _)| known.info));
+        // Those who wait go on with what there is.
+        drop(self);
+        if let Some(generation) = open
+            && let Err(error) = prober.complete(&key, generation).await
+        {
+            tracing::debug!(target: "unspool::media", %error, "the end of a fragmented file stays unread");
+        }
     }
 }
 
@@ -494,8 +605,8 @@ impl Bytes for View {
         let mut got = 0;
         while got < room {
             match self.0.read(&mut state, span.start + got as u64, &mut bytes[got..]) {
-                0 => return None,
-                n => got += n,
+                (0, _) => return None,
+                (n, _) => got += n,
             }
         }
         Some(bytes)
@@ -518,7 +629,7 @@ fn renew(store: &Arc<Store>, key: &MediaKey, news: Renewal) -> Result<(), StoreE
             }
             store.delete_blob(&name)
         }
-        (Renewal::References(..), None) => Ok(()),
+        (Renewal::References(..), None) | (Renewal::Header(..), _) => Ok(()),
         (Renewal::References(references, ways), Some(saved)) => {
             match serde_json::to_vec(&Saved { references, ways, ..saved }) {
                 Ok(bytes) => store.put_blob(&name, &bytes),

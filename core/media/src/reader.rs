@@ -2,12 +2,14 @@
 //!
 //! A read of bytes that are there copies them and, once in a while, moves the window. A read of a hole puts the window
 //! there and waits on the entry, which every filed piece wakes. A demuxer of a file that is not interleaved reads at
-//! two places in turn, so a source keeps a few windows and drops the one used least recently.
+//! two places in turn, so a source keeps a few windows and drops the one used least recently. A source whose bytes
+//! somebody plans rolls no window and asks [`Lead`] before it places one.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use unspool_engine::Span;
+use unspool_engine::lead::{Ask, BLOCK_BYTES, Hole, Lead};
+use unspool_engine::{Span, Time};
 
 use crate::fetch::{Demand, FetchError, Fetcher, Priority, Purpose};
 use crate::media::read_error;
@@ -16,8 +18,6 @@ use crate::store::Entry;
 
 /// Windows per source: one per track of a usual clip and one for headers.
 const WINDOWS: usize = 3;
-/// Bytes a source that nobody watches asks for at once: one checksum block.
-const UNWATCHED_AHEAD: u64 = 64 * 1024;
 /// Longest wait of one read, whatever its deadline: far beyond any player's patience, within what a clock can add.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 /// Times a read places its demand again when the bytes it got are gone before it could read them (evicted, damaged).
@@ -32,6 +32,7 @@ pub(crate) struct StoreSource {
     size: Option<u64>,
     /// The version this source reads; bytes of another one are never mixed in.
     generation: u64,
+    opened: Instant,
     shared: Arc<Mutex<Shared>>,
 }
 
@@ -40,6 +41,8 @@ struct Shared {
     interrupted: bool,
     /// Whether nobody watches.
     unwatched: bool,
+    /// There if a planner fetches what comes next.
+    lead: Option<Lead>,
     /// Most recently used last.
     windows: Vec<Window>,
     next: u64,
@@ -58,7 +61,14 @@ struct Window {
 impl StoreSource {
     pub(crate) fn new(entry: Arc<Entry>, fetcher: Arc<Fetcher>, size: Option<u64>) -> Self {
         let generation = entry.lock().generation();
-        StoreSource { entry, fetcher, size, generation, shared: Arc::default() }
+        StoreSource { entry, fetcher, size, generation, opened: Instant::now(), shared: Arc::default() }
+    }
+
+    /// The same for a file whose bytes a planner fetches in the order of play.
+    pub(crate) fn planned(entry: Arc<Entry>, fetcher: Arc<Fetcher>, size: Option<u64>, lead: Lead) -> Self {
+        let source = StoreSource::new(entry, fetcher, size);
+        source.shared().lead = Some(lead);
+        source
     }
 
     fn shared(&self) -> MutexGuard<'_, Shared> {
@@ -69,15 +79,13 @@ impl StoreSource {
         self.size.or_else(|| self.entry.lock().validators().size).unwrap_or(u64::MAX)
     }
 
-    fn ahead(&self, offset: u64) -> Span {
-        let ahead =
-            if self.shared().unwatched { UNWATCHED_AHEAD } else { self.fetcher.limits().read_ahead.max(1) };
+    fn ahead(&self, offset: u64, ahead: u64) -> Span {
         Span::new(offset, offset.saturating_add(ahead).min(self.end()))
     }
 
-    /// Puts a window at `offset`: moves the one whose reader this is, or opens a new one.
-    fn want(&self, offset: u64) {
-        let want = self.ahead(offset);
+    /// Puts a window over `want`: moves the one whose reader this is, or opens a new one.
+    fn want(&self, want: Span) {
+        let offset = want.start;
         let (mut cancel, mut moved, mut opened) = (None, None, None);
         {
             let mut shared = self.shared();
@@ -183,21 +191,75 @@ impl StoreSource {
             })
     }
 
+    /// Waits for something to happen at `offset`, until the deadline; for a demand of this source, or for others' until
+    /// it is time to `look` again.
+    fn wait(&self, offset: u64, until: Instant, look: Option<Duration>) -> Result<(), ReadError> {
+        let state = self.entry.lock();
+        let waits = match look {
+            None => self.must_wait(offset),
+            Some(_) => !self.shared().interrupted,
+        };
+        if state.run_from(offset) > 0 || state.generation() != self.generation || !waits {
+            return Ok(());
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(ReadError::TimedOut);
+        }
+        drop(self.entry.wait(state, left.min(look.unwrap_or(left))));
+        Ok(())
+    }
+
     /// Moves the window after a read that left less than half of it in front of the reader. `held` bytes follow
     /// `offset` without a gap: where that is enough, nothing else is looked at.
     fn roll(&self, offset: u64, held: u64) {
         let enough = offset.saturating_add(self.fetcher.limits().read_ahead / 2).min(self.end());
-        if offset + held >= enough || self.shared().unwatched {
+        if offset + held >= enough {
             return;
         }
-        let want = self.ahead(offset);
+        {
+            let shared = self.shared();
+            if shared.unwatched || shared.lead.is_some() {
+                return;
+            }
+        }
+        let want = self.ahead(offset, self.fetcher.limits().read_ahead.max(1));
         let coming =
             self.shared().windows.iter().any(|window| {
                 window.ended.is_none() && window.span.start <= offset && window.span.end >= enough
             });
         if !coming && !want.is_empty() {
-            self.want(offset);
+            self.want(want);
         }
+    }
+
+    /// What to ask for at a hole. What is left out of a planned file just before it would be a request of its own.
+    fn block(&self, offset: u64, ahead: u64) -> Span {
+        let want = self.ahead(offset, ahead);
+        if self.shared().lead.is_none() {
+            return want;
+        }
+        let before = Span::new(offset.saturating_sub(BLOCK_BYTES), offset);
+        let holes = self.entry.lock().holes(before);
+        let left_out = holes.last().filter(|hole| hole.end == offset && hole.start > before.start);
+        Span::new(left_out.map_or(offset, |hole| hole.start), want.end)
+    }
+
+    /// What to do about a hole at `offset` that no window of this source is over.
+    fn ask(&self, offset: u64) -> Ask {
+        {
+            let shared = self.shared();
+            if shared.lead.is_none() {
+                return if shared.unwatched { Ask::Block } else { Ask::Window };
+            }
+        }
+        let coming = self.fetcher.brings(&self.entry, offset);
+        let full = self.entry.reads_through(&self.entry.lock());
+        let now = Time(u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX));
+        let mut shared = self.shared();
+        let watched = !shared.unwatched;
+        let hole = Hole { offset, watched, coming, full };
+        shared.lead.as_mut().map_or(Ask::Window, |lead| lead.ask(now, hole))
     }
 }
 
@@ -238,11 +300,13 @@ impl ByteSource for StoreSource {
                 if state.generation() != self.generation {
                     return Err(gone("the file changed on the server", true));
                 }
-                let got = self.entry.read(&mut state, offset, buf);
-                (got, state.run_from(offset + got as u64))
+                self.entry.read(&mut state, offset, buf)
             };
             if got > 0 {
                 let end = offset + got as u64;
+                if let Some(lead) = &mut self.shared().lead {
+                    lead.read(offset, end);
+                }
                 self.fetcher.accounts().read(&self.entry.key, self.purpose(), Span::new(offset, end), waited);
                 self.roll(end, held);
                 return Ok(got);
@@ -253,26 +317,25 @@ impl ByteSource for StoreSource {
                 // Only a failure that this read lived through is its own; an older one may be over.
                 Demanded::Failed(error) if concerned => return Err(read_error(&error)),
                 Demanded::Failed(_) | Demanded::Absent => {
+                    let ahead = match self.ask(offset) {
+                        Ask::Wait(wait) => {
+                            self.wait(offset, until, Some(Duration::from_millis(wait.0)))?;
+                            continue;
+                        }
+                        Ask::Block => BLOCK_BYTES,
+                        Ask::Window => self.fetcher.limits().read_ahead.max(1),
+                    };
                     placings += 1;
                     if placings > PLACINGS {
                         return Err(gone("the server has fewer bytes than it said", false));
                     }
-                    self.want(offset);
+                    self.want(self.block(offset, ahead));
                     concerned = true;
                     continue;
                 }
                 Demanded::Running => concerned = true,
             }
-            let state = self.entry.lock();
-            if state.run_from(offset) > 0 || state.generation() != self.generation || !self.must_wait(offset)
-            {
-                continue;
-            }
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(ReadError::TimedOut);
-            }
-            drop(self.entry.wait(state, left));
+            self.wait(offset, until, None)?;
         }
     }
 
@@ -287,7 +350,11 @@ impl ByteSource for StoreSource {
     }
 
     fn resume(&self) {
-        self.shared().interrupted = false;
+        let mut shared = self.shared();
+        shared.interrupted = false;
+        if let Some(lead) = &mut shared.lead {
+            lead.jumped();
+        }
     }
 
     fn set_watched(&self, watched: bool) {
@@ -297,6 +364,9 @@ impl ByteSource for StoreSource {
                 return;
             }
             shared.unwatched = !watched;
+            if let Some(lead) = &mut shared.lead {
+                lead.turned();
+            }
             match watched {
                 true => shared.windows.iter().filter_map(|window| window.demand).collect(),
                 // What a reader still needs it asks for again.

@@ -16,8 +16,8 @@ use gateway_common::Door;
 use unspool_engine::info::missing;
 use unspool_engine::{Container, MediaKey, Span};
 use unspool_media::{
-    FetchError, Layout, Location, Media, MediaConfig, MediaError, MediaInfo, Priority, ProbeError, Purpose,
-    ResolveError, UrlResolver,
+    Cmcd, FetchError, Layout, Location, Media, MediaConfig, MediaError, MediaInfo, Priority, ProbeError,
+    Purpose, ResolveError, UrlResolver,
 };
 use unspool_testkit::pattern;
 
@@ -286,25 +286,102 @@ fn a_refused_segment_renews_the_rendition_once_for_all() {
 }
 
 #[test]
-fn versions_are_never_mixed() {
+fn a_request_for_the_end_of_a_segment_names_the_next_one_and_no_signature() {
     let world = World::new();
-    let clip = Clip::new(&[300_000, 300_000]);
-    clip.serve(&world, 2_400_000, "");
-    let media = world.open();
+    Clip::new(&[40_000, 40_000]).serve(&world, 400_000, "?sig=secret");
+    let media = world.open_with(MediaConfig { cmcd: Some(Cmcd::Headers), ..world.config() });
     let (key, info) = probe(&world, &media);
-    fetched(&world, &media, &key, &[Span::new(0, info.index[1].1 + 1_000)]).unwrap();
-    // The rest of the second segment is another file now, so the first may be too.
-    world.server.put("v/low/1.m4s", vec![7; 300_000], "\"other\"");
-    assert_eq!(fetched(&world, &media, &key, &whole(&info)), Err(FetchError::Unstable));
-    assert_eq!(media.info(&key), None, "what was known was of the version that is gone");
-    eventually("the old files are gone", || media.usage() == 0);
-    let (_, again) = probe(&world, &media);
-    fetched(&world, &media, &key, &whole(&again)).unwrap();
+    fetched(&world, &media, &key, &whole(&info)).unwrap();
+    let said = |path: &str| {
+        let log = world.server.log();
+        let line = log.iter().rfind(|line| line.path == path).unwrap();
+        line.cmcd.iter().map(|(_, text)| text.clone()).collect::<Vec<_>>().join(",")
+    };
+    assert!(said("/v/low/0.m4s").contains("nor=\"1.m4s\""), "{}", said("/v/low/0.m4s"));
+    assert!(!said("/v/low/1.m4s").contains("nor="), "nothing follows the last one");
+    assert!(world.server.log().iter().all(|l| l.cmcd.iter().all(|(_, text)| !text.contains("secret"))));
+}
+
+/// A rendition of two segments, of which the first and some bytes of the second are here.
+fn half(world: &World, media: &Media) -> (Clip, MediaKey, Arc<MediaInfo>) {
+    let clip = Clip::new(&[300_000, 300_000]);
+    clip.serve(world, 2_400_000, "");
+    let (key, info) = probe(world, media);
+    fetched(world, media, &key, &[Span::new(0, info.index[1].1 + 1_000)]).unwrap();
+    (clip, key, info)
+}
+
+/// What a player of the platform gets of a file.
+fn served(world: &World, media: &Arc<Media>, key: &MediaKey, file: &str) -> Vec<u8> {
+    let door = Door::open(world, media);
+    let url = door.gateway.url(key).unwrap();
+    world.run(door.get(&url.replace("index.m3u8", file), &[])).body
+}
+
+#[test]
+fn a_changed_segment_is_fetched_anew_and_the_fetch_goes_on() {
+    let world = World::new();
+    let media = world.open();
+    let (clip, key, info) = half(&world, &media);
+    world.server.put("v/low/1.m4s", vec![7; 250_000], "\"other\"");
+    fetched(&world, &media, &key, &whole(&info)).unwrap();
     assert!(media.is_complete(&key));
-    let door = Door::open(&world, &media);
-    let url = door.gateway.url(&key).unwrap();
-    let segment = world.run(door.get(&url.replace("index.m3u8", "2.m4s"), &[]));
-    assert!(segment.body == vec![7; 300_000]);
+    assert_eq!(media.info(&key), Some(info), "the rendition is what it was");
+    assert!(served(&world, &media, &key, "1.m4s") == clip.segments[0]);
+    assert!(served(&world, &media, &key, "2.m4s") == vec![7; 250_000], "no byte of the old one");
+    world.server.assert_no_byte_twice("v/low/0.m4s");
+    assert_eq!(media.usage(), clip.bytes() - clip.segments[1].len() as u64 + 250_000);
+    world.close(media);
+    let media = world.open();
+    media.set_offline(true);
+    let (key, _) = probe(&world, &media);
+    assert!(media.is_complete(&key), "after a restart too");
+}
+
+#[test]
+fn a_changed_header_is_another_version_and_nothing_of_the_old_one_stays() {
+    for gone in [false, true] {
+        let world = World::new();
+        let media = world.open();
+        let (_, key, info) = half(&world, &media);
+        // The second segment is another file now, and so is the header, or it cannot be asked for.
+        let other = Clip::new(&[200_000, 200_000]);
+        other.serve(&world, 2_400_000, "");
+        world.server.put("v/low/init.mp4", other.init.clone(), "\"another header\"");
+        world.server.put("v/low/0.m4s", other.segments[0].clone(), "\"another 0\"");
+        world.server.put("v/low/1.m4s", other.segments[1].clone(), "\"another 1\"");
+        world.server.always("v/low/init.mp4", gone.then(|| Fault::Status(404, vec![])));
+        assert_eq!(fetched(&world, &media, &key, &whole(&info)), Err(FetchError::Unstable));
+        assert_eq!(media.info(&key), None, "what was known was of the version that is gone");
+        eventually("the old files are gone", || media.usage() == 0);
+        world.server.always("v/low/init.mp4", None);
+        let (_, again) = probe(&world, &media);
+        fetched(&world, &media, &key, &whole(&again)).unwrap();
+        assert!(media.is_complete(&key));
+        assert!(served(&world, &media, &key, "1.m4s") == other.segments[0]);
+        assert!(served(&world, &media, &key, "2.m4s") == other.segments[1]);
+    }
+}
+
+#[test]
+fn a_segment_that_keeps_changing_is_given_up() {
+    let world = World::new();
+    let media = world.open();
+    let (_, key, info) = half(&world, &media);
+    let mut rounds = 0;
+    let error = loop {
+        rounds += 1;
+        world.server.put("v/low/1.m4s", vec![7; 300_000], &format!("\"{rounds}\""));
+        // Half of it, so that there is something to differ from.
+        world.server.fault("v/low/1.m4s", Fault::Short(100_000));
+        world.server.always("v/low/1.m4s", Some(Fault::Status(404, vec![])));
+        match fetched(&world, &media, &key, &whole(&info)) {
+            Err(FetchError::Denied { status: 404 }) if rounds < 10 => {}
+            other => break other,
+        }
+        world.server.always("v/low/1.m4s", None);
+    };
+    assert_eq!((error, rounds), (Err(FetchError::Unstable), 4));
 }
 
 #[test]

@@ -28,8 +28,8 @@ fn heard(player: &Player, message: &gst::MessageRef) {
     use gst::MessageView;
     match message.view() {
         MessageView::Error(error) => player.fail(error_of(player, &error.error())),
-        MessageView::Eos(_) => player.note(Note::EndOfStream(player.serial)),
-        MessageView::SegmentDone(_) => player.note(Note::SegmentDone(player.serial)),
+        MessageView::Eos(_) => player.note(Note::EndOfStream(player.serial, message.seqnum())),
+        MessageView::SegmentDone(_) => player.note(Note::SegmentDone(player.serial, message.seqnum())),
         MessageView::AsyncDone(_) => player.command(Command::Check),
         // A start that goes straight on to PLAYING is still under way when the message above comes.
         MessageView::StateChanged(change)

@@ -13,14 +13,15 @@ use crate::player::{Command, Decoded, Note, Player, Tap};
 use crate::tracks::connect_demuxer;
 use crate::{PlayerError, VideoSink, source};
 use gst::prelude::*;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Media kept between demuxer and decoder.
 ///
 /// One second bridges the jitter of a cache read, and is little enough that a player holds well under a megabyte of it
-/// at the bit rates of short video.
+/// at the bit rates of short video. It is also how long pictures may be late because bytes were: what stood in the queue
+/// when the wait for them ended has passed by then.
 const VIDEO_QUEUE: Duration = Duration::from_secs(1);
 
 /// Most bytes in a queue, against a broken time line.
@@ -152,16 +153,11 @@ impl Graph {
     }
 
     /// Sends a seek to the demuxer itself: the elements between it and the sink may not know their format yet.
-    pub(crate) fn seek(&self, rate: f64, flags: gst::SeekFlags, to: Duration) -> bool {
-        let to = gst::ClockTime::try_from(to).unwrap_or(gst::ClockTime::ZERO);
-        self.demuxer.send_event(gst::event::Seek::new(
-            rate,
-            flags,
-            gst::SeekType::Set,
-            to,
-            gst::SeekType::Set,
-            gst::ClockTime::NONE,
-        ))
+    ///
+    /// Without a flush the demuxer waits for its own streaming thread, which in a paused pipeline may stand at a full
+    /// queue for ever; so only a pass that was sent to its end may be followed by such a seek.
+    pub(crate) fn seek(&self, event: gst::Event) -> bool {
+        self.demuxer.send_event(event)
     }
 
     pub(crate) fn set_sound(&self, change: impl FnOnce(&mut Sound)) {
@@ -196,13 +192,7 @@ fn video_sink(player: &Arc<Player>) -> gst::Element {
     // With `wait-on-eos` an end that nobody pulls would never be announced.
     sink.set_property("wait-on-eos", false);
     sink.set_property("enable-last-sample", false);
-    // A picture that comes later than a stall is told is no picture of that moment any more; the decoder hears of it
-    // and skips what nobody would see.
-    sink.set_property("qos", true);
-    sink.set_property(
-        "max-lateness",
-        i64::try_from(player.config.stall_after.as_nanos()).unwrap_or(i64::MAX),
-    );
+    be_punctual(sink.upcast_ref(), player, true);
     let player = Arc::downgrade(player);
     sink.set_callbacks(
         gst_app::AppSinkCallbacks::builder()
@@ -216,6 +206,17 @@ fn video_sink(player: &Arc<Player>) -> gst::Element {
             .build(),
     );
     sink.upcast()
+}
+
+/// Whether pictures that come late are left out.
+///
+/// Those of a decoder that is too slow are: later than a stall is told they are no pictures of that moment, and the
+/// decoder hears of it and skips what nobody would see. Where bytes were missing nothing is: the clock is set back to
+/// the moment when the missing picture was due, and what was left out would be cut from the clip.
+fn be_punctual(sink: &gst::Element, player: &Player, punctual: bool) {
+    let most = i64::try_from(player.config.stall_after.as_nanos()).unwrap_or(i64::MAX);
+    sink.set_property("max-lateness", if punctual { most } else { -1 });
+    sink.set_property("qos", punctual);
 }
 
 fn rendered(player: &Player, sample: &gst::Sample) {
@@ -268,6 +269,8 @@ pub(crate) fn nanos(duration: Duration) -> u64 {
 fn watch_sink(player: &Arc<Player>, sink: &gst::Element, decoder: String) -> Result<(), PlayerError> {
     let pad = sink.static_pad("sink").ok_or_else(|| internal("the sink has no pad"))?;
     let player = Arc::downgrade(player);
+    let sink = sink.downgrade();
+    let punctual = AtomicBool::new(true);
     let types =
         gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM | gst::PadProbeType::EVENT_FLUSH;
     pad.add_probe(types, move |pad, info| {
@@ -279,10 +282,16 @@ fn watch_sink(player: &Arc<Player>, sink: &gst::Element, decoder: String) -> Res
                     flow.arrived.store(nanos(frame.running), Ordering::SeqCst);
                     flow.arrived_at.store(nanos(frame.at), Ordering::SeqCst);
                 }
+                let fair = !player.feed.starved(VIDEO_QUEUE);
+                if punctual.swap(fair, Ordering::SeqCst) != fair
+                    && let Some(sink) = sink.upgrade()
+                {
+                    be_punctual(&sink, &player, fair);
+                }
                 flow.drained.store(false, Ordering::SeqCst);
                 flow.pictures.fetch_add(1, Ordering::SeqCst);
-                if flow.lap_waits.swap(false, Ordering::SeqCst) {
-                    player.note(Note::PassHasPictures(player.serial));
+                if let Some(pass) = lock(&flow.lap_waits).take() {
+                    player.note(Note::PassHasPictures(player.serial, pass));
                 }
             }
             Some(gst::PadProbeData::Event(event)) => match event.type_() {
@@ -291,7 +300,7 @@ fn watch_sink(player: &Arc<Player>, sink: &gst::Element, decoder: String) -> Res
                     if event.type_() == gst::EventType::SegmentDone
                         && flow.pictures.swap(0, Ordering::SeqCst) == 0
                     {
-                        player.note(Note::PassWithoutPictures(player.serial));
+                        player.note(Note::PassWithoutPictures(player.serial, event.seqnum()));
                     }
                 }
                 // A gap would count as the pre-roll, and there is no picture in it.

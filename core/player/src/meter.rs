@@ -45,12 +45,16 @@ pub(crate) struct Meter {
     /// The wait for the next picture is nobody's fault.
     excused: bool,
     late: Duration,
+    /// Lateness from which the sink's clock counts a stall.
+    late_from: Duration,
 }
 
-/// Lateness from which the sink's clock counts a stall: what is less is a decoder's hiccup that nobody sees.
-const LATE: Duration = Duration::from_millis(100);
-
 impl Meter {
+    /// Counts nothing yet; `late_from` is how late a picture has to be to count as a stall.
+    pub(crate) fn new(late_from: Duration) -> Self {
+        Meter { late_from, ..Meter::default() }
+    }
+
     /// Announces a start: the next picture is its first.
     pub(crate) fn expect_start(&mut self) {
         self.awaiting_start = true;
@@ -125,7 +129,7 @@ impl Meter {
             let late = now
                 .saturating_duration_since(shown_at)
                 .saturating_sub(frame.running.saturating_sub(last.running));
-            if late > LATE {
+            if late >= self.late_from {
                 self.late += late;
             }
         }
@@ -182,6 +186,8 @@ impl Meter {
 mod tests {
     use super::*;
 
+    const LATE: Duration = Duration::from_millis(120);
+
     fn frame(ms: u64) -> Frame {
         Frame {
             at: Duration::from_millis(ms),
@@ -192,7 +198,7 @@ mod tests {
 
     #[test]
     fn watch_time_is_the_sum_of_steps() {
-        let (mut meter, now) = (Meter::default(), Instant::now());
+        let (mut meter, now) = (Meter::new(LATE), Instant::now());
         for ms in [0, 40, 80, 120] {
             meter.shown(frame(ms), now);
         }
@@ -204,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_gap_adds_no_more_than_one_step() {
-        let (mut meter, now) = (Meter::default(), Instant::now());
+        let (mut meter, now) = (Meter::new(LATE), Instant::now());
         meter.shown(frame(0), now);
         meter.shown(frame(5000), now);
         assert_eq!(meter.active(), Duration::from_millis(40));
@@ -212,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_seek_adds_nothing_and_is_no_lap() {
-        let (mut meter, now) = (Meter::default(), Instant::now());
+        let (mut meter, now) = (Meter::new(LATE), Instant::now());
         meter.shown(frame(5000), now);
         meter.expect_lap();
         meter.expect_jump(Duration::ZERO);
@@ -222,7 +228,7 @@ mod tests {
 
     #[test]
     fn a_lap_counts_once_and_adds_the_last_step() {
-        let (mut meter, now) = (Meter::default(), Instant::now());
+        let (mut meter, now) = (Meter::new(LATE), Instant::now());
         meter.shown(frame(0), now);
         meter.shown(frame(40), now);
         meter.expect_lap();
@@ -233,7 +239,7 @@ mod tests {
 
     #[test]
     fn a_picture_swiped_away_counts_for_as_long_as_it_was_seen() {
-        let (mut meter, now) = (Meter::default(), Instant::now());
+        let (mut meter, now) = (Meter::new(LATE), Instant::now());
         let later = |ms| now + Duration::from_millis(ms);
         meter.shown(frame(0), now);
         meter.leave(later(10), 1.0);
@@ -248,10 +254,25 @@ mod tests {
 
     #[test]
     fn only_the_first_picture_starts() {
-        let (mut meter, now) = (Meter::default(), Instant::now());
+        let (mut meter, now) = (Meter::new(LATE), Instant::now());
         meter.expect_start();
         assert!(meter.awaiting_frame());
         assert!(meter.shown(frame(0), now).starts);
         assert!(!meter.shown(frame(40), now).starts);
+    }
+    #[test]
+    fn what_is_late_by_less_than_a_stall_is_none_and_a_longer_gap_on_the_running_line_is_meant() {
+        let (mut meter, now) = (Meter::new(LATE), Instant::now());
+        let later = |ms| now + Duration::from_millis(ms);
+        meter.shown(frame(0), now);
+        meter.shown(frame(40), later(40 + 119));
+        assert_eq!(meter.late(), Duration::ZERO);
+        meter.shown(frame(1040), later(159 + 1000));
+        assert_eq!(meter.late(), Duration::ZERO);
+        meter.shown(frame(1080), later(1159 + 40 + 500));
+        assert_eq!(meter.late(), Duration::from_millis(500));
+        meter.excuse();
+        meter.shown(frame(1120), later(9000));
+        assert_eq!(meter.late(), Duration::from_millis(500));
     }
 }

@@ -10,7 +10,7 @@
 //! pictures that come late are not thrown away or hurried through.
 
 use crate::lock::lock;
-use crate::player::{Command, Decoded, First, Intent, Note, Player, ms};
+use crate::player::{Command, Decoded, First, Intent, Note, Pass, Player, ms};
 use crate::{PlayerError, PlayerEvent, PlayerId, PoolCounts, StallReason};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -179,16 +179,14 @@ impl Monitor {
                     self.tell(PlayerEvent::SurfaceFailed { id: player.id, error });
                 }
             }
-            Note::EndOfStream(serial) => self.end_of_stream(serial),
-            Note::SegmentDone(serial) => self.segment_done(serial),
-            Note::PassHasPictures(serial) => {
+            Note::EndOfStream(serial, pass) => self.end_of_stream(serial, pass),
+            Note::SegmentDone(serial, pass) => self.segment_done(serial, pass),
+            Note::PassHasPictures(serial, pass) => {
                 if let Some(watched) = self.players.get(&serial) {
-                    lap(&watched.player, false);
+                    lap(&watched.player, false, pass);
                 }
             }
-            Note::PassWithoutPictures(serial) => {
-                self.fail(serial, PlayerError::Decode { reason: "the track has no pictures".to_owned() });
-            }
+            Note::PassWithoutPictures(serial, pass) => self.pass_without_pictures(serial, pass),
             Note::Failed(serial, error) => self.fail(serial, error),
             Note::Released(serial) => self.release(serial),
             Note::Stopped(serial) => self.stopped(serial),
@@ -196,17 +194,36 @@ impl Monitor {
         }
     }
 
-    fn end_of_stream(&mut self, serial: u64) {
-        let Some(watched) = self.players.get(&serial) else { return };
-        let player = Arc::clone(&watched.player);
-        if lock(&player.meter).frames() == 0 {
+    /// The player, if this is about what it is playing now: news of a pass that a jump has ended are old.
+    fn in_pass(&self, serial: u64, pass: gst::Seqnum) -> Option<(Arc<Player>, Pass)> {
+        let player = &self.players.get(&serial)?.player;
+        let now = *lock(&player.flow.pass);
+        now.is(pass).then(|| (Arc::clone(player), now))
+    }
+
+    /// A pass is over and no picture came of it: nothing can be shown of the file, or a jump went behind its last one.
+    fn pass_without_pictures(&mut self, serial: u64, pass: gst::Seqnum) {
+        match self.in_pass(serial, pass) {
+            // Without a loop the end of the stream says the rest.
+            Some((player, Pass { partial: true, .. })) if !player.config.loop_playback => {}
+            Some((player, Pass { partial: true, .. })) => lap(&player, true, pass),
+            Some(_) => {
+                self.fail(serial, PlayerError::Decode { reason: "the track has no pictures".to_owned() });
+            }
+            None => {}
+        }
+    }
+
+    fn end_of_stream(&mut self, serial: u64, pass: gst::Seqnum) {
+        let Some((player, now)) = self.in_pass(serial, pass) else { return };
+        if lock(&player.meter).frames() == 0 && !now.partial {
             return self.fail(serial, PlayerError::Decode { reason: "the track has no pictures".to_owned() });
         }
         if let Some(at_ms) = player.truncated_at() {
             return self.fail(serial, PlayerError::Truncated { at_ms, duration_ms: player.info.duration_ms });
         }
         if player.config.loop_playback {
-            return lap(&player, true);
+            return lap(&player, true, pass);
         }
         let active_ms = {
             let mut control = lock(&player.control);
@@ -221,20 +238,21 @@ impl Monitor {
     }
 
     /// The demuxer has sent the whole pass; the sink is still showing it.
-    fn segment_done(&mut self, serial: u64) {
-        let Some(watched) = self.players.get_mut(&serial) else { return };
-        let player = Arc::clone(&watched.player);
+    fn segment_done(&mut self, serial: u64, pass: gst::Seqnum) {
+        let Some((player, _)) = self.in_pass(serial, pass) else { return };
         if player.truncated_at().is_some() {
-            watched.cut = true;
+            if let Some(watched) = self.players.get_mut(&serial) {
+                watched.cut = true;
+            }
         } else if player.flow.pictures.load(Ordering::SeqCst) > 0 {
-            lap(&player, false);
+            lap(&player, false, pass);
         } else {
             // A pass without pictures must not spin: wait for one to arrive, or for the sink to hear the end.
-            player.flow.lap_waits.store(true, Ordering::SeqCst);
+            *lock(&player.flow.lap_waits) = Some(pass);
             if player.flow.pictures.load(Ordering::SeqCst) > 0
-                && player.flow.lap_waits.swap(false, Ordering::SeqCst)
+                && lock(&player.flow.lap_waits).take().is_some()
             {
-                lap(&player, false);
+                lap(&player, false, pass);
             }
         }
     }
@@ -444,9 +462,8 @@ impl Monitor {
 }
 
 /// Begins another pass.
-fn lap(player: &Player, flush: bool) {
-    lock(&player.meter).expect_lap();
-    player.command(Command::Again { flush });
+fn lap(player: &Player, flush: bool, after: gst::Seqnum) {
+    player.command(Command::Again { flush, after });
 }
 
 /// When the next picture is due.

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 use unspool_engine::Supply;
-use unspool_media::MediaInfo;
+use unspool_media::{Layout, MediaInfo};
 
 /// Work for a player's worker thread; done in order.
 #[derive(Debug)]
@@ -44,10 +44,11 @@ pub(crate) enum Command {
     Volume(f64),
     /// Draw the last picture again: the surface is new.
     Redraw,
-    /// Start the next pass.
+    /// Start over after this pass, unless a jump has begun another one since.
     Again {
         /// Whether the end was reached, so that what is downstream has to be flushed.
         flush: bool,
+        after: gst::Seqnum,
     },
     Release,
 }
@@ -62,10 +63,10 @@ pub(crate) enum Note {
     Lap(u64, u64),
     Rendition(u64, Decoded),
     SurfaceFailed(u64, PlayerError),
-    EndOfStream(u64),
-    SegmentDone(u64),
-    PassHasPictures(u64),
-    PassWithoutPictures(u64),
+    EndOfStream(u64, gst::Seqnum),
+    SegmentDone(u64, gst::Seqnum),
+    PassHasPictures(u64, gst::Seqnum),
+    PassWithoutPictures(u64, gst::Seqnum),
     Failed(u64, PlayerError),
     Released(u64),
     Stopped(u64),
@@ -140,6 +141,22 @@ pub(crate) struct Control {
     pub(crate) hidden: bool,
 }
 
+/// What the demuxer is sending: everything from one seek to the next.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Pass {
+    /// The number of the seek that began it, which is in everything that is told of it; `None` before the first.
+    pub(crate) begun_by: Option<gst::Seqnum>,
+    /// It begins further on than playback does.
+    pub(crate) partial: bool,
+}
+
+impl Pass {
+    /// Whether news with this number are about this pass.
+    pub(crate) fn is(&self, number: gst::Seqnum) -> bool {
+        self.begun_by.is_none_or(|own| own == number)
+    }
+}
+
 /// What passed the pads; written by streaming threads.
 #[derive(Debug, Default)]
 pub(crate) struct Flow {
@@ -151,8 +168,9 @@ pub(crate) struct Flow {
     pub(crate) arrived_at: AtomicU64,
     /// Pictures of this pass that reached the sink.
     pub(crate) pictures: AtomicU64,
-    /// A pass is to begin as soon as this one proves to have pictures.
-    pub(crate) lap_waits: AtomicBool,
+    pub(crate) pass: Mutex<Pass>,
+    /// After this pass another is to begin, as soon as it proves to have pictures.
+    pub(crate) lap_waits: Mutex<Option<gst::Seqnum>>,
     /// Furthest media time that left the demuxer, in nanoseconds, over all tracks.
     pub(crate) demuxed: AtomicU64,
     /// Pictures that were too late to be shown.
@@ -386,7 +404,12 @@ impl Player {
         /// rounding and the smallest cut worth telling.
         const SLACK_MS: u64 = 500;
         let at = self.flow.demuxed.load(Ordering::SeqCst) / 1_000_000;
-        (at + SLACK_MS < self.info.duration_ms).then_some(at)
+        // How long the last part of a fragmented file is may be a guess; that it is there is not.
+        let least = match (self.info.layout, self.info.index.as_slice()) {
+            (Layout::Fragmented, [.., before, _]) => before.0,
+            _ => self.info.duration_ms,
+        };
+        (at + SLACK_MS < least).then_some(at)
     }
 
     pub(crate) fn snapshot(&self) -> PlayerSnapshot {

@@ -142,7 +142,7 @@ impl PlayerPool {
                 volume: 1.0,
                 hidden: false,
             }),
-            meter: Mutex::new(Meter::default()),
+            meter: Mutex::new(Meter::new(self.config.stall_after)),
             flow: Flow::default(),
             tap: Mutex::new(None),
             easel: Mutex::new(easel),

@@ -12,7 +12,7 @@ use crate::lock::lock;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gst::glib;
 use gst::prelude::*;
@@ -43,6 +43,8 @@ pub(crate) struct Feed {
     next: AtomicU64,
     waiting: AtomicBool,
     waits: AtomicU64,
+    /// When the last wait ended.
+    waited: Mutex<Option<Instant>>,
     flushing: AtomicBool,
     aborted: AtomicBool,
     failure: Mutex<Option<ReadError>>,
@@ -62,6 +64,7 @@ impl Feed {
             next: AtomicU64::new(0),
             waiting: AtomicBool::new(false),
             waits: AtomicU64::new(0),
+            waited: Mutex::new(None),
             flushing: AtomicBool::new(false),
             aborted: AtomicBool::new(false),
             failure: Mutex::new(None),
@@ -94,6 +97,17 @@ impl Feed {
     /// Reads so far that had to wait.
     pub(crate) fn waits(&self) -> u64 {
         self.waits.load(Ordering::SeqCst)
+    }
+
+    /// Whether a read waits for bytes, or did until a moment ago.
+    pub(crate) fn starved(&self, moment: Duration) -> bool {
+        self.waiting() || lock(&self.waited).is_some_and(|ended| ended.elapsed() < moment)
+    }
+
+    fn wait_over(&self) {
+        if self.waiting.swap(false, Ordering::SeqCst) {
+            *lock(&self.waited) = Some(Instant::now());
+        }
     }
 
     /// Where the demuxer reads next, and how many bytes are there.
@@ -151,13 +165,13 @@ impl Feed {
                 Ok(0) => break Ok(done),
                 Ok(n) => {
                     done += n.min(buf.len() - done);
-                    self.waiting.store(false, Ordering::SeqCst);
+                    self.wait_over();
                 }
                 Err(ReadError::TimedOut) => {}
                 Err(error) => break Err(error),
             }
         };
-        self.waiting.store(false, Ordering::SeqCst);
+        self.wait_over();
         self.next.store(offset + done as u64, Ordering::SeqCst);
         result
     }

@@ -6,7 +6,7 @@
 
 use crate::graph::Graph;
 use crate::lock::lock;
-use crate::player::{Command, Intent, Note, Player};
+use crate::player::{Command, Intent, Note, Pass, Player};
 use crate::{PlayerError, SeekMode};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
@@ -136,7 +136,7 @@ impl Worker {
                     self.player.draw(&picture);
                 }
             }
-            Command::Again { flush } => self.again(flush),
+            Command::Again { flush, after } => self.again(flush, after),
             Command::Release => {}
         }
     }
@@ -167,7 +167,9 @@ impl Worker {
         }
         if self.player.flow.pictures.load(Ordering::SeqCst) == 0 {
             if self.player.flow.drained.load(Ordering::SeqCst) {
-                self.player.note(Note::PassWithoutPictures(self.player.serial));
+                let pass = lock(&self.player.flow.pass).begun_by;
+                let pass = pass.unwrap_or_else(gst::Seqnum::next);
+                self.player.note(Note::PassWithoutPictures(self.player.serial, pass));
             }
             return;
         }
@@ -234,12 +236,19 @@ impl Worker {
     }
 
     fn jump(&self, to: Duration, how: gst::SeekFlags) {
+        // The end may have been told between the wish and this moment.
+        lock(&self.player.control).ended = false;
         if !self.send_seek(gst::SeekFlags::FLUSH | how, to) {
             tracing::debug!(player = self.player.id.0, "the demuxer refused a seek");
         }
     }
 
-    fn again(&mut self, flush: bool) {
+    fn again(&mut self, flush: bool, after: gst::Seqnum) {
+        // The person jumped while the end was being told; what began then is not over.
+        if !lock(&self.player.flow.pass).is(after) {
+            return;
+        }
+        lock(&self.player.meter).expect_lap();
         let flags =
             if flush { gst::SeekFlags::FLUSH | gst::SeekFlags::KEY_UNIT } else { gst::SeekFlags::empty() };
         if !self.send_seek(flags, self.origin) {
@@ -253,6 +262,22 @@ impl Worker {
         } else {
             flags
         };
-        self.graph.seek(self.rate, flags, to.max(self.origin))
+        let to = to.max(self.origin);
+        let event = gst::event::Seek::new(
+            self.rate,
+            flags,
+            gst::SeekType::Set,
+            gst::ClockTime::try_from(to).unwrap_or(gst::ClockTime::ZERO),
+            gst::SeekType::Set,
+            gst::ClockTime::NONE,
+        );
+        // Known before it is sent: the whole pass may be told to be over before the call is back.
+        let next = Pass { begun_by: Some(event.seqnum()), partial: to > self.origin };
+        let before = std::mem::replace(&mut *lock(&self.player.flow.pass), next);
+        let sent = self.graph.seek(event);
+        if !sent {
+            *lock(&self.player.flow.pass) = before;
+        }
+        sent
     }
 }

@@ -42,6 +42,55 @@ fn an_accurate_seek_shows_the_very_picture_and_a_key_seek_the_one_to_start_from(
 }
 
 #[test]
+fn a_jump_away_from_an_ending_pass_is_not_taken_for_its_end() {
+    // From 2.9 s on all that is left fits into the queues, so the end of that pass is told long before its first picture
+    // is decoded; the jump crosses it there. From the beginning on it does not fit: the demuxer stands at a full queue
+    // for as long as the player is paused, and whoever waited for it then would wait for ever.
+    let clip = clip("testsrc2=size=1280x720:rate=25", 3.0, true);
+    let mut stage = Stage::open(PlayerConfig::default());
+    stage.pool.prepare(A, Script::new(clip.bytes), clip.info).unwrap();
+    stage.preroll(A);
+    // When exactly they cross is up to the machine, so every distance is tried.
+    for n in 0..30 {
+        stage.pool.seek(A, 2900, SeekMode::Accurate).unwrap();
+        std::thread::park_timeout(Duration::from_millis(2 * n));
+        stage.pool.seek(A, 0, SeekMode::Keyframe).unwrap();
+        std::thread::park_timeout(Duration::from_millis(30));
+    }
+    stage.pool.seek(A, 1480, SeekMode::Accurate).unwrap();
+    stage.pool.play(A).unwrap();
+    stage.until(A, |s| s.position_ms > 1600);
+    assert_eq!(stage.pool.snapshot(A).unwrap().loops, 0);
+    stage.pool.release(A).unwrap();
+    let stopped = stage.wait(LONG, |event| match event {
+        PlayerEvent::Released { reached_null, .. } => Some(*reached_null),
+        _ => None,
+    });
+    assert!(stopped);
+    assert!(stage.pool.shutdown(LONG));
+}
+
+#[test]
+fn a_jump_behind_the_last_picture_starts_over() {
+    let clip = clip(NUMBERED, 2.0, false);
+    let mut stage = Stage::open(PlayerConfig::default());
+    stage.pool.prepare(A, Script::new(clip.bytes), clip.info.clone()).unwrap();
+    let wall = Arc::new(Wall::default());
+    stage.pool.set_surface(A, Some(Surface::Screen(wall.clone()))).unwrap();
+    stage.pool.play(A).unwrap();
+    stage.first_frame(A);
+    stage.pool.pause(A).unwrap();
+    stage.until(A, |s| s.state == PlayerState::Paused);
+    let before = wall.count();
+    stage.pool.seek(A, clip.info.duration_ms, SeekMode::Accurate).unwrap();
+    stage.pool.play(A).unwrap();
+    let shown: Vec<u64> = wall.after(before + 3)[before..].iter().map(|&mean| number(mean)).collect();
+    assert!(shown.contains(&0), "{shown:?}");
+    assert_ne!(stage.pool.snapshot(A).unwrap().state, PlayerState::Failed);
+    assert!(stage.pool.shutdown(LONG));
+}
+
+#[test]
 fn what_is_decoded_is_told() {
     let clip = clip(MOVING, 0.6, false);
     let mut stage = Stage::open(PlayerConfig::default());

@@ -6,8 +6,10 @@ mod support;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use support::{Script, Stage, clip, files, shared};
-use unspool_player::{PlayerConfig, PlayerEvent, PlayerId};
+use support::{LONG, NUMBERED, Script, Stage, Wall, clip, files, number, shared};
+use unspool_player::{PlayerConfig, PlayerEvent, PlayerId, Surface};
+
+const A: PlayerId = PlayerId(1);
 
 /// Length of the clip in seconds.
 const SECONDS: f64 = 6.0;
@@ -16,6 +18,37 @@ const SECONDS: f64 = 6.0;
 fn trace(path: &Path) -> Vec<f64> {
     let text = std::fs::read_to_string(path).unwrap();
     text.lines().filter_map(|line| line.split_once('\t')?.1.trim().parse().ok()).take(60).collect()
+}
+
+#[test]
+fn a_stall_leaves_no_picture_out() {
+    let clip = clip(NUMBERED, 3.0, false);
+    let mut stage = Stage::open(PlayerConfig { loop_playback: false, ..PlayerConfig::default() });
+    let source = Script::new(clip.bytes.clone());
+    let size = clip.bytes.len() as u64;
+    source.limit(size / 2);
+    stage.pool.prepare(A, source.clone(), Arc::clone(&clip.info)).unwrap();
+    let wall = Arc::new(Wall::default());
+    stage.pool.set_surface(A, Some(Surface::Screen(wall.clone()))).unwrap();
+    stage.pool.play(A).unwrap();
+    stage.first_frame(A);
+    // What there is has been shown, and the next picture is late, but not yet by a stall: a few come, then none.
+    let mut changed = (0, Instant::now());
+    while changed.1.elapsed() < Duration::from_millis(115) {
+        let count = wall.count();
+        if count != changed.0 {
+            changed = (count, Instant::now());
+        }
+        std::thread::park_timeout(Duration::from_millis(2));
+    }
+    source.limit(size * 5 / 8);
+    stage.wait(LONG, |event| matches!(event, PlayerEvent::StallBegin { .. }).then_some(()));
+    source.all_there();
+    stage.wait(LONG, |event| matches!(event, PlayerEvent::Ended { .. }).then_some(()));
+    let shown: Vec<u64> = wall.after(0).iter().map(|&mean| number(mean)).collect();
+    assert_eq!(shown, (0..75).collect::<Vec<u64>>());
+    assert_eq!(stage.pool.snapshot(A).unwrap().dropped, 0);
+    assert!(stage.pool.shutdown(LONG));
 }
 
 #[test]
@@ -76,7 +109,6 @@ fn two_counts_of_rebuffering_agree_over_recorded_networks() {
     }
     assert!(by_state > 3000, "the traces were meant to stall: {by_state} ms");
     let apart = by_state.abs_diff(by_sink) as f64 / by_state.max(by_sink) as f64;
-    // By state each stall is about a tenth of a second longer than at the sink, of 1.2 to 3.4 s; why is not known.
-    assert!(apart <= 0.10, "{by_state} ms by state, {by_sink} ms by the sink: {:.1} % apart", apart * 100.0);
+    assert!(apart <= 0.05, "{by_state} ms by state, {by_sink} ms by the sink: {:.1} % apart", apart * 100.0);
     assert!(stage.pool.shutdown(Duration::from_secs(10)));
 }

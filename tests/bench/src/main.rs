@@ -84,6 +84,9 @@ struct Arguments {
     /// Rounds of every measurement, instead of each bench's own number.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     rounds: Option<u32>,
+    /// Starts on a busy machine of the bench `player`, instead of a hundred.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    starts: Option<u32>,
     /// Languages of the bench `ffi`, instead of all that this machine can build.
     #[arg(long, value_enum, value_delimiter = ',', value_name = "LIST")]
     languages: Vec<Language>,
@@ -111,7 +114,10 @@ fn run(arguments: &Arguments) -> Result<bool, BenchError> {
         return Ok(true);
     }
     if let (Name::Side, Some(task)) = (arguments.name, &arguments.source) {
-        print(&benches::telemetry::side::run(task)?)?;
+        print(&match task.strip_prefix(benches::media::MEMORY) {
+            Some(task) => benches::media::memory(task)?,
+            None => benches::telemetry::side::run(task)?,
+        })?;
         return Ok(true);
     }
     if arguments.source.is_some() {
@@ -142,6 +148,7 @@ fn run(arguments: &Arguments) -> Result<bool, BenchError> {
     let effort = Effort {
         quick: arguments.quick,
         rounds: arguments.rounds,
+        starts: arguments.starts,
         languages: Chosen::of(&arguments.languages),
     };
     let mut sections = Vec::new();

@@ -12,6 +12,7 @@ use unspool_e2e::log::{Sent, media_requests, media_sent, no_byte_twice};
 use unspool_e2e::{
     CLIPS, Done, Origin, PATIENCE, cards, config, eventually, first_frame, open, until, until_kept,
 };
+use unspool_media::{Media, MediaConfig};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_origin-process");
 const KEEPER: &str = env!("CARGO_BIN_EXE_keep-process");
@@ -276,6 +277,62 @@ async fn it_waits_for_the_conditions_and_says_what_it_cannot_have() -> Done<()> 
     assert!(session.shutdown(PATIENCE).await.clean);
     assert_eq!(session.keep(cards).await.err(), Some(Error::ShutDown));
     assert_eq!(session.kept_after(u64::MAX).await.err(), Some(Error::ShutDown));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_needs_a_sign_in_is_waited_for() -> Done<()> {
+    let dir = tempfile::tempdir()?;
+    let origin = Origin::start(PROGRAM, &dir.path().join("origin"), &[])?;
+    let mut card = cards(&origin.url, "ada", 1).await?.remove(0);
+    // It ran out, so the backend is asked for another, and knows nobody.
+    card.asset.renditions.iter_mut().for_each(|rendition| rendition.expires_at_ms = Some(1));
+    origin
+        .fault(json!({"path_prefix": "/v1/assets/", "times": 1, "action": {"kind": "status", "status": 401}}))
+        .await?;
+    let session = open(&dir.path().join("core"), &origin.url, "ada", true)?;
+    session.keep(vec![card]).await?;
+    let state = |wanted: KeepState| move |s: &unspool::KeptSnapshot| s.kept.iter().all(|k| k.state == wanted);
+    until_kept(&session, "it says what it waits for", state(KeepState::Held(Hold::SignIn))).await?;
+    assert_eq!(media_requests(&origin.log()?), 0);
+    session.signed_in();
+    until_kept(&session, "it goes on by itself", state(KeepState::Complete)).await?;
+    session.shutdown(PATIENCE).await;
+    Ok(())
+}
+
+/// What is pinned in the cache of `core`, which nobody uses.
+async fn pinned(core: &Path) -> Done<usize> {
+    let media = Media::open(MediaConfig::new(core.join("media")), tokio::runtime::Handle::current())?;
+    let pinned = media.pinned()?.len();
+    media.shutdown(PATIENCE).await?;
+    Ok(pinned)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_remembers_to_keep_is_left_to_eviction() -> Done<()> {
+    let dir = tempfile::tempdir()?;
+    let core = dir.path().join("core");
+    let origin = Origin::start(PROGRAM, &dir.path().join("origin"), &[])?;
+    let session = open(&core, &origin.url, "ada", false)?;
+    session.keep(cards(&origin.url, "ada", 3).await?).await?;
+    session.shutdown(PATIENCE).await;
+    drop(session);
+    assert_eq!(pinned(&core).await?, 3);
+    // What is written down stays pinned over a restart.
+    let session = open(&core, &origin.url, "ada", false)?;
+    assert_eq!(session.kept().kept.len(), 3);
+    session.shutdown(PATIENCE).await;
+    drop(session);
+    assert_eq!(pinned(&core).await?, 3);
+    for suffix in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(core.join(format!("session.db{suffix}")));
+    }
+    let session = open(&core, &origin.url, "ada", false)?;
+    assert!(session.kept().kept.is_empty());
+    session.shutdown(PATIENCE).await;
+    drop(session);
+    assert_eq!(pinned(&core).await?, 0, "nobody would ever unpin it");
     Ok(())
 }
 

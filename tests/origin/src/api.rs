@@ -28,10 +28,10 @@ use crate::playlist::encode;
 use crate::sign::Signer;
 use crate::store::Store;
 use crate::tokens::{MAX_TOKEN, Revoked, actor_of, refuse_revoked, unauthorized};
-use crate::{catalogue, logs, media};
+use crate::{catalogue, comments, logs, media, wallets};
 
 /// Largest JSON body, bytes: a hundred interactions are a tenth of it.
-const MAX_JSON: usize = 256 * 1024;
+pub(crate) const MAX_JSON: usize = 256 * 1024;
 
 /// What handlers share.
 pub struct App {
@@ -64,6 +64,9 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/feed", only(get(feed_page)))
         .route("/v1/topics", only(get(topics)))
         .route("/v1/interactions", only(post(interactions)))
+        .route("/v1/comments", only(post(comments::post)))
+        .route("/v1/payments", only(post(wallets::pay)))
+        .route("/v1/payments/{op}/resolve", only(post(wallets::resolve)))
         .route("/v1/assets/{asset}/renditions/{rendition}", only(get(fresh_url)))
         .route("/v1/labels", only(post(moderation::labels)))
         .route("/v1/rules", only(get(moderation::rules)))
@@ -85,8 +88,8 @@ pub fn router(app: Arc<App>) -> Router {
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
     paths(
-        healthz, feed_page, topics, interactions, fresh_url, moderation::labels, moderation::rules,
-        moderation::thumbnail, logs::post, media::get
+        healthz, feed_page, topics, interactions, comments::post, wallets::pay, wallets::resolve, fresh_url,
+        moderation::labels, moderation::rules, moderation::thumbnail, logs::post, media::get
     ),
     modifiers(&Bearer)
 )]
@@ -298,14 +301,7 @@ async fn interactions(
     body: Body,
 ) -> Result<Json<InteractionsResponse>, ApiError> {
     let body = logs::read(body, MAX_JSON).await?;
-    let key = headers
-        .get("idempotency-key")
-        .and_then(|key| key.to_str().ok())
-        .filter(|key| !key.is_empty() && key.len() <= MAX_TOKEN)
-        .ok_or_else(|| {
-            ApiError::bad("idempotency_key_required", "send Idempotency-Key, 1 to 128 characters")
-        })?
-        .to_owned();
+    let key = idempotency_key(&headers)?.to_owned();
     let request: InteractionsRequest = object(&body)?;
     if request.interactions.len() > MAX_INTERACTIONS {
         let detail = format!("at most {MAX_INTERACTIONS} interactions a call");
@@ -319,6 +315,13 @@ async fn interactions(
         Ok(Json(InteractionsResponse { results }))
     })
     .await
+}
+
+/// The `Idempotency-Key` of a call that must have one.
+pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<&str, ApiError> {
+    let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok());
+    key.filter(|key| !key.is_empty() && key.len() <= MAX_TOKEN)
+        .ok_or_else(|| ApiError::bad("idempotency_key_required", "send Idempotency-Key, 1 to 128 characters"))
 }
 
 /// A fresh address for a rendition whose address has expired.

@@ -269,6 +269,106 @@ pub enum InteractionStatus {
     Rejected,
 }
 
+/// Body of `POST /v1/comments`.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct CommentsRequest {
+    /// Operations in the order the person made them; at most 100. They are carried out in this order.
+    pub operations: Vec<CommentOperation>,
+}
+
+/// What a person does with a comment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CommentOperation {
+    /// Identifier made by the client; a second arrival changes nothing.
+    pub op_id: String,
+    /// What is done.
+    pub deed: CommentDeed,
+    /// Identifier of the comment, made by the client.
+    pub comment: String,
+    /// The item it stands under.
+    pub item: String,
+    /// The comment it answers; only with `create`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+    /// The words, 1 to 2,200 characters; not with `delete`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// When the person did it, milliseconds since 1970 by the client's clock.
+    pub at_ms: i64,
+}
+
+/// What is done with a comment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CommentDeed {
+    /// It is written. Rejected as `id_taken`, `parent_gone` or `bad_text`.
+    Create,
+    /// It gets other words. Rejected as `unknown_comment` or `bad_text`.
+    Edit,
+    /// It is taken away; one that is not there is gone already.
+    Delete,
+}
+
+/// Answer of `POST /v1/comments`.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct CommentsResponse {
+    /// One result per operation, in order.
+    pub results: Vec<InteractionResult>,
+}
+
+/// Body of `POST /v1/payments`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PaymentRequest {
+    /// Identifier made by the client, the same as the `Idempotency-Key`; money moves once for it.
+    pub op_id: String,
+    /// What for.
+    pub cause: PaymentCause,
+    /// Creator or campaign.
+    pub recipient: String,
+    /// Which gift, or the item it was given on; may be empty.
+    pub subject: String,
+    /// Coins, or the smallest unit of the currency; at least 1.
+    pub amount: u64,
+    /// Version of the price list the person saw.
+    pub price_version: String,
+    /// When the person drafted it, milliseconds since 1970 by the client's clock.
+    pub at_ms: i64,
+}
+
+/// What money is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PaymentCause {
+    /// Coins to a creator.
+    Gift,
+    /// Money to a campaign.
+    Donation,
+}
+
+/// What became of a payment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PaymentAnswer {
+    /// Where it stands, for good.
+    pub state: PaymentState,
+    /// Why it was declined; null otherwise.
+    #[schema(required = true)]
+    pub reason: Option<String>,
+    /// Coins the actor has now.
+    pub coins: i64,
+}
+
+/// Where a payment stands, for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PaymentState {
+    /// Carried out.
+    Confirmed,
+    /// Refused: `insufficient`, `bad_payment`, or `void` for a key that a question has closed.
+    Declined,
+    /// Not seen before it was asked about, and never carried out. Only as the answer to a question.
+    Void,
+}
+
 /// Answer of `GET /v1/assets/{asset}/renditions/{rendition}`.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct FreshUrl {

@@ -13,7 +13,8 @@ use tokio::sync::watch;
 
 use crate::access::{AccessLog, Totals};
 use crate::api::{App, blocking, object};
-use crate::contract::LabelledItem;
+use crate::comments::StoredComment;
+use crate::contract::{CommentOperation, LabelledItem};
 use crate::error::ApiError;
 use crate::faults::{Fault, Faults};
 use crate::gate::{method_not_allowed, not_found};
@@ -22,6 +23,7 @@ use crate::moderation::SignedRules;
 use crate::network::NetworkSettings;
 use crate::shaper::Shaper;
 use crate::store::{Desired, StoredEvent};
+use crate::wallets::StoredPayment;
 
 /// Largest JSON body, bytes: a day's trace.
 const MAX_JSON: usize = 4 * 1024 * 1024;
@@ -83,6 +85,22 @@ pub struct InteractionList {
     pub interactions: Vec<Desired>,
 }
 
+/// Answer of `GET /control/comments`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CommentList {
+    /// As they stand, by when they were written.
+    pub comments: Vec<StoredComment>,
+    /// Every operation in the order in which it came first.
+    pub operations: Vec<CommentOperation>,
+}
+
+/// Answer of `GET /control/payments`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PaymentList {
+    /// By actor and key.
+    pub payments: Vec<StoredPayment>,
+}
+
 /// Answer of `POST /control/tokens`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RevokedList {
@@ -101,6 +119,8 @@ pub fn router(control: Control) -> Router {
         .route("/control/stats", get(stats).fallback(method_not_allowed))
         .route("/control/events", get(events).fallback(method_not_allowed))
         .route("/control/interactions", get(interactions).fallback(method_not_allowed))
+        .route("/control/comments", get(comments).fallback(method_not_allowed))
+        .route("/control/payments", get(payments).fallback(method_not_allowed))
         .route("/control/tokens", post(revoke).fallback(method_not_allowed))
         .route("/control/labels", post(label).fallback(method_not_allowed))
         .route("/control/rules", put(set_rules).delete(clear_rules).fallback(method_not_allowed))
@@ -178,6 +198,31 @@ async fn interactions(
     blocking(move || {
         let interactions = control.app.store.desired(query.actor.as_deref());
         Ok(Json(InteractionList { interactions: interactions.map_err(|error| ApiError::internal(&error))? }))
+    })
+    .await
+}
+
+async fn comments(
+    State(control): State<Control>,
+    Query(query): Query<InteractionsQuery>,
+) -> Result<Json<CommentList>, ApiError> {
+    blocking(move || {
+        let (store, actor) = (&control.app.store, query.actor.as_deref());
+        let list = store
+            .comments(actor)
+            .and_then(|comments| Ok(CommentList { comments, operations: store.comment_operations(actor)? }));
+        Ok(Json(list.map_err(|error| ApiError::internal(&error))?))
+    })
+    .await
+}
+
+async fn payments(
+    State(control): State<Control>,
+    Query(query): Query<InteractionsQuery>,
+) -> Result<Json<PaymentList>, ApiError> {
+    blocking(move || {
+        let payments = control.app.store.payments(query.actor.as_deref());
+        Ok(Json(PaymentList { payments: payments.map_err(|error| ApiError::internal(&error))? }))
     })
     .await
 }

@@ -90,8 +90,10 @@ pub async fn gate(
     let luck = gate.shaper.draw();
 
     let (mut head, body) = response.into_parts();
+    // An answer that is to be cut needs a body to cut: an empty one goes out without a length.
+    let cut = matches!(fault, Some(Action::Truncate { .. } | Action::Reset { .. } | Action::Stall { .. }));
     if !head.headers.contains_key(CONTENT_LENGTH)
-        && let Some(exact) = body.size_hint().exact()
+        && let Some(exact) = body.size_hint().exact().filter(|exact| *exact > 0 || !cut)
         && may_have_body(head.status)
     {
         head.headers.insert(CONTENT_LENGTH, HeaderValue::from(exact));

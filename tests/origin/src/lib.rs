@@ -1,6 +1,6 @@
 //! The reference server of Unspool: a real peer for tests and for the demo.
 //!
-//! It speaks native contract v1 (feed, interactions, signed media, OTLP logs), keeps what it was told in SQLite, and
+//! It speaks native contract v1 (feed, interactions, comments, payments, signed media, OTLP logs), keeps what it was told in SQLite, and
 //! writes an access log that is the truth about bytes: a line per request, written when the last byte of the answer was
 //! handed to the socket or the connection ended. The network in front of it can be shaped and scripted faults can be
 //! queued through a second, unshaped listener.
@@ -14,6 +14,7 @@ pub mod api;
 pub mod catalogue;
 pub mod cli;
 pub mod clock;
+pub mod comments;
 pub mod conn;
 pub mod contract;
 pub mod control;
@@ -39,6 +40,7 @@ pub mod sign;
 pub mod store;
 pub mod tls;
 pub mod tokens;
+pub mod wallets;
 
 pub use error::OriginError;
 pub use serve::{Config, Media, Running, serve};

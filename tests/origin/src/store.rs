@@ -146,6 +146,8 @@ impl Store {
         database.pragma_update(None, "synchronous", "FULL")?;
         database.busy_timeout(std::time::Duration::from_secs(5))?;
         database.execute_batch(SCHEMA)?;
+        database.execute_batch(crate::comments::SCHEMA)?;
+        database.execute_batch(crate::wallets::SCHEMA)?;
         let path = state.join("telemetry.jsonl");
         let telemetry = OpenOptions::new()
             .create(true)
@@ -153,6 +155,21 @@ impl Store {
             .open(&path)
             .map_err(OriginError::io("cannot open", path))?;
         Ok(Store { inner: Mutex::new(Inner { database, telemetry }) })
+    }
+
+    /// Runs `work` in a transaction that is durable when it returns.
+    ///
+    /// # Errors
+    /// When the database fails; nothing is done then.
+    pub(crate) fn transact<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, OriginError>,
+    ) -> Result<T, OriginError> {
+        let mut inner = self.lock();
+        let transaction = inner.database.transaction()?;
+        let done = work(&transaction)?;
+        transaction.commit()?;
+        Ok(done)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

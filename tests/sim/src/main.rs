@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use unspool_engine::ranking::RankingPolicy;
 use unspool_sim::bridge;
 use unspool_sim::error::SimError;
+use unspool_sim::knobs::{self, KNOBS, Knob};
 use unspool_sim::personal;
 use unspool_sim::plot;
 use unspool_sim::promises::gate::Reference;
@@ -17,6 +18,7 @@ use unspool_sim::replay::{self, SessionLog};
 use unspool_sim::report::Report as PrefetchReport;
 use unspool_sim::roster::{self, Entry, ROSTER};
 use unspool_sim::run;
+use unspool_sim::tune::{self, Course, Search};
 use unspool_sim::world::{Settings, World};
 
 /// Simulates somebody who swipes through a feed.
@@ -35,6 +37,8 @@ enum Command {
     Bridge,
     /// Compares the shipped planner with and without what it learns of each person, on real people.
     Personal(Personal),
+    /// Searches for the planner's numbers on drawn sessions, or says what given ones are worth.
+    Tune(Tune),
     /// Plays logged sessions of the real stack again and compares stalls and bytes.
     Replay(Replay),
     /// Replays the promises of the feed with the learner, breaker and filter that ship; fails when one does not hold.
@@ -96,6 +100,43 @@ struct Personal {
 }
 
 #[derive(Debug, Args)]
+struct Tune {
+    /// Seed of the sessions; may be given several times. Not the seed that figures are reported on.
+    #[arg(long, value_name = "N", default_values_t = [1001_u64, 1002])]
+    seed: Vec<u64>,
+    /// Number of people.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    users: usize,
+    /// Traces each person meets in each class.
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    traces: usize,
+    /// Only these classes of networks.
+    #[arg(long, value_name = "CLASS")]
+    class: Vec<String>,
+    /// A number to start from instead of the shipped one; may be given several times.
+    #[arg(long, value_name = "NAME=VALUE")]
+    set: Vec<String>,
+    /// Search only this number; may be given several times. Otherwise all.
+    #[arg(long, value_name = "NAME")]
+    knob: Vec<String>,
+    /// Rounds of the search; none only says what the start is worth.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    rounds: usize,
+    /// Candidates of a round.
+    #[arg(long, value_name = "N", default_value_t = 12)]
+    candidates: usize,
+    /// First deviation, as a share of the range of a number.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.1)]
+    step: f64,
+    /// The policy that is to be beaten in every class.
+    #[arg(long, value_name = "NAME", default_value = "pdas")]
+    against: String,
+    /// Threads; by default as many as there are cores.
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+}
+
+#[derive(Debug, Args)]
 struct Replay {
     /// Logs, as `unspool-demo --headless --log FILE` writes them.
     #[arg(required = true, value_name = "LOG")]
@@ -103,6 +144,9 @@ struct Replay {
     /// Print the figures as JSON.
     #[arg(long)]
     json: bool,
+    /// Print what happened in each replay, and when, instead of the figures.
+    #[arg(long, conflicts_with = "json")]
+    timeline: bool,
 }
 
 #[derive(Debug, Args)]
@@ -154,6 +198,7 @@ fn main() -> ExitCode {
         },
         Command::Prefetch(arguments) => prefetch(&arguments),
         Command::Personal(arguments) => personal(&arguments),
+        Command::Tune(arguments) => tune(&arguments),
         Command::Replay(arguments) => replay(&arguments),
         Command::Bridge => bridge::serve(std::io::stdin().lock(), std::io::stdout().lock())
             .map_err(|e| SimError::Io { path: "bridge".into(), source: e }),
@@ -220,7 +265,53 @@ fn personal(arguments: &Personal) -> Result<(), SimError> {
     ))
 }
 
+fn tune(arguments: &Tune) -> Result<(), SimError> {
+    let settings = Settings { users: arguments.users, traces: arguments.traces, ..Settings::default() };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = arguments.threads.unwrap_or(cores).clamp(1, 256);
+    let start = knobs::changed(&arguments.set)?;
+    let course = Course::new(&settings, &arguments.seed, &arguments.class, &arguments.against, threads)?;
+    let searched: Vec<&Knob> = match arguments.knob.is_empty() {
+        true => KNOBS.iter().collect(),
+        false => arguments.knob.iter().map(|n| knobs::find(n)).collect::<Result<_, _>>()?,
+    };
+    let search = Search {
+        rounds: arguments.rounds,
+        candidates: arguments.candidates.clamp(4, 1_000),
+        step: arguments.step,
+        seed: arguments.seed.first().copied().unwrap_or(1),
+    };
+    let found = tune::search(&course, &searched, &start, search, &mut std::io::stdout().lock())
+        .map_err(|e| SimError::Io { path: "stdout".into(), source: e })?;
+    let worth = course.judge(&[found]).remove(0);
+    let mut text = format!("S {:.2}, waste {:.1} %\n", worth.s, 100.0 * worth.waste);
+    for c in &worth.classes {
+        text += &format!(
+            "  {:<14}{:>8.2} {:>+8.2}  quality {:>7.2}  stall {:>6.2} s ({:>5.2} first)  steps {:>6.2}  {:>7.1} Mbit ({:>5.1} wasted)\n",
+            c.name,
+            c.s,
+            c.lead,
+            c.bitrate,
+            c.stall_s.0,
+            c.stall_s.1,
+            c.switch_mbps,
+            c.megabits.0,
+            c.megabits.1
+        );
+    }
+    print(&text)
+}
+
 fn replay(arguments: &Replay) -> Result<(), SimError> {
+    if arguments.timeline {
+        for file in &arguments.logs {
+            let moments = replay::timeline(&SessionLog::read(file)?);
+            let lines: Vec<String> =
+                moments.iter().map(|m| format!("{:>9.0} {}\n", m.at_ms, m.what)).collect();
+            print(&lines.concat())?;
+        }
+        return Ok(());
+    }
     let mut all = Vec::with_capacity(arguments.logs.len());
     for file in &arguments.logs {
         let name = file.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());

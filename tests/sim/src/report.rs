@@ -25,6 +25,8 @@ pub struct Row {
     pub stall_ratio: f64,
     /// Steps between unequal renditions.
     pub switches: f64,
+    /// Sum of the steps, Mbit/s.
+    pub switch_mbps: f64,
     /// Megabytes fetched.
     pub mb: f64,
     /// Per cent of all bytes that were never shown.
@@ -201,6 +203,7 @@ fn row(policy: &Entry, class: &str, played: &[Played]) -> Row {
         stall_s: stall / n,
         stall_ratio: ratio(stall, stall + watched),
         switches: sum(|p| f64::from(p.score.switches)) / n,
+        switch_mbps: sum(|p| p.score.switch_mbps) / n,
         mb: sum(|p| p.score.bytes as f64) / n / 1e6,
         waste_pct: 100.0 * ratio(sum(|p| p.score.wasted as f64), sum(|p| p.score.bytes as f64)),
         start_up_ms: sum(|p| p.score.start_up_ms) / n,
@@ -231,6 +234,7 @@ fn mean_row(policy: &Entry, rows: &[Row]) -> Row {
         stall_s: mean(|r| r.stall_s),
         stall_ratio: mean(|r| r.stall_ratio),
         switches: mean(|r| r.switches),
+        switch_mbps: mean(|r| r.switch_mbps),
         mb: mean(|r| r.mb),
         waste_pct: mean(|r| r.waste_pct),
         start_up_ms: mean(|r| r.start_up_ms),

@@ -6,10 +6,11 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::policy::ActionError;
+use crate::policy::{ActionError, Policy};
 use crate::roster::Entry;
 use crate::score::Score;
-use crate::sim::{Outcome, play};
+use crate::session::Session;
+use crate::sim::{Outcome, Truth, play};
 use crate::world::World;
 
 /// One session's figures.
@@ -45,6 +46,16 @@ pub type Results = Vec<Vec<Vec<Played>>>;
 /// Plays everything.
 #[must_use]
 pub fn run(world: &World, policies: &[Entry], threads: usize) -> Results {
+    let builds: Vec<&Build> = policies.iter().map(|p| &p.build as &Build).collect();
+    run_with(world, &builds, threads)
+}
+
+/// Builds a policy for one session. Only oracles look at the truth.
+pub type Build = dyn for<'a> Fn(&Session, Truth<'a>) -> Box<dyn Policy + 'a> + Sync;
+
+/// Plays everything with policies that need not be in the roster.
+#[must_use]
+pub fn run_with(world: &World, policies: &[&Build], threads: usize) -> Results {
     let mut jobs = Vec::new();
     for (p, _) in policies.iter().enumerate() {
         for (c, class) in world.classes.iter().enumerate() {
@@ -61,7 +72,7 @@ pub fn run(world: &World, policies: &[Entry], threads: usize) -> Results {
                 while let Some(&(p, c, i)) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let class = &world.classes[c];
                     let case = &class.cases[i];
-                    let mut policy = (policies[p].build)(&case.session, class.truth(case));
+                    let mut policy = policies[p](&case.session, class.truth(case));
                     let outcome = play(&case.session, class.truth(case), policy.as_mut(), false);
                     mine.push((p, c, i, Played::from(outcome)));
                 }

@@ -75,7 +75,7 @@ impl Shipped {
     /// A planner with this policy.
     #[must_use]
     pub fn new(policy: PlannerPolicy) -> Self {
-        let policy = PlannerPolicy { parallel: 1, preempts: false, ..policy };
+        let policy = PlannerPolicy { parallel: 1, preempts: false, floor_ms: 0, ..policy };
         Shipped {
             planner: Planner::new(policy.clone()),
             policy,

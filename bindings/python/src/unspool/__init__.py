@@ -5,18 +5,23 @@ pulled by revision (:meth:`Feed.snapshots`), what happened by number (:meth:`Fee
 nothing. Media bytes do not cross into Python: players of the core render, and tell times and counts.
 
 Every wait ends when its task is cancelled, and the work for it in the core ends too, except a write that was begun
-(``set_liked``, ``set_interests``, ``keep`` and what belongs to it, ``shutdown``). Every error is an :class:`UnspoolError`, whose text says what to do;
+(``set_liked``, ``set_interests``, comments and payments, ``keep`` and what belongs to it,
+``shutdown``). Every error is an :class:`UnspoolError`, whose text says what to do;
 one of an inner fault that no type foresaw is an :class:`InternalError`. Handles may be used and dropped on any thread,
 and awaited on any event loop.
 """
 
 from ._bindings import (
+    Attribute,
+    AttributeValue,
     ByPurpose,
     Bytes,
     CancelToken,
     Card,
     CardState,
     Cmcd,
+    Comment,
+    CommentState,
     Conditions,
     Container,
     Creator,
@@ -41,8 +46,17 @@ from ._bindings import (
     LocalFile,
     Location,
     NetworkClass,
+    Order,
+    OutboundBatch,
+    OutboundPurpose,
+    OutboundRequest,
     Outgoing,
     PageRequest,
+    Payment,
+    PaymentCause,
+    PaymentState,
+    Place,
+    Purpose,
     Rendition,
     RetentionPoint,
     SessionConfig,
@@ -50,10 +64,12 @@ from ._bindings import (
     ShutdownReport,
     Stage,
     StartClass,
+    Tap,
     TokenProvider,
     Topic,
     Traffic,
     UnspoolError,
+    ViewerAction,
 )
 from ._errors import give_errors_their_text
 from ._feed import Feed
@@ -62,12 +78,16 @@ from ._session import Unspool
 give_errors_their_text()
 
 __all__ = [
+    "Attribute",
+    "AttributeValue",
     "ByPurpose",
     "Bytes",
     "CancelToken",
     "Card",
     "CardState",
     "Cmcd",
+    "Comment",
+    "CommentState",
     "Conditions",
     "Container",
     "Creator",
@@ -93,8 +113,17 @@ __all__ = [
     "LocalFile",
     "Location",
     "NetworkClass",
+    "Order",
+    "OutboundBatch",
+    "OutboundPurpose",
+    "OutboundRequest",
     "Outgoing",
     "PageRequest",
+    "Payment",
+    "PaymentCause",
+    "PaymentState",
+    "Place",
+    "Purpose",
     "Rendition",
     "RetentionPoint",
     "SessionConfig",
@@ -102,9 +131,11 @@ __all__ = [
     "ShutdownReport",
     "Stage",
     "StartClass",
+    "Tap",
     "TokenProvider",
     "Topic",
     "Traffic",
     "Unspool",
     "UnspoolError",
+    "ViewerAction",
 ]

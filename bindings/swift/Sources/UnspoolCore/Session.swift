@@ -3,7 +3,7 @@ import Foundation
 /// Calls of a session whose waits end with the surrounding task.
 ///
 /// They are those of the generated class without its `cancel` argument, and the ones to use: each throws
-/// `CancellationError` as soon as the task is cancelled. A write that was begun (`setLiked`, `setInterests`, `shutdown`)
+/// `CancellationError` as soon as the task is cancelled. A write that was begun (`setLiked`, `addComment`, `shutdown`)
 /// goes on without its caller. Every call may be made from any task, actor or thread.
 extension Unspool {
     /// Opens a session. The disk is touched on a thread of its own; a cancelled opening ends what it began.
@@ -70,6 +70,98 @@ extension Unspool {
     /// Whether the person likes an item, as far as this device knows: the newest wish, sent or not.
     public func liked(item: String) async throws -> Bool? {
         try await cancellable { try await self.liked(item: item, cancel: $0) }
+    }
+
+    /// Records something the person did that the core cannot see, and is on disk when it returns.
+    ///
+    /// - Returns: `false` when the person did not agree to it, and nothing was recorded.
+    @discardableResult
+    public func recordDurable(name: String, attributes: [Attribute]) async throws -> Bool {
+        try await cancellable { try await self.recordDurable(name: name, attributes: attributes, cancel: $0) }
+    }
+
+    /// The person agreed to these purposes and to no other. What was recorded for others and not sent is deleted.
+    public func setConsent(purposes: [Purpose]) async throws {
+        try await cancellable { try await self.setConsent(purposes: purposes, cancel: $0) }
+    }
+
+    /// Deletes all telemetry of this device that was not sent, and asks the backend to delete what it was sent from here.
+    public func eraseTelemetry() async throws {
+        try await cancellable { try await self.eraseTelemetry(cancel: $0) }
+    }
+
+    /// Comments on an item, in answer to `parent` where one is given. On disk when it returns; sent once, in order.
+    ///
+    /// - Returns: The comment's identity.
+    @discardableResult
+    public func addComment(item: String, text: String, parent: String? = nil) async throws -> String {
+        try await cancellable { try await self.addComment(item: item, text: text, parent: parent, cancel: $0) }
+    }
+
+    /// Gives a comment of the person other words. The words of a refused one are tried again.
+    public func editComment(item: String, comment: String, text: String) async throws {
+        try await cancellable { try await self.editComment(item: item, comment: comment, text: text, cancel: $0) }
+    }
+
+    /// Takes a comment of the person away. One that was not sent yet is never sent.
+    public func deleteComment(item: String, comment: String) async throws {
+        try await cancellable { try await self.deleteComment(item: item, comment: comment, cancel: $0) }
+    }
+
+    /// The person's comments under an item that this device knows of, oldest first, with the words wanted last.
+    public func comments(item: String) async throws -> [Comment] {
+        try await cancellable { try await self.comments(item: item, cancel: $0) }
+    }
+
+    /// The person's comments that the backend refused, or a change of which it did.
+    public func refusedComments() async throws -> [Comment] {
+        try await cancellable { try await self.refusedComments(cancel: $0) }
+    }
+
+    /// Forgets what was refused of a comment; `false` when nothing was.
+    @discardableResult
+    public func dismissComment(item: String, comment: String) async throws -> Bool {
+        try await cancellable { try await self.dismissComment(item: item, comment: comment, cancel: $0) }
+    }
+
+    /// Takes down what the person is about to pay. Nothing is sent before ``confirmPayment(payment:)``.
+    ///
+    /// - Returns: The payment's identity.
+    public func draftPayment(order: Order) async throws -> String {
+        try await cancellable { try await self.draftPayment(order: order, cancel: $0) }
+    }
+
+    /// The person confirmed it: its amount is held, and it is sent once, soon.
+    public func confirmPayment(payment: String) async throws {
+        try await cancellable { try await self.confirmPayment(payment: payment, cancel: $0) }
+    }
+
+    /// The person took it back, before it was sent.
+    public func cancelPayment(payment: String) async throws {
+        try await cancellable { try await self.cancelPayment(payment: payment, cancel: $0) }
+    }
+
+    /// The person's payments, newest first.
+    public func payments() async throws -> [Payment] {
+        try await cancellable { try await self.payments(cancel: $0) }
+    }
+
+    /// Coins the person can still give, as far as the backend has said.
+    public func availableCoins() async throws -> Int64? {
+        try await cancellable { try await self.availableCoins(cancel: $0) }
+    }
+
+    /// Forgets a refused payment; `false` when there is none of that identity.
+    @discardableResult
+    public func dismissPayment(payment: String) async throws -> Bool {
+        try await cancellable { try await self.dismissPayment(payment: payment, cancel: $0) }
+    }
+
+    /// Waits until something about likes, comments or payments may have changed since `revision`, from 0 on.
+    ///
+    /// - Returns: The number to wait for next.
+    public func intentsAfter(revision: UInt64) async throws -> UInt64 {
+        try await cancellable { try await self.intentsAfter(revision: revision, cancel: $0) }
     }
 
     /// A rendition as a file, when every byte of it is on the device and intact. It stays until the answer is released or

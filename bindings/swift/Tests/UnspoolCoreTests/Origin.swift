@@ -71,6 +71,27 @@ final class Origin: Sendable {
         return try await get(control + "/control/events?installation=\(installation)", as: List.self).events
     }
 
+    /// The comments of a person that stand.
+    func comments(of actor: String) async throws -> [Written] {
+        struct List: Decodable { let comments: [Written] }
+        return try await get(control + "/control/comments?actor=\(actor)", as: List.self).comments
+    }
+
+    /// What a person paid.
+    func payments(of actor: String) async throws -> [Paid] {
+        struct List: Decodable { let payments: [Paid] }
+        return try await get(control + "/control/payments?actor=\(actor)", as: List.self).payments
+    }
+
+    struct Written: Decodable {
+        let id, text: String
+    }
+
+    struct Paid: Decodable {
+        let op_id: String
+        let moved, arrivals: Int
+    }
+
     struct Wish: Decodable {
         let verb, target: String
         let state: Bool

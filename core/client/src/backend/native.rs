@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
-use reqwest::{Client, StatusCode, header};
+use reqwest::{StatusCode, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use unspool_engine::{Asset, Container, Creator, Item, LabelUpdate, MediaKey, Page, Relation, Rendition};
+use unspool_media::{OutboundPurpose, Wire};
 use url::Url;
 
 use super::{Backend, BackendError, Located, Topic, check};
@@ -19,7 +19,7 @@ const ANSWER_BYTES: usize = 1024 * 1024;
 /// A backend that speaks the native contract.
 #[derive(Debug)]
 pub struct Native {
-    client: Client,
+    wire: Wire,
     base: Url,
     auth: Auth,
     timeout: Duration,
@@ -29,8 +29,9 @@ pub struct Native {
 impl Native {
     /// An adapter for the contract at `base`, as the person of `auth`. `meter` counts what it receives.
     #[must_use]
-    pub fn new(client: Client, base: Url, auth: Auth, timeout: Duration, meter: Meter) -> Self {
-        Native { client, base, auth, timeout, meter }
+    pub fn new(client: impl Into<Wire>, base: Url, auth: Auth, timeout: Duration, meter: Meter) -> Self {
+        let wire = client.into().for_purpose(OutboundPurpose::Feed);
+        Native { wire, base, auth, timeout, meter }
     }
 
     async fn get<T: DeserializeOwned>(
@@ -57,8 +58,8 @@ impl Native {
             url.query_pairs_mut().extend_pairs(query);
         }
         let request = |url: Url| match body {
-            Some(body) => self.client.post(url).json(body),
-            None => self.client.get(url),
+            Some(body) => self.wire.client().post(url).json(body),
+            None => self.wire.client().get(url),
         };
         let token = self.auth.token().await.map_err(|e| no_token(&e))?;
         match self.send_as(request(url.clone()), &token).await {
@@ -72,12 +73,10 @@ impl Native {
 
     async fn send_as(&self, request: reqwest::RequestBuilder, token: &str) -> Result<Vec<u8>, BackendError> {
         let request = request.bearer_auth(token).timeout(self.timeout);
-        let response = request.send().await.map_err(|e| network(&e))?;
-        let (status, headers) = (response.status(), response.headers().clone());
+        let mut answer = self.wire.send(request).await.map_err(|e| network(&e))?;
+        let (status, headers) = (answer.status(), answer.headers().clone());
         let mut body = Vec::new();
-        let mut chunks = response.bytes_stream();
-        while let Some(chunk) = chunks.next().await {
-            let chunk = chunk.map_err(|e| network(&e))?;
+        while let Some(chunk) = answer.chunk().await.map_err(|e| network(&e))? {
             self.meter.add(chunk.len());
             body.extend_from_slice(&chunk);
             if body.len() > ANSWER_BYTES {

@@ -159,7 +159,7 @@ impl Driver {
     }
 
     pub(super) fn prepare(&self, pool: &PlayerPool, player: PlayerId, key: &MediaKey) -> Result<(), String> {
-        let (source, info) = self.core.media.playable(key).map_err(|e| e.to_string())?;
+        let (source, info) = self.core.media.planned(key).map_err(|e| e.to_string())?;
         pool.prepare(player, source, info).map_err(|e| e.to_string())?;
         if self.muted {
             pool.set_muted(player, true).map_err(|e| e.to_string())?;

@@ -107,8 +107,26 @@ impl Runner {
         runner
     }
 
+    /// Lets go what is pinned and written down nowhere. Only keeping pins, and it writes its record before it fetches: a
+    /// pin without a record is left over from a database that was lost, or from a crash between the two.
+    async fn let_strays_go(&self) {
+        let (media, kept) = (Arc::clone(&self.media), self.engine.keys());
+        let looked = tokio::task::spawn_blocking(move || {
+            let pinned = media.pinned()?;
+            for key in pinned.iter().filter(|key| !kept.contains(*key)) {
+                tracing::info!("a rendition that nobody keeps any more is left to eviction");
+                media.unpin(key);
+            }
+            Ok::<(), MediaError>(())
+        });
+        if let Ok(Err(error)) = looked.await {
+            tracing::warn!(%error, "what is pinned could not be compared with what is kept");
+        }
+    }
+
     /// Runs until told to stop or until the session is gone.
     pub(super) async fn run(mut self) {
+        self.let_strays_go().await;
         let stopped = loop {
             self.keep_waiting().await;
             let written = self.turn_end().await;

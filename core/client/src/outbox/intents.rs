@@ -1,14 +1,13 @@
-//! The rows of the outbox: folding, parcels, and what the server's answer does to them.
+//! The rows of wishes: folding, and what the server's answer does to them.
 //!
-//! For one thing (actor, verb, target) there is at most one intent waiting and one in a parcel. A parcel is a request
-//! that has been or may have been sent: its rows do not change until it is answered, and a crash sends it again under
-//! the same id.
+//! For one thing (actor, verb, target) there is at most one intent waiting and one in a [parcel](super::parcels).
 
 use std::collections::BTreeSet;
 
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
-use super::{Intent, OpId, OutboxLevel, Verb, Wedged};
+use super::model::{Intent, OpId, OutboxLevel, Verb, Wedged};
+use super::parcels::{self, Line, Parcel};
 
 /// Confirmed states remembered; they only save requests, so the oldest may go.
 const CONFIRMED_ROWS: i64 = 10_000;
@@ -23,17 +22,6 @@ pub(super) struct Thing<'a> {
     pub target: &'a str,
 }
 
-/// A request on its way.
-#[derive(Debug, Clone)]
-pub(super) struct Parcel {
-    pub key: u64,
-    pub id: String,
-    pub actor: String,
-    pub rows: u32,
-    pub tries: u32,
-    pub next_at_ms: i64,
-}
-
 /// What the server did with one intent.
 #[derive(Debug, Clone)]
 pub(super) enum Outcome {
@@ -41,7 +29,7 @@ pub(super) enum Outcome {
     Refused(String),
 }
 
-fn count(tx: &Transaction<'_>, name: &str, by: u64) -> rusqlite::Result<()> {
+pub(super) fn count(tx: &Transaction<'_>, name: &str, by: u64) -> rusqlite::Result<()> {
     tx.prepare_cached(
         "INSERT INTO counter(name, n) VALUES (?1, ?2) ON CONFLICT(name) DO UPDATE SET n = n + ?2",
     )?
@@ -55,13 +43,17 @@ pub(super) fn level(tx: &Transaction<'_>) -> rusqlite::Result<OutboxLevel> {
         Ok(statement.query_row([name], |row| row.get::<_, i64>(0)).optional()?.unwrap_or(0) as u64)
     };
     let (pending, wedged): (i64, i64) = tx
-        .prepare_cached("SELECT count(*) - count(reason), count(reason) FROM intent")?
-        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        .prepare_cached(
+            "SELECT total(n) - total(w), total(w) FROM (SELECT count(*) AS n, count(reason) AS w FROM intent
+             UNION ALL SELECT count(*), count(reason) FROM comment_op)",
+        )?
+        .query_row([], |row| Ok((row.get::<_, f64>(0)? as i64, row.get::<_, f64>(1)? as i64)))?;
     Ok(OutboxLevel {
         queued_total: total("queued")?,
         delivered_total: total("delivered")?,
         folded_total: total("folded")?,
         dismissed_total: total("dismissed")?,
+        damaged_total: total("damaged")?,
         pending: pending as u64,
         wedged: wedged as u64,
     })
@@ -230,44 +222,11 @@ pub(super) fn claim(tx: &Transaction<'_>, actor: &str, max_rows: u32) -> rusqlit
     if seqs.is_empty() {
         return Ok(None);
     }
-    insert(tx, actor, &seqs, false).map(Some)
-}
-
-fn insert(tx: &Transaction<'_>, actor: &str, seqs: &[i64], part: bool) -> rusqlite::Result<Parcel> {
-    let installation: String =
-        tx.query_row("SELECT value FROM meta WHERE name = 'installation'", [], |row| row.get(0))?;
-    let first = seqs.first().copied().unwrap_or(0);
-    // As in the spool: an id always names the same rows, so a part is called otherwise than the whole.
-    let suffix = if part { format!("+{}", seqs.len()) } else { String::new() };
-    let id = format!("{installation}/{first}{suffix}");
-    let rows = seqs.len() as u32;
-    tx.prepare_cached("INSERT INTO parcel(id, actor, rows, tries, next_at) VALUES (?1, ?2, ?3, 0, 0)")?
-        .execute(params![id, actor, rows])?;
-    let key = tx.last_insert_rowid();
-    let mut statement = tx.prepare_cached("UPDATE intent SET parcel = ?2 WHERE seq = ?1")?;
-    for seq in seqs {
-        statement.execute(params![seq, key])?;
-    }
-    Ok(Parcel { key: key as u64, id, actor: actor.to_owned(), rows, tries: 0, next_at_ms: 0 })
-}
-
-pub(super) fn parcels(tx: &Transaction<'_>) -> rusqlite::Result<Vec<Parcel>> {
-    tx.prepare_cached("SELECT key, id, actor, rows, tries, next_at FROM parcel ORDER BY key")?
-        .query_map([], |row| {
-            Ok(Parcel {
-                key: row.get::<_, i64>(0)? as u64,
-                id: row.get(1)?,
-                actor: row.get(2)?,
-                rows: row.get(3)?,
-                tries: row.get(4)?,
-                next_at_ms: row.get(5)?,
-            })
-        })?
-        .collect()
+    parcels::insert(tx, Line::Intents, actor, &seqs, false).map(Some)
 }
 
 pub(super) fn load(tx: &Transaction<'_>, key: u64) -> rusqlite::Result<Option<(Parcel, Vec<Intent>)>> {
-    let Some(parcel) = parcels(tx)?.into_iter().find(|parcel| parcel.key == key) else { return Ok(None) };
+    let Some(parcel) = parcels::find(tx, key)? else { return Ok(None) };
     let intents = tx
         .prepare_cached(&format!("SELECT {INTENT} FROM intent WHERE parcel = ?1 ORDER BY seq"))?
         .query_map([key as i64], read)?
@@ -301,8 +260,7 @@ pub(super) fn accept(
             None => {}
         }
     }
-    tx.execute("UPDATE intent SET parcel = NULL WHERE parcel = ?1", [key as i64])?;
-    tx.execute("DELETE FROM parcel WHERE key = ?1", [key as i64])?;
+    parcels::close(tx, Line::Intents, key)?;
     tx.execute(
         "DELETE FROM confirmed WHERE (SELECT count(*) FROM confirmed) > ?1 AND at_ms <
          (SELECT at_ms FROM confirmed ORDER BY at_ms DESC LIMIT 1 OFFSET ?1)",
@@ -315,26 +273,4 @@ fn wedge(tx: &Transaction<'_>, op: &OpId, reason: &str) -> rusqlite::Result<()> 
     let reason: String = reason.chars().take(MAX_REASON_CHARS).collect();
     tx.execute("UPDATE intent SET reason = ?2, parcel = NULL WHERE op_id = ?1", params![op.0, reason])?;
     Ok(())
-}
-
-pub(super) fn defer(tx: &Transaction<'_>, key: u64, tries: u32, next_at_ms: i64) -> rusqlite::Result<()> {
-    tx.execute(
-        "UPDATE parcel SET tries = ?2, next_at = ?3 WHERE key = ?1",
-        params![key as i64, tries, next_at_ms],
-    )?;
-    Ok(())
-}
-
-pub(super) fn split(tx: &Transaction<'_>, key: u64) -> rusqlite::Result<Option<(Parcel, Parcel)>> {
-    let Some((parcel, _)) = load(tx, key)? else { return Ok(None) };
-    let seqs: Vec<i64> = tx
-        .prepare_cached("SELECT seq FROM intent WHERE parcel = ?1 ORDER BY seq")?
-        .query_map([key as i64], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
-    if seqs.len() < 2 {
-        return Ok(None);
-    }
-    let (left, right) = seqs.split_at(seqs.len() / 2);
-    tx.execute("DELETE FROM parcel WHERE key = ?1", [key as i64])?;
-    Ok(Some((insert(tx, &parcel.actor, left, true)?, insert(tx, &parcel.actor, right, true)?)))
 }

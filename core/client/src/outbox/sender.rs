@@ -3,22 +3,26 @@
 //! The request is `POST <base>/v1/interactions` with
 //! `{"interactions":[{"op_id","verb","target","state","at_ms"}]}`, an `Idempotency-Key` and the actor's bearer token.
 //! The answer is `{"results":[{"op_id","status","reason"}]}` with `applied`, `duplicate` or `rejected` for each
-//! intent; one that leaves an intent out is no answer and the request is repeated.
+//! intent; one that leaves an intent out is no answer and the request is repeated. Comments go to `<base>/v1/comments` as
+//! `{"operations":[{"op_id","deed","comment","item","parent","text","at_ms"}]}`, and are answered in the same way.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::Url;
 use reqwest::header::HeaderValue;
-use reqwest::{Client, Url};
 use rusqlite::Transaction;
-use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use unspool_engine::{Batch, DeliveryConfig, Encoding, Millis};
+use unspool_media::{OutboundPurpose, Wire};
 
-use super::intents::{self, Outcome, Parcel};
-use super::{OpId, Outbox, OutboxError, OutboxLevel, Verb};
+use super::Outbox;
+use super::intents::Outcome;
+use super::lines::{self, Backlog, Packed};
+use super::model::{OpId, OutboxError, OutboxLevel};
+use super::parcels::{self, Line, Parcel};
 use crate::auth::Auth;
 use crate::meter::Meter;
 use crate::spool::SpoolError;
@@ -29,9 +33,6 @@ use crate::telemetry::lane::{Lane, Outgoing, Prepared};
 /// Gives the tokens of an actor; `None` when that actor is not the one who is signed in. Called on a thread that may
 /// block.
 pub type ActorTokens = Arc<dyn Fn(&str) -> Option<Auth> + Send + Sync>;
-
-/// What an intent weighs for the limit of a request, in bytes: identifiers of common length in JSON.
-const INTENT_BYTES: u64 = 160;
 
 /// Where intents go, and how.
 #[derive(Clone)]
@@ -82,78 +83,55 @@ impl fmt::Debug for OutboxSenderConfig {
 pub struct OutboxSender;
 
 impl OutboxSender {
-    /// Starts the task that drains `outbox` on `runtime`. It ends with [`UploaderHandle::stop`] or its last handle.
-    /// Call [`UploaderHandle::refreshed`] when somebody signs in.
+    /// Starts the task that sends the wishes of `outbox` on `runtime`. It ends with [`UploaderHandle::stop`] or its last
+    /// handle. Call [`UploaderHandle::refreshed`] when somebody signs in.
     #[must_use]
     pub fn spawn(
         outbox: Outbox,
         config: OutboxSenderConfig,
-        client: Client,
+        client: impl Into<Wire>,
         runtime: &tokio::runtime::Handle,
     ) -> UploaderHandle {
-        let OutboxSenderConfig { base, tokens, mut delivery, request_timeout, online, meter } = config;
-        // A server that reads JSON need not read gzip, and a few intents do not need it.
-        delivery.encoding = Encoding::Identity;
-        let lane = OutboxLane { outbox, tokens };
-        courier::spawn(
-            lane,
-            CourierConfig { base, delivery, request_timeout, online, meter },
-            client,
-            runtime,
-        )
+        start(Line::Intents, outbox, config, client.into().for_purpose(OutboundPurpose::Intents), runtime)
+    }
+
+    /// The same for its comments.
+    #[must_use]
+    pub fn spawn_comments(
+        outbox: Outbox,
+        config: OutboxSenderConfig,
+        client: impl Into<Wire>,
+        runtime: &tokio::runtime::Handle,
+    ) -> UploaderHandle {
+        start(Line::Comments, outbox, config, client.into().for_purpose(OutboundPurpose::Comments), runtime)
     }
 }
 
+fn start(
+    line: Line,
+    outbox: Outbox,
+    config: OutboxSenderConfig,
+    client: Wire,
+    runtime: &tokio::runtime::Handle,
+) -> UploaderHandle {
+    let OutboxSenderConfig { base, tokens, mut delivery, request_timeout, online, meter } = config;
+    // A server that reads JSON need not read gzip, and a few intents do not need it.
+    delivery.encoding = Encoding::Identity;
+    let lane = OutboxLane { line, outbox, tokens };
+    courier::spawn(lane, CourierConfig { base, delivery, request_timeout, online, meter }, client, runtime)
+}
+
 struct OutboxLane {
+    line: Line,
     outbox: Outbox,
     tokens: ActorTokens,
-}
-
-#[derive(Serialize)]
-struct Body<'a> {
-    interactions: Vec<Interaction<'a>>,
-}
-
-#[derive(Serialize)]
-struct Interaction<'a> {
-    op_id: &'a str,
-    verb: Verb,
-    target: &'a str,
-    state: bool,
-    at_ms: i64,
-}
-
-#[derive(Deserialize)]
-struct Results {
-    results: Vec<OpResult>,
-}
-
-#[derive(Deserialize)]
-struct OpResult {
-    op_id: String,
-    status: OpStatus,
-    #[serde(default)]
-    reason: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum OpStatus {
-    Applied,
-    Duplicate,
-    Rejected,
-}
-
-fn batch(parcel: &Parcel) -> Batch {
-    let &Parcel { key, rows, tries, .. } = parcel;
-    Batch { key, rows, bytes: u64::from(rows) * INTENT_BYTES, tries, encoding: Some(Encoding::Identity) }
 }
 
 impl OutboxLane {
     /// Runs `work` on a thread that may block.
     async fn run<T, F>(&self, work: F) -> Result<T, SpoolError>
     where
-        F: FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+        F: Fn(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
         T: Send + 'static,
     {
         let outbox = self.outbox.clone();
@@ -162,6 +140,12 @@ impl OutboxLane {
             Ok(Err(OutboxError::Store(error))) => Err(error),
             Ok(Err(_)) | Err(_) => Err(SpoolError::Storage { code: 0 }),
         }
+    }
+
+    fn batch(&self, parcel: &Parcel) -> Batch {
+        let &Parcel { key, rows, tries, .. } = parcel;
+        let bytes = u64::from(rows) * self.line.row_bytes();
+        Batch { key, rows, bytes, tries, encoding: Some(Encoding::Identity) }
     }
 }
 
@@ -176,18 +160,13 @@ impl Lane for OutboxLane {
     async fn barrier(&self) {}
 
     async fn backlog(&self) -> (u64, u64) {
-        let tokens = self.tokens.clone();
-        let rows = self
-            .run(move |tx| {
-                let ready = intents::claimable(tx)?.into_iter().filter(|(actor, _)| tokens(actor).is_some());
-                Ok(ready.map(|(_, rows)| rows).sum())
-            })
-            .await;
-        let rows: u64 = rows.unwrap_or_else(|error| {
+        let (line, tokens) = (self.line, self.tokens.clone());
+        let backlog = self.run(move |tx| line.backlog(tx, &|actor| tokens(actor).is_some())).await;
+        let Backlog { rows, bytes } = backlog.unwrap_or_else(|error| {
             tracing::warn!(%error, "the outbox could not be read; it is looked at again with the next change");
-            0
+            Backlog::default()
         });
-        (rows, rows * INTENT_BYTES)
+        (rows, bytes)
     }
 
     async fn queued(&self) -> u64 {
@@ -195,38 +174,26 @@ impl Lane for OutboxLane {
     }
 
     async fn reopen(&self) -> Result<Vec<(Batch, i64)>, SpoolError> {
-        let parcels = self.run(intents::parcels).await?;
-        Ok(parcels.iter().map(|parcel| (batch(parcel), parcel.next_at_ms)).collect())
+        let line = self.line;
+        let parcels = self.run(move |tx| parcels::list(tx, line)).await?;
+        Ok(parcels.iter().map(|parcel| (self.batch(parcel), parcel.next_at_ms)).collect())
     }
 
     async fn claim(&self, max_rows: u32, max_bytes: u64) -> Result<Option<Batch>, SpoolError> {
-        let max_rows = u64::from(max_rows).min(max_bytes / INTENT_BYTES).max(1) as u32;
-        let tokens = self.tokens.clone();
-        let parcel = self.run(move |tx| {
-            let ready = intents::claimable(tx)?.into_iter().find(|(actor, _)| tokens(actor).is_some());
-            ready.map_or(Ok(None), |(actor, _)| intents::claim(tx, &actor, max_rows))
-        });
-        Ok(parcel.await?.as_ref().map(batch))
+        let (line, tokens) = (self.line, self.tokens.clone());
+        let signed_in = move |actor: &str| tokens(actor).is_some();
+        let parcel = self.run(move |tx| line.claim(tx, (max_rows, max_bytes), &signed_in));
+        Ok(parcel.await?.map(|parcel| self.batch(&parcel)))
     }
 
     async fn prepare(&self, key: u64, _: Encoding) -> Result<Prepared, SpoolError> {
-        let Some((parcel, rows)) = self.run(move |tx| intents::load(tx, key)).await? else {
+        let line = self.line;
+        let Some(Packed { parcel, body, .. }) = self.run(move |tx| line.pack(tx, key)).await? else {
             return Ok(Prepared::Gone);
         };
         let Some(auth) = (self.tokens)(&parcel.actor) else { return Ok(Prepared::NoCredential) };
-        let interactions = rows
-            .iter()
-            .map(|intent| Interaction {
-                op_id: &intent.op.0,
-                verb: intent.verb,
-                target: &intent.target,
-                state: intent.state,
-                at_ms: intent.at_ms,
-            })
-            .collect();
-        let body = serde_json::to_vec(&Body { interactions }).map_err(|_| SpoolError::Storage { code: 0 })?;
         Ok(Prepared::Send(Outgoing {
-            path: "/v1/interactions",
+            path: line.path(),
             id: parcel.id,
             auth: Some(auth),
             content_type: HeaderValue::from_static("application/json"),
@@ -239,41 +206,32 @@ impl Lane for OutboxLane {
         if content_type != "application/json" {
             return None;
         }
-        let results: Results = serde_json::from_slice(body).ok()?;
-        let outcomes: BTreeMap<OpId, Outcome> = results
-            .results
-            .into_iter()
-            .map(|result| {
-                let outcome = match result.status {
-                    OpStatus::Applied | OpStatus::Duplicate => Outcome::Confirmed,
-                    OpStatus::Rejected => {
-                        Outcome::Refused(result.reason.unwrap_or_else(|| "rejected".to_owned()))
-                    }
-                };
-                (OpId(result.op_id), outcome)
-            })
-            .collect();
-        let (_, rows) = self.run(move |tx| intents::load(tx, key)).await.ok()??;
-        rows.iter().all(|intent| outcomes.contains_key(&intent.op)).then_some(outcomes)
+        let outcomes = lines::outcomes(body)?;
+        let line = self.line;
+        let Packed { ops, .. } = self.run(move |tx| line.pack(tx, key)).await.ok()??;
+        ops.iter().all(|op| outcomes.contains_key(op)).then_some(outcomes)
     }
 
     async fn accept(&self, batch: Batch, receipt: Option<&Self::Receipt>) -> Result<(), SpoolError> {
         // Without a receipt the parcel is gone, and there is nothing to record.
         let Some(outcomes) = receipt.cloned() else { return Ok(()) };
-        self.run(move |tx| intents::accept(tx, batch.key, |op| outcomes.get(op).cloned())).await
+        let line = self.line;
+        self.run(move |tx| line.accept(tx, batch.key, |op| outcomes.get(op).cloned())).await
     }
 
     async fn defer(&self, batch: Batch, next_at_ms: i64) -> Result<(), SpoolError> {
-        self.run(move |tx| intents::defer(tx, batch.key, batch.tries, next_at_ms)).await
+        self.run(move |tx| parcels::defer(tx, batch.key, batch.tries, next_at_ms)).await
     }
 
     async fn split(&self, whole: Batch) -> Result<Option<(Batch, Batch)>, SpoolError> {
-        let halves = self.run(move |tx| intents::split(tx, whole.key)).await?;
-        Ok(halves.map(|(left, right)| (batch(&left), batch(&right))))
+        let line = self.line;
+        let halves = self.run(move |tx| parcels::split(tx, line, whole.key)).await?;
+        Ok(halves.map(|(left, right)| (self.batch(&left), self.batch(&right))))
     }
 
     async fn quarantine(&self, batch: Batch, status: u16) -> Result<(), SpoolError> {
         let outcome = Outcome::Refused(format!("status {status}"));
-        self.run(move |tx| intents::accept(tx, batch.key, |_| Some(outcome.clone()))).await
+        let line = self.line;
+        self.run(move |tx| line.accept(tx, batch.key, |_| Some(outcome.clone()))).await
     }
 }

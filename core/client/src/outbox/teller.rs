@@ -9,12 +9,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use reqwest::{Client, StatusCode, Url};
+use reqwest::{StatusCode, Url};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, OwnedMutexGuard, watch};
 use tokio::time::Instant;
 use unspool_engine::payment::{EXPIRY, PaymentFact};
 use unspool_engine::{Backoff, Millis};
+use unspool_media::{OutboundPurpose, Wire};
 
 use super::{ActorTokens, Cause, Errand, OpId, Outbox, OutboxError, PaymentIntent, wallet};
 use crate::auth::Auth;
@@ -72,20 +73,46 @@ pub struct Teller;
 /// about.
 #[derive(Debug, Clone)]
 pub struct TellerHandle {
-    online: Arc<watch::Sender<bool>>,
+    mode: Arc<watch::Sender<Mode>>,
     again: Arc<Notify>,
+    rounds: watch::Receiver<Rounds>,
 }
 
 impl TellerHandle {
     /// Says whether there is a network. Coming online ends a back-off.
     pub fn set_online(&self, online: bool) {
-        self.online.send_replace(online);
+        self.mode.send_modify(|mode| {
+            if *mode != Mode::Stop {
+                *mode = Mode::of(online);
+            }
+        });
         self.again.notify_one();
     }
 
     /// Somebody signed in, or something was confirmed: look again now.
     pub fn nudge(&self) {
         self.again.notify_one();
+    }
+
+    /// Does what can be done about the wallets now, for at most `within`. Ends early when nothing is left, or when what is
+    /// left has to wait. Dropping the future leaves the task as it is.
+    pub async fn flush(&self, within: Duration) {
+        let mut rounds = self.rounds.clone();
+        let begun = rounds.borrow().begun;
+        self.again.notify_one();
+        // A round that runs already may have passed by what is new; the next has not.
+        let looked = rounds.wait_for(|rounds| rounds.ended > begun);
+        let _ = tokio::time::timeout(within, looked).await;
+    }
+
+    /// Ends the task after the request that is under way, for at most `within`; `false` when that was too short. What was
+    /// on its way is then unknown to the next task, and asked about.
+    pub async fn stop(&self, within: Duration) -> bool {
+        self.mode.send_replace(Mode::Stop);
+        self.again.notify_one();
+        let mut rounds = self.rounds.clone();
+        let ended = async { while rounds.changed().await.is_ok() {} };
+        tokio::time::timeout(within, ended).await.is_ok()
     }
 }
 
@@ -142,27 +169,52 @@ impl Teller {
     pub fn spawn(
         outbox: Outbox,
         config: TellerConfig,
-        client: Client,
+        client: impl Into<Wire>,
         online: bool,
         runtime: &tokio::runtime::Handle,
     ) -> TellerHandle {
-        let (online, hears) = watch::channel(online);
+        let (mode, hears) = watch::channel(Mode::of(online));
+        let (told, rounds) = watch::channel(Rounds::default());
         let again = Arc::new(Notify::new());
-        runtime.spawn(run(outbox, config, client, hears, Arc::clone(&again)));
-        TellerHandle { online: Arc::new(online), again }
+        let wire = client.into().for_purpose(OutboundPurpose::Payments);
+        runtime.spawn(run(outbox, config, wire, hears, Arc::clone(&again), told));
+        TellerHandle { mode: Arc::new(mode), again, rounds }
     }
+}
+
+/// What the task is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Online,
+    Offline,
+    /// To end, after what is under way.
+    Stop,
+}
+
+impl Mode {
+    fn of(online: bool) -> Self {
+        if online { Mode::Online } else { Mode::Offline }
+    }
+}
+
+/// How many rounds over the wallets were begun, and ended.
+#[derive(Debug, Clone, Copy, Default)]
+struct Rounds {
+    begun: u64,
+    ended: u64,
 }
 
 async fn run(
     outbox: Outbox,
     config: TellerConfig,
-    client: Client,
-    online: watch::Receiver<bool>,
+    client: Wire,
+    mode: watch::Receiver<Mode>,
     again: Arc<Notify>,
+    rounds: watch::Sender<Rounds>,
 ) {
-    let mut handle = online.clone();
+    let mut handle = mode.clone();
     tokio::select! {
-        () = serve(outbox, config, client, online, &again) => {}
+        () = serve(outbox, config, client, mode, &again, &rounds) => {}
         () = async { while handle.changed().await.is_ok() {} } => {}
     }
 }
@@ -170,9 +222,10 @@ async fn run(
 async fn serve(
     outbox: Outbox,
     config: TellerConfig,
-    client: Client,
-    mut online: watch::Receiver<bool>,
+    client: Wire,
+    mut mode: watch::Receiver<Mode>,
     again: &Notify,
+    rounds: &watch::Sender<Rounds>,
 ) {
     let desk = Desk { lease: Arc::new(Arc::clone(&outbox.0.teller).lock_owned().await), outbox };
     let mut money = desk.outbox.0.money.subscribe();
@@ -180,9 +233,14 @@ async fn serve(
     let mut held = BTreeMap::new();
     loop {
         money.mark_unchanged();
-        online.mark_unchanged();
+        mode.mark_unchanged();
+        rounds.send_modify(|rounds| rounds.begun += 1);
         held.retain(|_, until| *until > Instant::now());
-        let round = round(&desk, &config, &client, &online, &mut held).await;
+        let round = round(&desk, &config, &client, &mode, &mut held).await;
+        rounds.send_modify(|rounds| rounds.ended = rounds.begun);
+        if *mode.borrow() == Mode::Stop {
+            return;
+        }
         if let Err(error) = &round {
             tracing::warn!(%error, "the wallet could not be read; it is tried again");
         }
@@ -204,7 +262,7 @@ async fn serve(
             () = sleep => {}
             () = again.notified() => {}
             changed = money.changed() => if changed.is_err() { return },
-            changed = online.changed() => if changed.is_err() { return },
+            changed = mode.changed() => if changed.is_err() { return },
         }
     }
 }
@@ -242,8 +300,8 @@ fn wall_ms() -> i64 {
 async fn round(
     desk: &Desk,
     config: &TellerConfig,
-    client: &Client,
-    online: &watch::Receiver<bool>,
+    client: &Wire,
+    mode: &watch::Receiver<Mode>,
     held: &mut BTreeMap<String, Instant>,
 ) -> Result<(bool, Option<Duration>), OutboxError> {
     let mut failed = false;
@@ -263,7 +321,7 @@ async fn round(
         }
         // Without its actor a wallet waits, and nobody waits behind it.
         let Some(auth) = (config.tokens)(&actor) else { continue };
-        while *online.borrow() {
+        while *mode.borrow() == Mode::Online {
             // A token is had first: what cannot be sent must not be written down as sent.
             let Ok(token) = auth.token().await else {
                 failed = true;
@@ -289,11 +347,11 @@ async fn round(
     Ok((failed, expiry.map(|wait| Duration::from_millis(wait.0))))
 }
 
-async fn send(config: &TellerConfig, client: &Client, errand: &Errand, auth: &Auth, token: &str) -> Told {
+async fn send(config: &TellerConfig, client: &Wire, errand: &Errand, auth: &Auth, token: &str) -> Told {
     let PaymentIntent { op: OpId(op), order, at_ms, .. } = errand.intent();
     let mut url = config.base.clone();
     let path = url.path().trim_end_matches('/').to_owned();
-    let asked = client.post({
+    let asked = client.client().post({
         match errand {
             Errand::Send(_) => url.set_path(&format!("{path}/v1/payments")),
             Errand::Resolve(_) => url.set_path(&format!("{path}/v1/payments/{op}/resolve")),
@@ -312,7 +370,7 @@ async fn send(config: &TellerConfig, client: &Client, errand: &Errand, auth: &Au
     let request =
         asked.timeout(config.request_timeout).header("idempotency-key", op).bearer_auth(token).json(&body);
     let resolving = matches!(errand, Errand::Resolve(_));
-    let mut response = match request.send().await {
+    let mut response = match client.send(request).await {
         Ok(response) => response,
         // Without a connection not a byte has left.
         Err(error) if error.is_connect() && !resolving => return Told::not_taken(None),

@@ -204,7 +204,7 @@ impl World {
     fn likes(&mut self) {
         let outbox = self.outbox();
         // What an earlier process had on its way is sent again under its own name.
-        let open = outbox.write(intents::parcels).unwrap();
+        let open = outbox.write(|tx| parcels::list(tx, parcels::Line::Intents)).unwrap();
         let key = match open.first() {
             Some(parcel) => Some(parcel.key),
             None => outbox.write(|tx| intents::claim(tx, ACTOR, 50)).unwrap().map(|parcel| parcel.key),

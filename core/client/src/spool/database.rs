@@ -34,21 +34,12 @@ pub(crate) enum Durability {
 pub(crate) struct Database {
     pub path: PathBuf,
     pub durability: Durability,
+    /// Bytes of a page of a new file; a file that is there keeps its own.
+    pub page_bytes: u32,
     pub migrations: &'static Migrations<'static>,
 }
 
 impl Database {
-    /// Opens the file, and replaces it by an empty one when it is damaged.
-    pub fn open_or_replace(&self) -> Result<Connection, SpoolError> {
-        match self.open() {
-            Err(SpoolError::Corrupt) => {
-                self.set_aside()?;
-                self.open()
-            }
-            other => other,
-        }
-    }
-
     /// Opens the file; makes it where there is none.
     pub fn open(&self) -> Result<Connection, SpoolError> {
         if let Some(folder) = self.path.parent() {
@@ -57,6 +48,7 @@ impl Database {
         let mut connection = Connection::open(&self.path)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
         connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+        connection.pragma_update(None, "page_size", self.page_bytes)?;
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
         let synchronous = match self.durability {

@@ -16,7 +16,7 @@ mod event;
 mod inbox;
 mod ledger;
 mod records;
-mod salvage;
+pub(crate) mod salvage;
 mod writer;
 
 use std::future::Future;
@@ -82,6 +82,11 @@ const STEPS: &[M<'static>] = &[
     ),
 ];
 static MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
+
+/// Bytes of a page. Each group of events also writes six pages of books, index and free list, which smaller pages make
+/// cheaper: 1,075 B written per event with 4 KiB, 890 with 2 KiB at the same processor time, 851 with 1 KiB at a fifth more
+/// (20 000 events recorded and delivered in batches of 500, 2026-11-23).
+const PAGE_BYTES: u32 = 2_048;
 
 /// The number of an event within its database file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -204,8 +209,12 @@ impl Spool {
         rules: Rules,
         consent: Consent,
     ) -> Result<Self, SpoolError> {
-        let database =
-            Database { path: path.into(), durability: Durability::Process, migrations: &MIGRATIONS };
+        let database = Database {
+            path: path.into(),
+            durability: Durability::Process,
+            page_bytes: PAGE_BYTES,
+            migrations: &MIGRATIONS,
+        };
         let consent = Arc::new(AtomicU8::new(consent.bits()));
         let mut writer = Writer::open(database, limits, Arc::clone(&consent))?;
         let recovered = match Self::recover(&mut writer) {

@@ -95,56 +95,75 @@ fn list<T>(
     rows.map_while(Result::ok).collect()
 }
 
-/// Reads the rows numbered `first..=last`; a range that fails is halved.
+/// Reads the rows numbered `first..=last`; a row counts only if it decodes and carries its own number.
 fn range(connection: &Connection, first: i64, last: i64, left: &mut u32, into: &mut Vec<Row>) {
+    let sql = "SELECT seq, class, purpose, at_ms, body FROM event WHERE seq BETWEEN ?1 AND ?2 ORDER BY seq";
+    sweep(connection, sql, (first, last), left, |row| {
+        let row = Row {
+            seq: row.get(0)?,
+            class: row.get(1)?,
+            purpose: row.get(2)?,
+            at_ms: row.get(3)?,
+            body: row.get(4)?,
+        };
+        let seq = row.seq;
+        if otlp::number_of(&row.body) == u64::try_from(seq).ok() {
+            into.push(row);
+        }
+        Ok(seq)
+    });
+}
+
+/// Hands rows numbered `first..=last` to `take`, which gives the number of each; a range that fails is halved. `sql` takes
+/// the ends of a range and gives its rows in order. A row may be handed over twice, and `left` is how often reading may
+/// still fail.
+pub(crate) fn sweep(
+    connection: &Connection,
+    sql: &str,
+    (first, last): (i64, i64),
+    left: &mut u32,
+    mut take: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<i64>,
+) {
     let mut ranges = vec![(first, last)];
     while let Some((first, last)) = ranges.pop() {
         if first > last || *left == 0 {
             continue;
         }
-        match part(connection, first, last, into) {
-            Ok(()) => {}
-            Err(reached) => {
-                *left -= 1;
-                let from = reached.max(first);
-                if from < last {
-                    let middle = from + (last - from) / 2;
-                    ranges.push((from, middle));
-                    ranges.push((middle + 1, last));
-                }
+        if let Err(reached) = part(connection, sql, (first, last), &mut take) {
+            *left -= 1;
+            let from = reached.max(first);
+            if from < last {
+                let middle = from + (last - from) / 2;
+                ranges.push((from, middle));
+                ranges.push((middle + 1, last));
             }
         }
     }
 }
 
 /// Reads on until something fails; the error is the number to go on from.
-fn part(connection: &Connection, first: i64, last: i64, into: &mut Vec<Row>) -> Result<(), i64> {
-    let sql = "SELECT seq, class, purpose, at_ms, body FROM event WHERE seq BETWEEN ?1 AND ?2 ORDER BY seq";
+fn part(
+    connection: &Connection,
+    sql: &str,
+    (first, last): (i64, i64),
+    take: &mut impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<i64>,
+) -> Result<(), i64> {
     let mut statement = connection.prepare_cached(sql).map_err(|_| first)?;
     let mut rows = statement.query(params![first, last]).map_err(|_| first)?;
     let mut next = first;
     loop {
-        let read = match rows.next() {
+        let seq = match rows.next() {
             Ok(None) => return Ok(()),
-            Ok(Some(row)) => (|| {
-                Ok::<_, rusqlite::Error>(Row {
-                    seq: row.get(0)?,
-                    class: row.get(1)?,
-                    purpose: row.get(2)?,
-                    at_ms: row.get(3)?,
-                    body: row.get(4)?,
-                })
-            })(),
+            Ok(Some(row)) => {
+                // A damaged tree can send the cursor anywhere.
+                let place: i64 = row.get(0).map_err(|_| next)?;
+                if place < next || place > last {
+                    return Err(next);
+                }
+                take(row).map_err(|_| next)?
+            }
             Err(_) => return Err(next),
         };
-        let Ok(row) = read else { return Err(next) };
-        // A damaged tree can send the cursor anywhere.
-        if row.seq < next || row.seq > last {
-            return Err(next);
-        }
-        next = row.seq + 1;
-        if otlp::number_of(&row.body) == u64::try_from(row.seq).ok() {
-            into.push(row);
-        }
+        next = seq + 1;
     }
 }

@@ -7,14 +7,16 @@
 //! While suspended the file is closed. What arrives then opens it, commits and closes it again: nothing is lost and no
 //! lock is held when the operating system freezes the process.
 //!
-//! A file that turns out to be damaged is set aside, what can be read of it goes into a new one, and events that nobody
-//! waits for are inserted there; who waits is told.
+//! A file that turns out to be damaged is [replaced](replace), and events that nobody waits for are inserted into the new one;
+//! who waits is told.
+
+mod replace;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 use tokio::sync::{oneshot, watch};
 
 use super::age::Jumps;
@@ -23,7 +25,6 @@ use super::error::SpoolError;
 use super::inbox::{Inbox, Taken};
 use super::ledger::{Counters, Ledger};
 use super::records::{self, Encoded};
-use super::salvage::{self, Salvaged};
 use super::{Seq, SpoolLimits};
 use crate::crash;
 
@@ -233,85 +234,6 @@ impl Writer {
         self.jumps.skew_ms = skew.unwrap_or(0);
         self.connection = Some(connection);
         Ok(())
-    }
-
-    /// Sets a damaged file aside, starts a new one and takes over what can be read.
-    fn replace(&mut self) -> Result<(), SpoolError> {
-        self.connection = None;
-        let (number, aside) = self.database.set_aside()?;
-        self.replaced = number;
-        let found = salvage::read(&aside);
-        let connection = self.database.open()?;
-        self.adopt(connection)?;
-        tracing::warn!(rows = found.rows.len(), "what could be read of a damaged database was taken over");
-        self.restore(found)
-    }
-
-    fn restore(&mut self, found: Salvaged) -> Result<(), SpoolError> {
-        let Some(connection) = self.connection.as_mut() else { return Ok(()) };
-        if found.epochs.is_empty() {
-            return Ok(());
-        }
-        let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let rows = found.rows.len() as u64;
-        let bytes = found.rows.iter().map(|row| records::size_of(row.body.len())).sum();
-        let mut ledger = match found.ledger.filter(|ledger| ledger.rows >= rows) {
-            Some(mut ledger) => {
-                ledger.counters.dropped.damaged += ledger.rows - rows;
-                ledger
-            }
-            // Without the old books, new ones begin with what is here.
-            None => {
-                let quarantined = found.quarantine.len() as u64;
-                let counters = Counters { recorded: rows + quarantined, quarantined, ..Counters::default() };
-                Ledger { counters, ..Ledger::default() }
-            }
-        };
-        ledger.last_seq = found.last_seq;
-        ledger.claimed_to = 0;
-        ledger.rows = rows;
-        ledger.bytes = bytes;
-        ledger.unclaimed_rows = rows;
-        ledger.unclaimed_bytes = bytes;
-        for (first, installation) in &found.epochs {
-            tx.execute(
-                "INSERT OR REPLACE INTO epoch(first, installation) VALUES (?1, ?2)",
-                params![first, installation],
-            )?;
-        }
-        // Numbers go on behind the old ones, under a new identifier.
-        let first = found.last_seq + 1;
-        tx.execute("DELETE FROM epoch WHERE installation = ?1", [&*self.installation])?;
-        tx.execute(
-            "INSERT OR REPLACE INTO epoch(first, installation) VALUES (?1, ?2)",
-            params![first as i64, &*self.installation],
-        )?;
-        {
-            let mut insert = tx
-                .prepare("INSERT INTO event(seq, class, purpose, at_ms, body) VALUES (?1, ?2, ?3, ?4, ?5)")?;
-            for row in &found.rows {
-                insert.execute(params![row.seq, row.class, row.purpose, row.at_ms, row.body])?;
-            }
-        }
-        for (seq, code, body) in &found.quarantine {
-            tx.execute(
-                "INSERT OR REPLACE INTO quarantine(seq, code, body) VALUES (?1, ?2, ?3)",
-                params![seq, code, body],
-            )?;
-        }
-        for (slot, event) in &found.open {
-            tx.execute(
-                "INSERT OR REPLACE INTO open_impression(slot, event) VALUES (?1, ?2)",
-                params![slot, event],
-            )?;
-        }
-        ledger.save(&Ledger::default(), &tx)?;
-        save_skew(&tx, found.skew_ms)?;
-        tx.commit()?;
-        match self.connection.take() {
-            Some(connection) => self.adopt(connection),
-            None => Ok(()),
-        }
     }
 
     /// Runs until closed, or until every handle is gone.

@@ -9,13 +9,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use reqwest::{Client, Url};
+use reqwest::Url;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use unspool_engine::{
     Answer, Batch, Circumstances, Condition, Delivery, DeliveryConfig, DeliveryEffect, Encoding, Held,
     Millis, Stored, Time,
 };
+use unspool_media::Wire;
 
 use super::handle::{Flush, FlushReason, FlushReport, LastAnswer, Signals, UploadStatus, UploaderHandle};
 use super::lane::{Lane, Prepared};
@@ -47,7 +48,7 @@ type InFlight<R> = Pin<Box<dyn Future<Output = Sent<R>> + Send>>;
 
 struct Courier<L: Lane> {
     lane: Arc<L>,
-    client: Client,
+    wire: Wire,
     config: CourierConfig,
     delivery: Delivery,
     began: Instant,
@@ -63,7 +64,7 @@ struct Courier<L: Lane> {
 pub(crate) fn spawn<L: Lane>(
     lane: L,
     config: CourierConfig,
-    client: Client,
+    wire: Wire,
     runtime: &tokio::runtime::Handle,
 ) -> UploaderHandle {
     let (flushes, inbox) = mpsc::channel(FLUSHES);
@@ -82,7 +83,7 @@ pub(crate) fn spawn<L: Lane>(
     }
     let courier = Courier {
         lane: Arc::new(lane),
-        client,
+        wire,
         delivery,
         config,
         // Tokio's clock, so that a paused test clock moves this one too.
@@ -264,8 +265,7 @@ impl<L: Lane> Courier<L> {
         let unsent = |answer| Sent { key, answer, status: 0, receipt: None };
         let sent = match self.lane.prepare(key, encoding).await {
             Ok(Prepared::Send(outgoing)) => {
-                let request =
-                    post(self.lane.clone(), self.client.clone(), self.config.clone(), key, outgoing);
+                let request = post(self.lane.clone(), self.wire.clone(), self.config.clone(), key, outgoing);
                 self.in_flight = Some(Box::pin(request));
                 return;
             }

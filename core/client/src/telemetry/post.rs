@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
-use reqwest::{Client, RequestBuilder, Response, StatusCode};
+use reqwest::{RequestBuilder, StatusCode};
 use unspool_engine::{Answer, Encoding, Millis};
+use unspool_media::Wire;
 
 use super::courier::CourierConfig;
 use super::lane::{Lane, Outgoing};
@@ -26,14 +27,15 @@ pub(crate) struct Sent<R> {
 /// Sends a batch. Never fails: a transport error and a time-out are answers too.
 pub(crate) async fn post<L: Lane>(
     lane: Arc<L>,
-    client: Client,
+    wire: Wire,
     config: CourierConfig,
     key: u64,
     outgoing: Outgoing,
 ) -> Sent<L::Receipt> {
     let CourierConfig { base: mut url, request_timeout, meter, .. } = config;
     url.set_path(&format!("{}{}", url.path().trim_end_matches('/'), outgoing.path));
-    let mut request = client
+    let mut request = wire
+        .client()
         .post(url)
         .timeout(request_timeout)
         .header(CONTENT_TYPE, outgoing.content_type)
@@ -43,7 +45,7 @@ pub(crate) async fn post<L: Lane>(
         request = request.header(CONTENT_ENCODING, "gzip");
     }
     let network = |status| Sent { key, answer: Answer::Network, status, receipt: None };
-    let mut response = match send(request, outgoing.auth, &meter).await {
+    let mut response = match send(&wire, request, outgoing.auth, &meter).await {
         Ok(response) => response,
         Err(answer) => return Sent { key, answer, status: 0, receipt: None },
     };
@@ -79,11 +81,16 @@ pub(crate) async fn post<L: Lane>(
 }
 
 /// Sends with the token of the moment; what a 401 refuses is repeated once with another token.
-async fn send(request: RequestBuilder, auth: Option<Auth>, meter: &Meter) -> Result<Response, Answer> {
-    let Some(auth) = auth else { return once(request).await };
+async fn send(
+    wire: &Wire,
+    request: RequestBuilder,
+    auth: Option<Auth>,
+    meter: &Meter,
+) -> Result<unspool_media::Answer, Answer> {
+    let Some(auth) = auth else { return once(wire, request).await };
     let token = auth.token().await.map_err(|e| no_token(&e))?;
     let again = request.try_clone();
-    let mut response = once(request.bearer_auth(&token)).await?;
+    let mut response = once(wire, request.bearer_auth(&token)).await?;
     match again {
         Some(again) if response.status() == StatusCode::UNAUTHORIZED => {
             let mut read = 0;
@@ -95,14 +102,14 @@ async fn send(request: RequestBuilder, auth: Option<Auth>, meter: &Meter) -> Res
                 }
             }
             let token = auth.renew(&token).await.map_err(|e| no_token(&e))?;
-            once(again.bearer_auth(&token)).await
+            once(wire, again.bearer_auth(&token)).await
         }
         _ => Ok(response),
     }
 }
 
-async fn once(request: RequestBuilder) -> Result<Response, Answer> {
-    request.send().await.map_err(|error| {
+async fn once(wire: &Wire, request: RequestBuilder) -> Result<unspool_media::Answer, Answer> {
+    wire.send(request).await.map_err(|error| {
         // The error is logged without its address, which may be signed.
         tracing::debug!(error = %error.without_url(), "a request failed");
         Answer::Network

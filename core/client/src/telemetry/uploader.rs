@@ -4,10 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::Url;
 use reqwest::header::HeaderValue;
-use reqwest::{Client, Url};
 use tokio::sync::watch;
 use unspool_engine::{Batch, DeliveryConfig, Encoding};
+use unspool_media::{OutboundPurpose, Wire};
 
 use super::UploaderHandle;
 use super::codec::{BatchCodec, Otlp, gzip};
@@ -71,7 +72,7 @@ impl Uploader {
     pub fn spawn(
         spool: Spool,
         config: UploaderConfig,
-        client: Client,
+        client: impl Into<Wire>,
         runtime: &tokio::runtime::Handle,
     ) -> UploaderHandle {
         let UploaderConfig { base, codec, auth, service_version, delivery, request_timeout, online, meter } =
@@ -80,7 +81,7 @@ impl Uploader {
         courier::spawn(
             lane,
             CourierConfig { base, delivery, request_timeout, online, meter },
-            client,
+            client.into().for_purpose(OutboundPurpose::Telemetry),
             runtime,
         )
     }

@@ -29,6 +29,8 @@ pub(super) struct Entry {
     pub(super) running: Option<Running>,
     /// Whether the fetch that runs was told to stop.
     pub(super) cancelled: bool,
+    /// Whether it waits for somebody to sign in.
+    pub(super) signed_out: bool,
     /// Whether its bytes were compared with its record in this session.
     pub(super) checked: bool,
     pub(super) retry_at: Option<Time>,
@@ -47,6 +49,7 @@ impl Entry {
             record,
             running: None,
             cancelled: false,
+            signed_out: false,
             checked: false,
             retry_at: None,
             failures: 0,
@@ -74,6 +77,7 @@ impl Entry {
     pub(super) fn want(&mut self, out: &mut VecDeque<KeepOutput>) {
         self.record.mark = KeptMark::Wanted;
         self.retry_at = None;
+        self.signed_out = false;
         self.failures = 0;
         self.backoff.reset();
         out.push_back(KeepOutput::Save(Box::new(self.record.clone())));

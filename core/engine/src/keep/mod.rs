@@ -13,7 +13,7 @@ mod model;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub use model::{
     Hold, KeepEstimate, KeepFailure, KeepOutput, KeepPolicy, KeepState, KeepTrouble, KeptMark, KeptRecord,
@@ -106,8 +106,9 @@ impl Keep {
         self.plan(now);
     }
 
-    /// Somebody signed in: what was refused is wanted again.
+    /// Somebody signed in: what waited for it goes on, and what was refused is wanted again.
     pub fn handle_signed_in(&mut self, now: Time) {
+        self.entries.values_mut().for_each(|entry| entry.signed_out = false);
         let refused = |entry: &&mut Entry| entry.record.mark == KeptMark::Failed(KeepFailure::Gone);
         for entry in self.entries.values_mut().filter(refused) {
             entry.want(&mut self.out);
@@ -132,7 +133,10 @@ impl Keep {
         if let Some(entry) = self.entries.get_mut(&place) {
             match entry.record.mark {
                 KeptMark::Paused | KeptMark::Failed(_) => entry.want(&mut self.out),
-                KeptMark::Wanted => entry.retry_at = None,
+                KeptMark::Wanted => {
+                    entry.retry_at = None;
+                    entry.signed_out = false;
+                }
                 KeptMark::Complete | KeptMark::Dropping => {}
             }
         }
@@ -223,7 +227,7 @@ impl Keep {
             // All was there and is not any more: damaged, or dropped with an old version of the file.
             Ok(()) => {
                 entry.record.size = None;
-                let trouble = KeepTrouble { kind: KeepFailure::Server, retryable: true, offline: false };
+                let trouble = KeepTrouble::of(KeepFailure::Server, true);
                 self.failed(now, asset, trouble);
             }
             Err(trouble) => self.failed(now, asset, trouble),
@@ -292,6 +296,12 @@ impl Keep {
         self.places.get(asset).and_then(|place| self.entries.get(place)).map(|entry| &entry.record)
     }
 
+    /// The renditions of everything that is kept or being dropped.
+    #[must_use]
+    pub fn keys(&self) -> BTreeSet<MediaKey> {
+        self.entries.values().map(|entry| entry.record.key.clone()).collect()
+    }
+
     /// Everything that is kept, in the order it was asked for. What is being dropped is not among it.
     pub fn views(&self) -> impl Iterator<Item = KeptView<'_>> {
         let hold = self.hold();
@@ -303,6 +313,7 @@ impl Keep {
                 (KeptMark::Complete, _) => KeepState::Complete,
                 (KeptMark::Failed(failure), _) => KeepState::Failed(failure),
                 (_, Some(hold)) => KeepState::Held(hold),
+                _ if entry.signed_out => KeepState::Held(Hold::SignIn),
                 _ if matches!(entry.running, Some(Running::Probe | Running::Fetch)) => KeepState::Fetching,
                 _ if entry.retry_at.is_some() => KeepState::Retrying,
                 _ => KeepState::Queued,
@@ -373,6 +384,11 @@ impl Keep {
         if entry.record.mark != KeptMark::Wanted {
             return;
         }
+        if trouble.sign_in {
+            // Nothing but a sign-in helps, and nothing failed. Another session may be signed in, so it is not written.
+            entry.signed_out = true;
+            return;
+        }
         if trouble.offline {
             // The edge lost the network before it said so; the conditions will tell, or the next try.
             entry.retry_at = Some(now + RETRY_BASE);
@@ -423,7 +439,7 @@ impl Keep {
                     (Running::Drop, KeepOutput::Drop { asset, key, others })
                 }
                 _ if !entry.checked => (Running::Check, KeepOutput::Check { asset, key }),
-                KeptMark::Wanted if !held_up && !busy => {
+                KeptMark::Wanted if !held_up && !busy && !entry.signed_out => {
                     busy = true;
                     match entry.record.size {
                         None => (Running::Probe, KeepOutput::Probe { asset, key }),

@@ -40,7 +40,7 @@ impl KeepPolicy {
     }
 }
 
-/// Why nothing is fetched for what is kept.
+/// Why nothing is fetched for what is kept, or for one asset of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Hold {
     /// There is no network.
@@ -51,6 +51,8 @@ pub enum Hold {
     LowStorage,
     /// The network is paid by the byte or the person saves data, and the policy does not pay.
     Metered,
+    /// The backend gives its address to nobody who is not signed in; it goes on when somebody is.
+    SignIn,
 }
 
 /// Why an asset cannot be kept.
@@ -76,6 +78,16 @@ pub struct KeepTrouble {
     pub retryable: bool,
     /// Whether no request was let out.
     pub offline: bool,
+    /// Whether somebody has to sign in first.
+    pub sign_in: bool,
+}
+
+impl KeepTrouble {
+    /// A failure that has nothing to do with the network of the device or with who is signed in.
+    #[must_use]
+    pub const fn of(kind: KeepFailure, retryable: bool) -> Self {
+        KeepTrouble { kind, retryable, offline: false, sign_in: false }
+    }
 }
 
 /// What is wanted of a kept asset, as it is written down.

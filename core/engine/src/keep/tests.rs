@@ -10,9 +10,10 @@ use crate::testing::item;
 use crate::time::Millis;
 
 const SIZE: u64 = 1_000_000;
-const PASSES: KeepTrouble = KeepTrouble { kind: KeepFailure::Server, retryable: true, offline: false };
-const FINAL: KeepTrouble = KeepTrouble { kind: KeepFailure::Gone, retryable: false, offline: false };
-const OFFLINE: KeepTrouble = KeepTrouble { kind: KeepFailure::Server, retryable: true, offline: true };
+const PASSES: KeepTrouble = KeepTrouble::of(KeepFailure::Server, true);
+const FINAL: KeepTrouble = KeepTrouble::of(KeepFailure::Gone, false);
+const OFFLINE: KeepTrouble = KeepTrouble { offline: true, ..PASSES };
+const SIGNED_OUT: KeepTrouble = KeepTrouble { sign_in: true, ..FINAL };
 
 /// The edge: what runs, what the store holds, what is on the disk.
 struct World {
@@ -109,7 +110,7 @@ impl World {
             return;
         }
         let output = self.running.remove(at % self.running.len());
-        let trouble = [PASSES, FINAL, OFFLINE][usize::from(how / 4) % 3];
+        let trouble = [PASSES, FINAL, OFFLINE, SIGNED_OUT][usize::from(how / 4) % 4];
         let fine = !how.is_multiple_of(4);
         match output {
             KeepOutput::Probe { asset, .. } => {
@@ -185,6 +186,8 @@ impl World {
     /// Lets everything succeed until nothing is left to do.
     fn settle(&mut self) {
         self.conditions(0);
+        self.keep.handle_signed_in(self.now);
+        self.drain();
         for _ in 0..10_000 {
             if !self.running.is_empty() {
                 self.answer(0, 1);
@@ -318,6 +321,35 @@ fn what_was_refused_is_wanted_again_after_signing_in() {
 }
 
 #[test]
+fn what_needs_a_sign_in_waits_for_it_and_says_so() {
+    let mut world = World::new();
+    world.keep(&["a", "b"]);
+    for _ in 0..20 {
+        world.keep.handle_probed(world.now, "asset-a", Err(SIGNED_OUT));
+    }
+    world.running.clear();
+    world.drain();
+    assert_eq!(world.state("asset-a"), Some(KeepState::Held(Hold::SignIn)), "not a failure, however often");
+    assert_eq!(world.keep.hold(), None, "others may not need it");
+    assert_eq!(world.state("asset-b"), Some(KeepState::Fetching), "and do not wait for it");
+    assert_eq!(world.keep.poll_timeout(), None, "asking again helps nobody");
+    assert_eq!(world.saved["asset-a"].mark, KeptMark::Wanted);
+    world.restart();
+    assert_eq!(world.state("asset-a"), Some(KeepState::Fetching), "another session may be signed in");
+    world.keep.handle_probed(world.now, "asset-a", Err(SIGNED_OUT));
+    world.running.clear();
+    world.drain();
+    world.keep.handle_signed_in(world.now);
+    world.drain();
+    assert_eq!(world.state("asset-a"), Some(KeepState::Queued), "behind the one that took its place");
+    world.running.clear();
+    world.keep.handle_probed(world.now, "asset-b", Ok(SIZE));
+    world.drain();
+    world.settle();
+    assert_eq!(world.state("asset-a"), Some(KeepState::Complete));
+}
+
+#[test]
 fn what_is_complete_and_lost_its_bytes_is_fetched_again() {
     let mut world = World::new();
     world.keep(&["a"]);
@@ -381,7 +413,7 @@ fn moves() -> impl Strategy<Value = Move> {
         1 => (0u8..5).prop_map(Move::Resume),
         1 => (0u8..5).prop_map(Move::Forget),
         2 => (0u8..32).prop_map(Move::Conditions),
-        6 => (0usize..4, 0u8..12).prop_map(|(at, how)| Move::Answer(at, how)),
+        6 => (0usize..4, 0u8..16).prop_map(|(at, how)| Move::Answer(at, how)),
         2 => (0u8..5, 0u32..1_000_000).prop_map(|(n, held)| Move::Progress(n, held)),
         1 => (0u8..5, 0u32..1_000_000).prop_map(|(n, held)| Move::Used(n, held)),
         2 => (0u64..400_000).prop_map(Move::Pass),

@@ -134,6 +134,11 @@ impl Card {
         self.rungs.get(self.choice)
     }
 
+    /// Whether the layout of a rendition is on its way.
+    pub(crate) fn probing(&self) -> bool {
+        self.rungs.iter().any(|r| matches!(r.probe, Probe::Running))
+    }
+
     pub(crate) fn refused(&self) -> bool {
         match self.switchable {
             false => self.chosen().is_none_or(|r| matches!(r.probe, Probe::Refused)),

@@ -4,6 +4,7 @@
 //! takes; waiting delays the best order as a whole. The cost of an order is the stalls it is expected to cause, in points,
 //! and the bytes it is expected to waste that waiting would have saved. The smallest wins.
 
+use super::ahead::Ahead;
 use super::tuning::{Lean, Tuning, Worth};
 use super::value::{Arrival, RUNGS, SPEEDS, Speeds, Train};
 
@@ -13,8 +14,10 @@ pub(crate) const WAIT_S: f64 = 0.2;
 /// A card as the order sees it.
 #[derive(Debug, Clone)]
 pub(crate) struct Outlook {
-    /// Speeds of the path it comes by.
+    /// Speeds of the path it comes by, for the choice of a rendition.
     pub(crate) speeds: Speeds,
+    /// The same, for the choice of what comes first.
+    pub(crate) later: Speeds,
     /// Seconds that can play, or will when what runs has ended.
     pub(crate) buffer_s: f64,
     /// Whether not even its first second is there: a player cannot be pre-rolled on it.
@@ -35,6 +38,8 @@ pub(crate) struct Outlook {
     pub(crate) lean: Lean,
     /// Points a megabit costs.
     pub(crate) price: f64,
+    /// Whether a later chunk may come at another rendition.
+    pub(crate) switchable: bool,
     /// Whether a step of this card may be started now.
     pub(crate) ready: bool,
 }
@@ -77,7 +82,7 @@ impl Order<'_> {
                     + others
                         .map(|s| match self.preempts && self.cards[s.card].arrival.is_none() {
                             true => self.loss(s, |_| delay + card.speeds.rtt_s),
-                            false => self.loss(s, |i| delay + card.speeds.takes(i, megabits)),
+                            false => self.loss(s, |i| delay + card.later.takes(i, megabits)),
                         })
                         .sum::<f64>()
             };
@@ -95,11 +100,11 @@ impl Order<'_> {
         let card = &self.cards[step.card];
         let train = &card.train;
         let stall = match &card.arrival {
-            None => Speeds::mean(|i| train.stall(&card.speeds, i, step.rung, 0, delay(i), card.buffer_s)),
+            None => Speeds::mean(|i| train.stall(&card.later, i, step.rung, 0, delay(i), card.buffer_s)),
             Some(arrival) => {
                 let megabits = train.megabits[step.rung][0];
                 Speeds::mean(|i| {
-                    let done = delay(i) + card.speeds.takes(i, megabits);
+                    let done = delay(i) + card.later.takes(i, megabits);
                     if card.bare { arrival.waits(done) } else { arrival.by(done) * step.relief[i] }
                 })
             }
@@ -113,8 +118,8 @@ impl Order<'_> {
         if card.arrival.is_some() && !card.bare {
             let train = &card.train;
             for (speed, saved) in relief.iter_mut().enumerate() {
-                let without = train.stall(&card.speeds, speed, rung, 0, 0.0, card.buffer_s);
-                let with = train.stall(&card.speeds, speed, rung, 1, 0.0, card.buffer_s + train.seconds[0]);
+                let without = train.stall(&card.later, speed, rung, 0, 0.0, card.buffer_s);
+                let with = train.stall(&card.later, speed, rung, 1, 0.0, card.buffer_s + train.seconds[0]);
                 *saved = (without - with).max(0.0);
             }
         }
@@ -143,37 +148,15 @@ impl Order<'_> {
         card.lean.thrift * card.price * card.train.megabits[step.rung][0] * card.leaves
     }
 
-    /// The rendition of a card's next chunk: the one that is worth most if it is kept for a few chunks.
+    /// The rendition of a card's next chunk.
     pub(crate) fn rung(&self, card: usize) -> usize {
-        let (low, high) = self.cards[card].allowed;
-        let mut best = (f64::NEG_INFINITY, low);
-        for rung in low..high {
-            let value = self.value(card, rung);
-            if value > best.0 {
-                best = (value, rung);
-            }
+        let card = &self.cards[card];
+        let (low, high) = card.allowed;
+        if high <= low + 1 || card.train.len == 0 {
+            return low;
         }
-        best.1
-    }
-
-    fn value(&self, card: usize, rung: usize) -> f64 {
-        let c = &self.cards[card];
-        let train = &c.train;
-        let shown: f64 = (0..train.len.min(self.tuning.horizon))
-            .map(|k| {
-                train.reached[k] * (c.rates[rung] * train.seconds[k] - c.price * train.megabits[rung][k])
-            })
-            .sum();
-        let waste = c.price * train.megabits[rung][0] * (1.0 - train.reached[0]);
-        let step = c.before.map_or(0.0, |b| train.reached[0] * (b - c.rates[rung]).abs());
-        let stall = Speeds::mean(|i| match &c.arrival {
-            None => train.stall(&c.speeds, i, rung, 0, 0.0, c.buffer_s),
-            Some(arrival) => {
-                let done = c.speeds.takes(i, train.megabits[rung][0]);
-                let then = train.stall(&c.speeds, i, rung, 1, 0.0, c.buffer_s + train.seconds[0]);
-                arrival.waits(done - c.buffer_s) + then
-            }
-        });
-        shown - waste - c.lean.steady * self.worth.switch * step - c.lean.caution * self.worth.stall * stall
+        let deep = if card.switchable { self.tuning.depth } else { 1 };
+        let len = card.train.len.min(self.tuning.horizon);
+        Ahead { worth: self.worth, card, deep, len }.first()
     }
 }

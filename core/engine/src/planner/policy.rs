@@ -9,13 +9,19 @@ use crate::throughput::Memory;
 pub struct Policy {
     /// Cards after the current one that are looked at.
     pub window: u64,
-    /// Demands that may run at once; more than one hides the round trip between two.
+    /// Demands that may run at once; more than one hides the round trip between two. This is what an origin meets of one
+    /// person at most, the driver's requests for one demand aside; a demand is about a second of media, a card whose demand
+    /// failed waits for 1 s, doubling up to 32 s, and after three cards in a row failed only the current one is asked for.
     pub parallel: usize,
     /// Whether the fetcher serves the current card at once, whatever else runs. A simulator that moves one chunk at a time to
     /// its end does not.
     pub preempts: bool,
     /// With less than this much ahead, in milliseconds, the current card pre-empts every other.
     pub danger_ms: u64,
+    /// With less than this much ahead, in milliseconds, the current card's next step is not waited with, whatever it may
+    /// waste. A player tells its place four times a second and decodes an eighth of a second ahead, so what is weighed
+    /// here is up to 0.4 s richer than what is there. A simulator that knows the place needs none.
+    pub floor_ms: u64,
     /// Tallest picture worth fetching for this screen, in pixels.
     pub max_height: u32,
     /// Most bytes held or asked for of cards that are not shown yet.
@@ -37,6 +43,7 @@ impl Default for Policy {
             parallel: 2,
             preempts: true,
             danger_ms: 800,
+            floor_ms: 800,
             // The height of a portrait 720p clip, the tallest a phone's feed profits from.
             max_height: 1280,
             // Five seconds of four cards at 8 Mbit/s are 20 MB.

@@ -8,7 +8,7 @@ pub(crate) const SPEEDS: usize = 7;
 /// Middles of the quantiles, in units of the scale of the logistic distribution.
 const QUANTILES: [f64; SPEEDS] = [-4.6, -2.94, -1.82, -0.85, 0.0, 0.85, 2.2];
 /// How likely each is.
-const WEIGHTS: [f64; SPEEDS] = [0.02, 0.06, 0.12, 0.2, 0.2, 0.2, 0.2];
+pub(crate) const WEIGHTS: [f64; SPEEDS] = [0.02, 0.06, 0.12, 0.2, 0.2, 0.2, 0.2];
 /// Slowest speed believed in, Mbit/s: below it a link is broken, and no plan helps.
 const FLOOR_MBPS: f64 = 0.1;
 /// Chunks of a card that are looked at.

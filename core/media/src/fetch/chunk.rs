@@ -12,15 +12,16 @@ use unspool_engine::Span;
 use super::cmcd::Object;
 use super::renew::rendition_of;
 use super::response::{content_length, content_range, if_range, is_identity, retry_after, validators};
-use super::scheduler::Renewal;
 use super::{FetchDone, FetchError, Fetcher, Location, Place, Purpose, Route};
-use crate::segments::owner;
+use crate::outbound::Answer;
 use crate::store::{Entry, StoreError, Validators};
 
 /// Arriving bytes are filed when this many are together; one checksum block.
 const PIECE_BYTES: usize = 64 * 1024;
-/// ... or when the oldest of them is this old, so that a slow line feeds its reader steadily.
+/// ... or when the oldest of them is this old, so that a slow line feeds its reader steadily,
 const PIECE_AGE: Duration = Duration::from_millis(50);
+/// ... or this old where a person waits: it is added to every first picture, and less would be a write per packet.
+const URGENT_AGE: Duration = Duration::from_millis(10);
 /// When a server that cannot send ranges is asked for bytes this near the start, the bytes before them are taken too.
 /// 2 MiB: the head and first seconds of any short clip.
 const SKIP_BYTES: u64 = 2 * 1024 * 1024;
@@ -125,7 +126,14 @@ impl Chunk {
             let (rendition, file) = rendition_of(&self.entry.key);
             let place = self.route.media_place(&rendition, file, &self.fetcher, self.urgent).await?;
             let asked = Instant::now();
-            let said = self.fetcher.says(&rendition, Object::Media, self.next, self.urgent);
+            let mut said = self.fetcher.says(&rendition, Object::Media, self.next, self.urgent);
+            // A segment of unknown length is likely shorter than a chunk.
+            let last = self.next.is_none() || known.size.is_none();
+            if let (Some((_, data)), Some(file), true) = (&mut said, file, last)
+                && let Some(next) = self.route.after(file, &place, self.fetcher.http())
+            {
+                data.set_next(&place.url, next);
+            }
             self.fetcher.warmth().used(&place.host);
             let got = self.fetcher.http().get(place.url.clone(), span, if_range(&known), said).await;
             let mut response = match got {
@@ -301,34 +309,40 @@ impl Chunk {
         if generation != before {
             once.versions += 1;
             self.route.settle_at(&place.host);
-            self.route.version_changed()?;
+            self.route.version_changed(rendition_of(&self.entry.key).1)?;
         }
         if had_bytes {
             self.fetcher.accounts().version_dropped(&self.entry.key);
         }
-        if let (Some((rendition, _)), true) = (owner(&self.entry.key), had_bytes) {
-            // One file of several is another one: what is here of the others belongs to what it was.
-            self.fetcher.tell(rendition, Renewal::Version).await?;
-            return Err(FetchError::Unstable);
+        if generation != before {
+            self.fetcher.file_changed(&self.entry.key, &self.route, self.purpose).await?;
         }
         Ok(generation)
     }
 
-    async fn take(
-        &self,
-        response: &mut reqwest::Response,
-        body: Body,
-        end: &mut ChunkEnd,
-    ) -> Result<(), FetchError> {
+    async fn take(&self, response: &mut Answer, body: Body, end: &mut ChunkEnd) -> Result<(), FetchError> {
         let Body { from, until, generation, tells_size } = body;
         let mut at = from;
         let mut held = BytesMut::new();
         let mut oldest = Instant::now();
+        let age = if self.urgent { URGENT_AGE } else { PIECE_AGE };
         let ended = loop {
             if at + held.len() as u64 >= until {
                 break Ok(());
             }
-            let piece = match self.fetcher.http().piece(response).await {
+            let next = self.fetcher.http().piece(response);
+            let next = match held.is_empty() {
+                true => next.await,
+                // What has come must not wait for what is still on its way.
+                false => match tokio::time::timeout(age.saturating_sub(oldest.elapsed()), next).await {
+                    Ok(next) => next,
+                    Err(_) => {
+                        at += self.file(generation, at, held.split().freeze(), end).await?;
+                        continue;
+                    }
+                },
+            };
+            let piece = match next {
                 Ok(Some(piece)) => piece,
                 Ok(None) if tells_size => {
                     let size = Some(at + held.len() as u64);
@@ -347,7 +361,7 @@ impl Chunk {
             let useful = piece.len().min(room);
             self.fetcher.accounts().dropped(self.purpose, (piece.len() - useful) as u64);
             held.extend_from_slice(&piece[..useful]);
-            if held.len() >= PIECE_BYTES || oldest.elapsed() >= PIECE_AGE {
+            if held.len() >= PIECE_BYTES || oldest.elapsed() >= age {
                 let bytes = held.split().freeze();
                 at += self.file(generation, at, bytes, end).await?;
             }

@@ -2,7 +2,8 @@
 //!
 //! Off unless configured. It names the asset and a session number that is drawn when the layer opens, never a person.
 //! Encoding follows the standard: keys in alphabetical order, text in quotes, a true key without its value, a false one not
-//! at all, numbers rounded as the key asks for, the version and a playback rate of 1 left out.
+//! at all, numbers rounded as the key asks for, the version and a playback rate of 1 left out. `rtp`, the most that a server
+//! should give, is never said: what comes faster is kept for later here, so there is no such number.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -132,6 +133,15 @@ impl Data {
             // Somebody waits and has seen nothing yet, or nothing more.
             su: waited_for && (starved || buffered.unwrap_or(0) == 0),
         }
+    }
+
+    /// Says which file is likely asked for after this one, where nothing more of this one is. Without its query, which
+    /// may hold a signature.
+    pub(crate) fn set_next(&mut self, here: &Url, mut next: Url) {
+        next.set_query(None);
+        next.set_fragment(None);
+        self.nrr = None;
+        self.nor = here.make_relative(&next).map(|path| escaped(&path)).filter(|path| !path.is_empty());
     }
 
     /// Every pair in alphabetical order.

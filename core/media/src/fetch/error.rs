@@ -102,7 +102,7 @@ impl FetchError {
             | FetchError::NoRanges
             | FetchError::Unstable
             | FetchError::Redirect
-            | FetchError::Resolve(ResolveError::Gone) => false,
+            | FetchError::Resolve(ResolveError::Gone | ResolveError::SignIn) => false,
         }
     }
 
@@ -146,6 +146,9 @@ pub enum ResolveError {
     /// The rendition is gone or not for this person; do not ask again.
     #[error("the rendition is not available")]
     Gone,
+    /// Only somebody who is signed in is told; ask again after that.
+    #[error("somebody has to sign in first")]
+    SignIn,
     /// The backend cannot be asked right now.
     #[error("the backend cannot be asked right now")]
     Unavailable,

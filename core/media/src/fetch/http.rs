@@ -12,6 +12,7 @@ use url::{Host, Url};
 use super::cmcd::Data;
 use super::{Cmcd, FetchError, Limits};
 use crate::media::MediaError;
+use crate::outbound::{Answer, Outbound, OutboundPurpose, Wire};
 use crate::tls::{TlsConfig, distrust};
 
 /// Idle connections live this long: longer than the pause between two swipes, shorter than servers keep them (60 s).
@@ -24,7 +25,7 @@ const CONNECT_SHARE: f64 = 0.75;
 /// A client that follows the rules.
 #[derive(Debug, Clone)]
 pub(crate) struct Http {
-    client: reqwest::Client,
+    wire: Wire,
     allow_plain: bool,
     trust: Arc<TlsConfig>,
     stall: Duration,
@@ -37,6 +38,7 @@ impl Http {
         allow_plain: bool,
         trust: TlsConfig,
         limits: &Limits,
+        log: Outbound,
     ) -> Result<Self, MediaError> {
         if rustls::crypto::CryptoProvider::get_default().is_none() {
             // Another crate of the app may have been first; its provider is as good.
@@ -44,17 +46,18 @@ impl Http {
         }
         let max = limits.max_redirects;
         let trust = Arc::new(trust);
-        let pinned = trust.clone();
+        let (pinned, hops) = (trust.clone(), log.clone());
         let client = reqwest::Client::builder()
             .user_agent(user_agent)
             .connect_timeout(limits.stall_timeout.mul_f64(CONNECT_SHARE))
             .pool_idle_timeout(IDLE)
             .no_proxy()
-            .redirect(Policy::custom(move |attempt| follow(attempt, max, allow_plain, &pinned)))
+            .redirect(Policy::custom(move |attempt| follow(attempt, max, allow_plain, &pinned, &hops)))
             .tls_backend_preconfigured(trust.client_config()?)
             .build()
             .map_err(|error| MediaError::Client(error.to_string()))?;
-        Ok(Http { client, allow_plain, trust, stall: limits.stall_timeout })
+        let wire = Wire::new(client, log, OutboundPurpose::Media);
+        Ok(Http { wire, allow_plain, trust, stall: limits.stall_timeout })
     }
 
     /// A URL that may be fetched.
@@ -76,7 +79,7 @@ impl Http {
         span: Span,
         if_range: Option<&str>,
         said: Option<(Cmcd, Data)>,
-    ) -> Result<reqwest::Response, FetchError> {
+    ) -> Result<Answer, FetchError> {
         let mut headers = HeaderMap::new();
         match said {
             Some((Cmcd::Headers, data)) => headers.extend(data.headers()),
@@ -85,7 +88,8 @@ impl Http {
         }
         let last = span.end.saturating_sub(1).max(span.start);
         let mut request = self
-            .client
+            .wire
+            .client()
             .get(url)
             .headers(headers)
             .header(RANGE, format!("bytes={}-{last}", span.start))
@@ -93,7 +97,7 @@ impl Http {
         if let Some(validator) = if_range {
             request = request.header(IF_RANGE, validator);
         }
-        match tokio::time::timeout(self.stall, request.send()).await {
+        match tokio::time::timeout(self.stall, self.wire.send(request)).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Err(classify(&error)),
             Err(_) => Err(FetchError::Stalled),
@@ -102,7 +106,8 @@ impl Http {
 
     /// Brings a connection to the host of `base` about by asking it for nothing: the answer's head is all that is read.
     pub(super) async fn knock(&self, base: Url, within: Duration) -> Result<(), FetchError> {
-        match tokio::time::timeout(within, self.client.head(base).send()).await {
+        let wire = self.wire.for_purpose(OutboundPurpose::Prewarm);
+        match tokio::time::timeout(within, wire.send(wire.client().head(base))).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(classify(&error)),
             Err(_) => Err(FetchError::Stalled),
@@ -110,10 +115,7 @@ impl Http {
     }
 
     /// The next piece of a body; `None` at its end.
-    pub(crate) async fn piece(
-        &self,
-        response: &mut reqwest::Response,
-    ) -> Result<Option<bytes::Bytes>, FetchError> {
+    pub(crate) async fn piece(&self, response: &mut Answer) -> Result<Option<bytes::Bytes>, FetchError> {
         match tokio::time::timeout(self.stall, response.chunk()).await {
             Ok(Ok(piece)) => Ok(piece),
             Ok(Err(_)) => Err(FetchError::Broken),
@@ -127,6 +129,7 @@ fn follow(
     max: usize,
     allow_plain: bool,
     trust: &TlsConfig,
+    log: &Outbound,
 ) -> reqwest::redirect::Action {
     let came_from_here = attempt.previous().iter().all(is_loopback);
     let allowed = match attempt.url().scheme() {
@@ -137,6 +140,7 @@ fn follow(
         _ => false,
     };
     if allowed && attempt.previous().len() <= max {
+        log.redirected(attempt.url(), OutboundPurpose::Media);
         attempt.follow()
     } else {
         attempt.error("redirect refused")
@@ -179,7 +183,8 @@ mod tests {
 
     #[test]
     fn plain_http_stays_on_this_machine() {
-        let http = Http::new("test", false, TlsConfig::default(), &Limits::default()).unwrap();
+        let http =
+            Http::new("test", false, TlsConfig::default(), &Limits::default(), Outbound::default()).unwrap();
         for good in ["https://cdn.example/a", "http://127.0.0.1:80/a", "http://[::1]/a", "http://localhost/a"]
         {
             assert!(http.check(good).is_ok(), "{good}");
@@ -190,7 +195,7 @@ mod tests {
         let keys = vec![Pin::of_key(b"")];
         let pins = vec![HostPins { host: "pinned.example".into(), subdomains: false, keys }];
         let tls = TlsConfig { pins, ..TlsConfig::default() };
-        let open = Http::new("test", true, tls, &Limits::default()).unwrap();
+        let open = Http::new("test", true, tls, &Limits::default(), Outbound::default()).unwrap();
         assert!(open.check("http://cdn.example/a").is_ok());
         assert!(matches!(open.check("http://pinned.example/a"), Err(FetchError::Refused(_))));
     }

@@ -6,6 +6,7 @@
 //! want the same bytes wait for the same request.
 
 mod account;
+mod changed;
 mod chunk;
 mod cmcd;
 mod error;

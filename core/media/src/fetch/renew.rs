@@ -154,13 +154,13 @@ impl Fetcher {
             (true, _) => Ok(()),
             // What was asked for belongs to the version that is gone.
             (false, Some(_)) => Err(FetchError::Unstable),
-            (false, None) => route.version_changed(),
+            (false, None) => route.version_changed(None),
         }
     }
 
-    /// Tells whoever keeps what is known of renditions, off the async threads.
-    pub(super) async fn tell(&self, key: MediaKey, news: Renewal) -> Result<(), FetchError> {
-        let Some(renewed) = self.renewed() else { return Ok(()) };
+    /// Tells whoever keeps what is known of renditions, off the async threads; whether they are the version they were.
+    pub(super) async fn tell(&self, key: MediaKey, news: Renewal) -> Result<bool, FetchError> {
+        let Some(renewed) = self.renewed() else { return Ok(true) };
         let told = tokio::task::spawn_blocking(move || renewed(&key, news));
         told.await.map_err(|_| FetchError::Closed)
     }

@@ -9,6 +9,7 @@
 //! decided by the health of their hosts, except that a rendition whose version differs between hosts stays where its
 //! stored bytes came from as long as that host is well.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -51,7 +52,8 @@ struct State {
     needs_references: bool,
     /// Nothing of it may be asked for until an address is set again.
     withdrawn: bool,
-    versions: u32,
+    /// Versions seen beyond the first of the rendition's file, or of each of several.
+    versions: BTreeMap<Option<u32>, u32>,
     /// When the resolver was last asked where a dead host went.
     asked: Option<Instant>,
     /// The host that the stored version came from, once hosts were seen to differ.
@@ -233,11 +235,40 @@ impl Route {
         (state.number, state.reading)
     }
 
-    /// Counts a version change; an error when there were too many.
-    pub(crate) fn version_changed(&self) -> Result<(), FetchError> {
+    /// Counts a version change of the file, or of `file` of several; an error when there were too many.
+    pub(crate) fn version_changed(&self, file: Option<u32>) -> Result<(), FetchError> {
         let mut state = self.state();
-        state.versions += 1;
-        if state.versions >= VERSIONS { Err(FetchError::Unstable) } else { Ok(()) }
+        let versions = state.versions.entry(file).or_default();
+        *versions += 1;
+        if *versions >= VERSIONS { Err(FetchError::Unstable) } else { Ok(()) }
+    }
+
+    /// Where the file that the playlist lists after `file` is, on the host that `place` is on.
+    pub(crate) fn after(&self, file: u32, place: &Place, http: &Http) -> Option<Url> {
+        let state = self.state();
+        let mut base = 0;
+        let listed = state.ways.iter().any(|way| {
+            let within = base..base + way.files.len() as u64;
+            base = within.end;
+            within.contains(&u64::from(file)) && within.contains(&(u64::from(file) + 1))
+        });
+        let references = state.references(file.checked_add(1).filter(|_| listed));
+        let urls = state.addresses(&references, http).ok().filter(|_| listed)?;
+        urls.into_iter().find(|url| host_of(url) == place.host)
+    }
+
+    /// The file that `file` of several is read with, which may be itself; none for what is read by itself.
+    pub(crate) fn header_of(&self, file: u32) -> Option<u32> {
+        let state = self.state();
+        let Some(Shape::Lists(cuts)) = &state.shape else { return None };
+        let mut base = 0;
+        for cut in cuts {
+            if file - base < cut.files {
+                return cut.init.map(|init| base + init.file);
+            }
+            base += cut.files;
+        }
+        None
     }
 
     /// Whether the address is a playlist, so that the file is only known once it was read.

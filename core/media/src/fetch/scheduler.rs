@@ -23,7 +23,7 @@ use super::{
     Purpose, Route, UrlResolver, Way,
 };
 use crate::segments::owner;
-use crate::store::{Entry, SpanSet};
+use crate::store::{Entry, SpanSet, Validators};
 
 /// Receives the outcome of a demand; called once, without locks, on any thread.
 pub(crate) type Done = Box<dyn FnOnce(Result<FetchSummary, FetchError>) + Send>;
@@ -34,10 +34,12 @@ pub(crate) enum Renewal {
     References(Vec<String>, Vec<Way>),
     /// It describes another version now.
     Version,
+    /// The header of its files, under this key, is this on the server now.
+    Header(MediaKey, Validators),
 }
 
-/// Takes a renewal in. Called off the async threads; may block for the disk.
-pub(crate) type Renewed = Arc<dyn Fn(&MediaKey, Renewal) + Send + Sync>;
+/// Takes a renewal in; whether the rendition is the version it was. Called off the async threads; may block for the disk.
+pub(crate) type Renewed = Arc<dyn Fn(&MediaKey, Renewal) -> bool + Send + Sync>;
 
 /// What is known of a rendition and of its playback, for those who are told it.
 pub(crate) type Describe = Box<dyn Fn(&MediaKey) -> About + Send + Sync>;
@@ -314,6 +316,25 @@ impl Fetcher {
         }
     }
 
+    /// Whether the byte at `offset` is in a chunk that runs for the file or in one that is next for it.
+    pub(crate) fn brings(&self, entry: &Entry, offset: u64) -> bool {
+        let inside = |span: &Span| span.start <= offset && offset < span.end;
+        let queue = self.queue();
+        let taken =
+            SpanSet::from_spans(queue.running.values().filter(|r| r.key == entry.key).map(|r| r.span));
+        if taken.as_slice().iter().any(inside) {
+            return true;
+        }
+        let state = entry.lock();
+        let size = state.validators().size;
+        let policy = self.policy.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.demands.values().filter(|waiting| waiting.demand.entry.key == entry.key).any(|waiting| {
+            let holes = clamped(&waiting.demand.wants, size).flat_map(|want| state.holes(want));
+            let next = holes.flat_map(|hole| taken.holes(hole)).next();
+            next.is_some_and(|next| inside(&policy.first_chunk(next)))
+        })
+    }
+
     /// Waits until no chunk of `key` is on its way; whatever starts meanwhile is waited for too.
     pub(crate) async fn idle(&self, key: &MediaKey) {
         let mut active = self.active.subscribe();
@@ -416,7 +437,12 @@ impl Fetcher {
         let busy = queue.running.values().any(|running| running.demand == id);
         let paused =
             queue.pauses.get(key).and_then(|pause| pause.until).is_some_and(|until| until > Instant::now());
-        if !room || busy || paused {
+        // What is wanted first is on its way for somebody else: a second request would only slow it down.
+        let comes = holes.first().is_some_and(|hole| {
+            let ahead = |r: &Running| r.key == *key && r.span.start <= hole.start && hole.start < r.span.end;
+            queue.running.values().any(ahead)
+        });
+        if !room || busy || paused || comes {
             return;
         }
         let taken = SpanSet::from_spans(queue.running.values().filter(|r| r.key == *key).map(|r| r.span));

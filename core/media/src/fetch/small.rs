@@ -12,6 +12,7 @@ use super::hosts::host_of;
 use super::policy::backoff;
 use super::response::{content_range, is_identity, retry_after};
 use super::{FetchError, Fetcher, Location, Purpose, Relocated, Turn};
+use crate::outbound::Answer;
 
 /// Most that is received of a refusal: an error page of any common server.
 const REFUSAL_BYTES: u64 = 64 * 1024;
@@ -77,7 +78,7 @@ impl Fetcher {
 
     /// Receives the body of a refusal, so that the connection can be used again and the books are exact. A long one is
     /// hung up on.
-    pub(super) async fn discard(&self, response: &mut reqwest::Response, purpose: Purpose) {
+    pub(super) async fn discard(&self, response: &mut Answer, purpose: Purpose) {
         let mut left = REFUSAL_BYTES;
         while let Ok(Some(piece)) = self.http().piece(response).await {
             let bytes = piece.len() as u64;

@@ -9,7 +9,7 @@ use unspool_engine::Span;
 
 use super::listing::{self, Cut, Listing};
 use super::mp4::describe_init;
-use super::{ProbeError, malformed, with_tail};
+use super::{ProbeError, malformed};
 use crate::info::{Layout, MediaInfo};
 
 /// Largest playlist: an hour in two-second segments is 200 KiB.
@@ -245,7 +245,7 @@ impl Cuts {
             size: self.size,
             layout: Layout::Fragmented,
             duration_ms: self.duration_ms,
-            headers: with_tail(vec![Span::new(0, self.init.end)], self.size),
+            headers: vec![Span::new(0, self.init.end)],
             index: self.index.clone(),
             ..movie
         })

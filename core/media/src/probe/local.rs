@@ -143,7 +143,7 @@ fn failed(error: std::io::Error) -> ProbeError {
 /// Steps a probe over bytes that are all there.
 fn run(view: &dyn Bytes) -> Result<MediaInfo, ProbeError> {
     match Probe::new().step(view)? {
-        Step::Done(info) => Ok(*info),
+        Step::Done(info) | Step::Likely(info) => Ok(*info),
         // Everything within the file is there, so what is asked for could not be read.
         Step::Need(_) => Err(ProbeError::File(std::io::ErrorKind::UnexpectedEof)),
     }

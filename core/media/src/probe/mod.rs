@@ -74,7 +74,7 @@ impl ProbeError {
 
 /// Bytes at the end of a fragmented file that a demuxer reads before any sample: the random access index (`mfra`), whose
 /// last box tells its length. 4 KiB hold it for some 150 fragments, five minutes cut every two seconds.
-const TAIL_BYTES: u64 = 4 * 1024;
+pub(crate) const TAIL_BYTES: u64 = 4 * 1024;
 
 /// Bytes of a segmented rendition's beginning that are asked for at first: one initial chunk, which holds any usual
 /// initialisation segment, and of a transport stream the tables and the first picture of a phone-sized clip.

@@ -46,6 +46,9 @@ pub(crate) enum Step {
     Need(Span),
     /// The file is understood.
     Done(Box<MediaInfo>),
+    /// Enough is known to start: of a fragmented file whose end is not at hand the length is a guess, and the index is
+    /// exact as far as the fragments were read.
+    Likely(Box<MediaInfo>),
 }
 
 /// A probe in progress.
@@ -75,8 +78,12 @@ impl Probe {
             }
             let start = Span::new(self.at, self.at.saturating_add(16).min(size));
             let Some(bytes) = view.read(start) else {
-                if self.first.is_some() {
+                // Where the media of the first fragment end tells how long the file may be.
+                if self.first.is_some() && !self.walked.unmeasured() {
                     return self.finish(size, view);
+                }
+                if self.first.is_some() {
+                    return Ok(Step::Need(start));
                 }
                 let ahead = if self.at == 0 { FRONT } else { LOOK };
                 return Ok(Step::Need(Span::new(self.at, self.at.saturating_add(ahead).min(size))));
@@ -91,7 +98,6 @@ impl Probe {
                     return Err(other.map_or(error, |what| ProbeError::Unsupported { what }));
                 }
             };
-            self.boxes += 1;
             if self.boxes > BOXES && self.first.is_some() {
                 return self.finish(size, view);
             }
@@ -101,6 +107,8 @@ impl Probe {
             if let Some(step) = self.enter(found, size, view)? {
                 return Ok(step);
             }
+            // Counted when it is behind: the walk may look at one more often while it arrives.
+            self.boxes += 1;
         }
     }
 
@@ -209,15 +217,24 @@ impl Probe {
         let before = build(&movie.tables, movie.duration_ms, size).ok();
         let reached = self.walked.read(&movie, before, size)?;
         let (mut index, mut length) = of_indexes(&self.sidx, &movie, size)?;
+        let (mut guessed, mut by_tail) = (false, false);
         if index.is_empty() {
             index = vec![(0, first)];
             reached.entries.iter().for_each(|(ms, at)| push(&mut index, *ms, *at));
             length = reached.length_ms;
             if self.at < size {
                 let tail = Span::new(size.saturating_sub(TAIL_BYTES), size);
-                let Some(bytes) = view.read(tail) else { return Ok(Step::Need(tail)) };
-                extend_by_tail(&mut index, &bytes, &movie, &reached, size);
-                length = length.max(index.last().map_or(0, |last| last.0));
+                match view.read(tail) {
+                    Some(bytes) => by_tail = extend_by_tail(&mut index, &bytes, &movie, &reached, size),
+                    // Enough to start with, and the end of the file is a round trip away.
+                    None if likely_length(&index, size).is_some() => guessed = true,
+                    None => return Ok(Step::Need(tail)),
+                }
+                // The index at the end says when the last fragment begins, not how long it is.
+                length = length.max(match movie.duration_ms {
+                    0 => likely_length(&index, size).unwrap_or(0),
+                    _ => index.last().map_or(0, |last| last.0),
+                });
             }
             // A movie header that counts only its own samples says less than the fragments do.
             let whole = movie.duration_ms.max(length);
@@ -234,12 +251,20 @@ impl Probe {
         for track in &mut info.tracks {
             track.first_sync = reached.syncs.get(&track.id).copied();
         }
-        Ok(Step::Done(Box::new(MediaInfo {
-            headers: with_tail(vec![Span::new(0, first)], size),
-            index,
-            ..info
-        })))
+        // A demuxer looks at the end for an index; where there is none it does without.
+        let headers = vec![Span::new(0, first)];
+        let headers = if by_tail { with_tail(headers, size) } else { headers };
+        let info = Box::new(MediaInfo { headers, index, ..info });
+        Ok(if guessed { Step::Likely(info) } else { Step::Done(info) })
     }
+}
+
+/// How long a file is if it goes on as it begins, in milliseconds; `None` where too little of it is known.
+fn likely_length(index: &[(u64, u64)], size: u64) -> Option<u64> {
+    let ((_, begin), (ms, end)) = (index.first()?, index.last()?);
+    let (seen, all) = (end.checked_sub(*begin)?, size.checked_sub(*begin)?);
+    let likely = u128::from(*ms) * u128::from(all) / u128::from((seen > 0).then_some(seen)?);
+    u64::try_from(likely).ok().filter(|likely| *likely > 0)
 }
 
 /// The name of a format that is not this one, from the first bytes of a file.

@@ -87,6 +87,11 @@ impl Walked {
         self.fragments.len()
     }
 
+    /// Whether the first fragment is known, but not yet where its media end.
+    pub(super) fn unmeasured(&self) -> bool {
+        matches!(self.fragments.as_slice(), [(_, _, None)])
+    }
+
     /// Takes in the payload of the `moof` at `at`.
     pub(super) fn fragment(&mut self, payload: Vec<u8>, at: u64) {
         self.fragments.push((payload, at, None));
@@ -155,7 +160,8 @@ impl Walked {
     }
 }
 
-/// Adds what a random access index (`mfra`) at the end of `tail` says past the last entry of `index`.
+/// Adds what a random access index (`mfra`) at the end of `tail` says past the last entry of `index`; whether there is
+/// one.
 ///
 /// A damaged one says nothing: demuxers find their way without it.
 pub(super) fn extend_by_tail(
@@ -164,13 +170,15 @@ pub(super) fn extend_by_tail(
     movie: &Movie<'_>,
     reached: &Reached,
     size: u64,
-) {
+) -> bool {
     // The last box is 16 bytes and ends in the length of the whole index.
     let all = tail.last_chunk::<4>().map(|length| u32::from_be_bytes(*length) as usize);
-    let Some(mfra) = all.and_then(|all| tail.len().checked_sub(all)).map(|at| &tail[at..]) else { return };
-    let Ok(Some(mfra)) = child(mfra, b"mfra") else { return };
+    let Some(mfra) = all.and_then(|all| tail.len().checked_sub(all)).map(|at| &tail[at..]) else {
+        return false;
+    };
+    let Ok(Some(mfra)) = child(mfra, b"mfra") else { return false };
     let wanted = movie.video_track.or_else(|| movie.tables.first().map(|track| track.id));
-    let Some(track) = movie.tables.iter().find(|track| Some(track.id) == wanted) else { return };
+    let Some(track) = movie.tables.iter().find(|track| Some(track.id) == wanted) else { return true };
     for (_, body) in children(mfra).map_while(Result::ok).filter(|(name, _)| name == b"tfra") {
         let _ = rows(body, track, |time, moof| {
             let ms = track.shown_ms(time).saturating_sub(reached.origin_ms);
@@ -179,6 +187,7 @@ pub(super) fn extend_by_tail(
             }
         });
     }
+    true
 }
 
 /// Calls `visit(time, offset of the fragment)` for every row of a `tfra` of `track`.

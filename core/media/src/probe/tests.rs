@@ -41,7 +41,7 @@ fn probe(bytes: &[u8]) -> (Result<MediaInfo, ProbeError>, Vec<Span>) {
     let (mut probe, mut asked) = (Probe::new(), Vec::new());
     for _ in 0..64 {
         match probe.step(&view) {
-            Ok(Step::Done(info)) => return (Ok(*info), asked),
+            Ok(Step::Done(info) | Step::Likely(info)) => return (Ok(*info), asked),
             Err(error) => return (Err(error), asked),
             Ok(Step::Need(span)) => {
                 assert!(!asked.contains(&span), "asked twice for {span:?}");
@@ -113,12 +113,7 @@ fn fragments_with_and_without_an_index() {
     let info = probe(&file).0.unwrap();
     check(&info, file.len() as u64);
     assert_eq!((info.layout, info.duration_ms), (Layout::Fragmented, 3_000));
-    let size = file.len() as u64;
-    assert_eq!(
-        info.headers,
-        vec![Span::new(0, headers as u64), Span::new(size - 4_096, size)],
-        "the tail is read early"
-    );
+    assert_eq!(info.headers, vec![Span::new(0, headers as u64)], "the tail says nothing that a player needs");
     let times: Vec<u64> = info.index.iter().map(|e| e.0).collect();
     assert_eq!(times, vec![0, 1000, 2000, 3000]);
     assert_eq!(info.index[0].1, headers as u64);

@@ -20,7 +20,10 @@ use crate::probe::track_timescale;
 use crate::reader::StoreSource;
 use crate::remux::{self, Clip};
 use crate::source::{ByteSource, ReadError};
+use crate::store::Entry;
 use unspool_engine::Span;
+use unspool_engine::info::FRAGMENT_HEAD_BYTES;
+use unspool_engine::lead::Lead;
 
 /// Bytes of a region. 4 GiB: beyond any segment, and a place is still a small number for two thousand of them.
 const REGION: u64 = 1 << 32;
@@ -32,6 +35,8 @@ const LEADING: usize = 16;
 const OPEN: usize = 3;
 /// Bytes of a transport stream that are turned into a fragment. 32 MiB: ten seconds at 25 Mbit/s.
 const LARGEST: usize = 32 << 20;
+/// What a look for the next fragment finds while that is not here: its name, in a box that is nothing but a header.
+const NEXT_FRAGMENT: [u8; 16] = *b"\0\0\0\x10moof\0\0\0\0\0\0\0\0";
 /// Longest wait of one read, whatever its deadline.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
@@ -45,6 +50,8 @@ pub(crate) struct Assembled {
     packing: Packing,
     /// Pixels of the picture.
     size: (u32, u32),
+    /// Whether a planner fetches what comes next.
+    planned: bool,
     state: Mutex<State>,
 }
 
@@ -56,6 +63,8 @@ struct State {
     open: Vec<(usize, Arc<StoreSource>)>,
     /// Bytes in front of the first fragment of parts that were looked at.
     lead: BTreeMap<usize, u64>,
+    /// The part in front of which the last read stood, at the box that fills the room before it.
+    passed: Option<usize>,
     /// The index at the end, once it could be made.
     tail: Option<Arc<Vec<u8>>>,
     /// The transport stream that is being read, and what is here of it.
@@ -103,7 +112,8 @@ impl Assembled {
             Packing::Transport => remux::VIDEO,
         };
         let size = (info.width, info.height);
-        let file = Assembled { parts, fetcher, track, packing, size, state: Mutex::default() };
+        let file =
+            Assembled { parts, fetcher, track, packing, size, planned: false, state: Mutex::default() };
         let mut index = Vec::with_capacity(file.parts.plan.slots.len() * 2);
         for (number, slot) in file.parts.plan.slots.iter().enumerate() {
             let Some(at) = slot.at else { continue };
@@ -121,6 +131,11 @@ impl Assembled {
             ..info.clone()
         };
         Some((file, info))
+    }
+
+    /// The same for a rendition whose parts a planner fetches in the order of play.
+    pub(crate) fn planned(self) -> Assembled {
+        Assembled { planned: true, ..self }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -162,7 +177,7 @@ impl Assembled {
             None => {
                 let entry = self.parts.entry(slot.file);
                 entry.touch();
-                let source = Arc::new(StoreSource::new(entry, self.fetcher.clone(), None));
+                let source = Arc::new(self.source(entry, slot));
                 source.set_watched(!state.unwatched);
                 if state.interrupted {
                     source.interrupt();
@@ -176,6 +191,20 @@ impl Assembled {
         // Its windows are closed without the lock.
         drop(dropped);
         source
+    }
+
+    fn source(&self, entry: Arc<Entry>, slot: &Slot) -> StoreSource {
+        let fetcher = self.fetcher.clone();
+        if !self.planned {
+            return StoreSource::new(entry, fetcher, None);
+        }
+        let all = slot.range.unwrap_or(Span::new(0, u64::MAX));
+        // A demuxer wants the head of a segment before the samples of the one before it.
+        let header = match slot.at {
+            None => all,
+            Some(_) => Span::new(all.start, all.end.min(all.start + FRAGMENT_HEAD_BYTES)),
+        };
+        StoreSource::planned(entry, fetcher, None, Lead::new(vec![header], Some(all.start)))
     }
 
     /// Reads within a part; 0 behind its end, which is known then.
@@ -238,13 +267,27 @@ impl Assembled {
         Ok(0)
     }
 
+    /// Whether a read of so many bytes only wants to know that another fragment follows, which the plan says.
+    ///
+    /// Having read the header of a fragment a demuxer walks over its media to the name of the next one before it sends a
+    /// sample; the first picture would wait for a second segment. When it gets there it begins at the name, without
+    /// that walk, and so does a jump.
+    fn only_looks(&self, number: usize, slot: &Slot, length: usize) -> bool {
+        let before = number.checked_sub(1).and_then(|before| self.parts.plan.slots.get(before));
+        let follows = slot.at.is_some() && before.is_some_and(|before| before.at.is_some());
+        follows && length == NEXT_FRAGMENT.len() && self.run(slot, 0) == 0
+    }
+
     fn known_lead(&self, number: usize) -> u64 {
         self.state().lead.get(&number).copied().unwrap_or(0)
     }
 
     /// Asks for the beginning of the next part when the rest of this one is here.
     fn look_ahead(&self, number: usize, slot: &Slot, at: u64) {
-        if self.state().unwatched || self.end_of(slot).is_none_or(|end| at + self.run(slot, at) < end) {
+        if self.planned
+            || self.state().unwatched
+            || self.end_of(slot).is_none_or(|end| at + self.run(slot, at) < end)
+        {
             return;
         }
         let Some(next) = self.parts.plan.slots.get(number + 1) else { return };
@@ -456,9 +499,13 @@ impl ByteSource for Assembled {
         let deadline = deadline.min(LONGEST_WAIT);
         let room = usize::try_from(self.size().saturating_sub(offset)).unwrap_or(usize::MAX).min(buf.len());
         let buf = &mut buf[..room];
-        if self.state().interrupted {
-            return Err(ReadError::Interrupted);
-        }
+        let passed = {
+            let mut state = self.state();
+            if state.interrupted {
+                return Err(ReadError::Interrupted);
+            }
+            state.passed.take()
+        };
         if buf.is_empty() {
             return Ok(0);
         }
@@ -466,6 +513,12 @@ impl ByteSource for Assembled {
             Place::Headers(at) => Ok(Self::copy(&self.start(deadline)?.headers, at, buf)),
             Place::Part(number, slot, at) if self.packing == Packing::Transport => {
                 Ok(Self::copy(&self.made(number, slot, deadline)?, at, buf))
+            }
+            Place::Part(number, slot, 0)
+                if passed == Some(number) && self.only_looks(number, slot, buf.len()) =>
+            {
+                buf.copy_from_slice(&NEXT_FRAGMENT);
+                Ok(buf.len())
             }
             Place::Part(number, slot, at) => {
                 let got = self.read_part(number, slot, at, buf, deadline)?;
@@ -476,6 +529,9 @@ impl ByteSource for Assembled {
                 let end = end.saturating_sub(self.known_lead(number));
                 let room = usize::try_from(REGION - at).unwrap_or(usize::MAX).min(buf.len());
                 gap(at.saturating_sub(end), REGION - end, &mut buf[..room]);
+                if at == end && room == NEXT_FRAGMENT.len() {
+                    self.state().passed = Some(number + 1);
+                }
                 Ok(room)
             }
             Place::Tail(at) => {
@@ -523,6 +579,7 @@ impl ByteSource for Assembled {
     fn interrupt(&self) {
         let mut state = self.state();
         state.interrupted = true;
+        state.passed = None;
         let open: Vec<Arc<StoreSource>> = state.open.iter().map(|(_, source)| source.clone()).collect();
         drop(state);
         open.iter().for_each(|source| source.interrupt());

@@ -22,6 +22,12 @@ pub(crate) fn owner(key: &MediaKey) -> Option<(MediaKey, u32)> {
     Some((MediaKey::from_stored(rendition.to_owned()), file))
 }
 
+/// The key of another file of the version that `key` is a file of.
+pub(crate) fn sibling(key: &MediaKey, file: u32) -> MediaKey {
+    let version = key.as_str().rsplit_once('.').map_or(key.as_str(), |(version, _)| version);
+    MediaKey::from_stored(format!("{version}.{file}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -31,6 +37,7 @@ mod tests {
         let rendition = MediaKey::new("a", "7.5");
         assert_eq!(owner(&file_key(&rendition, 3, 12)), Some((rendition.clone(), 12)));
         assert_ne!(file_key(&rendition, 3, 12), file_key(&rendition, 4, 12));
+        assert_eq!(sibling(&file_key(&rendition, 3, 12), 0), file_key(&rendition, 3, 0));
         assert_eq!(owner(&rendition), None);
         assert_eq!(owner(&MediaKey::from_stored("1.2".to_owned())), None);
     }

@@ -11,7 +11,7 @@ mod plan;
 mod relay;
 
 pub(crate) use assembled::Assembled;
-pub(crate) use key::owner;
+pub(crate) use key::{owner, sibling};
 pub(crate) use parts::Parts;
 pub(crate) use plan::{Plan, Rates, head_of};
 pub(crate) use relay::Relay;

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use unspool_engine::{MediaKey, Span};
 
 use super::Shared;
-use super::blocks::{Sum, block, numbers, whole};
+use super::blocks::{BLOCK, Sum, block, numbers, whole};
 use super::error::StoreError;
 use super::files::{read_all, write_all};
 use super::index::{Row, file_name};
@@ -29,6 +29,18 @@ pub(crate) struct Validators {
     pub size: Option<u64>,
     pub etag: Option<String>,
     pub last_modified: Option<String>,
+}
+
+impl Validators {
+    /// Whether they are another version's. What one side does not say speaks for neither; with equal tags a date says
+    /// nothing, because hosts of the same file date it differently.
+    pub(crate) fn differ_from(&self, other: &Validators) -> bool {
+        let differ = |a: &Option<String>, b: &Option<String>| matches!((a, b), (Some(a), Some(b)) if a != b);
+        let same_tag = self.etag.is_some() && self.etag == other.etag;
+        matches!((self.size, other.size), (Some(a), Some(b)) if a != b)
+            || differ(&self.etag, &other.etag)
+            || (!same_tag && differ(&self.last_modified, &other.last_modified))
+    }
 }
 
 /// One rendition's bytes.
@@ -124,7 +136,9 @@ impl Entry {
         let generation = self.lock().generation;
         for number in numbers(Span::new(0, size)) {
             let mut state = self.lock();
-            if state.generation != generation || self.first_bad_block(&mut state, block(number)).is_some() {
+            if state.generation != generation
+                || self.first_bad_block(&mut state, block(number), None).is_some()
+            {
                 return Ok(None);
             }
         }
@@ -152,12 +166,7 @@ impl Entry {
     pub(crate) fn observe(&self, seen: &Validators) -> bool {
         let mut state = self.lock();
         let known = &state.validators;
-        let differs = |a: &Option<String>, b: &Option<String>| matches!((a, b), (Some(a), Some(b)) if a != b);
-        let same_tag = known.etag.is_some() && known.etag == seen.etag;
-        let changed = matches!((known.size, seen.size), (Some(a), Some(b)) if a != b)
-            || differs(&known.etag, &seen.etag)
-            || (!same_tag && differs(&known.last_modified, &seen.last_modified));
-        if changed {
+        if known.differ_from(seen) {
             return self.begin_version(state, seen.clone());
         }
         let merged = Validators {
@@ -239,7 +248,7 @@ impl Entry {
             return false;
         }
         // What is held of the same blocks gets a checksum together with the new bytes: it has to be right by then.
-        while self.first_bad_block(state, whole(hole)).is_some() {}
+        while self.first_bad_block(state, whole(hole), None).is_some() {}
         if let Err(error) = self.put(state, hole, part) {
             self.shared.refused(state, &error, now);
             return false;
@@ -299,39 +308,52 @@ impl Entry {
         Ok(sum.map_or(0, |sum| sum.value()))
     }
 
-    /// Copies held bytes from `offset`; 0 when the first of them is not held.
-    pub(crate) fn read(&self, state: &mut State, offset: u64, buf: &mut [u8]) -> usize {
+    /// Copies held bytes from `offset`; how many, 0 when the first of them is not held, and how many more follow them
+    /// without a gap.
+    pub(crate) fn read(&self, state: &mut State, offset: u64, buf: &mut [u8]) -> (usize, u64) {
+        let mut most = buf.len() as u64;
         loop {
             let run = state.spans.run_from(offset);
             if run == 0 {
-                return state.memory.read(offset, buf);
+                let got = state.memory.read(offset, buf);
+                return (got, state.run_from(offset + got as u64));
             }
-            let mut want = buf.len().min(usize::try_from(run).unwrap_or(usize::MAX));
+            let want = index_of(run.min(most));
             if want == 0 {
-                return 0;
+                return (0, run);
             }
-            state.blocks.sample(offset, want as u64);
-            if let Some(bad) = self.first_bad_block(state, Span::new(offset, offset + want as u64)) {
-                if bad.start <= offset {
-                    continue;
-                }
-                want = index_of(bad.start - offset);
-            }
-            let read = match self.file(state, false) {
-                Ok(Some(file)) => read_all(&*file, &mut buf[..want], offset).map_err(StoreError::from),
+            let (buf, span) = (&mut buf[..want], Span::new(offset, offset + want as u64));
+            let file = match self.file(state, false) {
+                // Opening it may have shown that less is held.
+                Ok(Some(_)) if state.spans.run_from(offset) != run => continue,
+                Ok(Some(file)) => Ok(file),
                 Ok(None) => Err(StoreError::Io(std::io::ErrorKind::NotFound.into())),
                 Err(error) => Err(error),
             };
-            match read {
-                Ok(()) => return want,
-                Err(error) => self.lose(state, Span::new(offset, offset + want as u64), &error),
+            let read = file.map(|file| read_all(&*file, buf, offset));
+            let first = block(offset / BLOCK);
+            if matches!(read, Ok(Err(_))) && span.end > first.end {
+                // One block that cannot be read shall not cost its neighbours.
+                most = first.end - offset;
+                continue;
+            }
+            if let Err(error) = read.and_then(|read| Ok(read?)) {
+                self.lose(state, span, &error);
+                continue;
+            }
+            state.blocks.sample(offset, want as u64);
+            match self.first_bad_block(state, span, Some(buf)) {
+                None => return (want, state.run_from(span.end)),
+                Some(bad) if bad.start <= offset => {}
+                Some(bad) => return (index_of(bad.start - offset), 0),
             }
         }
     }
 
     /// Compares the blocks of `span` that nobody compared yet; the first bad one has become a hole. A block without a
-    /// checksum is bad: the index claims what no commit of ours said.
-    fn first_bad_block(&self, state: &mut State, span: Span) -> Option<Span> {
+    /// checksum is bad: the index claims what no commit of ours said. `bytes` are those of `span` where they were just
+    /// read: a block that lies in them is not read again.
+    fn first_bad_block(&self, state: &mut State, span: Span, bytes: Option<&[u8]>) -> Option<Span> {
         if state.blocks.is_trusted(span) {
             return None;
         }
@@ -340,7 +362,9 @@ impl Entry {
             if state.blocks.is_trusted(block) || state.spans.within(block).is_empty() {
                 continue;
             }
-            let bad = match (state.blocks.sum(number), self.sum_of(state, number)) {
+            let read = bytes.and_then(|bytes| sum_within(&state.spans.within(block), block, span, bytes));
+            let sum = read.map_or_else(|| self.sum_of(state, number), Ok);
+            let bad = match (state.blocks.sum(number), sum) {
                 (Some(known), Ok(sum)) if known == sum => {
                     state.blocks.trust(number);
                     continue;
@@ -358,7 +382,7 @@ impl Entry {
     pub(super) fn check_edges(&self, state: &mut State, span: Span) {
         let touched = numbers(span);
         for number in [touched.start, touched.end.saturating_sub(1)] {
-            self.first_bad_block(state, block(number));
+            self.first_bad_block(state, block(number), None);
         }
     }
 
@@ -492,6 +516,17 @@ impl Entry {
             state.file = None;
         }
     }
+}
+
+/// The sum of a block of which `parts` are held, if they are one piece from its start and within `span`, whose bytes
+/// are `bytes`.
+fn sum_within(parts: &[Span], block: Span, span: Span, bytes: &[u8]) -> Option<u64> {
+    let [part] = parts else { return None };
+    if part.start != block.start || part.start < span.start || part.end > span.end {
+        return None;
+    }
+    let piece = &bytes[index_of(part.start - span.start)..index_of(part.end - span.start)];
+    Some(Sum::begin(block, part.start, piece, true).value())
 }
 
 /// An offset within a buffer that is already in memory.

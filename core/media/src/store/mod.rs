@@ -22,6 +22,8 @@ mod error;
 mod files;
 mod hold;
 mod index;
+#[cfg(test)]
+mod killed;
 mod loaded;
 mod memory;
 mod shared;
@@ -201,6 +203,20 @@ impl Store {
     /// What was last used before `before_ms` and is not pinned, least recently used first; at most `most`.
     pub(crate) fn unused_since(&self, before_ms: i64, most: u32) -> Result<Vec<StoredMedia>, StoreError> {
         self.committed(|reader| reader.unused_since(before_ms, most))
+    }
+
+    /// The keys of everything that is pinned.
+    pub(crate) fn pinned(&self) -> Result<Vec<MediaKey>, StoreError> {
+        let loaded = self.core.loaded().all();
+        let mut pinned: BTreeSet<MediaKey> = Reader::open(&self.core.dir)?.pinned()?.into_iter().collect();
+        // What is in memory knows better.
+        for entry in loaded {
+            match entry.lock().pinned() {
+                true => pinned.insert(entry.key.clone()),
+                false => pinned.remove(&entry.key),
+            };
+        }
+        Ok(pinned.into_iter().collect())
     }
 
     /// Reads the index after committing what is new.

@@ -30,7 +30,7 @@ impl Dice {
     }
 }
 
-fn open(dir: &Path, keep_loaded: usize) -> Result<Store, StoreError> {
+pub(super) fn open(dir: &Path, keep_loaded: usize) -> Result<Store, StoreError> {
     Store::open(dir, keep_loaded, Arc::new(LocalDisk))
 }
 
@@ -39,7 +39,7 @@ fn key(n: u64) -> MediaKey {
 }
 
 /// The bytes of `span` in version `version` of file `n`; no two versions or files share a run of them.
-fn truth(n: u64, version: u64, span: Span) -> Vec<u8> {
+pub(super) fn truth(n: u64, version: u64, span: Span) -> Vec<u8> {
     (span.start..span.end)
         .map(|at| ((at ^ (at >> 8)) as u8).wrapping_mul(31) ^ (n * 7 + version * 13) as u8)
         .collect()
@@ -50,10 +50,10 @@ fn seen(n: u64, version: u64, size: u64) -> Validators {
 }
 
 #[derive(Default)]
-struct Model {
-    version: u64,
-    spans: SpanSet,
-    pinned: bool,
+pub(super) struct Model {
+    pub(super) version: u64,
+    pub(super) spans: SpanSet,
+    pub(super) pinned: bool,
 }
 
 fn check_entry(store: &Store, n: u64, model: &Model, step: u32) {
@@ -63,11 +63,11 @@ fn check_entry(store: &Store, n: u64, model: &Model, step: u32) {
     assert_eq!(state.pinned(), model.pinned, "step {step}: pin of {n}");
 }
 
-fn check_read(store: &Store, n: u64, model: &Model, span: Span, step: u32) {
+pub(super) fn check_read(store: &Store, n: u64, model: &Model, span: Span, step: u32) {
     let entry = store.entry(&key(n));
     let mut state = entry.lock();
     let mut buf = vec![0; span.len() as usize];
-    let got = entry.read(&mut state, span.start, &mut buf);
+    let (got, _) = entry.read(&mut state, span.start, &mut buf);
     let held = model.spans.run_from(span.start).min(span.len());
     assert_eq!(got as u64, held, "step {step}: bytes of {n} at {span:?}");
     assert!(
@@ -166,7 +166,7 @@ fn with_two_entries_in_memory_the_store_agrees_with_a_model() {
 }
 
 /// Writes `len` bytes at `at` of file `n`.
-fn put(store: &Store, n: u64, at: u64, len: u64) {
+pub(super) fn put(store: &Store, n: u64, at: u64, len: u64) {
     let entry = store.entry(&key(n));
     let generation = entry.lock().generation();
     entry.write(generation, at, &Bytes::from(truth(n, 0, Span::new(at, at + len)))).unwrap();
@@ -212,7 +212,7 @@ fn eviction_decides_the_same_from_the_oldest_as_from_everything() {
 }
 
 /// Files in the data folder.
-fn files(dir: &Path) -> Vec<PathBuf> {
+pub(super) fn files(dir: &Path) -> Vec<PathBuf> {
     let folders = fs::read_dir(dir.join("spans")).unwrap();
     let files = folders.flat_map(|folder| fs::read_dir(folder.unwrap().path()).unwrap());
     files.map(|file| file.unwrap().path()).collect()
@@ -243,7 +243,7 @@ fn files_without_an_owner_are_swept_and_no_others() {
     store.flush().unwrap();
     let entry = store.entry(&key(99));
     let mut buf = [0; 1_000];
-    assert_eq!(entry.read(&mut entry.lock(), 0, &mut buf), 1_000);
+    assert_eq!(entry.read(&mut entry.lock(), 0, &mut buf).0, 1_000);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 #[derive(Default)]
 struct State {
     held: Option<String>,
+    all_let_go: bool,
     /// Bytes sent of each file.
     asked: HashMap<String, Vec<(u64, u64)>>,
     waiting: Vec<String>,
@@ -17,6 +18,8 @@ struct State {
 
 struct Shared {
     folder: PathBuf,
+    /// The first answer of each file stands still when so many bytes are sent, until all is let go.
+    stop: Option<usize>,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -28,10 +31,23 @@ pub struct Server {
 
 impl Server {
     pub fn of(folder: &Path) -> Server {
+        Server::open(folder, None)
+    }
+
+    /// One whose first answer of each file stands still after so many bytes, until all is let go.
+    pub fn stopping(folder: &Path, after: usize) -> Server {
+        Server::open(folder, Some(after))
+    }
+
+    fn open(folder: &Path, stop: Option<usize>) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let shared =
-            Arc::new(Shared { folder: folder.to_owned(), state: Mutex::default(), changed: Condvar::new() });
+        let shared = Arc::new(Shared {
+            folder: folder.to_owned(),
+            stop,
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        });
         let own = shared.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming() {
@@ -52,7 +68,9 @@ impl Server {
     }
 
     pub fn let_go(&self) {
-        self.shared.state.lock().unwrap().held = None;
+        let mut state = self.shared.state.lock().unwrap();
+        (state.held, state.all_let_go) = (None, true);
+        drop(state);
         self.shared.changed.notify_all();
     }
 
@@ -69,6 +87,14 @@ impl Server {
 
     pub fn asked(&self, name: &str) -> usize {
         self.shared.state.lock().unwrap().asked.get(name).map_or(0, Vec::len)
+    }
+
+    /// The ranges asked for of all files so far, by file.
+    pub fn log(&self) -> Vec<(String, Vec<(u64, u64)>)> {
+        let state = self.shared.state.lock().unwrap();
+        let mut log: Vec<_> = state.asked.iter().map(|(name, spans)| (name.clone(), spans.clone())).collect();
+        log.sort();
+        log
     }
 
     /// Panics when a byte of a media file was sent twice.
@@ -118,11 +144,26 @@ fn serve(stream: &TcpStream, shared: &Shared) {
             to - from,
             to - 1,
         );
-        shared.state.lock().unwrap().asked.entry(name).or_default().push((from, to));
-        if stream.write_all(head.as_bytes()).is_err()
-            || stream.write_all(&bytes[from as usize..to as usize]).is_err()
-        {
+        let is_first = {
+            let mut state = shared.state.lock().unwrap();
+            let asked = state.asked.entry(name).or_default();
+            asked.push((from, to));
+            asked.len() == 1
+        };
+        let body = &bytes[from as usize..to as usize];
+        let at_once = shared.stop.filter(|_| is_first).map_or(body.len(), |stop| stop.min(body.len()));
+        if stream.write_all(head.as_bytes()).is_err() || stream.write_all(&body[..at_once]).is_err() {
             return;
+        }
+        if at_once < body.len() {
+            let mut state = shared.state.lock().unwrap();
+            while !state.all_let_go {
+                state = shared.changed.wait(state).unwrap();
+            }
+            drop(state);
+            if stream.write_all(&body[at_once..]).is_err() {
+                return;
+            }
         }
     }
 }

@@ -1,7 +1,8 @@
-//! The gateway against nginx: whole files over kept connections, from the same disk through the same page cache.
+//! The gateway against nginx: whole files and single ranges over kept connections, from the same disk through the same
+//! page cache.
 //!
 //! nginx hands the file to the kernel (`sendfile`); ours looks up spans, copies, and follows what may still be growing.
-//! Where no nginx is to be found the rows have no peer.
+//! Where no nginx is to be found the rows have no peer, and miss their aim.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -20,8 +21,14 @@ use crate::stats::median;
 
 /// Files each client reads in a pass.
 const FILES: usize = 4;
+/// Ranges each client asks for in a pass, and the bytes of one: what a player asks for to look something up.
+const RANGES: u64 = 256;
+const RANGE: u64 = 64 << 10;
 /// Bytes a client takes at once.
 const PIECE: usize = 256 << 10;
+/// The peer, and what stands in its place where there is none.
+const PEER: &str = "nginx serving the file";
+const MISSING: &str = "no nginx: apt-get install nginx-light";
 /// Time for nginx to listen.
 const START: Duration = Duration::from_secs(5);
 
@@ -44,28 +51,49 @@ pub(super) fn rows(
         size: plain.metadata()?.len(),
     };
     let nginx = Nginx::start(plain)?;
+    if nginx.is_none() {
+        eprintln!(
+            "unspool-bench: the gateway has no peer; install Debian's package nginx-light, or set UNSPOOL_NGINX to \
+             the path of an nginx"
+        );
+    }
     let mut rows = Vec::new();
-    for clients in [1, 8] {
-        let (mut mine, mut theirs) = (Vec::new(), Vec::new());
-        // The first round warms both up and is not counted.
-        for round in 0..=effort.rounds(10, 2) {
-            let measured = ours.pass(clients)?;
-            let peer = nginx.as_ref().map(|nginx| nginx.server.pass(clients)).transpose()?;
-            if round > 0 {
-                mine.push(measured);
-                theirs.extend(peer);
+    for (asked, name, unit) in [
+        (Asked::Files, "reading a cached file", "MiB/s"),
+        (Asked::Ranges, "asking for ranges of 64 KiB", "requests/s"),
+    ] {
+        for clients in [1, 8] {
+            let (mut mine, mut theirs) = (Vec::new(), Vec::new());
+            // The first round warms both up and is not counted.
+            for round in 0..=effort.rounds(10, 2) {
+                // Who goes first changes from round to round.
+                let first = if round % 2 == 0 { None } else { peer(nginx.as_ref(), clients, asked)? };
+                let measured = ours.pass(clients, asked)?;
+                let peer = if first.is_some() { first } else { peer(nginx.as_ref(), clients, asked)? };
+                if round > 0 {
+                    mine.push(measured);
+                    theirs.extend(peer);
+                }
             }
+            let name = format!("gateway, {clients} client{} {name}", if clients == 1 { "" } else { "s" });
+            let of = if nginx.is_some() { PEER } else { MISSING };
+            let row = Row::new(name, unit, mine.len(), median(&mine));
+            rows.push(row.against(of, median(&theirs)).aim(">= 0.7x")?);
         }
-        let name =
-            format!("gateway, {clients} client{} reading a cached file", if clients == 1 { "" } else { "s" });
-        let row = Row::new(name, "MiB/s", mine.len(), median(&mine));
-        rows.push(match nginx {
-            Some(_) => row.against("nginx serving the file", median(&theirs)).aim(">= 0.7x")?,
-            None => row,
-        });
     }
     handle.block_on(gateway.shutdown(START));
     Ok(rows)
+}
+
+fn peer(nginx: Option<&Nginx>, clients: usize, asked: Asked) -> Result<Option<f64>, BenchError> {
+    nginx.map(|nginx| nginx.server.pass(clients, asked)).transpose()
+}
+
+/// What the clients of a pass ask for.
+#[derive(Debug, Clone, Copy)]
+enum Asked {
+    Files,
+    Ranges,
 }
 
 /// An HTTP server with a file of known length.
@@ -76,8 +104,8 @@ struct Server {
 }
 
 impl Server {
-    /// MiB per second over `clients` connections that read the file several times each.
-    fn pass(&self, clients: usize) -> Result<f64, BenchError> {
+    /// Over `clients` connections: MiB per second of whole files, or ranges per second.
+    fn pass(&self, clients: usize, asked: Asked) -> Result<f64, BenchError> {
         let begin = Barrier::new(clients + 1);
         std::thread::scope(|scope| {
             let readers: Vec<_> = (0..clients)
@@ -86,7 +114,14 @@ impl Server {
                         let connected = TcpStream::connect(self.address);
                         begin.wait();
                         let mut stream = connected?;
-                        (0..FILES).try_for_each(|_| self.read(&mut stream))
+                        match asked {
+                            Asked::Files => (0..FILES).try_for_each(|_| self.read(&mut stream, None)),
+                            Asked::Ranges => (0..RANGES).try_for_each(|n| {
+                                // Steps of a prime number of ranges, which come by every place of the file.
+                                let place = n * 7_919 % (self.size / RANGE) * RANGE;
+                                self.read(&mut stream, Some(place))
+                            }),
+                        }
                     })
                 })
                 .collect();
@@ -95,15 +130,24 @@ impl Server {
             for reader in readers {
                 reader.join().map_err(|_| BenchError::step("reading over HTTP")("a client panicked"))??;
             }
-            let bytes = (clients * FILES) as f64 * self.size as f64;
-            Ok(bytes / f64::from(1 << 20) / begun.elapsed().as_secs_f64())
+            let all = match asked {
+                Asked::Files => FILES as f64 * self.size as f64 / f64::from(1 << 20),
+                Asked::Ranges => RANGES as f64,
+            };
+            Ok(clients as f64 * all / begun.elapsed().as_secs_f64())
         })
     }
 
-    /// Asks for the file and takes all of it.
-    fn read(&self, stream: &mut TcpStream) -> Result<(), BenchError> {
+    /// Asks for the file, or for a range of it, and takes all of it.
+    fn read(&self, stream: &mut TcpStream, range: Option<u64>) -> Result<(), BenchError> {
         let failed = |what: &'static str| BenchError::step("reading over HTTP")(what);
-        write!(stream, "GET /{} HTTP/1.1\r\nHost: {}\r\n\r\n", self.path, self.address)?;
+        let (wanted, status, bytes) = match range {
+            None => (String::new(), "HTTP/1.1 200", self.size),
+            Some(at) => (format!("Range: bytes={at}-{}\r\n", at + RANGE - 1), "HTTP/1.1 206", RANGE),
+        };
+        // In one piece, so that it leaves in one packet.
+        let asked = format!("GET /{} HTTP/1.1\r\nHost: {}\r\n{wanted}\r\n", self.path, self.address);
+        stream.write_all(asked.as_bytes())?;
         let mut buffer = vec![0; PIECE];
         let mut got = 0;
         let head = loop {
@@ -115,10 +159,10 @@ impl Server {
                 break end + 4;
             }
         };
-        if !buffer.starts_with(b"HTTP/1.1 200") {
+        if !buffer.starts_with(status.as_bytes()) {
             return Err(failed("it is not served"));
         }
-        let mut left = self.size - (got - head) as u64;
+        let mut left = bytes - (got - head) as u64;
         while left > 0 {
             match stream.read(&mut buffer)? {
                 0 => return Err(failed("the file ended early")),

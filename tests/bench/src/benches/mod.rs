@@ -4,7 +4,7 @@ mod engine;
 mod feed;
 pub(crate) mod ffi;
 mod gateway;
-mod media;
+pub(crate) mod media;
 mod player;
 pub(crate) mod telemetry;
 
@@ -19,6 +19,8 @@ pub(crate) struct Effort {
     pub(crate) quick: bool,
     /// The caller's number of rounds.
     pub(crate) rounds: Option<u32>,
+    /// Starts on a busy machine of the bench `player`.
+    pub(crate) starts: Option<u32>,
     /// Languages of the bench `ffi`.
     pub(crate) languages: ffi::Chosen,
 }
@@ -66,7 +68,7 @@ pub(crate) const ALL: [Bench; 6] = [
         name: "media",
         about: "The span store against a plain file with the same bytes, both in the page cache, and the chunked, \
                 checksummed fetch to disk against one plain GET; the server runs in this process. The gateway against \
-                nginx, where there is one.",
+                nginx (Debian's nginx-light), where there is one.",
         rows: media::rows,
     },
     Bench {

@@ -7,6 +7,7 @@
 mod cold;
 mod link;
 mod pool;
+mod starts;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,11 +19,11 @@ use gst::prelude::*;
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use unspool_engine::{Container, MediaKey};
-use unspool_media::{Media, MediaInfo, Origin};
+use unspool_media::{Media, Origin};
 use unspool_player::{PlayerConfig, PlayerError, PlayerEvent, PlayerId, PlayerPool};
 
 use super::Effort;
-use super::media::{close, hold, open, source};
+use super::media::{close, hold, open};
 use crate::clip::{self, Shape};
 use crate::error::BenchError;
 use crate::files;
@@ -72,9 +73,7 @@ fn measure(
     effort: Effort,
 ) -> Result<Vec<Row>, BenchError> {
     let uri = gst::glib::filename_to_uri(plain, None).map_err(BenchError::step("naming the clip"))?;
-    let info =
-        media.info(key).ok_or_else(|| BenchError::step("probing the clip")("nothing is known of it"))?;
-    let mut ours = Ours::open(Arc::clone(media), key.clone(), info)?;
+    let mut ours = Ours::open(Arc::clone(media), key.clone())?;
     let mut cold = [Starts::default(), Starts::default(), Starts::default()];
     let mut warm = [Starts::default(), Starts::default()];
     // The first round loads plugins on every side and is not counted.
@@ -99,6 +98,7 @@ fn measure(
         }
     }
     let mut more = pool::rows(&mut ours, &uri, effort)?;
+    more.append(&mut starts::rows(&mut ours, &uri, effort)?);
     media.set_offline(false);
     more.append(&mut cold::rows(plain, &mut ours, handle, median(&cold[0].came), effort)?);
     ours.pool.shutdown(PATIENCE);
@@ -160,29 +160,27 @@ struct Ours {
     inbox: UnboundedReceiver<PlayerEvent>,
     media: Arc<Media>,
     key: MediaKey,
-    info: Arc<MediaInfo>,
     next: u64,
     alive: Vec<PlayerId>,
 }
 
 impl Ours {
-    fn open(media: Arc<Media>, key: MediaKey, info: Arc<MediaInfo>) -> Result<Self, BenchError> {
+    fn open(media: Arc<Media>, key: MediaKey) -> Result<Self, BenchError> {
         let (events, inbox) = unbounded_channel();
         let config =
             PlayerConfig { first_frame_deadline: PATIENCE, max_players: 8, ..PlayerConfig::default() };
         let pool = PlayerPool::open(config, events).map_err(BenchError::step("opening the pool"))?;
-        Ok(Ours { pool, inbox, media, key, info, next: 0, alive: Vec::new() })
+        Ok(Ours { pool, inbox, media, key, next: 0, alive: Vec::new() })
     }
 
     fn prepare(&mut self) -> Result<PlayerId, BenchError> {
-        let (key, info) = (self.key.clone(), Arc::clone(&self.info));
-        self.prepare_of(&key, info)
+        self.prepare_of(&self.key.clone())
     }
 
-    fn prepare_of(&mut self, key: &MediaKey, info: Arc<MediaInfo>) -> Result<PlayerId, BenchError> {
+    fn prepare_of(&mut self, key: &MediaKey) -> Result<PlayerId, BenchError> {
         self.next += 1;
         let id = PlayerId(self.next);
-        let source = source(&self.media, key)?;
+        let (source, info) = self.media.playable(key).map_err(BenchError::step("opening a source"))?;
         self.pool.prepare(id, source, info).map_err(BenchError::step("preparing a player"))?;
         self.alive.push(id);
         Ok(id)
@@ -193,9 +191,9 @@ impl Ours {
     }
 
     /// Prepares and plays at once; milliseconds from here to the picture at the sink.
-    fn start(&mut self, key: &MediaKey, info: Arc<MediaInfo>) -> Result<Option<f64>, BenchError> {
+    fn start(&mut self, key: &MediaKey) -> Result<Option<f64>, BenchError> {
         let begun = Instant::now();
-        let id = self.prepare_of(key, info)?;
+        let id = self.prepare_of(key)?;
         let ahead = begun.elapsed().as_secs_f64() * 1e3;
         self.play(id)?;
         Ok(self.until(id, first_picture)?.map(|latency| ahead + latency))
@@ -227,8 +225,7 @@ impl Ours {
 
     /// Prepares and plays at once; milliseconds from before the source is opened to the picture at the sink.
     fn cold(&mut self) -> Result<Option<f64>, BenchError> {
-        let (key, info) = (self.key.clone(), Arc::clone(&self.info));
-        let took = self.start(&key, info)?;
+        let took = self.start(&self.key.clone())?;
         self.let_go()?;
         Ok(took)
     }

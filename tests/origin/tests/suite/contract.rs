@@ -191,7 +191,7 @@ async fn a_revoked_token_is_refused_everywhere_and_its_actor_goes_on_with_anothe
             "{path}"
         );
     }
-    for path in ["/v1/interactions", "/v1/logs"] {
+    for path in ["/v1/interactions", "/v1/comments", "/v1/payments", "/v1/logs"] {
         assert_eq!(origin.post_as("ann.1", path).send().await.unwrap().status(), 401, "{path}");
     }
     assert_eq!(pages(&origin, "ann.2", "for_you", 50).await, before);
@@ -208,7 +208,7 @@ async fn the_published_document_is_the_generated_one() {
     assert!(served == published, "regenerate: cargo run -p unspool-origin -- openapi > docs/openapi.json");
     let document: Value = serde_json::from_str(&served).unwrap();
     assert_eq!(document["openapi"], "3.1.0");
-    assert_eq!(document["paths"].as_object().unwrap().len(), 7);
+    assert_eq!(document["paths"].as_object().unwrap().len(), 13);
     let health = origin.get("/healthz").send().await.unwrap().json::<Value>().await.unwrap();
     assert_eq!(health, json!({"status": "ok", "assets": 4, "items": 72}));
 }

@@ -8,6 +8,7 @@ mod maker;
 mod media;
 mod network;
 mod program;
+mod social;
 mod support;
 mod telemetry;
 mod tls;

@@ -1,8 +1,8 @@
 //! The media room in simulated time: demands, chunks of HTTP, connections, and one link they share.
 //!
 //! It follows `unspool-media`: at most three chunks in flight, one of them out of reach for anything but playback; a demand has
-//! one chunk in flight; a chunk is about 0.4 s of the line, from 64 KiB to 1 MiB; a new connection costs a second round
-//! trip; a cancelled demand's running chunk is received and kept.
+//! one chunk in flight; a chunk is about 0.4 s of the line, from 64 KiB to 1 MiB, and of one file; a new connection costs a
+//! second round trip; a cancelled demand's running chunk is received and kept.
 
 use std::collections::BTreeMap;
 
@@ -47,7 +47,7 @@ struct Chunk {
 /// A request that ended.
 pub(super) struct Transfer {
     pub(super) key: MediaKey,
-    pub(super) bytes: u64,
+    pub(super) span: Span,
     pub(super) first_byte_ms: f64,
     pub(super) body_ms: f64,
 }
@@ -58,6 +58,8 @@ pub(super) struct Fetcher {
     next: u64,
     pub(super) demands: BTreeMap<u64, Demand>,
     chunks: Vec<Chunk>,
+    /// Where the files of a rendition that has several begin.
+    files: BTreeMap<MediaKey, Vec<u64>>,
     held: BTreeMap<MediaKey, Vec<Span>>,
     idle: usize,
     rate: Option<f64>,
@@ -71,11 +73,46 @@ impl Fetcher {
             next: 0,
             demands: BTreeMap::new(),
             chunks: Vec::new(),
+            files: BTreeMap::new(),
             held: BTreeMap::new(),
             idle: 0,
             rate: None,
             received: 0,
         }
+    }
+
+    /// Says where the files of a rendition begin.
+    pub(super) fn set_files(&mut self, key: &MediaKey, starts: Vec<u64>) {
+        self.files.insert(key.clone(), starts);
+    }
+
+    /// A connection is there that nobody uses yet.
+    pub(super) fn warmed(&mut self) {
+        self.idle += 1;
+    }
+
+    /// Whether a chunk that runs for the file, or one that is next for it, brings the byte at `offset`.
+    pub(super) fn brings(&self, key: &MediaKey, offset: u64) -> bool {
+        let inside = |span: &Span| span.start <= offset && offset < span.end;
+        let taken = self.taken(key);
+        taken.iter().any(inside)
+            || self.demands.values().filter(|d| d.key == *key).any(|d| {
+                let next = missing(&missing(&d.spans, self.held(key)), &taken);
+                next.first().is_some_and(|next| inside(&self.chunk_of(key, *next)))
+            })
+    }
+
+    fn taken(&self, key: &MediaKey) -> Vec<Span> {
+        merge(self.chunks.iter().filter(|c| c.key == *key).map(|c| c.span).collect())
+    }
+
+    /// The first chunk of a hole.
+    fn chunk_of(&self, key: &MediaKey, hole: Span) -> Span {
+        let starts = self.files.get(key).map_or(&[][..], Vec::as_slice);
+        let file_end = starts.iter().copied().find(|&start| start > hole.start).unwrap_or(u64::MAX);
+        let hole = Span::new(hole.start, hole.end.min(file_end));
+        let wanted = self.rate.map_or(CHUNK_INITIAL, |r| r * CHUNK_S).clamp(CHUNK_MIN, CHUNK_MAX) as u64;
+        if hole.len() <= wanted + wanted / 4 { hole } else { Span::new(hole.start, hole.start + wanted) }
     }
 
     pub(super) fn held(&self, key: &MediaKey) -> &[Span] {
@@ -122,13 +159,8 @@ impl Fetcher {
             return;
         }
         let holes = missing(&demand.spans, self.held(&demand.key));
-        let taken: Vec<Span> = self.chunks.iter().filter(|c| c.key == demand.key).map(|c| c.span).collect();
-        let Some(&hole) = missing(&holes, &merge(taken)).first() else { return };
-        let wanted = self.rate.map_or(CHUNK_INITIAL, |r| r * CHUNK_S).clamp(CHUNK_MIN, CHUNK_MAX) as u64;
-        let span = match hole.len() <= wanted + wanted / 4 {
-            true => hole,
-            false => Span::new(hole.start, hole.start + wanted),
-        };
+        let Some(&hole) = missing(&holes, &self.taken(&demand.key)).first() else { return };
+        let span = self.chunk_of(&demand.key, hole);
         let trips = if self.idle > 0 { 1.0 } else { 2.0 };
         self.idle = self.idle.saturating_sub(1);
         let key = demand.key.clone();
@@ -175,7 +207,7 @@ impl Fetcher {
             }
             transfers.push(Transfer {
                 key: chunk.key,
-                bytes,
+                span: chunk.span,
                 first_byte_ms: chunk.head_ms - chunk.asked_ms,
                 body_ms: now - chunk.head_ms,
             });

@@ -1,11 +1,16 @@
-//! A player in simulated time: what it reads, when it shows a picture, when it stands still.
+//! A player in simulated time: what its demuxer reads, when it shows a picture, when it stands still.
 //!
-//! It follows `unspool-player`: the demuxer reads the headers, then a second of samples ahead of the playhead; a source
-//! that is watched asks for 512 KiB ahead of its reader, one that is not for 64 KiB where a read finds a hole; a picture that is
-//! 120 ms late begins a stall, which ends with a second of media (or all that is left) in the store and is counted
-//! from when the picture was due.
+//! It follows `unspool-player` and the reader of `unspool-media`, with the decisions that they take themselves
+//! ([`Lead`], [`BufferPolicy`]). A demuxer reads a second of media ahead of the decoder; of a fragmented file it wants
+//! the head of the next fragment before the samples of one, of a segment of transport stream the whole next one. Pictures
+//! follow the pipeline's clock; one that is more than 120 ms late is not shown, and after 120 ms without any a stall begins: the
+//! clock stands until enough of the media is there, and the stall counts from when the missing picture was due.
 
-use unspool_engine::{MediaInfo, MediaKey, PlayerId, Span};
+use std::sync::Arc;
+
+use unspool_engine::info::missing;
+use unspool_engine::lead::{Ask, BLOCK_BYTES, Hole, Lead};
+use unspool_engine::{BufferPolicy, Layout, MediaInfo, MediaKey, PlayerId, Span, Supply, Time, TrackKind};
 
 /// Building a pipeline and decoding a first picture whose bytes are there, milliseconds.
 const BUILD_MS: f64 = 25.0;
@@ -13,198 +18,299 @@ const BUILD_MS: f64 = 25.0;
 const DECODE_MS: f64 = 12.0;
 /// From the command to the picture on a pipeline that stands at it.
 const SWITCH_MS: f64 = 3.0;
+/// Media between demuxer and decoder.
 const QUEUE_MS: f64 = 1_000.0;
+/// Media between the queue and the screen: two pictures that wait for those they are coded after, and the one that stands
+/// at the sink, at 25 a second.
+const DECODER_MS: f64 = 120.0;
+/// How late a picture may be, and how long one may be missed.
 const STALL_AFTER_MS: f64 = 120.0;
-const RESUME_MS: f64 = 1_000.0;
-/// One picture at 25 to 30 a second.
-const FRAME_MS: f64 = 36.0;
-const READ_AHEAD: u64 = 512 * 1024;
-const UNWATCHED_AHEAD: u64 = 64 * 1024;
+/// One picture.
+const FRAME_MS: f64 = 40.0;
+/// How often a player reports its place.
+const POSITION_MS: f64 = 250.0;
+/// What a reader asks for where it jumps to.
+const WINDOW_BYTES: u64 = 512 * 1024;
 
 /// What happened to a player in a step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Happened {
     FirstFrame,
+    StallBegan,
     Stalled(f64),
     Looped,
+    /// It is time to report the place.
+    Position,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Stall {
+    due: f64,
+    held: bool,
 }
 
 #[derive(Debug)]
 pub(super) struct Player {
     pub(super) id: PlayerId,
     pub(super) key: MediaKey,
-    pub(super) info: std::sync::Arc<MediaInfo>,
+    pub(super) info: Arc<MediaInfo>,
     pub(super) playhead_ms: f64,
     pub(super) active_ms: f64,
     pub(super) playing: bool,
+    lead: Lead,
     prepared_at: f64,
+    /// Media time up to which samples have left the demuxer.
+    demuxed_ms: f64,
     /// When the first picture can be on screen, once its bytes are there.
     ready_at: Option<f64>,
     play_at: Option<f64>,
+    /// Playing waits for enough of the media.
+    gated: bool,
     shown: bool,
-    /// When the picture was due that is late.
-    due: Option<f64>,
-    /// The window a read put there.
-    window: Option<Span>,
+    shown_at: f64,
+    /// Where the pipeline's clock is in the media.
+    clock_ms: f64,
+    stall: Option<Stall>,
+    stalls: u64,
+    told_at: f64,
 }
 
 impl Player {
-    pub(super) fn new(id: PlayerId, key: MediaKey, info: std::sync::Arc<MediaInfo>, now: f64) -> Self {
+    pub(super) fn new(id: PlayerId, key: MediaKey, info: Arc<MediaInfo>, now: f64) -> Self {
         Player {
             id,
             key,
+            lead: Lead::new(info.headers.clone(), None),
             info,
             playhead_ms: 0.0,
             active_ms: 0.0,
             playing: false,
             prepared_at: now,
+            demuxed_ms: 0.0,
             ready_at: None,
             play_at: None,
+            gated: false,
             shown: false,
-            due: None,
-            window: None,
+            shown_at: 0.0,
+            clock_ms: 0.0,
+            stall: None,
+            stalls: 0,
+            told_at: f64::NEG_INFINITY,
         }
     }
 
-    pub(super) fn play(&mut self, now: f64) {
+    pub(super) fn play(&mut self, now: f64, held: &[Span], bps: Option<u64>) {
         self.playing = true;
         self.shown = false;
         self.play_at = Some(now);
+        self.lead.turned();
+        self.gated = !BufferPolicy::default().may_start(&self.supply(held, bps));
     }
 
     /// Stops it; a stall that runs ends.
     pub(super) fn pause(&mut self, now: f64) -> Option<f64> {
         self.playing = false;
-        self.window = None;
-        self.due.take().map(|due| now - due).filter(|ms| *ms >= STALL_AFTER_MS)
+        self.gated = false;
+        self.lead.turned();
+        self.stall.take().map(|stall| now - stall.due)
     }
 
-    /// Media milliseconds that can be shown with what is held.
-    pub(super) fn playable_ms(&self, held: &[Span]) -> f64 {
-        if !unspool_engine::info::missing(&self.info.headers, held).is_empty() {
-            return 0.0;
+    fn length(&self) -> f64 {
+        self.info.duration_ms as f64
+    }
+
+    /// One past the last sample.
+    fn end(&self) -> u64 {
+        let first = self.info.index.first().map_or(0, |e| e.1);
+        match self.info.layout {
+            Layout::MoovLast => self
+                .info
+                .headers
+                .iter()
+                .map(|h| h.start)
+                .filter(|&at| at > first)
+                .min()
+                .unwrap_or(self.info.size),
+            Layout::MoovFirst | Layout::Fragmented | Layout::Segmented => self.info.size,
         }
-        let at = self.offset(self.playhead_ms);
-        let end = held.iter().find(|s| s.start <= at && at < s.end).map_or(at, |s| s.end);
-        self.ms_at(end)
+    }
+
+    /// The entry of the index that a place in the file lies behind, and the next one.
+    fn around(&self, n: usize) -> Option<((u64, u64), (u64, u64))> {
+        let before = *n.checked_sub(1).and_then(|i| self.info.index.get(i))?;
+        Some((before, self.info.index.get(n).copied().unwrap_or((self.info.duration_ms, self.end()))))
     }
 
     /// Byte at a media time.
     fn offset(&self, ms: f64) -> u64 {
-        let index = &self.info.index;
-        let n = index.partition_point(|&(t, _)| t as f64 <= ms);
-        let Some(&(t0, o0)) = n.checked_sub(1).and_then(|i| index.get(i)) else {
-            return index.first().map_or(0, |e| e.1);
+        let n = self.info.index.partition_point(|&(t, _)| t as f64 <= ms);
+        let Some(((t0, o0), (t1, o1))) = self.around(n) else {
+            return self.info.index.first().map_or(0, |e| e.1);
         };
-        let (t1, o1) = index.get(n).copied().unwrap_or((self.info.duration_ms, self.end()));
         let part = ((ms - t0 as f64) / (t1.saturating_sub(t0)).max(1) as f64).clamp(0.0, 1.0);
         o0 + (part * o1.saturating_sub(o0) as f64) as u64
     }
 
     fn ms_at(&self, offset: u64) -> f64 {
         if offset >= self.end() {
-            return self.info.duration_ms as f64;
+            return self.length();
         }
-        let index = &self.info.index;
-        let n = index.partition_point(|&(_, at)| at <= offset);
-        let Some(&(t0, o0)) = n.checked_sub(1).and_then(|i| index.get(i)) else { return 0.0 };
-        let (t1, o1) = index.get(n).copied().unwrap_or((self.info.duration_ms, self.end()));
+        let n = self.info.index.partition_point(|&(_, at)| at <= offset);
+        let Some(((t0, o0), (t1, o1))) = self.around(n) else { return 0.0 };
         let part = (offset - o0) as f64 / o1.saturating_sub(o0).max(1) as f64;
         t0 as f64 + part * t1.saturating_sub(t0) as f64
     }
 
-    /// One past the last sample.
-    fn end(&self) -> u64 {
-        let first = self.info.index.first().map_or(0, |e| e.1);
-        let behind = self.info.headers.iter().map(|h| h.start).filter(|&at| at > first).min();
-        behind.unwrap_or(self.info.size)
+    /// One past the last byte of the first picture, where the headers tell.
+    fn first_picture_end(&self) -> u64 {
+        let pictures = self.info.tracks.iter().find(|track| track.kind == TrackKind::Video);
+        pictures.and_then(|track| track.first_sync).map_or(0, |first| first.span.end)
     }
 
-    /// What its source asks for now, if that is not held: the window ahead of its reader.
-    pub(super) fn wants(&mut self, now: f64, held: &[Span], watched: bool) -> Option<Span> {
-        if now < self.prepared_at {
+    /// How far the demuxer gets with what is held, in milliseconds, and the byte that it waits for there; `None` at the
+    /// end.
+    fn demux(&self, held: &[Span]) -> (f64, Option<u64>) {
+        if let Some(hole) = missing(&self.info.headers, held).first() {
+            return (self.demuxed_ms, Some(hole.start));
+        }
+        let run = |at: u64| held.iter().find(|s| s.start <= at && at < s.end).map_or(at, |s| s.end);
+        let mut at = self.offset(self.demuxed_ms);
+        loop {
+            if at >= self.end() {
+                return (self.length(), None);
+            }
+            let n = self.info.index.partition_point(|&(_, o)| o <= at);
+            let Some((unit, next)) = self.around(n) else { return (self.demuxed_ms, Some(at)) };
+            let needs = self.info.demuxed_with(n);
+            if needs > next.1 || self.info.layout == Layout::Segmented {
+                // Segments of transport stream are read from the front; of fragments the head of the next one is.
+                let from = if self.info.headers.is_empty() { unit.1 } else { next.1.min(needs) };
+                let have = run(from);
+                if have < needs {
+                    return (unit.0 as f64, Some(have));
+                }
+            }
+            let have = run(at).min(next.1);
+            if have < next.1 {
+                // The first picture stands alone, and is many times as large as those after it.
+                let reach = if have < self.first_picture_end() { 0.0 } else { self.ms_at(have) };
+                return (reach, Some(have));
+            }
+            at = next.1.max(at + 1);
+        }
+    }
+
+    /// Lets the demuxer read; answers what its reader asks for, if it does. `own` says that something it asked for is on its
+    /// way, `coming` whether others bring a byte.
+    pub(super) fn read(
+        &mut self,
+        now: f64,
+        held: &[Span],
+        own: bool,
+        coming: impl Fn(u64) -> bool,
+    ) -> Option<Span> {
+        if now < self.prepared_at + BUILD_MS {
             return None;
         }
-        let holes = unspool_engine::info::missing(&self.info.headers, held);
-        // A watched reader's first window begins behind the headers at the front; a header within it is waited for there.
-        let front = self.info.headers.first().filter(|h| h.start == 0).map_or(0, |h| h.end);
-        if watched && self.window.is_none() && holes.first().is_some_and(|h| h.start >= front) {
-            self.window = Some(Span::new(front, (front + READ_AHEAD).min(self.info.size)));
+        let limit = self.playhead_ms + DECODER_MS + QUEUE_MS;
+        let (reach, hole) = self.demux(held);
+        let to = reach.min(limit).max(self.demuxed_ms);
+        if to > self.demuxed_ms {
+            self.lead.read(self.offset(self.demuxed_ms), self.offset(to));
+            self.demuxed_ms = to;
         }
-        if let (Some(hole), Some(window)) = (holes.first(), self.window)
-            && watched
-            && window.start <= hole.start
-            && hole.start < window.end
-        {
-            return self.window;
-        }
-        let at = match holes.first() {
-            Some(hole) => hole.start,
-            None => {
-                let pulled = (self.playhead_ms + QUEUE_MS).min(self.playable_ms(held).max(self.playhead_ms));
-                self.offset(pulled).min(self.info.size)
-            }
+        let hole = hole.filter(|_| reach < limit && !own)?;
+        let asked = Hole { offset: hole, watched: self.playing, coming: coming(hole), full: false };
+        let bytes = match self.lead.ask(Time(now as u64), asked) {
+            Ask::Wait(_) => return None,
+            Ask::Block => BLOCK_BYTES,
+            Ask::Window => WINDOW_BYTES,
         };
-        let run = held.iter().find(|s| s.start <= at && at < s.end).map_or(at, |s| s.end);
-        let reached_end = holes.is_empty() && run >= self.end();
-        if reached_end {
-            self.window = None;
-        } else if watched {
-            let low = run < (at + READ_AHEAD / 2).min(self.info.size);
-            let covered = self
-                .window
-                .is_some_and(|w| w.start <= at && w.end >= (at + READ_AHEAD / 2).min(self.info.size));
-            if low && !covered {
-                self.window = Some(Span::new(at, (at + READ_AHEAD).min(self.info.size)));
-            }
-        } else {
-            let dry = self.ready_at.is_none() && run <= at;
-            self.window = match self.window {
-                Some(w) if w.start <= at && at < w.end => Some(w),
-                _ if dry => Some(Span::new(at, (at + UNWATCHED_AHEAD).min(self.info.size))),
-                _ => None,
-            };
-        }
-        self.window
+        Some(Span::new(hole, (hole + bytes).min(self.info.size)))
+    }
+
+    /// Media time up to which pictures can be shown.
+    fn showable_ms(&self) -> f64 {
+        if self.demuxed_ms >= self.length() { self.length() } else { self.demuxed_ms - DECODER_MS }
+    }
+
+    fn supply(&self, held: &[Span], bps: Option<u64>) -> Supply {
+        let (_, hole) = self.demux(held);
+        let queued = (self.demuxed_ms - self.playhead_ms - DECODER_MS).max(0.0);
+        let at = self.offset(self.demuxed_ms);
+        let buffered_ms = hole.map(|hole| {
+            // A demuxer that waits for a head elsewhere sees nothing in front of it.
+            let ahead = if hole < at { 0.0 } else { self.ms_at(hole.max(at)) - self.ms_at(at) };
+            (ahead + queued) as u64
+        });
+        let missing_bytes = match (self.info.layout, hole) {
+            (_, None) => 0,
+            // The file that a demuxer sees has a region of 4 GiB for each segment.
+            (Layout::Segmented, _) => u64::from(u32::MAX),
+            (_, Some(hole)) => self.info.size.saturating_sub(hole),
+        };
+        let left_ms = (self.length() - self.playhead_ms).max(0.0) as u64;
+        Supply { buffered_ms, missing_bytes, left_ms, rate: 1.0, throughput_bps: bps }
     }
 
     /// Lets `dt` milliseconds pass until `now`.
-    pub(super) fn step(&mut self, now: f64, dt: f64, held: &[Span]) -> Option<Happened> {
-        let playable = self.playable_ms(held);
-        if self.ready_at.is_none() && now >= self.prepared_at && playable > 0.0 {
+    pub(super) fn step(&mut self, now: f64, dt: f64, held: &[Span], bps: Option<u64>) -> Option<Happened> {
+        if self.ready_at.is_none() && (self.showable_ms() > 0.0 || self.demuxed_ms >= self.length()) {
             self.ready_at = Some((self.prepared_at + BUILD_MS).max(now + DECODE_MS));
         }
-        let (Some(ready), Some(asked), true) = (self.ready_at, self.play_at, self.playing) else {
+        if !self.playing {
+            return None;
+        }
+        self.gated = self.gated && !BufferPolicy::default().may_start(&self.supply(held, bps));
+        let (Some(ready), Some(asked), false) = (self.ready_at, self.play_at, self.gated) else {
             return None;
         };
         if !self.shown {
             if now < ready.max(asked + SWITCH_MS) {
                 return None;
             }
-            self.shown = true;
+            (self.shown, self.shown_at, self.clock_ms) = (true, now, self.playhead_ms);
             return Some(Happened::FirstFrame);
         }
-        let length = self.info.duration_ms as f64;
-        if let Some(due) = self.due {
-            let late = now - due;
-            let enough = playable >= (self.playhead_ms + RESUME_MS).min(length);
-            let whole = playable >= (self.playhead_ms + FRAME_MS).min(length);
-            let moves = if late < STALL_AFTER_MS { whole } else { enough };
-            if moves {
-                self.due = None;
-                return (late >= STALL_AFTER_MS).then_some(Happened::Stalled(late));
+        self.run(now, dt, held, bps).or_else(|| {
+            (now - self.told_at >= POSITION_MS).then(|| {
+                self.told_at = now;
+                Happened::Position
+            })
+        })
+    }
+
+    fn run(&mut self, now: f64, dt: f64, held: &[Span], bps: Option<u64>) -> Option<Happened> {
+        let (showable, length) = (self.showable_ms(), self.length());
+        if let Some(Stall { due, held: stands }) = self.stall {
+            if stands {
+                let resumes = BufferPolicy::default().may_resume(&self.supply(held, bps), self.stalls);
+                self.stall = Some(Stall { due, held: !resumes });
+                return None;
             }
-            return None;
+            if showable < (self.playhead_ms + FRAME_MS).min(length) {
+                return None;
+            }
+            self.stall = None;
+            (self.shown_at, self.clock_ms) = (now, self.playhead_ms);
+            return Some(Happened::Stalled(now - due));
         }
-        if playable < length && playable <= self.playhead_ms + dt {
-            self.due = Some(now);
-            return None;
+        self.clock_ms += dt;
+        let to = self.clock_ms.min(showable);
+        if to > self.playhead_ms && self.clock_ms - to <= STALL_AFTER_MS {
+            self.active_ms += to - self.playhead_ms;
+            (self.playhead_ms, self.shown_at) = (to, now);
         }
-        self.playhead_ms += dt;
-        self.active_ms += dt;
-        if self.playhead_ms >= length {
-            self.playhead_ms = 0.0;
+        if self.playhead_ms >= self.length() {
+            (self.playhead_ms, self.clock_ms, self.demuxed_ms) = (0.0, 0.0, 0.0);
+            self.shown_at = now;
             return Some(Happened::Looped);
+        }
+        if now - self.shown_at >= FRAME_MS + STALL_AFTER_MS {
+            self.stalls += 1;
+            self.clock_ms = self.playhead_ms;
+            self.stall = Some(Stall { due: self.shown_at + FRAME_MS, held: true });
+            return Some(Happened::StallBegan);
         }
         None
     }

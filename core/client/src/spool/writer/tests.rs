@@ -1,7 +1,7 @@
 //! The writer on a disk that is full, under clocks that jump, and over a file that is damaged.
 
 use super::super::event::{Class, Event};
-use super::super::{MIGRATIONS, Seq};
+use super::super::{MIGRATIONS, PAGE_BYTES, Seq};
 use super::*;
 use crate::spool::database::Durability;
 use unspool_engine::schema::Consent;
@@ -26,7 +26,8 @@ fn record(reply: Option<Reply<Seq>>) -> Work {
 fn a_full_disk_tells_who_waits_and_counts_who_does_not() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("events.db");
-    let database = Database { path, durability: Durability::Process, migrations: &MIGRATIONS };
+    let database =
+        Database { path, durability: Durability::Process, page_bytes: PAGE_BYTES, migrations: &MIGRATIONS };
     let mut writer = open(&database);
     writer.commit(&mut vec![record(None)]);
     let limit = |writer: &Writer, pages: i64| {
@@ -69,7 +70,8 @@ fn a_clock_set_forward_by_a_year_gives_up_nothing() {
     const YEAR: i64 = 365 * 24 * 3_600_000;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("events.db");
-    let database = Database { path, durability: Durability::Process, migrations: &MIGRATIONS };
+    let database =
+        Database { path, durability: Durability::Process, page_bytes: PAGE_BYTES, migrations: &MIGRATIONS };
     let mut writer = open(&database);
     writer.clocks = clocks;
     let at = |writer: &mut Writer, wall: i64| {

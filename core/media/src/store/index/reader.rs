@@ -87,6 +87,13 @@ impl Reader {
         Ok(list)
     }
 
+    /// The keys of everything that is pinned. Looks at every entry, without its spans.
+    pub(in super::super) fn pinned(&self) -> Result<Vec<MediaKey>, StoreError> {
+        let mut pinned = self.db.prepare("SELECT key FROM entry WHERE pinned = 1 ORDER BY key")?;
+        let keys = pinned.query_map([], |row| Ok(MediaKey::from_stored(row.get(0)?)))?;
+        Ok(keys.collect::<Result<_, _>>()?)
+    }
+
     /// What eviction needs to see to free `bytes`, least recently used first: the tails that suffice, or every tail
     /// and as many of the oldest heads as it takes then. Pinned entries and `except` are not offered.
     pub(in super::super) fn oldest(

@@ -15,11 +15,76 @@ use crate::error::BenchError;
 use crate::report::Row;
 use crate::stats::{median, percentile};
 
-/// Ways to lay a clip out, with what ffmpeg calls them and the requests that a start may take.
-const LAYOUTS: [(&str, &str, &str); 3] = [
-    ("moov-first", "+faststart", "<= 1 requests"),
-    ("moov-last", "+write_colr", "<= 2 requests"),
-    ("fmp4", "+frag_keyframe+empty_moov+default_base_moof", "<= 1 requests"),
+/// A way to lay a clip out.
+struct Layout {
+    name: &'static str,
+    /// What ffmpeg is told.
+    options: &'static [&'static str],
+    /// The file that a start begins with, of those that ffmpeg writes.
+    entry: &'static str,
+    container: Container,
+    /// Requests that a start may take.
+    requests: &'static str,
+}
+
+/// A fragment of the clip lasts a second, or a quarter of one; in both its sound lies behind its pictures. A start from
+/// playlists takes the playlist, the header and one segment.
+const LAYOUTS: [Layout; 5] = [
+    Layout {
+        name: "moov-first",
+        options: &["-movflags", "+faststart", "-f", "mp4"],
+        entry: "clip.mp4",
+        container: Container::Mp4,
+        requests: "<= 1 requests",
+    },
+    Layout {
+        name: "moov-last",
+        options: &["-movflags", "+write_colr", "-f", "mp4"],
+        entry: "clip.mp4",
+        container: Container::Mp4,
+        requests: "<= 2 requests",
+    },
+    Layout {
+        name: "fmp4",
+        options: &["-movflags", "+frag_keyframe+empty_moov+default_base_moof", "-f", "mp4"],
+        entry: "clip.mp4",
+        container: Container::Mp4,
+        requests: "<= 1 requests",
+    },
+    Layout {
+        name: "fmp4, 0.25 s",
+        options: &[
+            "-movflags",
+            "+empty_moov+default_base_moof",
+            "-frag_duration",
+            "250000",
+            "-min_frag_duration",
+            "250000",
+            "-f",
+            "mp4",
+        ],
+        entry: "clip.mp4",
+        container: Container::Mp4,
+        requests: "<= 1 requests",
+    },
+    Layout {
+        name: "hls",
+        options: &[
+            "-f",
+            "hls",
+            "-hls_time",
+            "1",
+            "-hls_playlist_type",
+            "vod",
+            "-hls_segment_type",
+            "fmp4",
+            "-hls_fmp4_init_filename",
+            "init.mp4",
+        ],
+        entry: "clip.m3u8",
+        container: Container::Hls,
+        requests: "<= 3 requests",
+    },
 ];
 
 /// What the starts of one side took.
@@ -39,23 +104,31 @@ pub(super) fn rows(
 ) -> Result<Vec<Row>, BenchError> {
     let folder = tempfile::tempdir()?;
     let mut files = BTreeMap::new();
-    for (name, flags, _) in LAYOUTS {
-        let path = folder.path().join(name);
+    for (number, layout) in LAYOUTS.iter().enumerate() {
+        let dir = folder.path().join(number.to_string());
+        std::fs::create_dir(&dir)?;
         let out = Command::new("ffmpeg")
+            .current_dir(&dir)
             .args(["-nostdin", "-v", "error", "-y", "-i"])
             .arg(plain)
-            .args(["-c", "copy", "-movflags", flags, "-f", "mp4"])
-            .arg(&path)
+            .args(["-c", "copy"])
+            .args(layout.options)
+            .arg(layout.entry)
             .status()?;
         if !out.success() {
             return Err(BenchError::step("laying a clip out")("ffmpeg failed"));
         }
-        files.insert(name, std::fs::read(&path)?);
+        for entry in std::fs::read_dir(&dir)? {
+            let entry = entry?;
+            let name = format!("{number}/{}", entry.file_name().to_string_lossy());
+            files.insert(name, std::fs::read(entry.path())?);
+        }
     }
     let link = Link::open(files)?;
     let mut rows = Vec::new();
-    for (number, (layout, _, requests)) in LAYOUTS.into_iter().enumerate() {
-        let (sides, wire) = measure(&link, layout, side, handle, effort.rounds(20, 2))?;
+    for (number, of) in LAYOUTS.iter().enumerate() {
+        let layout = of.name;
+        let (sides, wire) = measure(&link, (number, of), side, handle, effort.rounds(20, 2))?;
         let [own, playbin, playbin3] = &sides;
         let n = own.starts.came.len();
         let name = format!("first picture, cold, 50 ms and 5 Mbit/s, {layout}");
@@ -80,7 +153,7 @@ pub(super) fn rows(
                 median(&own.requests),
             )
             .against(PEERS[0], median(&playbin.requests))
-            .aim(requests)?,
+            .aim(of.requests)?,
         );
         rows.push(
             Row::new(format!("bytes before the first picture, {layout}"), "KB", n, median(&own.bytes))
@@ -101,7 +174,7 @@ pub(super) fn rows(
 
 fn measure(
     link: &Link,
-    layout: &str,
+    (number, layout): (usize, &Layout),
     own: &mut Ours,
     handle: &Handle,
     rounds: usize,
@@ -113,10 +186,11 @@ fn measure(
         for turn in 0..sides.len() {
             // Who goes first changes from round to round.
             let who = (turn + round) % sides.len();
-            let url = format!("http://{}/{layout}?{round}-{who}", link.address);
+            let url = format!("http://{}/{number}/{}?{round}-{who}", link.address, layout.entry);
             let (requests, bytes) = link.used();
             let took = if who == 0 {
-                let (took, least) = ours(own, handle, &format!("{layout}-{round}"), url, link)?;
+                let key = MediaKey::new(&format!("{}-{round}", layout.name), "720p");
+                let (took, least) = ours(own, handle, &key, Origin::new(url, layout.container), link)?;
                 wire = wire.or(least);
                 took
             } else {
@@ -153,15 +227,14 @@ fn settle(link: &Link) {
 fn ours(
     side: &mut Ours,
     handle: &Handle,
-    name: &str,
-    url: String,
+    key: &MediaKey,
+    origin: Origin,
     link: &Link,
 ) -> Result<(Took, Option<f64>), BenchError> {
-    let key = MediaKey::new(name, "720p");
     let begun = Instant::now();
-    side.media.register(&key, Origin::new(url, Container::Mp4));
+    side.media.register(key, origin);
     let info = handle
-        .block_on(side.media.probe(&key, Priority::Playback))
+        .block_on(side.media.probe(key, Priority::Playback))
         .map_err(BenchError::step("probing the clip"))?;
     let ahead = begun.elapsed().as_secs_f64() * 1e3;
     let needed: u64 = info.headers.iter().map(|span| span.end - span.start).sum::<u64>()
@@ -173,9 +246,9 @@ fn ours(
             .map(|sample| sample.span.end - sample.span.start)
             .sum::<u64>();
     let least = (needed as f64 * 8.0 / BITS_A_SECOND + 2.0 * ROUND_TRIP.as_secs_f64()) * 1e3;
-    let latency = side.start(&key, info)?;
+    let latency = side.start(key)?;
     let used = link.used();
     side.let_go()?;
-    side.media.forget(&key).map_err(BenchError::step("forgetting the clip"))?;
+    side.media.forget(key).map_err(BenchError::step("forgetting the clip"))?;
     Ok((latency.map(|latency| (ahead + latency, used)), Some(least)))
 }

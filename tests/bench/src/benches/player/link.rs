@@ -25,7 +25,7 @@ pub(super) struct Link {
 
 #[derive(Debug)]
 struct State {
-    files: BTreeMap<&'static str, Vec<u8>>,
+    files: BTreeMap<String, Vec<u8>>,
     requests: AtomicU64,
     bytes: AtomicU64,
     free_at: Mutex<Instant>,
@@ -33,7 +33,7 @@ struct State {
 
 impl Link {
     /// Serves files by name; what follows a `?` is ignored.
-    pub(super) fn open(files: BTreeMap<&'static str, Vec<u8>>) -> Result<Self, BenchError> {
+    pub(super) fn open(files: BTreeMap<String, Vec<u8>>) -> Result<Self, BenchError> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
         let state = State {
@@ -84,7 +84,7 @@ impl State {
             }
             self.requests.fetch_add(1, Ordering::SeqCst);
             std::thread::sleep(ROUND_TRIP);
-            let file = self.files.get(name.as_str())?;
+            let file = self.files.get(&name)?;
             let (from, to) = range.map_or((0, None), |range| range);
             let end = to.map_or(file.len(), |to| (to + 1).min(file.len()));
             let body = file.get(from..end)?;

@@ -1,0 +1,117 @@
+//! The session's comments, and what of a person's intents was refused.
+
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::core::{blocking, outbox_error};
+use crate::error::Error;
+use crate::outbox::{Comment, Outbox, OutboxError};
+use crate::session::Unspool;
+
+impl Unspool {
+    /// Comments on an item, in answer to the comment `parent` where one is given, and gives the comment's identity. On
+    /// disk when it returns, with or without a network; sent once, after what the person wrote under the item before.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for words that are none or more than 2,200 characters and for identifiers that cannot be ones,
+    /// [`Error::Storage`] when the disk refuses.
+    pub async fn add_comment(&self, item: &str, parent: Option<&str>, text: &str) -> Result<String, Error> {
+        let (item, parent, text) = (item.to_owned(), parent.map(str::to_owned), text.to_owned());
+        self.intend(move |outbox, account, now| {
+            outbox.add_comment(&item, parent.as_deref(), &text, account, now)
+        })
+        .await
+    }
+
+    /// Gives a comment of the person other words. One that was not sent yet is sent with these only; the words of a
+    /// refused one are tried again. On disk when it returns.
+    ///
+    /// # Errors
+    /// As [`add_comment`](Unspool::add_comment), and [`Error::Config`] for a comment that is being deleted.
+    pub async fn edit_comment(&self, item: &str, comment: &str, text: &str) -> Result<(), Error> {
+        let (item, comment, text) = (item.to_owned(), comment.to_owned(), text.to_owned());
+        self.intend(move |outbox, account, now| outbox.edit_comment(&item, &comment, &text, account, now))
+            .await
+    }
+
+    /// Takes a comment of the person away. One that was not sent yet is never sent. On disk when it returns.
+    ///
+    /// # Errors
+    /// As [`edit_comment`](Unspool::edit_comment).
+    pub async fn delete_comment(&self, item: &str, comment: &str) -> Result<(), Error> {
+        let (item, comment) = (item.to_owned(), comment.to_owned());
+        self.intend(move |outbox, account, now| outbox.delete_comment(&item, &comment, account, now)).await
+    }
+
+    /// The person's comments under an item that this device knows of, oldest first, with the words wanted last, sent or
+    /// not. What was deleted is not among them.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] when the disk refuses.
+    pub async fn comments(&self, item: &str) -> Result<Vec<Comment>, Error> {
+        let item = item.to_owned();
+        self.ask(move |outbox, account| outbox.comments(&item, account)).await
+    }
+
+    /// The person's comments that the backend refused, or a change of which it did: the words are here to be offered
+    /// again.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] when the disk refuses.
+    pub async fn refused_comments(&self) -> Result<Vec<Comment>, Error> {
+        self.ask(|outbox, account| outbox.refused_comments(account)).await
+    }
+
+    /// Forgets what was refused of a comment; `false` when nothing was.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] when the disk refuses.
+    pub async fn dismiss_comment(&self, item: &str, comment: &str) -> Result<bool, Error> {
+        let (item, comment) = (item.to_owned(), comment.to_owned());
+        self.intend(move |outbox, account, _| outbox.dismiss_comment(&item, &comment, account)).await
+    }
+
+    /// Waits until something about the person's intents, comments or payments may have changed since `revision`, and gives
+    /// the number to wait for next; with 0 it answers once anything was written in this session. Asking again after a
+    /// cancelled wait loses nothing.
+    ///
+    /// # Errors
+    /// [`Error::ShutDown`] when the session ends.
+    pub async fn intents_after(&self, revision: u64) -> Result<u64, Error> {
+        let mut revisions = self.core().outbox.revisions();
+        self.read(async move {
+            let newer = revisions.wait_for(|now| *now > revision).await;
+            newer.map(|now| *now).map_err(|_| Error::ShutDown)
+        })
+        .await
+    }
+
+    /// Writes to the outbox in turn, and has what is new sent soon.
+    pub(crate) async fn intend<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Outbox, &str, i64) -> Result<T, OutboxError> + Send + 'static,
+    ) -> Result<T, Error> {
+        let core = Arc::clone(self.core());
+        self.write(async move {
+            blocking(move || {
+                let done = work(&core.outbox, &core.config.account, Clock::wall().unix_ms);
+                core.nudge();
+                done.map_err(|e| outbox_error(&e))
+            })
+            .await
+        })
+        .await
+    }
+
+    /// Reads from the outbox.
+    pub(crate) async fn ask<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Outbox, &str) -> Result<T, OutboxError> + Send + 'static,
+    ) -> Result<T, Error> {
+        let core = Arc::clone(self.core());
+        self.read(async move {
+            blocking(move || work(&core.outbox, &core.config.account).map_err(|e| outbox_error(&e))).await
+        })
+        .await
+    }
+}

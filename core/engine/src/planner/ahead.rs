@@ -1,0 +1,97 @@
+//! Which rendition to go on with: the first of the best sequence over a card's next chunks.
+//!
+//! Chunks of one rendition differ in size by a factor of three with what they show, and a step between two renditions costs
+//! once; so every sequence of renditions over the next few chunks is tried, each chunk at most one rendition from the one
+//! before. A chunk is worth its quality minus its bytes and the step to it, as often as it is reached, minus the seconds
+//! without pictures it is expected to cause against each of the speeds the link may have.
+
+use super::order::Outlook;
+use super::tuning::Worth;
+use super::value::{SPEEDS, Speeds, WEIGHTS};
+
+/// The next chunks of one card.
+pub(crate) struct Ahead<'a> {
+    pub(crate) worth: &'a Worth,
+    pub(crate) card: &'a Outlook,
+    /// So many chunks may each have a rendition of their own; those after keep the last.
+    pub(crate) deep: usize,
+    /// Chunks looked at.
+    pub(crate) len: usize,
+}
+
+impl Ahead<'_> {
+    /// The rendition of the next chunk in the best sequence.
+    pub(crate) fn first(&self) -> usize {
+        let c = self.card;
+        let (low, high) = c.allowed;
+        let mut best = (f64::NEG_INFINITY, low);
+        for rung in low..high {
+            let mut lag = [-c.buffer_s; SPEEDS];
+            let megabits = c.train.megabits[rung][0];
+            let stall = match &c.arrival {
+                None => self.fetch(&mut lag, rung, 0),
+                Some(arrival) => {
+                    lag = [-c.buffer_s - c.train.seconds[0]; SPEEDS];
+                    Speeds::mean(|i| arrival.waits(c.speeds.takes(i, megabits) - c.buffer_s))
+                }
+            };
+            let risk = c.price * megabits * (1.0 - c.train.reached[0]);
+            let value = self.gain(rung, 0, c.before) - risk - self.loss(stall) + self.rest(1, rung, lag);
+            if value > best.0 {
+                best = (value, rung);
+            }
+        }
+        best.1
+    }
+
+    fn loss(&self, stall: f64) -> f64 {
+        self.card.lean.caution * self.worth.stall * stall
+    }
+
+    /// What showing a chunk is worth, without its stall.
+    fn gain(&self, rung: usize, k: usize, before: Option<f64>) -> f64 {
+        let c = self.card;
+        let megabits = c.train.megabits[rung][k];
+        let time = c.lean.time * (c.speeds.takes(4, megabits) - c.speeds.rtt_s);
+        let step = before.map_or(0.0, |b| (b - c.rates[rung]).abs());
+        c.train.reached[k]
+            * (c.rates[rung] * c.train.seconds[k]
+                - c.price * megabits
+                - time
+                - c.lean.steady * self.worth.switch * step)
+    }
+
+    /// Fetches a chunk: the expected seconds without pictures.
+    fn fetch(&self, lag: &mut [f64; SPEEDS], rung: usize, k: usize) -> f64 {
+        let c = self.card;
+        let megabits = c.train.megabits[rung][k];
+        let mut late = 0.0;
+        for (i, lag) in lag.iter_mut().enumerate() {
+            let now = *lag + c.speeds.takes(i, megabits);
+            late += WEIGHTS[i] * now.max(0.0);
+            *lag = now.min(0.0) - c.train.seconds[k];
+        }
+        c.train.reached[k] * late
+    }
+
+    /// The best that can be made of the chunks from `k` on after one of rendition `before`.
+    fn rest(&self, k: usize, before: usize, lag: [f64; SPEEDS]) -> f64 {
+        if k >= self.len {
+            return 0.0;
+        }
+        let c = self.card;
+        let (low, high) = match k < self.deep {
+            true => (c.allowed.0.max(before.saturating_sub(1)), c.allowed.1.min(before + 2)),
+            false => (before, before + 1),
+        };
+        let mut best = f64::NEG_INFINITY;
+        for rung in low..high {
+            let mut lag = lag;
+            let stall = self.fetch(&mut lag, rung, k);
+            let value =
+                self.gain(rung, k, Some(c.rates[before])) - self.loss(stall) + self.rest(k + 1, rung, lag);
+            best = best.max(value);
+        }
+        best
+    }
+}

@@ -1,0 +1,408 @@
+//! The session in simulated time: what the driver does between the engine and the rooms.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use unspool_engine::planner::{Output, Policy as PlannerPolicy};
+use unspool_engine::stage::StageOutput;
+use unspool_engine::{
+    Conditions, Container, Effect, Engine, EngineConfig, FetchEnd, Layout, MediaKey, Millis, Page,
+    PlayerFact, PlayerId, Span, StartClass, Step, Time, Urgency, Wall, links,
+};
+
+use super::fetcher::{Demand, Fetcher, Owner};
+use super::player::{Happened, Player};
+use super::prober::{self, PLAYLIST_BYTES};
+use super::{Figures, Moment, SessionLog};
+
+/// Resolution of simulated time, milliseconds.
+const STEP_MS: f64 = 2.0;
+/// When players can be had in a new process: GStreamer's start.
+const PLAYERS_READY_MS: f64 = 300.0;
+/// Memory that players may take together, bytes: the default of `unspool-player`.
+const PLAYERS_BYTES: u64 = 96_000_000;
+/// Longest session that is replayed: a day.
+const LONGEST_MS: f64 = 86_400_000.0;
+/// A probe under way.
+#[derive(Debug)]
+struct Probe {
+    /// When its playlist is here.
+    from_ms: f64,
+    urgency: Urgency,
+    asked: Option<Span>,
+}
+
+pub(super) struct Stack<'a> {
+    log: &'a SessionLog,
+    engine: Engine,
+    fetcher: Fetcher,
+    players: BTreeMap<PlayerId, Player>,
+    /// Commands to players that came before there could be any.
+    backlog: VecDeque<StageOutput>,
+    /// In the order in which they were asked for.
+    probes: Vec<(MediaKey, Probe)>,
+    /// Answers of the backend on their way.
+    pages: Vec<(f64, u64, usize)>,
+    given: usize,
+    playlists: u64,
+    now: f64,
+    opened: f64,
+    /// When a connection is there that was opened ahead.
+    warm_at: Option<f64>,
+    /// What players know of the network.
+    bps: Option<u64>,
+    /// Which visit comes next, and since when the current one shows a picture.
+    next: usize,
+    asked_at: f64,
+    frame_at: Option<f64>,
+    figures: Figures,
+    moments: Vec<Moment>,
+}
+
+impl<'a> Stack<'a> {
+    pub(super) fn new(log: &'a SessionLog) -> Self {
+        let config = EngineConfig {
+            seed: 42,
+            feed: "for_you".into(),
+            policy: PlannerPolicy::default(),
+            players: log.players,
+        };
+        let mut engine = Engine::new(config, Conditions::default());
+        engine.handle_player_budget(Time::ZERO, log.players, PLAYERS_BYTES);
+        let mut fetcher = Fetcher::new(log.rtt_ms);
+        for (key, info) in log.layouts.iter().filter(|(_, info)| info.layout == Layout::Segmented) {
+            fetcher.set_files(key, info.index.iter().map(|e| e.1).collect());
+        }
+        Stack {
+            log,
+            engine,
+            fetcher,
+            players: BTreeMap::new(),
+            backlog: VecDeque::new(),
+            probes: Vec::new(),
+            pages: Vec::new(),
+            given: 0,
+            playlists: 0,
+            now: 0.0,
+            opened: 0.0,
+            warm_at: None,
+            bps: None,
+            next: 0,
+            asked_at: 0.0,
+            frame_at: None,
+            figures: Figures::default(),
+            moments: Vec::new(),
+        }
+    }
+
+    fn time(&self) -> Time {
+        Time(self.now as u64)
+    }
+
+    fn tell(&mut self, what: String) {
+        self.moments.push(Moment { at_ms: self.now, what });
+    }
+
+    pub(super) fn run(mut self) -> (Figures, Vec<Moment>) {
+        self.play();
+        let media_bytes = self.fetcher.bytes() + self.playlists;
+        (Figures { media_bytes, ..self.figures }, self.moments)
+    }
+
+    fn play(&mut self) {
+        // The session is open when its first card is asked for.
+        self.now = self.log.visits[0].at_ms;
+        self.opened = self.now;
+        self.engine.handle_start(self.time(), None, BTreeMap::new());
+        self.drain();
+        while self.now < LONGEST_MS {
+            self.now += STEP_MS;
+            if self.now - self.opened >= PLAYERS_READY_MS {
+                while let Some(output) = self.backlog.pop_front() {
+                    self.stage(output);
+                }
+            }
+            self.answer_pages();
+            self.move_bytes();
+            self.move_pictures();
+            if self.person() {
+                return;
+            }
+            if self.engine.poll_timeout().is_some_and(|(at, _)| at <= self.time()) {
+                self.engine.handle_timeout(self.time());
+                self.drain();
+            }
+        }
+    }
+
+    fn answer_pages(&mut self) {
+        let due: Vec<(f64, u64, usize)> = self.pages.extract_if(.., |p| p.0 <= self.now).collect();
+        for (_, request, limit) in due {
+            let end = (self.given + limit).min(self.log.items.len());
+            let items = self.log.items[self.given..end].to_vec();
+            self.given = end;
+            let next_cursor = (end < self.log.items.len()).then(|| end.to_string());
+            self.engine.handle_page(self.time(), request, Ok(Page { items, next_cursor }));
+            // The media's host is connected to, which takes a round trip, and asked for nothing, which takes another.
+            self.warm_at.get_or_insert(self.now + 2.0 * self.log.rtt_ms);
+            self.drain();
+        }
+    }
+
+    fn move_bytes(&mut self) {
+        if self.warm_at.is_some_and(|at| at <= self.now) {
+            self.warm_at = Some(f64::INFINITY);
+            self.fetcher.warmed();
+        }
+        let bytes = self.log.trace.bytes_within(self.now - STEP_MS, STEP_MS);
+        let transfers = self.fetcher.flow(self.now, bytes);
+        let ended = !transfers.is_empty();
+        for t in transfers {
+            let took = t.first_byte_ms + t.body_ms;
+            let (asset, rendition) = t.key.parts();
+            let Span { start, end } = t.span;
+            let what = format!("{asset}/{rendition} {start}-{end} took {took:.0} ms");
+            self.moments.push(Moment { at_ms: self.now - took, what });
+            let url = self.log.items.iter().find(|i| i.asset.id == t.key.parts().0);
+            let url = url.and_then(|i| i.asset.renditions.first()).map_or("", |r| r.url.as_str());
+            let (first, body) = (Millis(t.first_byte_ms as u64), Millis(t.body_ms as u64));
+            self.engine.handle_transfer(links::host(url), t.span.len(), first, body);
+        }
+        if ended {
+            self.bps = Some(self.engine.planner().throughput_bps()).filter(|&bps| bps > 0);
+            self.drain();
+        }
+        self.probe();
+        self.read();
+        loop {
+            let done = self.fetcher.pump(self.now);
+            if done.is_empty() {
+                break;
+            }
+            for demand in done {
+                if let Owner::Planner(id) = demand.owner {
+                    let held = self.fetcher.held(&demand.key).to_vec();
+                    self.engine.handle_fetch_end(self.time(), id, &demand.key, FetchEnd::Done, held, "");
+                }
+            }
+            self.drain();
+        }
+    }
+
+    /// Takes probes one step further.
+    fn probe(&mut self) {
+        let due: Vec<MediaKey> =
+            self.probes.iter().filter(|(_, p)| p.from_ms <= self.now).map(|(k, _)| k.clone()).collect();
+        for key in due {
+            let Some(info) = self.log.layouts.get(&key).cloned() else { continue };
+            let hls = self.is_hls(&key);
+            let Some((_, probe)) = self.probes.iter_mut().find(|(k, _)| *k == key) else { continue };
+            match prober::step(&info, hls, self.fetcher.held(&key), probe.asked) {
+                prober::Step::Wait => {}
+                prober::Step::Ask(span) => {
+                    probe.asked = Some(span);
+                    let urgency = probe.urgency;
+                    self.fetcher.demand(Demand { owner: Owner::Probe, key, spans: vec![span], urgency });
+                }
+                prober::Step::Known => {
+                    // What it asked for goes on: a player that starts rides on it.
+                    self.probes.retain(|(k, _)| *k != key);
+                    let held = self.fetcher.held(&key).to_vec();
+                    self.engine.handle_probed(self.time(), &key, &info, held);
+                    self.drain();
+                }
+            }
+        }
+    }
+
+    fn is_hls(&self, key: &MediaKey) -> bool {
+        let (asset, rendition) = key.parts();
+        let renditions = self.log.items.iter().find(|i| i.asset.id == asset).map(|i| &i.asset.renditions);
+        renditions
+            .and_then(|r| r.iter().find(|r| r.id == rendition))
+            .is_some_and(|r| r.container == Container::Hls)
+    }
+
+    /// Lets demuxers read; what their readers ask for is asked for.
+    fn read(&mut self) {
+        for player in self.players.values_mut() {
+            let (owner, key) = (Owner::Reader(player.id), player.key.clone());
+            let own = self.fetcher.find(&owner, &key).is_some();
+            let held = self.fetcher.held(&key);
+            let asks = player.read(self.now, held, own, |at| self.fetcher.brings(&key, at));
+            if let Some(span) = asks {
+                let urgency = if player.playing { Urgency::Playback } else { Urgency::Next };
+                self.fetcher.demand(Demand { owner, key, spans: vec![span], urgency });
+            }
+        }
+    }
+
+    fn move_pictures(&mut self) {
+        let current = self.engine.current().and_then(|c| self.engine.stage().player(c));
+        let (mut facts, mut moments) = (Vec::new(), Vec::new());
+        for player in self.players.values_mut() {
+            let held = self.fetcher.held(&player.key);
+            match player.step(self.now, STEP_MS, held, self.bps) {
+                Some(Happened::FirstFrame) => {
+                    if Some(player.id) == current && self.frame_at.is_none() {
+                        self.frame_at = Some(self.now);
+                        self.figures.first_frames_ms.push(self.now - self.asked_at);
+                        moments.push(format!("first frame after {:.0} ms", self.now - self.asked_at));
+                    }
+                    let latency_ms = self.now - self.asked_at;
+                    facts.push((player.id, PlayerFact::FirstFrame { class: StartClass::Cached, latency_ms }));
+                }
+                Some(Happened::StallBegan) => {
+                    moments.push(format!("a stall begins at {:.0} ms of the media", player.playhead_ms))
+                }
+                Some(Happened::Stalled(ms)) => {
+                    self.figures.stall_ms += ms;
+                    moments.push(format!("a stall of {ms:.0} ms ends"));
+                    facts.push((player.id, PlayerFact::Stalled { ms: ms as u64 }));
+                }
+                Some(Happened::Looped) => facts.push((player.id, PlayerFact::Looped)),
+                Some(Happened::Position) => {
+                    let (playhead_ms, active_ms) = (player.playhead_ms as u64, player.active_ms as u64);
+                    facts.push((player.id, PlayerFact::Progress { playhead_ms, active_ms }));
+                }
+                None => {}
+            }
+        }
+        moments.into_iter().for_each(|what| self.tell(what));
+        for (player, fact) in facts {
+            if let (PlayerFact::Progress { .. }, Some(of)) = (&fact, self.players.get(&player))
+                && Some(player) == current
+            {
+                let (key, held) = (of.key.clone(), self.fetcher.held(&of.key).to_vec());
+                self.engine.handle_held(self.time(), &key, held);
+            }
+            self.engine.handle_player(self.time(), player, fact);
+        }
+        self.drain();
+    }
+
+    /// Swipes when the real person did; answers whether the session is over.
+    fn person(&mut self) -> bool {
+        let visits = &self.log.visits;
+        let due = visits.get(self.next).map(|v| v.at_ms).or(visits.last().map(|v| v.left_ms));
+        if due.is_none_or(|due| self.now < due) {
+            return false;
+        }
+        if self.next == self.log.visits.len() {
+            return true;
+        }
+        self.asked_at = visits[self.next].at_ms;
+        if let Step::Moved(_) = self.engine.handle_next(self.time(), Wall::default()) {
+            self.tell(format!("swipe to {}", self.next));
+            self.next += 1;
+            self.frame_at = None;
+        }
+        self.drain();
+        false
+    }
+
+    fn drain(&mut self) {
+        while let Some(effect) = self.engine.poll_output() {
+            match effect {
+                Effect::Page(request) => {
+                    let end = (self.given + request.limit as usize).min(self.log.items.len());
+                    let size = |i| serde_json::to_vec(i).map_or(0, |v| v.len());
+                    let bytes: usize = self.log.items[self.given.min(end)..end].iter().map(size).sum();
+                    let trips = if self.given == 0 { 2.0 } else { 1.0 } * self.log.rtt_ms;
+                    let body = self.log.trace.transfer_ms(self.now + trips, bytes as f64);
+                    self.pages.push((self.now + trips + body, request.id, request.limit as usize));
+                }
+                Effect::Media(output) => self.media(output),
+                Effect::Stage(output) if self.now - self.opened < PLAYERS_READY_MS => {
+                    self.backlog.push_back(output)
+                }
+                Effect::Stage(output) => self.stage(output),
+                Effect::Write(_) | Effect::Save(_) | Effect::Forget(_) | Effect::Notice(_) => {}
+            }
+        }
+    }
+
+    fn media(&mut self, output: Output) {
+        match output {
+            Output::Probe { key, urgency } => {
+                if let Some((_, probe)) = self.probes.iter_mut().find(|(k, _)| *k == key) {
+                    probe.urgency = probe.urgency.max(urgency);
+                    if let Some(id) = self.fetcher.find(&Owner::Probe, &key)
+                        && let Some(demand) = self.fetcher.demands.get_mut(&id)
+                    {
+                        demand.urgency = demand.urgency.max(urgency);
+                    }
+                    return;
+                }
+                let mut from_ms = self.now;
+                if self.is_hls(&key) {
+                    self.playlists += PLAYLIST_BYTES;
+                    from_ms += self.log.rtt_ms + self.log.trace.transfer_ms(self.now, PLAYLIST_BYTES as f64);
+                }
+                self.probes.push((key, Probe { from_ms, urgency, asked: None }));
+            }
+            Output::Fetch { demand, key, spans, urgency } => {
+                self.fetcher.demand(Demand { owner: Owner::Planner(demand), key, spans, urgency });
+            }
+            Output::Promote { demand, urgency } => {
+                let owner = Owner::Planner(demand);
+                if let Some(d) = self.fetcher.demands.values_mut().find(|d| d.owner == owner) {
+                    d.urgency = urgency;
+                }
+            }
+            Output::Cancel { demand } => {
+                let owner = Owner::Planner(demand);
+                let id = self.fetcher.demands.iter().find(|(_, d)| d.owner == owner).map(|(id, _)| *id);
+                if let Some(gone) = id.and_then(|id| self.fetcher.demands.remove(&id)) {
+                    let held = self.fetcher.held(&gone.key).to_vec();
+                    self.engine.handle_fetch_end(
+                        self.time(),
+                        demand,
+                        &gone.key,
+                        FetchEnd::Cancelled,
+                        held,
+                        "",
+                    );
+                }
+            }
+        }
+    }
+
+    fn stage(&mut self, output: StageOutput) {
+        match output {
+            StageOutput::Prepare { player, key } => {
+                if let Some(info) = self.log.layouts.get(&key) {
+                    self.players.insert(player, Player::new(player, key, info.clone(), self.now));
+                }
+            }
+            StageOutput::Play(id) => {
+                if let Some(player) = self.players.get_mut(&id) {
+                    let held = self.fetcher.held(&player.key);
+                    player.play(self.now, held, self.bps);
+                    // A window that it had while nobody watched is worth more now.
+                    if let Some(id) = self.fetcher.find(&Owner::Reader(id), &player.key)
+                        && let Some(demand) = self.fetcher.demands.get_mut(&id)
+                    {
+                        demand.urgency = Urgency::Playback;
+                    }
+                }
+            }
+            StageOutput::Pause(id) => {
+                let Some(player) = self.players.get_mut(&id) else { return };
+                if let Some(demand) = self.fetcher.find(&Owner::Reader(id), &player.key) {
+                    self.fetcher.demands.remove(&demand);
+                }
+                if let Some(ms) = player.pause(self.now) {
+                    self.figures.stall_ms += ms;
+                    self.tell(format!("a stall of {ms:.0} ms ends with a swipe"));
+                }
+            }
+            StageOutput::Release(id) => {
+                if let Some(player) = self.players.remove(&id)
+                    && let Some(demand) = self.fetcher.find(&Owner::Reader(id), &player.key)
+                {
+                    self.fetcher.demands.remove(&demand);
+                }
+            }
+        }
+    }
+}
