@@ -11,7 +11,7 @@ use crate::lock::lock;
 use gst::prelude::*;
 use gst_video::prelude::*;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 /// A place for pictures.
@@ -187,9 +187,24 @@ impl Easel {
     }
 }
 
+/// Connections to an X server are opened, asked for extensions and closed by one thread at a time, while nobody draws. What
+/// Xlib keeps of all connections together is not safe otherwise, whatever `XInitThreads` promises of one: libXext's list
+/// of displays was seen corrupt in `XextAddDisplay` with two windows opening, and the sink swaps the one handler of errors.
+static X_CONNECTIONS: RwLock<()> = RwLock::new(());
+
+fn drawing(x: bool) -> Option<RwLockReadGuard<'static, ()>> {
+    x.then(|| X_CONNECTIONS.read().unwrap_or_else(PoisonError::into_inner))
+}
+
+fn connecting(x: bool) -> Option<RwLockWriteGuard<'static, ()>> {
+    x.then(|| X_CONNECTIONS.write().unwrap_or_else(PoisonError::into_inner))
+}
+
 /// A small pipeline that draws what it is pushed at once, on the pushing thread.
 #[derive(Debug)]
 struct WindowPen {
+    /// Whether it has a connection to an X server.
+    x: bool,
     pipeline: gst::Pipeline,
     entry: gst::Pad,
     caps: Option<gst::Caps>,
@@ -213,7 +228,8 @@ impl WindowPen {
         }
         let convert = element("videoconvert")?;
         let pipeline = gst::Pipeline::new();
-        let pen = Self { pipeline, entry: gst::Pad::builder(gst::PadDirection::Src).build(), caps: None };
+        let x = sink.factory().is_some_and(|f| f.name() == "ximagesink");
+        let pen = Self { x, pipeline, entry: gst::Pad::builder(gst::PadDirection::Src).build(), caps: None };
         pen.pipeline.add_many([&convert, &sink]).map_err(internal)?;
         convert.link(&sink).map_err(internal)?;
         let target = convert.static_pad("sink").ok_or_else(|| internal("no pad"))?;
@@ -225,8 +241,11 @@ impl WindowPen {
         let overlay = sink
             .dynamic_cast_ref::<gst_video::VideoOverlay>()
             .ok_or_else(|| internal("the window sink takes no window"))?;
+        // Taken after the pen is there, so that a pen that fails lets go of it before it is dropped.
+        let alone = connecting(x);
         give_window(overlay, handle);
         pen.pipeline.set_state(gst::State::Playing).map_err(|_| unusable())?;
+        drop(alone);
         pen.entry.set_active(true).map_err(internal)?;
         pen.entry.push_event(gst::event::StreamStart::new("picture"));
         Ok(pen)
@@ -234,7 +253,11 @@ impl WindowPen {
 
     fn draw(&mut self, sample: &gst::Sample) -> Result<(), PlayerError> {
         let (Some(buffer), Some(caps)) = (sample.buffer_owned(), sample.caps_owned()) else { return Ok(()) };
-        if self.caps.as_ref() != Some(&caps) {
+        let news = self.caps.as_ref() != Some(&caps);
+        // The first picture of a size looks for extensions of the server.
+        let _alone = connecting(self.x && news);
+        let _shared = drawing(self.x && !news);
+        if news {
             if !self.entry.push_event(gst::event::Caps::new(&caps)) {
                 return Err(unusable());
             }
@@ -249,6 +272,7 @@ impl WindowPen {
 impl Drop for WindowPen {
     fn drop(&mut self) {
         let _ = self.entry.set_active(false);
+        let _alone = connecting(self.x);
         let _ = self.pipeline.set_state(gst::State::Null);
         if let Some(bus) = self.pipeline.bus() {
             bus.unset_sync_handler();
