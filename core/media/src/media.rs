@@ -328,11 +328,7 @@ impl Media {
     pub fn playable(&self, key: &MediaKey) -> Result<(Arc<dyn ByteSource>, Arc<MediaInfo>), MediaError> {
         let info = self.prober.known(key).ok_or(MediaError::NotProbed)?;
         if info.layout != Layout::Segmented {
-            let source = self.source_of(key, info.size);
-            return Ok(match info.layout {
-                Layout::Fragmented => (Arc::new(Untailed::new(source)), info),
-                _ => (source, info),
-            });
+            return Ok((whole_or_untailed(self.source_of(key, info.size), &info), info));
         }
         let (file, info) = self.assembled(key, &info)?;
         Ok((Arc::new(file), info))
@@ -349,8 +345,8 @@ impl Media {
             let entry = self.store.entry(key);
             entry.touch();
             let lead = Lead::new(info.headers.clone(), None);
-            let source = StoreSource::planned(entry, self.fetcher.clone(), Some(info.size), lead);
-            return Ok((Arc::new(source), info));
+            let source = Arc::new(StoreSource::planned(entry, self.fetcher.clone(), Some(info.size), lead));
+            return Ok((whole_or_untailed(source, &info), info));
         }
         let (file, info) = self.assembled(key, &info)?;
         Ok((Arc::new(file.planned()), info))
@@ -582,6 +578,14 @@ impl Media {
             Ok(closed) => Ok(closed?),
             Err(_) => Err(MediaError::Closed),
         }
+    }
+}
+
+/// A fragmented file is played without its end.
+fn whole_or_untailed(source: Arc<dyn ByteSource>, info: &MediaInfo) -> Arc<dyn ByteSource> {
+    match info.layout {
+        Layout::Fragmented => Arc::new(Untailed::new(source)),
+        _ => source,
     }
 }
 

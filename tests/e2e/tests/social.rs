@@ -196,6 +196,12 @@ async fn a_process_killed_while_it_pays_finds_out_and_pays_once() -> Done<()> {
             .enumerate()
     {
         let carried_out = n == 0;
+        let payments = || -> Done<usize> {
+            let paid =
+                |line: &&Value| line["path"].as_str().is_some_and(|path| path.starts_with("/v1/payments"));
+            Ok(origin.log()?.iter().filter(paid).count())
+        };
+        let before = payments()?;
         let core = dir.path().join(format!("core-{n}"));
         fault(&origin, "/v1/payments", 0, 1, action).await?;
         if !carried_out {
@@ -209,9 +215,7 @@ async fn a_process_killed_while_it_pays_finds_out_and_pays_once() -> Done<()> {
         BufReader::new(child.stdout.take().ok_or("no output")?).read_line(&mut id)?;
         let id = id.trim().to_owned();
         eventually("the request is under way", async || {
-            let paid =
-                |line: &Value| line["path"].as_str().is_some_and(|path| path.starts_with("/v1/payments"));
-            let asked = origin.log()?.iter().any(paid);
+            let asked = payments()? > before;
             Ok(if carried_out { !server_side(&origin, &id).await?.is_null() } else { asked })
         })
         .await?;

@@ -214,7 +214,8 @@ fn info(video: &Video, rendition: usize) -> MediaInfo {
         .collect();
     MediaInfo {
         size: at,
-        layout: Layout::Fragmented,
+        // A chunk is playable by itself; the head of a fragment that a demuxer reads ahead is the replay's matter.
+        layout: Layout::MoovFirst,
         duration_ms: u64::from(video.duration_ms),
         video: Some(VideoCodec::H264),
         width: 0,
