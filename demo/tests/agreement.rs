@@ -63,8 +63,7 @@ fn a_slow_link_is_used_alike_in_the_real_stack_and_in_the_simulator() {
     let real = first(paths.filter(|path| !path.ends_with(".m3u8")).filter_map(of_path));
     let mut moments = timeline(&log);
     moments.sort_by(|a, b| a.at_ms.total_cmp(&b.at_ms));
-    let simulated = first(moments.iter().filter_map(|m| {
-        m.what.starts_with("clip-").then(|| m.what.split('/').next().unwrap_or_default().to_owned())
-    }));
+    let clips = moments.iter().filter(|m| m.what.starts_with("clip-"));
+    let simulated = first(clips.map(|m| m.what.split('/').next().unwrap_or_default().to_owned()));
     assert_eq!(real, simulated, "cards are begun in the same order: {both:?}");
 }

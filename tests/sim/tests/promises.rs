@@ -208,7 +208,7 @@ fn tastes_that_no_prior_knows_are_learnt() {
 #[test]
 fn the_learner_learns_movielens() {
     let Some(folder) = std::env::var_os("UNSPOOL_ML100K") else {
-        println!("NO DATA: UNSPOOL_ML100K is not set; scripts/movielens.sh prints what it should be");
+        eprintln!("NO DATA: UNSPOOL_ML100K is not set; scripts/movielens.sh prints what it should be");
         return;
     };
     let output = promises(&["--movielens", folder.to_str().unwrap(), "--promise", "SL-1", "--json"]);
@@ -223,7 +223,7 @@ fn the_recorded_week_keeps_the_bound() {
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), PathBuf::from);
     let data = shared.join("data");
     if !data.join("kuairand").is_dir() {
-        println!("NO DATA: no recorded behaviour");
+        eprintln!("NO DATA: no recorded behaviour");
         return;
     }
     let output =

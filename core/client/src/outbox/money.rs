@@ -87,7 +87,7 @@ impl Outbox {
 
     /// What is to be done about the wallet of `actor` now, if anything. What is to be sent has been written down as being
     /// sent: whoever gets it sends it, at most once, and says with [`payment_fact`](Self::payment_fact) how that ended. Not for an
-    /// outbox with a [`Teller`], which asks about whatever it finds being sent.
+    /// outbox with a [`Teller`](super::Teller), which asks about whatever it finds being sent.
     ///
     /// # Errors
     /// [`OutboxError::Store`].

@@ -1,7 +1,7 @@
 //! What a person likes, learnt on the device from what they watch, and nothing else.
 //!
 //! The server's own estimate of a clip is where every score starts. On top comes what viewings showed to be better or worse
-//! than that estimate: a [ridge regression](ridge) over the vectors of clips, and [leanings](taste) by topic, creator and
+//! than that estimate: a ridge regression over the vectors of clips, and leanings by topic, creator and
 //! length that fade within some dozens of swipes. All of it is held towards zero, so that little evidence moves little: on
 //! sparse histories a learner that trusts itself more than the server does harm (KuaiRand-Pure, Gao et al., CIKM 2022: GAUC
 //! down to 0.6136 from 0.6314). Interests chosen at the start are a few pretended viewings, which real ones outweigh.
