@@ -29,6 +29,9 @@ impl Steps {
     }
 }
 
+/// What a card must hold to be played without a network.
+const OFFLINE_MS: u64 = unspool_engine::session::OFFLINE_MS;
+
 /// Waits until a card was decoded and shown for a while.
 async fn plays(feed: &FeedSession, seen: &mut u64, card: &Card) -> Done<()> {
     let frame = first_frame(feed, seen, card.position).await?;
@@ -80,11 +83,15 @@ async fn the_one_scenario() -> Done<()> {
 
     steps.begin("play_three");
     let mut seen = 0;
-    plays(&feed, &mut seen, &cards[0]).await?;
-    for _ in 1..3 {
-        let card = feed.next().await?;
-        plays(&feed, &mut seen, &card).await?;
-        cards.push(card);
+    for n in 0..3 {
+        if n > 0 {
+            cards.push(feed.next().await?);
+        }
+        plays(&feed, &mut seen, &cards[n]).await?;
+        let enough = |s: &unspool::Snapshot| {
+            s.window.first().is_some_and(|c| c.ahead_ms + s.playhead_ms >= OFFLINE_MS)
+        };
+        until(&feed, "enough for offline", enough).await?;
     }
 
     steps.begin("like");
@@ -92,7 +99,6 @@ async fn the_one_scenario() -> Done<()> {
     session.set_liked(item, true).await?;
     assert_eq!(session.liked(item).await?, Some(true));
     assert_eq!(session.flush(PATIENCE).await?.intents_queued, 0);
-    until(&feed, "enough for offline", |s| s.window[0].ahead_ms + s.playhead_ms >= 2_000).await?;
 
     steps.begin("go_offline");
     online(&session, &origin, false).await?;
