@@ -335,7 +335,7 @@ impl Media {
     }
 
     /// The same for the player of a card that a planner fetches: what comes next in the order of play is waited for, and
-    /// asked for only if nobody brings it for a second. Headers and places jumped to are asked for at once.
+    /// asked for only if nobody brings it for three quarters of a second while somebody watches. Headers and places jumped to are asked for at once.
     ///
     /// # Errors
     /// As [`playable`](Media::playable).
