@@ -6,6 +6,8 @@ use unspool::{Error, Event, FeedKind, FeedSession, MemoryPressure, SeekMode, Sou
 use unspool_e2e::{Done, Origin, PATIENCE, config, first_frame, until};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_origin-process");
+/// How long an interruption lasts in these tests.
+const CALL: Duration = Duration::from_millis(40);
 
 async fn begin(dir: &std::path::Path, origin: &Origin) -> Done<(Unspool, FeedSession, u64)> {
     let session = Unspool::open(config(&dir.join("core"), &origin.url, "ada")?)?;
@@ -85,6 +87,8 @@ async fn an_interruption_stands_in_the_snapshot_and_ends_by_itself_or_with_the_p
     session.set_sound_focus(SoundFocus::LostForNow);
     let held = until(&feed, "a call comes", |s| s.interrupted).await?;
     assert!(held.paused);
+    // The call takes a while: the record counts whole milliseconds.
+    tokio::time::sleep(CALL).await;
     session.set_sound_focus(SoundFocus::Gained);
     let back = until(&feed, "the call ends", |s| !s.interrupted && !s.paused).await?.frames;
     until(&feed, "pictures come again", |s| s.frames > back + 3).await?;
@@ -108,7 +112,7 @@ async fn an_interruption_stands_in_the_snapshot_and_ends_by_itself_or_with_the_p
     assert!(session.shutdown(PATIENCE).await.clean);
     let records = origin.impressions(&session.installation()).await?;
     let paused = records[0]["attributes"]["paused_ms"].as_u64().ok_or("no pause")?;
-    assert!(paused > 0, "an interruption is a pause of the viewing");
+    assert!(u128::from(paused) >= CALL.as_millis(), "an interruption is a pause of the viewing: {paused} ms");
     Ok(())
 }
 
