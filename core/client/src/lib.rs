@@ -70,7 +70,7 @@ pub use snapshot::{Bytes, CardView, Outgoing, Snapshot, Stage};
 pub use tls::install as install_tls;
 pub use unspool_engine::safety::{
     Action, AgeBand, Cause, Choice, Decision, HarmClass, LabelOf, MutedWord, Rules, SafetySettings, Source,
-    Weight,
+    Surfaces, Treatment, Weight,
 };
 pub use unspool_engine::schema::{self, Consent, Purpose};
 pub use unspool_engine::{
