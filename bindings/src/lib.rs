@@ -53,7 +53,9 @@ pub use players::{PlatformPlayers, PlayerReport, PlayerReports, PlayerRequest};
 pub use playing::{CaptionStatus, CaptionTrack, CaptionView, CardCaptions, Cue, MemoryPressure, SoundFocus};
 pub use session::{SessionStatus, ShutdownReport, Topic, Unspool};
 pub use snapshot::{ByPurpose, Bytes, CardState, FeedSnapshot, Outgoing, Stage, Traffic};
-pub use social::{Comment, CommentState, Order, Payment, PaymentCause, PaymentState};
+pub use social::{
+    Comment, CommentState, IntentVerb, Order, Payment, PaymentCause, PaymentState, RefusedIntent,
+};
 pub use telemetry::{Attribute, AttributeValue, Place, Purpose, Tap, ViewerAction};
 pub use token::TokenProvider;
 
