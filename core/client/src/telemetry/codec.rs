@@ -65,8 +65,11 @@ const ZSTD_LEVEL: i32 = 3;
 /// The tightest encoding this build can write.
 pub(crate) const BEST: Encoding = if cfg!(feature = "zstd") { Encoding::Zstd } else { Encoding::Gzip };
 
-/// Packs a body, and says how it did.
-pub(crate) fn pack(body: Vec<u8>, encoding: Encoding) -> std::io::Result<(Vec<u8>, Encoding)> {
+/// Packs a body, and says how it did: what this build cannot write is written as gzip.
+///
+/// # Errors
+/// None that is known of: it writes to memory.
+pub fn pack(body: Vec<u8>, encoding: Encoding) -> std::io::Result<(Vec<u8>, Encoding)> {
     match encoding {
         Encoding::Identity => Ok((body, Encoding::Identity)),
         #[cfg(feature = "zstd")]
