@@ -5,7 +5,7 @@ pulled by revision (:meth:`Feed.snapshots`), what happened by number (:meth:`Fee
 nothing. Media bytes do not cross into Python: players of the core render, and tell times and counts.
 
 Every wait ends when its task is cancelled, and the work for it in the core ends too, except a write that was begun
-(``set_liked``, ``set_interests``, comments and payments, ``keep`` and what belongs to it,
+(``set_liked``, ``set_followed``, ``set_saved``, ``set_interests``, comments and payments, ``keep`` and what belongs to it,
 ``shutdown``). Every error is an :class:`UnspoolError`, whose text says what to do;
 one of an inner fault that no type foresaw is an :class:`InternalError`. Handles may be used and dropped on any thread,
 and awaited on any event loop.
@@ -46,6 +46,7 @@ from ._bindings import (
     HostItem,
     HostPage,
     HostPins,
+    IntentVerb,
     InternalError,
     Item,
     KeepEstimate,
@@ -76,6 +77,7 @@ from ._bindings import (
     PlayerReports,
     PlayerRequest,
     Purpose,
+    RefusedIntent,
     Relation,
     Rendition,
     RetentionPoint,
@@ -142,6 +144,7 @@ __all__ = [
     "HostItem",
     "HostPage",
     "HostPins",
+    "IntentVerb",
     "InternalError",
     "Item",
     "KeepEstimate",
@@ -172,6 +175,7 @@ __all__ = [
     "PlayerReports",
     "PlayerRequest",
     "Purpose",
+    "RefusedIntent",
     "Relation",
     "Rendition",
     "RetentionPoint",
