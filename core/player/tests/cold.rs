@@ -14,7 +14,7 @@ use support::server::Server;
 use support::{LONG, Script, Stage, ffmpeg, files, probe, shared};
 use tokio::runtime::{Builder, Runtime};
 use unspool_engine::{Container, Layout, MediaKey};
-use unspool_media::{ByteSource, Media, MediaConfig, MediaInfo, Origin, Priority};
+use unspool_media::{ByteSource, Media, MediaConfig, MediaInfo, Origin, Priority, probe_file};
 use unspool_player::{LumaFacts, PlayerConfig, PlayerEvent, PlayerId};
 
 const A: PlayerId = PlayerId(1);
@@ -36,11 +36,15 @@ type Took = (Vec<(String, Vec<(u64, u64)>)>, LumaFacts);
 
 impl World {
     fn of(folder: &Path) -> World {
+        World::stopping(folder, STOP)
+    }
+
+    fn stopping(folder: &Path, stop: usize) -> World {
         let dir = tempfile::tempdir().unwrap();
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let config = MediaConfig::new(dir.path().join("cache"));
         let media = Media::open(config, runtime.handle().clone()).unwrap();
-        let server = Server::stopping(folder, STOP);
+        let server = Server::stopping(folder, stop);
         let stage = Stage::open(PlayerConfig { capture_first_frame: true, ..PlayerConfig::default() });
         World { runtime, server, media, stage, _dir: dir }
     }
@@ -50,6 +54,12 @@ impl World {
         self.media.register(&key, Origin::new(self.server.url(name), container));
         let info = self.runtime.block_on(self.media.probe(&key, Priority::Playback)).unwrap();
         (key, info)
+    }
+
+    /// Says how many bits a second a file has, as backends do.
+    fn declare(&self, name: &str, container: Container, bitrate_bps: u64) {
+        let origin = Origin { bitrate_bps, ..Origin::new(self.server.url(name), container) };
+        self.media.register(&MediaKey::new(name, "r"), origin);
     }
 
     /// Starts from the address alone.
@@ -85,10 +95,26 @@ fn of_file(stage: &mut Stage, path: &Path) -> LumaFacts {
 
 /// A clip with sound of `rate` bits a second, two seconds to a key picture, laid out by `flags`.
 fn clip(path: &Path, rate: &str, flags: &str) {
+    cut(path, rate, flags, "60");
+}
+
+/// The same with a key picture every so many pictures, of 30 a second.
+fn cut(path: &Path, rate: &str, flags: &str, pictures: &str) {
     let picture = "testsrc2=size=360x640:rate=30,noise=alls=12";
     let mut args = vec!["-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", "sine=frequency=300", "-t", "6"];
     args.extend(["-c:v", "libx264", "-preset", "veryfast", "-b:v", rate, "-maxrate", rate, "-bufsize", rate]);
-    args.extend(["-g", "60", "-pix_fmt", "yuv420p", "-c:a", "aac", "-movflags", flags]);
+    args.extend([
+        "-g",
+        pictures,
+        "-sc_threshold",
+        "0",
+        "-pix_fmt",
+        "yuv420p",
+        "-c:a",
+        "aac",
+        "-movflags",
+        flags,
+    ]);
     args.push(path.to_str().unwrap());
     ffmpeg(&args);
 }
@@ -131,6 +157,27 @@ fn a_fragment_larger_than_the_first_piece_shows_its_picture_too() {
     assert_eq!(luma.hash, of_file(&mut world.stage, &path).hash);
     world.server.assert_each_file_once();
     world.close();
+}
+
+#[test]
+fn a_fragment_of_a_second_takes_one_request_whether_its_rate_is_known_or_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("second.mp4");
+    cut(&path, "1800k", FRAGMENTED, "30");
+    // Where the second fragment begins, with its head.
+    let two = probe_file(&path).unwrap().index[1].1 as usize + 4096;
+    assert!((STOP..400_000).contains(&two), "{two}");
+    for bits in [0, 1_900_000] {
+        let mut world = World::stopping(dir.path(), two);
+        world.declare("second.mp4", Container::Fmp4, bits);
+        let key = MediaKey::new("second.mp4", "r");
+        world.runtime.block_on(world.media.probe(&key, Priority::Playback)).unwrap();
+        let (source, info) = world.media.playable(&key).unwrap();
+        let luma = first(&mut world.stage, source, info);
+        assert_eq!(world.server.asked("second.mp4"), 1, "{bits}: {:?}", world.server.log());
+        assert_eq!(luma.hash, of_file(&mut world.stage, &path).hash);
+        world.close();
+    }
 }
 
 #[test]
@@ -185,11 +232,10 @@ fn a_segmented_start_takes_its_playlists_its_header_and_one_segment() {
         &path("list.m3u8"),
     ]);
     let mut world = World::of(&clip);
-    // Once the first segment is here the second is asked for, but nobody waits for it.
+    // Once the picture is there the second segment is asked for.
     world.server.hold("1.m4s");
     let (log, luma) = world.start("master.m3u8", Container::Hls);
-    let names: Vec<&str> =
-        log.iter().map(|(name, _)| name.as_str()).filter(|name| *name != "1.m4s").collect();
+    let names: Vec<&str> = log.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["0.m4s", "init.mp4", "list.m3u8", "master.m3u8"], "{log:?}");
     assert!(log.iter().all(|(_, ranges)| ranges.len() == 1), "{log:?}");
     assert_eq!(luma.hash, of_file(&mut world.stage, &plain).hash);

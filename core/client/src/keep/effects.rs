@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use unspool_engine::info::missing;
-use unspool_engine::{KeepOutput, MediaKey, Span};
+use unspool_engine::{Item, KeepOutput, KeptMark, MediaKey, Span};
 use unspool_media::{Media, MediaError, Origin, Priority, Purpose};
 
+use super::captions;
 use super::runner::{Answer, Runner};
 use super::trouble::{of_fetch, of_probe};
 
@@ -21,6 +22,7 @@ impl Runner {
             KeepOutput::Save(_) | KeepOutput::Erase { .. } | KeepOutput::Pin { .. } => {}
             KeepOutput::Check { asset, key } => {
                 self.register(&asset, &key);
+                self.look_for_captions(&asset);
                 tokio::task::spawn_blocking(move || {
                     let (held, complete) = (held_bytes(&media, &key), media.is_complete(&key));
                     let _ = answer.send(Answer::Checked { asset, held, complete });
@@ -36,11 +38,15 @@ impl Runner {
             }
             KeepOutput::Fetch { asset, key, size } => {
                 self.register(&asset, &key);
+                // First, because they are small: what is complete has its captions.
+                let beside = self.item(&asset).map_or_else(Vec::new, |item| captions::fetch(&media, item));
                 let all = [Span::new(0, size)];
                 let ticket = Arc::new(media.fetch(&key, &all, Priority::Offline, Purpose::Offline));
-                self.tickets.insert(asset.clone(), Arc::clone(&ticket));
+                let tickets = beside.iter().chain([&ticket]).map(Arc::clone).collect();
+                self.tickets.insert(asset.clone(), tickets);
                 tokio::spawn(async move {
                     let end = ticket.wait().await.map(drop).map_err(|e| of_fetch(&e));
+                    captions::ended(&beside).await;
                     // A chunk that ran when the fetch was cancelled still arrives and counts.
                     let _ = tokio::time::timeout(LAST_CHUNK, media.idle(&key)).await;
                     let looked = tokio::task::spawn_blocking(move || {
@@ -55,18 +61,39 @@ impl Runner {
                 });
             }
             KeepOutput::Cancel { asset } => {
-                if let Some(ticket) = self.tickets.get(&asset) {
+                for ticket in self.tickets.get(&asset).into_iter().flatten() {
                     ticket.cancel();
                 }
             }
             KeepOutput::Drop { asset, key, others } => {
+                let beside = self.item(&asset).map_or_else(Vec::new, captions::keys);
                 tokio::spawn(async move {
-                    let _ = tokio::time::timeout(LAST_CHUNK, media.idle(&key)).await;
-                    let dropped = tokio::task::spawn_blocking(move || let_go(&media, &key, &others));
+                    for key in beside.iter().chain([&key]) {
+                        let _ = tokio::time::timeout(LAST_CHUNK, media.idle(key)).await;
+                    }
+                    let dropped = tokio::task::spawn_blocking(move || {
+                        let mut freed = let_go(&media, &key, &others)?;
+                        for key in beside {
+                            freed += let_go(&media, &key, &[])?;
+                        }
+                        Ok(freed)
+                    });
                     let freed = dropped.await.unwrap_or(Err(MediaError::Closed));
                     let _ = answer.send(Answer::Dropped { asset, freed });
                 });
             }
+        }
+    }
+
+    fn item(&self, asset: &str) -> Option<&Item> {
+        self.engine.record(asset).map(|record| &record.item)
+    }
+
+    /// Asks again for captions that a complete asset lacks. Nobody waits for them.
+    fn look_for_captions(&self, asset: &str) {
+        let complete = self.engine.record(asset).filter(|record| record.mark == KeptMark::Complete);
+        if let (Some(record), None) = (complete, self.engine.hold()) {
+            captions::fetch(&self.media, &record.item);
         }
     }
 
