@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use unspool_engine::info::missing;
-use unspool_engine::{Item, KeepOutput, KeptMark, MediaKey, Span};
+use unspool_engine::{Item, KeepOutput, KeepState, MediaKey, Span};
 use unspool_media::{Media, MediaError, Origin, Priority, Purpose};
 
 use super::captions;
@@ -22,7 +22,6 @@ impl Runner {
             KeepOutput::Save(_) | KeepOutput::Erase { .. } | KeepOutput::Pin { .. } => {}
             KeepOutput::Check { asset, key } => {
                 self.register(&asset, &key);
-                self.look_for_captions(&asset);
                 tokio::task::spawn_blocking(move || {
                     let (held, complete) = (held_bytes(&media, &key), media.is_complete(&key));
                     let _ = answer.send(Answer::Checked { asset, held, complete });
@@ -89,12 +88,21 @@ impl Runner {
         self.engine.record(asset).map(|record| &record.item)
     }
 
-    /// Asks again for captions that a complete asset lacks. Nobody waits for them.
-    fn look_for_captions(&self, asset: &str) {
-        let complete = self.engine.record(asset).filter(|record| record.mark == KeptMark::Complete);
-        if let (Some(record), None) = (complete, self.engine.hold()) {
-            captions::fetch(&self.media, &record.item);
+    /// Asks, once a session, for captions that what is complete lacks. Nobody waits for them.
+    pub(super) fn look_for_captions(&mut self) {
+        if self.looked_for_captions || self.engine.hold().is_some() {
+            return;
         }
+        self.looked_for_captions = true;
+        let complete = self.engine.views().filter(|view| view.state == KeepState::Complete);
+        let items: Vec<Item> = complete.map(|view| view.record.item.clone()).collect();
+        let media = Arc::clone(&self.media);
+        // Whether a file is here the index says, which is on the disk.
+        tokio::task::spawn_blocking(move || {
+            for item in &items {
+                captions::fetch(&media, item);
+            }
+        });
     }
 
     /// Tells the media room where a kept rendition is, unless a feed has told it already.

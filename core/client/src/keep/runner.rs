@@ -64,6 +64,7 @@ pub(super) struct Runner {
     answers: mpsc::UnboundedReceiver<Answer>,
     pub(super) answer: mpsc::UnboundedSender<Answer>,
     pub(super) tickets: BTreeMap<String, Vec<Arc<FetchTicket>>>,
+    pub(super) looked_for_captions: bool,
     /// Rows that the database has to learn; `None` for one that goes.
     unsaved: BTreeMap<String, Option<KeptRecord>>,
     forgetting: Vec<Forgetting>,
@@ -98,6 +99,7 @@ impl Runner {
             answers,
             answer,
             tickets: BTreeMap::new(),
+            looked_for_captions: false,
             unsaved: BTreeMap::new(),
             forgetting: Vec::new(),
             later: Vec::new(),
@@ -300,6 +302,7 @@ impl Runner {
 
     /// Runs what the machine wants done, writes down what it wants remembered, and publishes what changed.
     async fn turn_end(&mut self) -> Result<(), Error> {
+        self.look_for_captions();
         while let Some(output) = self.engine.poll_output() {
             match output {
                 KeepOutput::Save(record) => {
