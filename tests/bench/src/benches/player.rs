@@ -196,8 +196,8 @@ fn cached(ours: &mut Ours, uri: &str, effort: Effort) -> Result<Vec<Row>, BenchE
     ])
 }
 
-/// Milliseconds to a picture, and what the far server had been asked by then: requests and bytes.
-type Took = Option<(f64, (u64, u64))>;
+/// Milliseconds to a picture, and the moment it came.
+type Took = Option<(f64, Instant)>;
 
 /// Starts of one side, in milliseconds.
 #[derive(Debug, Default)]
@@ -251,13 +251,14 @@ impl Ours {
         self.pool.play(id).map_err(BenchError::step("playing"))
     }
 
-    /// Prepares and plays at once; milliseconds from here to the picture at the sink.
-    fn start(&mut self, key: &MediaKey) -> Result<Option<f64>, BenchError> {
+    /// Prepares and plays at once; milliseconds from here to the picture at the sink, and when that came.
+    fn start(&mut self, key: &MediaKey) -> Result<Took, BenchError> {
         let begun = Instant::now();
         let id = self.prepare_of(key)?;
         let ahead = begun.elapsed().as_secs_f64() * 1e3;
         self.play(id)?;
-        Ok(self.until(id, first_picture)?.map(|latency| ahead + latency))
+        let took = self.until(id, first_picture)?.map(|latency| ahead + latency);
+        Ok(took.map(|ms| (ms, begun + Duration::from_secs_f64(ms / 1e3))))
     }
 
     fn let_go_of(&mut self, id: PlayerId) -> Result<(), BenchError> {
@@ -288,7 +289,7 @@ impl Ours {
     fn cold(&mut self) -> Result<Option<f64>, BenchError> {
         let took = self.start(&self.key.clone())?;
         self.let_go()?;
-        Ok(took)
+        Ok(took.map(|(ms, _)| ms))
     }
 
     /// Waits for the pre-roll, then plays.
@@ -373,12 +374,6 @@ impl Peer {
         Ok(Peer { begun, playbin, pictures })
     }
 
-    /// Plays at once; also says what `used` counts when the picture is there.
-    fn cold_until(self, used: impl Fn() -> (u64, u64)) -> Result<Took, BenchError> {
-        self.set(gst::State::Playing)?;
-        Ok(self.picture(self.begun).map(|ms| (ms, used())))
-    }
-
     /// Pauses at the first picture; says whether it got there.
     fn preroll(&self) -> Result<bool, BenchError> {
         self.set(gst::State::Paused)?;
@@ -389,8 +384,13 @@ impl Peer {
 
     /// Plays at once.
     fn cold(self) -> Result<Option<f64>, BenchError> {
+        Ok(self.start()?.map(|(ms, _)| ms))
+    }
+
+    /// The same, and when the picture came.
+    fn start(self) -> Result<Took, BenchError> {
         self.set(gst::State::Playing)?;
-        Ok(self.picture(self.begun))
+        Ok(self.picture(self.begun).map(|ms| (ms, self.begun + Duration::from_secs_f64(ms / 1e3))))
     }
 
     fn set(&self, state: gst::State) -> Result<(), BenchError> {

@@ -199,15 +199,16 @@ fn measure(
             let (requests, bytes) = link.used();
             let took = if who == 0 {
                 let key = MediaKey::new(&format!("{}-{round}", layout.name), "720p");
-                let (took, least) = ours(own, handle, &key, Origin::new(url, layout.container), link)?;
+                let (took, least) = ours(own, handle, &key, Origin::new(url, layout.container))?;
                 wire = wire.or(least);
                 took
             } else {
-                Peer::build(PEERS[who - 1], &url)?.cold_until(|| link.used())?
+                Peer::build(PEERS[who - 1], &url)?.start()?
             };
             if round > 0 {
                 sides[who].starts.take(took.map(|(ms, _)| ms));
-                if let Some((_, used)) = took {
+                if let Some((_, moment)) = took {
+                    let used = link.used_until(moment);
                     sides[who].requests.push((used.0 - requests) as f64);
                     sides[who].bytes.push((used.1 - bytes) as f64 / 1e3);
                 }
@@ -238,7 +239,6 @@ fn ours(
     handle: &Handle,
     key: &MediaKey,
     origin: Origin,
-    link: &Link,
 ) -> Result<(Took, Option<f64>), BenchError> {
     let begun = Instant::now();
     side.media.register(key, origin);
@@ -255,9 +255,8 @@ fn ours(
             .map(|sample| sample.span.end - sample.span.start)
             .sum::<u64>();
     let least = (needed as f64 * 8.0 / BITS_A_SECOND + 2.0 * ROUND_TRIP.as_secs_f64()) * 1e3;
-    let latency = side.start(key)?;
-    let used = link.used();
+    let took = side.start(key)?;
     side.let_go()?;
     side.media.forget(key).map_err(BenchError::step("forgetting the clip"))?;
-    Ok((latency.map(|latency| (ahead + latency, used)), Some(least)))
+    Ok((took.map(|(ms, moment)| (ahead + ms, moment)), Some(least)))
 }
