@@ -11,7 +11,7 @@ mod directory;
 mod transport;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Parts;
@@ -38,6 +38,9 @@ const LEADING: usize = 16;
 const OPEN: usize = 3;
 /// What a look for the next fragment finds while that is not here: its name, in a box that is nothing but a header.
 const NEXT_FRAGMENT: [u8; 16] = *b"\0\0\0\x10moof\0\0\0\0\0\0\0\0";
+/// How long the first read behind the first segment waits for a picture before it asks for more. 100 ms: what a decoder takes
+/// for one on a slow phone; a picture that takes longer may need what is asked for.
+const PICTURE: Duration = Duration::from_millis(100);
 /// Longest wait of one read, whatever its deadline.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
@@ -54,14 +57,18 @@ pub(crate) struct Assembled {
     /// Whether a planner fetches what comes next.
     planned: bool,
     state: Mutex<State>,
+    /// The first picture is on show, or nobody waits any more.
+    turned: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct State {
     interrupted: bool,
     unwatched: bool,
-    /// The first picture is on show.
+    /// The first picture is on show, or was waited for long enough.
     started: bool,
+    /// The segment that was read first.
+    first: Option<usize>,
     /// Most recently used last.
     open: Vec<(usize, Arc<StoreSource>)>,
     /// Bytes in front of the first fragment of parts that were looked at.
@@ -105,8 +112,8 @@ impl Assembled {
             Packing::Transport => remux::VIDEO,
         };
         let size = (info.width, info.height);
-        let file =
-            Assembled { parts, fetcher, track, packing, size, planned: false, state: Mutex::default() };
+        let (planned, state, turned) = (false, Mutex::default(), Condvar::new());
+        let file = Assembled { parts, fetcher, track, packing, size, planned, state, turned };
         let mut index = Vec::with_capacity(file.parts.plan.slots.len() * 2);
         for (number, slot) in file.parts.plan.slots.iter().enumerate() {
             let Some(at) = slot.at else { continue };
@@ -124,6 +131,29 @@ impl Assembled {
             ..info.clone()
         };
         Some((file, info))
+    }
+
+    /// Lets the picture come first: a demuxer runs through the first segment faster than its first picture is decoded, and
+    /// would ask for the second meanwhile.
+    fn after_the_picture(&self, number: usize, slot: &Slot, deadline: Duration) {
+        let mut state = self.state();
+        if state.started || slot.at.is_none() || *state.first.get_or_insert(number) == number {
+            return;
+        }
+        drop(state);
+        if self.run(slot, 0) > 0 {
+            return;
+        }
+        let until = Instant::now() + PICTURE.min(deadline);
+        let mut state = self.state();
+        while !state.started && !state.interrupted {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                state.started = true;
+                return;
+            }
+            state = self.turned.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
     }
 
     /// The same for a rendition whose parts a planner fetches in the order of play.
@@ -210,6 +240,7 @@ impl Assembled {
         deadline: Duration,
     ) -> Result<usize, ReadError> {
         let until = Instant::now() + deadline;
+        self.after_the_picture(number, slot, deadline);
         let at = at + self.lead(number, slot, deadline)?;
         let deadline = until.saturating_duration_since(Instant::now());
         let source = self.open(number, slot);
@@ -441,6 +472,7 @@ impl ByteSource for Assembled {
         state.passed = None;
         let open: Vec<Arc<StoreSource>> = state.open.iter().map(|(_, source)| source.clone()).collect();
         drop(state);
+        self.turned.notify_all();
         open.iter().for_each(|source| source.interrupt());
     }
 
@@ -461,5 +493,6 @@ impl ByteSource for Assembled {
 
     fn set_started(&self) {
         self.state().started = true;
+        self.turned.notify_all();
     }
 }

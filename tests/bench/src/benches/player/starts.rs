@@ -28,12 +28,16 @@ pub(super) fn rows(side: &mut Ours, uri: &str, effort: Effort) -> Result<Vec<Row
         // Cold ones and pre-rolled ones in turn; who goes first changes too.
         let ours = |side: &mut Ours| if round % 2 == 0 { side.cold() } else { side.warm() };
         let theirs = || Peer::build(PEERS[1], uri)?.cold();
-        if round % 4 < 2 {
-            own.take(ours(side)?);
-            peer.take(theirs()?);
+        let (mine, other) = if round % 4 < 2 {
+            let mine = ours(side)?;
+            (mine, theirs()?)
         } else {
-            peer.take(theirs()?);
-            own.take(ours(side)?);
+            let other = theirs()?;
+            (ours(side)?, other)
+        };
+        if round > 0 {
+            own.take(mine);
+            peer.take(other);
         }
     }
     drop(busy);
