@@ -1,6 +1,6 @@
 //! The facade: everything the session and the player do with bytes goes through [`Media`].
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,6 +21,7 @@ use crate::outbound::Outbound;
 use crate::probe::ProbeError;
 use crate::prober::Prober;
 use crate::reader::StoreSource;
+use crate::recent::{REMEMBERED, Recent};
 use crate::segments::{Assembled, Parts, owner};
 use crate::source::ByteSource;
 use crate::store::{Store, StoreError, StoreHealth, StoredMedia, Validators};
@@ -166,7 +167,8 @@ pub struct Media {
     pub(crate) store: Arc<Store>,
     pub(crate) fetcher: Arc<Fetcher>,
     prober: Arc<Prober>,
-    origins: Mutex<HashMap<MediaKey, Origin>>,
+    /// What was registered of late; what goes here is forgotten by prober and fetcher too.
+    origins: Mutex<Recent<Origin>>,
     /// What is played now, for those who are told it.
     playing: Mutex<Option<(MediaKey, Playback)>>,
 }
@@ -197,8 +199,8 @@ impl Media {
         let fetcher =
             Arc::new(Fetcher::new(handle, http, Arc::new(config.limits), accounts, config.resolver.clone()));
         let prober = Arc::new(Prober::new(store.clone(), fetcher.clone(), config.keep_loaded));
-        let media =
-            Arc::new(Media { store, fetcher, prober, origins: Mutex::default(), playing: Mutex::default() });
+        let origins = Mutex::new(Recent::new(REMEMBERED));
+        let media = Arc::new(Media { store, fetcher, prober, origins, playing: Mutex::default() });
         if let Some(way) = config.cmcd {
             let media_of = Arc::downgrade(&media);
             let describe = move |key: &MediaKey| media_of.upgrade().map(|m| m.about(key)).unwrap_or_default();
@@ -207,11 +209,14 @@ impl Media {
         Ok(media)
     }
 
-    fn origins(&self) -> MutexGuard<'_, HashMap<MediaKey, Origin>> {
+    fn origins(&self) -> MutexGuard<'_, Recent<Origin>> {
         self.origins.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes an address known. Calling it again replaces the address; bytes already here stay.
+    ///
+    /// The newest 4,096 renditions are remembered, give or take a quarter; one that was registered longer ago, and asked for
+    /// since then neither by [`origin`](Media::origin) nor by the gateway, is unknown again. What is here of it can be read.
     pub fn register(&self, key: &MediaKey, origin: Origin) {
         self.fetcher.route(key).set(Location {
             url: origin.url.clone(),
@@ -219,7 +224,11 @@ impl Media {
             expires_at_ms: origin.expires_at_ms,
         });
         self.prober.declare(key, origin.container, origin.bytes);
-        self.origins().insert(key.clone(), origin);
+        let gone = self.origins().insert(key.clone(), origin, |_| true);
+        for (key, _) in gone {
+            self.prober.undeclare(&key);
+            self.fetcher.leave(&key);
+        }
     }
 
     /// Lets no further request leave for `key`, whoever asks, until it is [registered](Media::register) again: the fetch
