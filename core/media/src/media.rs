@@ -24,7 +24,7 @@ use crate::reader::StoreSource;
 use crate::recent::{REMEMBERED, Recent};
 use crate::segments::{Assembled, Parts, owner};
 use crate::source::ByteSource;
-use crate::store::{Store, StoreError, StoreHealth, StoredMedia, Validators};
+use crate::store::{MemoryOnly, Store, StoreError, StoreHealth, StoredMedia, Validators};
 use crate::ticket::FetchTicket;
 use crate::tls::{TlsConfig, TlsError};
 use crate::untailed::Untailed;
@@ -35,6 +35,10 @@ const SAMPLES: usize = 256;
 /// Entries kept in memory unused. 256: far more than a feed has in its window and history at a time, and with a few
 /// kilobytes for the checksums of a usual clip about a megabyte.
 const KEEP_LOADED: usize = 256;
+
+/// Bytes of a cache in memory. 64 MiB: what a device that is low on storage is asked for at most (32 MiB, the playing clip,
+/// its neighbours and the heads of the next page), and as much again until eviction has seen it.
+const MEMORY_CACHE: u64 = 64 * 1024 * 1024;
 
 /// How to open the media layer.
 #[derive(Clone)]
@@ -54,6 +58,9 @@ pub struct MediaConfig {
     pub cmcd: Option<Cmcd>,
     /// Renditions of which index entries and probe answers stay in memory while nobody uses them.
     pub keep_loaded: usize,
+    /// Bytes to cache in memory for the session where the directory gives no place for a cache: it cannot be written to, there
+    /// is no space, the medium fails. 0 to have [`Media::open`] fail then. [`StoreHealth::memory_only`] says that it is so.
+    pub memory_cache: u64,
     /// Where the cached bytes lie: this device, or in tests a disk that fails.
     pub disk: Arc<dyn Disk>,
     /// Bounds and time-outs.
@@ -74,6 +81,7 @@ impl MediaConfig {
             tls: TlsConfig::default(),
             cmcd: None,
             keep_loaded: KEEP_LOADED,
+            memory_cache: MEMORY_CACHE,
             disk: Arc::new(LocalDisk),
             limits: Limits::default(),
             outbound: Outbound::default(),
@@ -91,6 +99,7 @@ impl fmt::Debug for MediaConfig {
             .field("tls", &self.tls)
             .field("cmcd", &self.cmcd)
             .field("keep_loaded", &self.keep_loaded)
+            .field("memory_cache", &self.memory_cache)
             .field("disk", &self.disk)
             .field("limits", &self.limits)
             .finish_non_exhaustive()
@@ -154,6 +163,9 @@ pub enum MediaError {
     /// The rendition lies in several files, so there is no one sequence of bytes; read it through the gateway.
     #[error("the rendition is not one file")]
     NotOneFile,
+    /// The cache is in memory, so there is no file; read it through the gateway.
+    #[error("the cache is in memory for this session")]
+    InMemory,
     /// The media layer is shut down.
     #[error("the media layer is shut down")]
     Closed,
@@ -180,10 +192,12 @@ impl fmt::Debug for Media {
 }
 
 impl Media {
-    /// Opens the cache in `config.dir`; requests run on `handle`.
+    /// Opens the cache in `config.dir`; requests run on `handle`. Where the directory gives no place for one, the session has
+    /// a small one in memory instead, which [`health`](Media::health) says.
     ///
     /// # Errors
-    /// [`StoreError::InUse`] when another session owns the directory, other store errors when it cannot be used,
+    /// [`StoreError::InUse`] when another session owns the directory, other store errors when it is no directory or the index
+    /// in it is of a newer version, or for any reason with a [`memory_cache`](MediaConfig::memory_cache) of 0;
     /// [`MediaError::Tls`] when the rules of trust cannot be kept.
     pub fn open(config: MediaConfig, handle: Handle) -> Result<Arc<Media>, MediaError> {
         // First what can be wrong without the directory, so that a refused configuration leaves it free.
@@ -194,7 +208,12 @@ impl Media {
             &config.limits,
             config.outbound,
         )?;
-        let store = Arc::new(Store::open(&config.dir, config.keep_loaded, config.disk)?);
+        let store = Store::open(&config.dir, config.keep_loaded, config.disk).or_else(|error| {
+            let why = MemoryOnly::of(&error).filter(|_| config.memory_cache > 0).ok_or(error)?;
+            tracing::warn!(target: "unspool::media", ?why, "the cache is in memory for this session");
+            Store::in_memory(&config.dir, config.keep_loaded, config.memory_cache, why)
+        });
+        let store = Arc::new(store?);
         let accounts = Arc::new(Accounts::default());
         let fetcher =
             Arc::new(Fetcher::new(handle, http, Arc::new(config.limits), accounts, config.resolver.clone()));

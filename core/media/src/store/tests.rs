@@ -422,3 +422,23 @@ fn reading_without_waiting_leaves_a_block_that_is_due_to_who_compares() {
     // A thousand blocks are 62 MiB, and one is compared every 8 MiB or so.
     assert!(given > 900 && due >= 4, "{given} given, {due} due");
 }
+
+#[test]
+fn an_index_in_memory_grows_to_its_bound_and_goes_on() {
+    let store = Store::in_memory(Path::new("nowhere"), 2, 1 << 20, MemoryOnly::NotWritable).unwrap();
+    let other = Store::in_memory(Path::new("nowhere"), 2, 1 << 20, MemoryOnly::NotWritable).unwrap();
+    let blob = vec![7; 100_000];
+    for n in 0..400 {
+        store.put_blob(&format!("probe:{n}"), &blob).unwrap();
+    }
+    assert_eq!(store.get_blob("probe:399").unwrap(), Some(blob.clone()), "the newest");
+    let kept = (0..400).filter(|n| store.get_blob(&format!("probe:{n}")).unwrap().is_some()).count();
+    assert!((60..=167).contains(&kept), "16 MiB of them: {kept}");
+    let entry = store.entry(&key(1));
+    let generation = entry.lock().generation();
+    entry.write(generation, 0, &truth(1, 0, Span::new(0, 200_000)).into()).unwrap();
+    store.flush().unwrap();
+    assert_eq!(store.list().unwrap().len(), 1);
+    assert!(other.list().unwrap().is_empty() && other.get_blob("probe:399").unwrap().is_none());
+    store.close().unwrap();
+}
