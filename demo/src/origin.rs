@@ -18,12 +18,12 @@ const READY_WITHIN: Duration = Duration::from_secs(900);
 const CONTROL_WITHIN: Duration = Duration::from_secs(10);
 /// Invented items that moderators labelled: one of about twelve, so that a person meets one soon and not at once.
 const LABELLED: [(u32, &str); 6] = [
-    (7, "conspiracy"),
-    (18, "scam"),
-    (31, "misinformation"),
-    (42, "false_advertising"),
-    (55, "conspiracy"),
-    (66, "propaganda"),
+    (7, "graphic-media"),
+    (18, "conspiracy"),
+    (31, "graphic-media"),
+    (42, "scam"),
+    (55, "graphic-media"),
+    (66, "state_media"),
 ];
 
 /// A server this demo talks to.
@@ -65,6 +65,9 @@ impl Origin {
             command.args(["--network", network]);
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).kill_on_drop(true);
+        // A Ctrl-C is for this process, which ends the server when everything was sent.
+        #[cfg(unix)]
+        command.process_group(0);
         let mut child = command.spawn()?;
         let stdout = child.stdout.take().ok_or("the server has no output")?;
         let mut lines = BufReader::new(stdout).lines();
@@ -140,11 +143,14 @@ impl Origin {
     pub async fn books(&self, client: &str, installation: &str) -> Result<Value, Box<dyn Error>> {
         let Some(control) = &self.control else { return Ok(Value::Null) };
         let stats = self.get(control, "/control/stats").await?;
+        let events = self.get(control, &format!("/control/events?installation={installation}")).await?;
+        let events = events["events"].as_array().ok_or("the server listed no events")?;
         Ok(json!({
             "bytes": stats["bytes_by_client"][client].as_u64().unwrap_or(0),
             "requests": stats["requests"],
             "inFlight": stats["in_flight"],
-            "impressions": self.distinct(installation, unspool::IMPRESSION).await?,
+            "records": events.len(),
+            "impressions": events.iter().filter(|e| e["event_name"] == unspool::IMPRESSION).count(),
             "likes": self.likes(client).await?,
         }))
     }

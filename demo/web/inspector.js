@@ -78,7 +78,7 @@ export class Inspector {
   /** @param {string} name */
   tile(name) {
     const titles = /** @type {Record<string, string>} */ ({
-      start: "first picture, median", stalls: "stood still", throughput: "estimate", fetched: "fetched", unwatched: "fetched, not read", records: "viewings delivered",
+      start: "first picture, median", stalls: "stood still", throughput: "estimate", fetched: "fetched", unwatched: "fetched, not read", records: "records delivered",
     });
     return el("div", { class: "tile", id: `tile-${name}` }, el("strong", { text: "–" }), el("span", { text: titles[name] }));
   }
@@ -258,8 +258,8 @@ export class Inspector {
     const rows = [
       ["bytes received", "bytes", now.bytes.network, none ? null : origin.bytes],
       ["requests answered", "requests", now.requests.answered, none ? null : origin.requests],
-      ["viewings", "impressions", now.out.delivered, none ? null : origin.impressions],
-      ["intents delivered", "intents", now.out.intentsDelivered, null],
+      ["records delivered", "records", now.out.delivered, none ? null : origin.records],
+      ["viewings that ended", "viewings", Math.max(0, now.story.shown - 1), none ? null : origin.impressions],
     ];
     const cells = rows.map(([words, id, ours, theirs]) => {
       const same = theirs === null ? null : ours === theirs;
@@ -302,7 +302,7 @@ export class Inspector {
   async label() {
     const card = this.phone.state.cards[2];
     if (!card) return;
-    await act({ do: "label", item: card.item, label: "misinformation" }).catch((error) => this.phone.say(error.message));
+    await act({ do: "label", item: card.item, label: "graphic-media" }).catch((error) => this.phone.say(error.message));
   }
 
   /** @param {any[]} list */

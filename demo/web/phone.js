@@ -453,4 +453,6 @@ const MARKS = /** @type {Record<string, string>} */ ({
   ai_generated: "Made with AI",
   paid_promotion: "Paid promotion",
   reviewed: "Reviewed",
+  conspiracy: "Disputed claim",
+  state_media: "State media",
 });

@@ -30,6 +30,7 @@ use crate::headless::{client_name, core_dir};
 use crate::origin::Origin;
 use guard::Guard;
 use logs::Tail;
+use network::{Choice, Preset};
 use phone::Phone;
 use players::{Factory, Hub};
 use server::Shared;
@@ -59,13 +60,20 @@ pub async fn run(args: DemoArgs, tail: Tail) -> Result<(), Box<dyn Error>> {
     config.captions = phone::LANGUAGES.map(str::to_owned).to_vec();
     config.engine = PlayerEngine::Platform { factory: Arc::new(Factory(Arc::clone(&hub))), files: false };
     let session = Unspool::open(config)?;
-    session.set_safety(SafetySettings { age: AgeBand::Adult, ..session.safety() }).await?;
+    // A grown-up who asked to be told instead of spared, so that there is something to reveal.
+    session
+        .set_safety(SafetySettings { age: AgeBand::Adult, adult_content: true, ..session.safety() })
+        .await?;
 
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let guard = Guard::new(listener.local_addr()?.port());
     let address = guard.address();
     let phone = Arc::new(Phone::new(session.clone(), hub, origin, client, tail));
     phone.read_network().await?;
+    if args.network.is_none() && phone.origin.as_ref().is_some_and(Origin::is_own) {
+        // Loopback is faster than any phone's network, and would hide what the core does.
+        phone.choose(&Choice::Preset { preset: Preset::FourG }, Some("4G".to_owned())).await?;
+    }
     let (tell, told) = watch::channel(Value::Null);
     let books = tokio::spawn(read_books(Arc::clone(&phone), tell));
     let gateway = reqwest::Client::new();

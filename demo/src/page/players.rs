@@ -73,7 +73,7 @@ impl Hub {
         let mut inner = self.inner();
         inner.pages += 1;
         for (id, held) in &inner.players {
-            for wish in held.from_the_start(*id) {
+            for wish in held.wishes(*id) {
                 // There is room: a feed has a handful of players.
                 let _ = wishes.try_send(wish);
             }
@@ -143,7 +143,7 @@ impl Inner {
 }
 
 impl Held {
-    fn from_the_start(&self, id: u64) -> Vec<Value> {
+    fn wishes(&self, id: u64) -> Vec<Value> {
         let mut wishes = vec![
             json!({ "wish": "make", "player": id, "address": self.address, "loops": self.loops }),
             json!({ "wish": "mute", "player": id, "on": self.muted }),

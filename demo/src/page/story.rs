@@ -23,6 +23,8 @@ pub struct Story(Mutex<Told>);
 struct Told {
     seen: u64,
     starts: [Vec<f64>; 3],
+    /// Cards that became current.
+    shown: u64,
     stalls: u64,
     stall_ms: u64,
     failed: u64,
@@ -114,6 +116,7 @@ impl Story {
         json!({
             "starts": classes,
             "bins": BINS,
+            "shown": told.shown,
             "stalls": told.stalls,
             "stallMs": told.stall_ms,
             "failed": told.failed,
@@ -141,6 +144,7 @@ impl Told {
                     starts.push(*latency_ms);
                 }
             }
+            Event::Current { .. } => self.shown += 1,
             Event::Stalled { ms, .. } => {
                 self.stalls += 1;
                 self.stall_ms += ms;

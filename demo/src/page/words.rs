@@ -46,15 +46,13 @@ pub fn decision(decision: &Decision) -> Value {
         "hidden": decision.hides(),
         "revealable": decision.overridable && decision.blurs(),
         "reason": cause.map(|cause| {
-            let what = match cause.class {
-                Some(HarmClass::Adult) => "adult content",
-                Some(HarmClass::Scam) => "scam advertising",
-                Some(HarmClass::Conspiracy) => "a conspiracy theory",
-                Some(HarmClass::Propaganda) => "propaganda",
-                None => match cause.name.as_str() {
-                    "graphic-media" => "graphic pictures",
-                    name => name,
-                },
+            let what = match (cause.name.as_str(), cause.class) {
+                ("graphic-media", _) => "graphic pictures",
+                (_, Some(HarmClass::Adult)) => "adult content",
+                (_, Some(HarmClass::Scam)) => "scam advertising",
+                (_, Some(HarmClass::Conspiracy)) => "a conspiracy theory",
+                (_, Some(HarmClass::Propaganda)) => "propaganda",
+                (name, None) => name,
             };
             match &cause.source {
                 Source::Label(_) | Source::UnknownLabel(_) => format!("Labelled as {what}"),
