@@ -26,9 +26,10 @@ class Check:
     def __init__(self, demo: Demo, phone: Phone, browser, pictures: Path):
         self.demo, self.phone, self.page, self.browser = demo, phone, phone.page, browser
         self.pictures = pictures
-        self.liked = ""
+        self.report = pictures / "report.html"
 
     def picture(self, name: str):
+        self.page.evaluate("scrollTo(0, 0)")
         self.page.screenshot(path=self.pictures / f"{name}.png", full_page=name == "inspector")
 
     def accessible(self, where: str):
@@ -148,7 +149,7 @@ class Check:
         forward, played = True, 0
         for _ in range(OFFLINE_SWIPES * 3):
             try:
-                phone.swipe("key", forward)
+                phone.swipe("key", forward, within=5)
             except AssertionError:
                 assert forward, "there is nothing before this card"
                 forward = False
@@ -227,17 +228,29 @@ class Check:
         faults = [fault for fault in self.phone.faults if "net::ERR" not in fault and "503" not in fault and "409" not in fault]
         assert not faults, faults
 
-    def ends_at_once_and_leaves_nothing(self):
+    def ends_at_once_leaves_nothing_but_a_report(self):
         assert self.demo.children, "the server is a process of its own"
         assert self.demo.interrupt() == 0, "\n".join(self.demo.words[-10:])
         until("no process is left", lambda: not any(Path(f"/proc/{pid}").exists() for pid in self.demo.children))
+        asked: list[str] = []
+        page = self.browser.new_page(viewport={"width": 1180, "height": 1000})
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda error: asked.append(str(error)))
+        page.goto(self.report.as_uri())
+        page.get_by_role("heading", name="Two sets of books").wait_for()
+        assert page.locator("canvas").count() == 3
+        for what in ("bytes received", "requests answered", "records delivered", "viewings"):
+            ours, theirs = page.get_by_role("row", name=what).locator("td").all_inner_texts()
+            assert ours == theirs and ours != "0", (what, ours, theirs)
+        page.screenshot(path=self.pictures / "report.png", full_page=True)
+        assert asked == [self.report.as_uri()], asked
 
     STEPS = [
         strangers_are_refused, interests_come_first, swipes_by_touch_wheel_and_keys, goes_back_by_every_way,
         pauses_likes_and_sounds_by_keyboard_alone, comments_are_sent_and_sheets_give_the_focus_back,
         menu_says_why_and_takes_no_for_an_answer, nothing_serious_for_axe, plays_on_without_a_network,
         like_goes_out_later_once, a_late_label_covers_a_card_and_its_bytes_go, both_sets_of_books_are_equal,
-        still_for_who_wants_no_motion, nothing_was_wrong_on_the_page, ends_at_once_and_leaves_nothing,
+        still_for_who_wants_no_motion, nothing_was_wrong_on_the_page, ends_at_once_leaves_nothing_but_a_report,
     ]
 
 
@@ -248,7 +261,7 @@ def main(program: str, chromium: str, pictures: Path, junit: Path) -> int:
         browser = playwright.chromium.launch(
             executable_path=chromium, headless=True, args=["--headless=new", "--no-sandbox", "--disable-gpu"]
         )
-        demo = Demo(program, Path(state), "--clips", CLIPS)
+        demo = Demo(program, Path(state), "--clips", CLIPS, "--report", str(pictures / "report.html"))
         try:
             phone = Phone(browser.new_page(viewport={"width": 1560, "height": 1000}))
             check = Check(demo, phone, browser, pictures)

@@ -103,7 +103,7 @@ class Phone:
     def covered(self) -> bool:
         return self.page.evaluate("document.querySelector('.card.here')?.classList.contains('veiled') ?? false")
 
-    def swipe(self, how: str, forward: bool = True):
+    def swipe(self, how: str, forward: bool = True, within: float = PATIENCE):
         """Swipes, and waits until another card is there."""
         before = self.position()
         box = self.page.locator("#feed").bounding_box()
@@ -119,7 +119,7 @@ class Phone:
             self.page.mouse.up()
         else:
             self.page.keyboard.press("ArrowDown" if forward else "ArrowUp")
-        until(f"another card after {how}", lambda: self.position() not in (0, before))
+        until(f"another card after {how}", lambda: self.position() not in (0, before), within)
 
     def plays(self, at_least: float = 0.25):
         """Waits until the video on the screen has a picture and its time advances; a covered card is revealed first."""

@@ -67,7 +67,10 @@ struct DemoArgs {
     /// Run without a server: show and play what an earlier run left in --state.
     #[arg(long)]
     offline: bool,
-    /// Write the measured figures here; standard output by default.
+    /// Write the session's figures and plots here when it has ended: one page that needs nothing else.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["headless", "terminal"])]
+    report: Option<PathBuf>,
+    /// Write the measured figures here; a headless run writes them to standard output by default.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Write a log of the headless session here that `unspool-sim replay` can play again; generated clips only. The network's

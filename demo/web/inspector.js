@@ -55,7 +55,7 @@ export class Inspector {
     const label = el("button", { class: "plain", text: "Let a moderator label the card after next", onclick: () => this.label() });
     const root = /** @type {HTMLElement} */ (document.getElementById("inspector"));
     root.append(
-      el("header", {}, el("h2", { text: "Unspool" }), el("span", { class: "sub", text: "inspector" }), el("span", { class: "client", id: "client" })),
+      el("header", {}, el("h2", { text: "Unspool" }), el("span", { class: "sub", text: "inspector" }), el("span", { class: "client", id: "client" }), el("a", { class: "save", href: "report.html", download: "unspool-report.html", text: "Save a report" })),
       el("div", { class: "tiles" }, ...this.tiles.values()),
       panel("Network", "wide", this.network.node),
       panel("On the device, ahead of the thumb", "wide", this.window, this.doing),
@@ -78,7 +78,7 @@ export class Inspector {
   /** @param {string} name */
   tile(name) {
     const titles = /** @type {Record<string, string>} */ ({
-      start: "first picture, median", stalls: "stood still", throughput: "estimate", fetched: "fetched", unwatched: "fetched, not read", records: "records delivered",
+      start: "start, median", stalls: "stood still", throughput: "estimate", fetched: "fetched", unwatched: "fetched, not read", records: "records delivered",
     });
     return el("div", { class: "tile", id: `tile-${name}` }, el("strong", { text: "–" }), el("span", { text: titles[name] }));
   }
@@ -116,7 +116,7 @@ export class Inspector {
   showTiles(now) {
     const all = now.story.starts.filter((/** @type {any} */ c) => c.latency.n > 0);
     const best = all[0];
-    if (best) put(this.tiles.get("start").lastChild, `first picture, ${CLASSES.find(([name]) => name === best.class)?.[1]}`);
+    if (best) put(this.tiles.get("start").lastChild, `${CLASSES.find(([name]) => name === best.class)?.[1]} start, median`);
     this.set("start", best ? millis(best.latency.p50) : "–", best && best.latency.p50 < 100 ? "good" : "");
     const watched = Math.max(1, now.watchedMs + now.story.stallMs);
     this.set("stalls", now.story.stalls === 0 ? "never" : `${now.story.stalls} × ${millis(now.story.stallMs / now.story.stalls)}`, now.story.stallMs / watched < 0.01 ? "good" : "poor");

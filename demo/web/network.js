@@ -34,8 +34,11 @@ export class Network {
     this.rate = this.slider("Speed", 0, 100, 1, 68, (at) => speed(rateOf(at)));
     this.rtt = this.slider("Delay", 0, 600, 5, 20, (ms) => `${ms} ms`);
     this.stalls = this.slider("Answers that pause", 0, 50, 1, 0, (percent) => `${percent} %`);
+    const file = el("input", { type: "file", accept: "text/*,.txt,.tsv,.log,.down,.up", "aria-label": "Play a recorded network: rows of seconds and Mbit/s" });
+    file.addEventListener("change", () => this.trace(file.files?.[0]).finally(() => { file.value = ""; }));
+    this.recorded = el("label", { class: "recorded", title: "A text file with a row of seconds and Mbit/s for each stretch" }, "Recorded…", file);
     this.node = el("div", { class: "network" },
-      el("div", { class: "presets", role: "group", "aria-label": "Network presets" }, ...this.buttons.values()),
+      el("div", { class: "presets", role: "group", "aria-label": "Network presets" }, ...this.buttons.values(), this.recorded),
       el("div", { class: "sliders" }, this.rate.row, this.rtt.row, this.stalls.row));
     document.addEventListener("network", () => this.choose(this.online ? "offline" : this.before));
   }
@@ -67,6 +70,19 @@ export class Network {
     await this.ask({ do: "network", choice: { preset }, name: preset });
   }
 
+  /** Plays a network from a file. @param {File | undefined} file */
+  async trace(file) {
+    if (!file) return;
+    const lines = (await file.text()).split(/\r?\n/).map((line) => line.trim()).filter((line) => line && !line.startsWith("#"));
+    const trace = lines.map((line) => line.split(/\s+/).map(Number));
+    if (trace.length === 0 || trace.some((row) => row.length !== 2 || row.some(Number.isNaN))) {
+      this.say(`${file.name} is no trace: it needs rows of seconds and Mbit/s.`);
+      return;
+    }
+    this.before = "4G";
+    await this.ask({ do: "network", choice: { trace, rtt_ms: Number(this.rtt.input.value) }, name: "recorded" });
+  }
+
   async numbers() {
     const choice = {
       rate_kbps: rateOf(Number(this.rate.input.value)),
@@ -85,6 +101,7 @@ export class Network {
   show(network) {
     this.online = network.online;
     for (const [name, button] of this.buttons) button.setAttribute("aria-pressed", String(network.preset === name || (name === "offline" && !network.online)));
+    this.recorded.classList.toggle("on", network.preset === "recorded");
     const settings = network.truth?.settings;
     if (!settings) return;
     this.rate.set(placeOf(settings.rate_kbps ?? 200_000));

@@ -12,6 +12,7 @@ mod network;
 mod phone;
 mod players;
 mod relay;
+mod report;
 mod server;
 mod story;
 mod words;
@@ -21,7 +22,7 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::watch;
 use unspool::{AgeBand, Config, Credentials, PlayerEngine, SafetySettings, Unspool};
 
@@ -75,7 +76,7 @@ pub async fn run(args: DemoArgs, tail: Tail) -> Result<(), Box<dyn Error>> {
         phone.choose(&Choice::Preset { preset: Preset::FourG }, Some("4G".to_owned())).await?;
     }
     let (tell, told) = watch::channel(Value::Null);
-    let books = tokio::spawn(read_books(Arc::clone(&phone), tell));
+    let watch = tokio::spawn(watch_over(Arc::clone(&phone), tell));
     let gateway = reqwest::Client::new();
     let router = server::router(Shared { phone: Arc::clone(&phone), origin: told, gateway }, guard);
     let serving = tokio::spawn(async move { axum::serve(listener, router).await });
@@ -90,8 +91,9 @@ pub async fn run(args: DemoArgs, tail: Tail) -> Result<(), Box<dyn Error>> {
         () = &mut ended => Ok(()),
         served = serving => served?,
     };
-    books.abort();
+    watch.abort();
     let report = session.shutdown(ENDING).await;
+    write(&args, &phone).await?;
     if let Some(origin) = &phone.origin {
         origin.stop().await;
     }
@@ -134,20 +136,31 @@ async fn end() {
     let _ = tokio::signal::ctrl_c().await;
 }
 
-/// Asks the server for its books, again and again.
-async fn read_books(phone: Arc<Phone>, tell: watch::Sender<Value>) {
-    let Some(origin) = &phone.origin else { return };
-    let installation = phone.session.installation();
+/// Gathers what happens, page or none, and asks the server for its books, again and again.
+async fn watch_over(phone: Arc<Phone>, tell: watch::Sender<Value>) {
     let mut ticks = tokio::time::interval(ASKED);
     loop {
         ticks.tick().await;
         if let Ok(feed) = phone.feed() {
             phone.story.take(&feed, &phone.tail);
         }
-        let told = match origin.books(&phone.client, &installation).await {
-            Ok(books) => books,
-            Err(error) => json!({ "error": error.to_string() }),
-        };
-        tell.send_replace(told);
+        phone.history.take(&phone);
+        tell.send_replace(phone.books().await);
     }
+}
+
+/// Writes what was asked for about a session that has ended.
+async fn write(args: &DemoArgs, phone: &Phone) -> Result<(), Box<dyn Error>> {
+    if let Ok(feed) = phone.feed() {
+        phone.story.take(&feed, &phone.tail);
+    }
+    let told = phone.history.told(&inspect::figures(phone, &phone.books().await));
+    if let Some(file) = &args.json {
+        std::fs::write(file, serde_json::to_string_pretty(&told)? + "\n")?;
+    }
+    if let Some(file) = &args.report {
+        std::fs::write(file, report::page(&told))?;
+        eprintln!("The report is in {}.", file.display());
+    }
+    Ok(())
 }

@@ -14,6 +14,13 @@ pub enum Choice {
         /// Its name.
         preset: Preset,
     },
+    /// A recorded network: rows of seconds and Mbit/s, which start over at their end.
+    Trace {
+        /// The rows.
+        trace: Vec<(f64, f64)>,
+        /// Milliseconds to an answer.
+        rtt_ms: u64,
+    },
     /// What the sliders say.
     Numbers {
         /// Kilobits a second; none is no limit.
@@ -66,6 +73,7 @@ impl Choice {
                 network["down"] = json!(true);
                 network
             }
+            Choice::Trace { trace, rtt_ms } => json!({ "rtt_ms": rtt_ms, "trace": trace }),
             Choice::Numbers { rate_kbps, rtt_ms, stall_probability } => {
                 plain(*rate_kbps, *rtt_ms, *stall_probability)
             }
@@ -139,6 +147,9 @@ mod tests {
             assert_eq!(taken.down, name == "offline");
             assert_eq!(choice.online(), name != "offline");
         }
+        let recorded: Choice =
+            serde_json::from_value(json!({ "trace": [[0.0, 1.0], [2.5, 3.0]], "rtt_ms": 40 })).unwrap();
+        assert_eq!(recorded.settings(&Value::Null)["trace"][1][0], 2.5);
         let numbers = json!({ "rate_kbps": null, "rtt_ms": 5, "stall_probability": 0.1 });
         assert!(serde_json::from_value::<Choice>(numbers).unwrap().online());
     }

@@ -10,6 +10,7 @@ use unspool::{Card, CardView, Conditions, FeedKind, FeedSession, Snapshot, Unspo
 use super::logs::Tail;
 use super::network::{Choice, InForce};
 use super::players::Hub;
+use super::report::History;
 use super::story::Story;
 use super::words;
 use crate::origin::Origin;
@@ -31,6 +32,8 @@ pub struct Phone {
     pub story: Story,
     /// The log's end.
     pub tail: Tail,
+    /// What was the case, over the session.
+    pub history: History,
     state: Mutex<State>,
     changed: watch::Sender<u64>,
 }
@@ -67,7 +70,7 @@ impl Phone {
             preset: None,
             network: None,
         };
-        let story = Story::default();
+        let (story, history) = (Story::default(), History::default());
         Phone {
             session,
             hub,
@@ -75,6 +78,7 @@ impl Phone {
             client,
             story,
             tail,
+            history,
             state: Mutex::new(state),
             changed: watch::Sender::new(0),
         }
@@ -218,6 +222,13 @@ impl Phone {
         drop(state);
         self.touch();
         Ok(())
+    }
+
+    /// What the server's books say now; null without a server.
+    pub async fn books(&self) -> Value {
+        let Some(origin) = &self.origin else { return Value::Null };
+        let told = origin.books(&self.client, &self.session.installation()).await;
+        told.unwrap_or_else(|error| json!({ "error": error.to_string() }))
     }
 
     /// The network as the inspector shows it.

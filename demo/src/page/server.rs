@@ -21,6 +21,7 @@ use super::inspect;
 use super::phone::Phone;
 use super::players::Told;
 use super::relay::relay;
+use super::report;
 
 /// The inspector's figures are sent this often.
 const EVERY: Duration = Duration::from_millis(250);
@@ -53,6 +54,7 @@ const FILES: [(&str, &str, &str); 10] = [
     ("uPlot.js", SCRIPT, include_str!("../../web/vendor/uPlot.iife.min.js")),
     ("uPlot.css", STYLE, include_str!("../../web/vendor/uPlot.min.css")),
 ];
+const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 const PAGE: &str = include_str!("../../web/index.html");
@@ -60,10 +62,11 @@ const PAGE: &str = include_str!("../../web/index.html");
 /// Everything below the token.
 pub fn router(shared: Shared, guard: Guard) -> Router {
     let mut pages = Router::new()
-        .route("/{token}/", get(|| async { file("text/html; charset=utf-8", PAGE) }))
+        .route("/{token}/", get(|| async { file(HTML, PAGE) }))
         .route("/{token}/events", get(events))
         .route("/{token}/do", post(run))
         .route("/{token}/told", post(told));
+    pages = pages.route("/{token}/report.html", get(report));
     pages = pages.route("/{token}/media/{gateway}/{rendition}/{name}", get(relay));
     for (name, kind, text) in FILES {
         pages = pages.route(&format!("/{{token}}/{name}"), get(move || async move { file(kind, text) }));
@@ -80,6 +83,13 @@ async fn run(State(shared): State<Shared>, Json(command): Json<Command>) -> Resp
         Ok(answer) => Json(answer).into_response(),
         Err(error) => (StatusCode::CONFLICT, Json(json!({ "error": error.to_string() }))).into_response(),
     }
+}
+
+/// The report so far, to be kept: on this server its scripts would not run.
+async fn report(State(shared): State<Shared>) -> Response {
+    let told = shared.phone.history.told(&inspect::figures(&shared.phone, &shared.origin.borrow()));
+    let kept = (header::CONTENT_DISPOSITION, "attachment; filename=\"unspool-report.html\"");
+    ([(header::CONTENT_TYPE, HTML), kept], report::page(&told)).into_response()
 }
 
 async fn told(State(shared): State<Shared>, Json(told): Json<Vec<Told>>) -> StatusCode {
