@@ -89,6 +89,10 @@ pub struct SessionConfig {
     /// What the person agreed to that telemetry is collected for. Default: everything; asking is the app's part.
     #[uniffi(default = None)]
     pub consent: Option<Vec<Purpose>>,
+    /// Ed25519 keys whose signature on safety rules counts, each as 64 hexadecimal digits, at most eight. Default none: the
+    /// rules that come with the core stay in use.
+    #[uniffi(default = [])]
+    pub safety_keys: Vec<String>,
 }
 
 /// The pinned keys of one host.
@@ -245,6 +249,7 @@ impl SessionConfig {
             config.engine = unspool::PlayerEngine::Platform { factory, files: self.player_files };
         }
         config.tls.extra_roots = self.extra_roots;
+        config.safety_keys = self.safety_keys.iter().map(|key| safety_key(key)).collect::<Result<_, _>>()?;
         config.tls.pins = self.pins.into_iter().map(HostPins::into_core).collect::<Result<_, _>>()?;
         config.cmcd = self.cmcd.map(|way| match way {
             Cmcd::Headers => unspool::Cmcd::Headers,
@@ -255,6 +260,20 @@ impl SessionConfig {
         }
         Ok(config)
     }
+}
+
+/// The 32 bytes of a key.
+fn safety_key(digits: &str) -> Result<[u8; 32], UnspoolError> {
+    let wrong =
+        || UnspoolError::Config { reason: "a key of the safety rules has 64 hexadecimal digits".into() };
+    if digits.len() != 64 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return Err(wrong());
+    }
+    let mut key = [0; 32];
+    for (byte, at) in key.iter_mut().zip((0..64).step_by(2)) {
+        *byte = digits.get(at..at + 2).and_then(|two| u8::from_str_radix(two, 16).ok()).ok_or_else(wrong)?;
+    }
+    Ok(key)
 }
 
 impl HostPins {
