@@ -13,7 +13,10 @@ use crate::telemetry::{Purpose, consent_to};
 use crate::token::{TokenAdapter, TokenProvider};
 
 /// The configuration of a session. All but the first two fields have working defaults.
+///
+/// Printed as text it shows neither the token nor the account, so it may stand in a log.
 #[derive(Clone, PartialEq, uniffi::Record)]
+#[uniffi::export(Debug, Display)]
 pub struct SessionConfig {
     /// Private directory for the cache and the databases; created where missing. One session at a time owns it.
     pub data_dir: String,
@@ -180,6 +183,12 @@ impl fmt::Debug for SessionConfig {
     /// The token and the account stay out of every log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionConfig").field("backend", &self.backend).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for SessionConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
     }
 }
 
