@@ -123,14 +123,14 @@ impl<S: FnMut(&PageRequest) -> Page> Person<S> {
     /// Swipes on; says whether a card came.
     fn swipe(&mut self) -> bool {
         let step = self.feed.next(|_, _| true);
+        if let Step::Moved(position) = step {
+            let item = self.feed.item(position).unwrap().clone();
+            assert!(!self.feed.decision(position).unwrap().hides(), "{} is hidden and shown", item.id);
+            self.watched.push(item);
+        }
         self.fetch();
         match step {
-            Step::Moved(position) => {
-                let item = self.feed.item(position).unwrap().clone();
-                assert!(!self.feed.decision(position).unwrap().hides(), "{} is hidden and shown", item.id);
-                self.watched.push(item);
-                true
-            }
+            Step::Moved(_) => true,
             // With every page answered there is either a card or an end.
             Step::Waiting => match self.feed.next(|_, _| true) {
                 Step::Waiting => panic!("nobody will ever answer"),
