@@ -63,7 +63,9 @@ pub use safety::{
 };
 pub use session::{SessionStatus, ShutdownReport, Topic, Unspool};
 pub use snapshot::{ByPurpose, Bytes, CardState, FeedSnapshot, Outgoing, Stage, Traffic};
-pub use social::{Comment, CommentState, Order, Payment, PaymentCause, PaymentState};
+pub use social::{
+    Comment, CommentState, IntentVerb, Order, Payment, PaymentCause, PaymentState, RefusedIntent,
+};
 pub use telemetry::{Attribute, AttributeValue, Place, Purpose, Tap, ViewerAction};
 pub use token::TokenProvider;
 
