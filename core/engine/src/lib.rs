@@ -24,6 +24,7 @@ pub mod lead;
 pub mod learner;
 pub mod links;
 mod model;
+pub mod opening;
 pub mod payment;
 pub mod pipeline;
 

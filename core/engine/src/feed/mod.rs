@@ -23,11 +23,11 @@ mod saved;
 mod tests;
 
 pub use card::{Closed, LabelUpdate};
+pub use order::Trace;
 pub use paging::{PageFailure, PageRequest};
 pub use saved::SavedFeed;
 
 use card::Card;
-use order::Trace;
 use paging::{Brought, Paging};
 
 /// Cards asked for at once. Ten is what the large feed back ends answer by default; two more cover filtered cards.

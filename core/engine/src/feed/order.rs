@@ -6,27 +6,38 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::breaker::{Answer, LoopReport, Thin};
-use crate::model::SeriesPart;
-use crate::pipeline::{Candidate, Facts, Lesson, Manner, Pipeline, Reason};
+use crate::learner::Clip;
+use crate::model::{Item, SeriesPart};
+use crate::pipeline::{Candidate, Lesson, Manner, Pipeline, Reason};
 
 use super::card::Card;
 use super::{Feed, FeedNote, MAX_WAITING};
 
 /// Cards remembered of those that were shown: the longest window that a policy may have.
-const LONGEST_TRAIL: usize = 100;
+pub(super) const LONGEST_TRAIL: usize = 100;
 
-/// What stays of a card that the person was shown, whatever becomes of it.
-#[derive(Debug)]
-pub(super) struct Trace {
-    id: String,
-    facts: Facts,
+/// What stays of a card that the person was shown, whatever becomes of it: what the bound counts.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Trace {
+    topics: Vec<String>,
+    creator: String,
     sound: Option<String>,
 }
 
 impl Trace {
     fn candidate(&self) -> Candidate<'_> {
-        Candidate { id: &self.id, clip: self.facts.clip(), sound: self.sound.as_deref() }
+        let clip = Clip {
+            prior: None,
+            topics: &self.topics,
+            creator: &self.creator,
+            duration_ms: 0,
+            vector: None,
+            lift: 0.0,
+        };
+        Candidate { id: "", clip, sound: self.sound.as_deref() }
     }
 }
 
@@ -263,11 +274,8 @@ impl Feed {
     /// The person sees the card at this position for the first time.
     pub(super) fn leave_trace(&mut self, position: u64) {
         let Some(card) = self.card(position) else { return };
-        let trace = Trace {
-            id: card.item.id.clone(),
-            facts: Facts::from(&card.item),
-            sound: card.item.sound.clone(),
-        };
+        let Item { topics, creator, sound, .. } = &card.item;
+        let trace = Trace { topics: topics.clone(), creator: creator.id.clone(), sound: sound.clone() };
         self.trail.push_back(trace);
         while self.trail.len() > LONGEST_TRAIL {
             self.trail.pop_front();

@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::Item;
 
+use super::order::LONGEST_TRAIL;
 use super::paging::Cursor;
-use super::{Admitted, Feed, MAX_WAITING};
+use super::{Admitted, Feed, MAX_WAITING, Trace};
 
 /// What is kept of a feed across launches.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -22,7 +23,13 @@ pub struct SavedFeed {
     /// Candidates that waited for room.
     #[serde(default)]
     pub waiting: Vec<Item>,
+    /// What the bound counts of the cards that were shown last.
+    #[serde(default)]
+    pub trail: Vec<Trace>,
 }
+
+/// Traces that are kept: the window of the bound.
+const TRAIL_KEPT: usize = 10;
 
 impl Feed {
     /// Puts back what an earlier session kept; what the filter hides today is not put back and returned.
@@ -59,7 +66,11 @@ impl Feed {
         self.hidden += hidden.len() as u64;
         (self.current, self.reached) = (current, current);
         let seen: Vec<u64> = self.positions().take_while(|&p| current.is_some_and(|c| p <= c)).collect();
-        seen.into_iter().for_each(|position| self.leave_trace(position));
+        if saved.trail.is_empty() {
+            seen.into_iter().for_each(|position| self.leave_trace(position));
+        } else {
+            self.trail = saved.trail.into_iter().take(LONGEST_TRAIL).collect();
+        }
         if let Some(cursor) = saved.cursor {
             self.paging.cursor = Cursor::At(cursor);
         }
@@ -93,6 +104,7 @@ impl Feed {
             },
             fixed: places.iter().filter(|&&p| p < self.fixed).count(),
             waiting: self.waiting.iter().take(MAX_WAITING / 4).map(|card| card.item.clone()).collect(),
+            trail: self.trail.iter().skip(self.trail.len().saturating_sub(TRAIL_KEPT)).cloned().collect(),
         }
     }
 }

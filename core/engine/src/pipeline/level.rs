@@ -18,7 +18,13 @@ pub(super) fn falling(values: impl Iterator<Item = f64>) -> Vec<f64> {
         }
         blocks.push((sum, count));
     }
-    blocks.into_iter().flat_map(|(sum, n)| std::iter::repeat_n(sum / n as f64, n)).collect()
+    let mut level = f64::INFINITY;
+    let fall = |(sum, n): (f64, usize)| {
+        // Rounding must not lift a block above the one before.
+        level = level.min(sum / n as f64);
+        std::iter::repeat_n(level, n)
+    };
+    blocks.into_iter().flat_map(fall).collect()
 }
 
 #[cfg(test)]
