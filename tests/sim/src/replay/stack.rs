@@ -325,7 +325,11 @@ impl<'a> Stack<'a> {
                     self.backlog.push_back(output)
                 }
                 Effect::Stage(output) => self.stage(output),
-                Effect::Write(_) | Effect::Save(_) | Effect::Forget(_) | Effect::Lesson(_) | Effect::Notice(_) => {}
+                Effect::Write(_)
+                | Effect::Save(_)
+                | Effect::Forget(_)
+                | Effect::Lesson(_)
+                | Effect::Notice(_) => {}
             }
         }
     }
