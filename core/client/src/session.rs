@@ -20,7 +20,6 @@ use crate::core::Core;
 use crate::driver::{Control, Input, public};
 use crate::error::Error;
 use crate::feed::{FeedSession, Inputs};
-use crate::outbox::Verb;
 use crate::players::PlayerEngine;
 use crate::snapshot::{Bytes, Outgoing};
 use crate::spool::Value;
@@ -179,26 +178,6 @@ impl Unspool {
     pub async fn set_interests(&self, topics: Vec<String>) -> Result<(), Error> {
         let core = Arc::clone(&self.0.core);
         self.write(async move { core.set_interests(topics).await }).await
-    }
-
-    /// Likes an item, or takes that back. On disk when it returns, with or without a network; sent once.
-    ///
-    /// # Errors
-    /// [`Error::Storage`] when the disk refuses, [`Error::Config`] for an identifier that cannot be one.
-    pub async fn set_liked(&self, item: &str, liked: bool) -> Result<(), Error> {
-        let (core, wanted) = (Arc::clone(&self.0.core), item.to_owned());
-        self.write(async move { core.intend(Verb::Like, wanted, liked).await }).await?;
-        self.tell(Input::Signal(Signal::Liked(item.to_owned(), liked)));
-        Ok(())
-    }
-
-    /// Whether the person likes an item, as far as this device knows: the newest wish, sent or not.
-    ///
-    /// # Errors
-    /// [`Error::Storage`] when the disk refuses.
-    pub async fn liked(&self, item: &str) -> Result<Option<bool>, Error> {
-        let (core, item) = (Arc::clone(&self.0.core), item.to_owned());
-        self.read(async move { core.wish(Verb::Like, item).await }).await
     }
 
     /// What the person chose of the safety filter, without waiting.
@@ -566,7 +545,7 @@ impl Unspool {
         if self.0.closed.load(Ordering::Acquire) { Err(Error::ShutDown) } else { Ok(()) }
     }
 
-    fn tell(&self, input: Input) {
+    pub(crate) fn tell(&self, input: Input) {
         if let Some(feed) = lock(&self.0.feed).as_ref() {
             // A feed that ended has nothing to be told.
             let _ = feed.send(input);

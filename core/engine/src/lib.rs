@@ -24,6 +24,7 @@ pub mod lead;
 pub mod learner;
 pub mod links;
 mod model;
+pub mod opening;
 pub mod payment;
 pub mod pipeline;
 
@@ -43,7 +44,7 @@ mod time;
 pub use buffering::{BufferPolicy, Supply};
 pub use delivery::{
     Answer, Backoff, Batch, Circumstances, Condition, Delivery, DeliveryConfig, DeliveryEffect,
-    DeliveryReason, Encoding, Held, PATIENT_PERCENT, RETRY_AFTER_CAP, Stored,
+    DeliveryReason, Encoding, Held, Offer, PATIENT_PERCENT, RETRY_AFTER_CAP, Stored,
 };
 pub use feed::{LabelUpdate, PageFailure, PageRequest, SavedFeed, Step};
 pub use focus::{FocusAction, FocusKeeper, SoundFocus};
