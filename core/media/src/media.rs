@@ -117,8 +117,9 @@ pub struct Origin {
     pub expires_at_ms: Option<i64>,
     /// Size in bytes where the backend knows it; a hint, the server has the last word.
     pub bytes: Option<u64>,
-    /// Average bits per second, and those of the best rendition of the same asset; 0 when unknown. Told to servers with
-    /// [`MediaConfig::cmcd`], not used otherwise.
+    /// Average bits per second, and those of the best rendition of the same asset; 0 when unknown. The first says how much
+    /// a start asks for at once ([`opening`](unspool_engine::opening)); both are told to servers with
+    /// [`MediaConfig::cmcd`].
     pub bitrate_bps: u64,
     /// See [`bitrate_bps`](Origin::bitrate_bps).
     pub top_bitrate_bps: u64,
@@ -242,7 +243,7 @@ impl Media {
             alternates: origin.alternates.clone(),
             expires_at_ms: origin.expires_at_ms,
         });
-        self.prober.declare(key, origin.container, origin.bytes);
+        self.prober.declare(key, origin.container, origin.bytes, origin.bitrate_bps);
         let gone = self.origins().insert(key.clone(), origin, |_| true);
         for (key, _) in gone {
             self.prober.undeclare(&key);

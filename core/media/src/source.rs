@@ -41,6 +41,10 @@ pub trait ByteSource: Send + Sync + std::fmt::Debug {
     fn set_watched(&self, watched: bool) {
         let _ = watched;
     }
+
+    /// Says that the first picture is on show. Until then nothing is fetched that it does not need; a source without parts
+    /// to fetch ahead need not care. Called from a streaming thread; returns at once.
+    fn set_started(&self) {}
 }
 
 /// Why a read gave no bytes.

@@ -483,9 +483,13 @@ impl Fetcher {
         }
         let taken = SpanSet::from_spans(queue.running.values().filter(|r| r.key == *key).map(|r| r.span));
         let Some(free) = holes.iter().flat_map(|hole| taken.holes(*hole)).next() else { return };
+        let opens = playback && taken.as_slice().is_empty() && {
+            let state = demand.entry.lock();
+            state.validators().size.is_none() && state.held().as_slice().is_empty()
+        };
         let (span, next) = {
             let policy = self.policy.lock().unwrap_or_else(PoisonError::into_inner);
-            let span = policy.first_chunk(free);
+            let span = if opens { policy.opening_chunk(free) } else { policy.first_chunk(free) };
             let after = holes.iter().map(|hole| Span::new(hole.start.max(span.end), hole.end));
             (span, after.filter(|rest| !rest.is_empty()).map(|rest| policy.first_chunk(rest)).next())
         };

@@ -5,7 +5,7 @@ mod feed;
 pub(crate) mod ffi;
 mod gateway;
 pub(crate) mod media;
-mod player;
+pub(crate) mod player;
 pub(crate) mod telemetry;
 
 use crate::error::BenchError;
@@ -21,6 +21,8 @@ pub(crate) struct Effort {
     pub(crate) rounds: Option<u32>,
     /// Starts on a busy machine of the bench `player`.
     pub(crate) starts: Option<u32>,
+    /// Parts of the bench `player`.
+    pub(crate) parts: player::Parts,
     /// Languages of the bench `ffi`.
     pub(crate) languages: ffi::Chosen,
 }
