@@ -57,7 +57,7 @@ fn a_directory_that_cannot_be_written_to_costs_no_playback() {
     assert!(matches!(media.complete_file(&key), Err(MediaError::InMemory)));
     media.pin(&key);
     media.flush().unwrap();
-    assert_eq!(media.pinned().unwrap(), [key.clone()]);
+    assert_eq!(media.pinned().unwrap(), std::slice::from_ref(&key));
     assert_eq!(media.stored().len(), 1);
     assert_eq!(media.evict(&[(key.clone(), Span::new(0, 500_000))]).unwrap(), 0, "pinned");
     media.unpin(&key);

@@ -393,7 +393,7 @@ fn without_waiting_only_compared_bytes_are_read() {
     let got = entry.read_resident(generation, 0, &mut vec![0; BLOCK as usize], 0);
     assert_eq!(got, Some(BLOCK as usize), "compared");
     assert_eq!(resident(&store, 0, 0), None, "the next block was not");
-    let (got, _) = entry.read(&mut entry.lock(), BLOCK, &mut vec![0; 8]);
+    let (got, _) = entry.read(&mut entry.lock(), BLOCK, &mut [0; 8]);
     assert_eq!((got, store.health().damaged_blocks), (0, 1));
     assert_eq!(resident(&store, BLOCK, 0), None, "it became a hole");
 }
