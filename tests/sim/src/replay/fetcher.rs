@@ -15,6 +15,10 @@ const CHUNK_MIN: f64 = 64.0 * 1024.0;
 const CHUNK_MAX: f64 = 1024.0 * 1024.0;
 const CHUNK_S: f64 = 0.4;
 const NEWEST: f64 = 0.4;
+/// Arriving bytes are filed when so many are together, or when the oldest is so old: where a person waits, and elsewhere.
+const PIECE: f64 = 64.0 * 1024.0;
+const URGENT_AGE_MS: f64 = 10.0;
+const PIECE_AGE_MS: f64 = 50.0;
 
 /// Who wants bytes.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +42,9 @@ struct Chunk {
     key: MediaKey,
     span: Span,
     got: f64,
+    /// What of it is in the store, and since when something is not.
+    filed: f64,
+    oldest_ms: f64,
     asked_ms: f64,
     /// When the first byte may flow.
     head_ms: f64,
@@ -159,13 +166,29 @@ impl Fetcher {
             return;
         }
         let holes = missing(&demand.spans, self.held(&demand.key));
-        let Some(&hole) = missing(&holes, &self.taken(&demand.key)).first() else { return };
+        // What is wanted first is on its way for somebody else.
+        let taken = self.taken(&demand.key);
+        let comes = |hole: &Span| taken.iter().any(|t| t.start <= hole.start && hole.start < t.end);
+        if holes.first().is_some_and(comes) {
+            return;
+        }
+        let Some(&hole) = missing(&holes, &taken).first() else { return };
         let span = self.chunk_of(&demand.key, hole);
         let trips = if self.idle > 0 { 1.0 } else { 2.0 };
         self.idle = self.idle.saturating_sub(1);
         let key = demand.key.clone();
         let head_ms = now + trips * self.rtt_ms;
-        self.chunks.push(Chunk { demand: id, key, span, got: 0.0, asked_ms: now, head_ms, playback });
+        self.chunks.push(Chunk {
+            demand: id,
+            key,
+            span,
+            got: 0.0,
+            filed: 0.0,
+            oldest_ms: now,
+            asked_ms: now,
+            head_ms,
+            playback,
+        });
     }
 
     /// Lets `bytes` of the link flow at `now`; answers the requests that ended.
@@ -181,11 +204,20 @@ impl Fetcher {
             let share = left / sharing as f64;
             for chunk in self.chunks.iter_mut().filter(|c| open(c)) {
                 let takes = share.min(chunk.span.len() as f64 - chunk.got);
+                if chunk.got <= chunk.filed {
+                    chunk.oldest_ms = now;
+                }
                 chunk.got += takes;
                 left -= takes;
             }
         }
-        for chunk in self.chunks.iter().filter(|c| c.got >= 1.0) {
+        for chunk in self.chunks.iter_mut().filter(|c| c.got > c.filed) {
+            let age = if chunk.playback { URGENT_AGE_MS } else { PIECE_AGE_MS };
+            let ended = chunk.got >= chunk.span.len() as f64 - 0.5;
+            if !ended && chunk.got - chunk.filed < PIECE && now - chunk.oldest_ms < age {
+                continue;
+            }
+            chunk.filed = chunk.got;
             let end = (chunk.span.start + (chunk.got + 0.5) as u64).min(chunk.span.end);
             let held = self.held.entry(chunk.key.clone()).or_default();
             held.push(Span::new(chunk.span.start, end));

@@ -3,8 +3,8 @@
 //! It follows `unspool-player` and the reader of `unspool-media`, with the decisions that they take themselves
 //! ([`Lead`], [`BufferPolicy`]). A demuxer reads a second of media ahead of the decoder; of a fragmented file it wants
 //! the head of the next fragment before the samples of one, of a segment of transport stream the whole next one. Pictures
-//! follow the pipeline's clock; one that is more than 120 ms late is not shown, and after 120 ms without any a stall begins: the
-//! clock stands until enough of the media is there, and the stall counts from when the missing picture was due.
+//! follow the pipeline's clock; one that its bytes made late is shown when it comes, and 120 ms after the next one was due
+//! a stall begins: the clock stands until enough of the media is there, and the stall counts from when that was.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ const QUEUE_MS: f64 = 1_000.0;
 /// Media between the queue and the screen: two pictures that wait for those they are coded after, and the one that stands
 /// at the sink, at 25 a second.
 const DECODER_MS: f64 = 120.0;
-/// How late a picture may be, and how long one may be missed.
+/// How long a picture may be missed.
 const STALL_AFTER_MS: f64 = 120.0;
 /// One picture.
 const FRAME_MS: f64 = 40.0;
@@ -296,8 +296,10 @@ impl Player {
             return Some(Happened::Stalled(now - due));
         }
         self.clock_ms += dt;
+        // Pictures come whole, and one that is late because its bytes were is shown when it comes.
         let to = self.clock_ms.min(showable);
-        if to > self.playhead_ms && self.clock_ms - to <= STALL_AFTER_MS {
+        let to = if to >= length { length } else { (to / FRAME_MS).floor() * FRAME_MS };
+        if to > self.playhead_ms {
             self.active_ms += to - self.playhead_ms;
             (self.playhead_ms, self.shown_at) = (to, now);
         }

@@ -28,7 +28,7 @@ struct Probe {
     /// When its playlist is here.
     from_ms: f64,
     urgency: Urgency,
-    asked: Option<Span>,
+    asked: Vec<Span>,
 }
 
 pub(super) struct Stack<'a> {
@@ -196,10 +196,10 @@ impl<'a> Stack<'a> {
             let Some(info) = self.log.layouts.get(&key).cloned() else { continue };
             let hls = self.is_hls(&key);
             let Some((_, probe)) = self.probes.iter_mut().find(|(k, _)| *k == key) else { continue };
-            match prober::step(&info, hls, self.fetcher.held(&key), probe.asked) {
+            match prober::step(&info, hls, self.fetcher.held(&key), &probe.asked) {
                 prober::Step::Wait => {}
                 prober::Step::Ask(span) => {
-                    probe.asked = Some(span);
+                    probe.asked.push(span);
                     let urgency = probe.urgency;
                     self.fetcher.demand(Demand { owner: Owner::Probe, key, spans: vec![span], urgency });
                 }
@@ -207,6 +207,10 @@ impl<'a> Stack<'a> {
                     // What it asked for goes on: a player that starts rides on it.
                     self.probes.retain(|(k, _)| *k != key);
                     let held = self.fetcher.held(&key).to_vec();
+                    if let Some((spans, urgency)) = prober::later(&info, hls, &held) {
+                        let key = key.clone();
+                        self.fetcher.demand(Demand { owner: Owner::Probe, key, spans, urgency });
+                    }
                     self.engine.handle_probed(self.time(), &key, &info, held);
                     self.drain();
                 }
@@ -326,11 +330,12 @@ impl<'a> Stack<'a> {
             Output::Probe { key, urgency } => {
                 if let Some((_, probe)) = self.probes.iter_mut().find(|(k, _)| *k == key) {
                     probe.urgency = probe.urgency.max(urgency);
-                    if let Some(id) = self.fetcher.find(&Owner::Probe, &key)
-                        && let Some(demand) = self.fetcher.demands.get_mut(&id)
-                    {
-                        demand.urgency = demand.urgency.max(urgency);
-                    }
+                    let own = |d: &&mut Demand| d.owner == Owner::Probe && d.key == key;
+                    self.fetcher
+                        .demands
+                        .values_mut()
+                        .filter(own)
+                        .for_each(|d| d.urgency = d.urgency.max(urgency));
                     return;
                 }
                 let mut from_ms = self.now;
@@ -338,7 +343,7 @@ impl<'a> Stack<'a> {
                     self.playlists += PLAYLIST_BYTES;
                     from_ms += self.log.rtt_ms + self.log.trace.transfer_ms(self.now, PLAYLIST_BYTES as f64);
                 }
-                self.probes.push((key, Probe { from_ms, urgency, asked: None }));
+                self.probes.push((key, Probe { from_ms, urgency, asked: Vec::new() }));
             }
             Output::Fetch { demand, key, spans, urgency } => {
                 self.fetcher.demand(Demand { owner: Owner::Planner(demand), key, spans, urgency });
