@@ -2,12 +2,15 @@
 //!
 //! It follows `unspool-media`: at most three chunks in flight, one of them out of reach for anything but playback; a demand has
 //! one chunk in flight; a chunk is about 0.4 s of the line, from 64 KiB to 1 MiB, and of one file; a new connection costs a
-//! second round trip; a cancelled demand's running chunk is received and kept.
+//! second round trip; a cancelled demand's running chunk is received and kept. The link is the reference server's: answers
+//! take turns on it, each with a slice of 50 ms.
 
 use std::collections::BTreeMap;
 
 use unspool_engine::info::{merge, missing};
 use unspool_engine::{DemandId, MediaKey, PlayerId, Span, Urgency};
+
+use crate::network::Trace;
 
 const IN_FLIGHT: usize = 3;
 const CHUNK_INITIAL: f64 = 128.0 * 1024.0;
@@ -19,6 +22,14 @@ const NEWEST: f64 = 0.4;
 const PIECE: f64 = 64.0 * 1024.0;
 const URGENT_AGE_MS: f64 = 10.0;
 const PIECE_AGE_MS: f64 = 50.0;
+/// What the reference server sends at once: as much as the link carries in so long, within these bounds.
+const SLICE_MS: f64 = 50.0;
+const SLICE_MIN: f64 = 1_024.0;
+const SLICE_MAX: f64 = 16_384.0;
+/// How late its timer wakes: a grain of a millisecond, and a little. Where answers take turns nobody notices.
+const TIMER_MS: f64 = 1.2;
+/// What a request and its answer spend in threads of both sides before the server sees the one and the client the other.
+const THREADS_MS: f64 = 3.0;
 
 /// Who wants bytes.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,12 +47,20 @@ pub(super) struct Demand {
     pub(super) urgency: Urgency,
 }
 
+/// Bytes that wait for their turn on the link.
+#[derive(Debug, Clone, Copy)]
+struct Booked {
+    bytes: f64,
+    until_ms: f64,
+}
+
 #[derive(Debug)]
 struct Chunk {
     demand: u64,
     key: MediaKey,
     span: Span,
     got: f64,
+    booked: Option<Booked>,
     /// What of it is in the store, and since when something is not.
     filed: f64,
     oldest_ms: f64,
@@ -70,6 +89,8 @@ pub(super) struct Fetcher {
     held: BTreeMap<MediaKey, Vec<Span>>,
     idle: usize,
     rate: Option<f64>,
+    /// When the link has carried all that is booked.
+    free_ms: f64,
     pub(super) received: u64,
 }
 
@@ -84,6 +105,7 @@ impl Fetcher {
             held: BTreeMap::new(),
             idle: 0,
             rate: None,
+            free_ms: 0.0,
             received: 0,
         }
     }
@@ -177,12 +199,13 @@ impl Fetcher {
         let trips = if self.idle > 0 { 1.0 } else { 2.0 };
         self.idle = self.idle.saturating_sub(1);
         let key = demand.key.clone();
-        let head_ms = now + trips * self.rtt_ms;
+        let head_ms = now + trips * self.rtt_ms + THREADS_MS;
         self.chunks.push(Chunk {
             demand: id,
             key,
             span,
             got: 0.0,
+            booked: None,
             filed: 0.0,
             oldest_ms: now,
             asked_ms: now,
@@ -191,25 +214,10 @@ impl Fetcher {
         });
     }
 
-    /// Lets `bytes` of the link flow at `now`; answers the requests that ended.
-    pub(super) fn flow(&mut self, now: f64, bytes: f64) -> Vec<Transfer> {
-        let mut left = bytes;
-        // Connections that compete take turns: an even share each, what one does not need goes to the others.
-        loop {
-            let open = |c: &Chunk| c.head_ms <= now && c.got < c.span.len() as f64;
-            let sharing = self.chunks.iter().filter(|c| open(c)).count();
-            if sharing == 0 || left < 0.5 {
-                break;
-            }
-            let share = left / sharing as f64;
-            for chunk in self.chunks.iter_mut().filter(|c| open(c)) {
-                let takes = share.min(chunk.span.len() as f64 - chunk.got);
-                if chunk.got <= chunk.filed {
-                    chunk.oldest_ms = now;
-                }
-                chunk.got += takes;
-                left -= takes;
-            }
+    /// Lets the link flow until `now`; answers the requests that ended.
+    pub(super) fn flow(&mut self, now: f64, trace: &Trace) -> Vec<Transfer> {
+        while let Some((at, turn)) = self.next_turn().filter(|&(at, _)| at <= now) {
+            self.turn(at, turn, trace);
         }
         for chunk in self.chunks.iter_mut().filter(|c| c.got > c.filed) {
             let age = if chunk.playback { URGENT_AGE_MS } else { PIECE_AGE_MS };
@@ -245,6 +253,32 @@ impl Fetcher {
             });
         }
         transfers
+    }
+
+    /// Which answer sends or books next, and when.
+    fn next_turn(&self) -> Option<(f64, usize)> {
+        let open = self.chunks.iter().enumerate().filter(|(_, c)| c.got < c.span.len() as f64 - 0.5);
+        let turns = open.map(|(n, c)| (c.booked.map_or(c.head_ms, |b| b.until_ms + TIMER_MS), n));
+        turns.min_by(|a, b| a.0.total_cmp(&b.0))
+    }
+
+    /// An answer sends what it waited with, and books the link for what comes next.
+    fn turn(&mut self, at: f64, turn: usize, trace: &Trace) {
+        let chunk = &mut self.chunks[turn];
+        if let Some(booked) = chunk.booked.take() {
+            if chunk.got <= chunk.filed {
+                chunk.oldest_ms = at;
+            }
+            chunk.got += booked.bytes;
+        }
+        let left = chunk.span.len() as f64 - chunk.got;
+        if left < 0.5 {
+            return;
+        }
+        let bytes = (trace.bytes_within(at, 1.0) * SLICE_MS).clamp(SLICE_MIN, SLICE_MAX).min(left);
+        let from = self.free_ms.max(at);
+        self.free_ms = from + trace.transfer_ms(from, bytes);
+        chunk.booked = Some(Booked { bytes, until_ms: self.free_ms });
     }
 
     /// Bytes received so far, those of running chunks included.

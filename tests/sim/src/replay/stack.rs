@@ -153,8 +153,7 @@ impl<'a> Stack<'a> {
             self.warm_at = Some(f64::INFINITY);
             self.fetcher.warmed();
         }
-        let bytes = self.log.trace.bytes_within(self.now - STEP_MS, STEP_MS);
-        let transfers = self.fetcher.flow(self.now, bytes);
+        let transfers = self.fetcher.flow(self.now, &self.log.trace);
         let ended = !transfers.is_empty();
         for t in transfers {
             let took = t.first_byte_ms + t.body_ms;
