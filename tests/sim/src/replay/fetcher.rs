@@ -61,6 +61,8 @@ struct Chunk {
     span: Span,
     got: f64,
     booked: Option<Booked>,
+    /// Of an answer of the backend, which shares the link and nothing else, its number.
+    page: Option<u64>,
     /// What of it is in the store, and since when something is not.
     filed: f64,
     oldest_ms: f64,
@@ -91,6 +93,7 @@ pub(super) struct Fetcher {
     rate: Option<f64>,
     /// When the link has carried all that is booked.
     free_ms: f64,
+    answered: Vec<u64>,
     pub(super) received: u64,
 }
 
@@ -106,6 +109,7 @@ impl Fetcher {
             idle: 0,
             rate: None,
             free_ms: 0.0,
+            answered: Vec::new(),
             received: 0,
         }
     }
@@ -182,8 +186,9 @@ impl Fetcher {
     fn start(&mut self, now: f64, id: u64) {
         let Some(demand) = self.demands.get(&id) else { return };
         let playback = demand.urgency == Urgency::Playback;
-        let others = self.chunks.iter().filter(|c| !c.playback).count();
-        let room = self.chunks.len() < IN_FLIGHT && (playback || others + 1 < IN_FLIGHT);
+        let running = self.chunks.iter().filter(|c| c.page.is_none()).count();
+        let others = self.chunks.iter().filter(|c| c.page.is_none() && !c.playback).count();
+        let room = running < IN_FLIGHT && (playback || others + 1 < IN_FLIGHT);
         if !room || self.chunks.iter().any(|c| c.demand == id) {
             return;
         }
@@ -206,6 +211,7 @@ impl Fetcher {
             span,
             got: 0.0,
             booked: None,
+            page: None,
             filed: 0.0,
             oldest_ms: now,
             asked_ms: now,
@@ -214,12 +220,34 @@ impl Fetcher {
         });
     }
 
+    /// The backend is asked: its answer of so many bytes begins after `trips` round trips.
+    pub(super) fn ask_page(&mut self, now: f64, page: u64, bytes: u64, trips: f64) {
+        self.chunks.push(Chunk {
+            demand: 0,
+            key: MediaKey::new("", ""),
+            span: Span::new(0, bytes.max(1)),
+            got: 0.0,
+            booked: None,
+            page: Some(page),
+            filed: 0.0,
+            oldest_ms: now,
+            asked_ms: now,
+            head_ms: now + trips * self.rtt_ms,
+            playback: false,
+        });
+    }
+
+    /// The backend's answers that are here now.
+    pub(super) fn pages(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.answered)
+    }
+
     /// Lets the link flow until `now`; answers the requests that ended.
     pub(super) fn flow(&mut self, now: f64, trace: &Trace) -> Vec<Transfer> {
         while let Some((at, turn)) = self.next_turn().filter(|&(at, _)| at <= now) {
             self.turn(at, turn, trace);
         }
-        for chunk in self.chunks.iter_mut().filter(|c| c.got > c.filed) {
+        for chunk in self.chunks.iter_mut().filter(|c| c.page.is_none() && c.got > c.filed) {
             let age = if chunk.playback { URGENT_AGE_MS } else { PIECE_AGE_MS };
             let ended = chunk.got >= chunk.span.len() as f64 - 0.5;
             if !ended && chunk.got - chunk.filed < PIECE && now - chunk.oldest_ms < age {
@@ -237,6 +265,10 @@ impl Fetcher {
         self.chunks = running;
         let mut transfers = Vec::new();
         for chunk in ended {
+            if let Some(page) = chunk.page {
+                self.answered.push(page);
+                continue;
+            }
             self.idle += 1;
             let bytes = chunk.span.len();
             self.received += bytes;
@@ -283,6 +315,6 @@ impl Fetcher {
 
     /// Bytes received so far, those of running chunks included.
     pub(super) fn bytes(&self) -> u64 {
-        self.received + self.chunks.iter().map(|c| c.got as u64).sum::<u64>()
+        self.received + self.chunks.iter().filter(|c| c.page.is_none()).map(|c| c.got as u64).sum::<u64>()
     }
 }

@@ -40,8 +40,8 @@ pub(super) struct Stack<'a> {
     backlog: VecDeque<StageOutput>,
     /// In the order in which they were asked for.
     probes: Vec<(MediaKey, Probe)>,
-    /// Answers of the backend on their way.
-    pages: Vec<(f64, u64, usize)>,
+    /// Answers of the backend on their way, and how many cards they may bring.
+    pages: Vec<(u64, usize)>,
     given: usize,
     playlists: u64,
     now: f64,
@@ -135,8 +135,9 @@ impl<'a> Stack<'a> {
     }
 
     fn answer_pages(&mut self) {
-        let due: Vec<(f64, u64, usize)> = self.pages.extract_if(.., |p| p.0 <= self.now).collect();
-        for (_, request, limit) in due {
+        let here = self.fetcher.pages();
+        let due: Vec<(u64, usize)> = self.pages.extract_if(.., |p| here.contains(&p.0)).collect();
+        for (request, limit) in due {
             let end = (self.given + limit).min(self.log.items.len());
             let items = self.log.items[self.given..end].to_vec();
             self.given = end;
@@ -307,12 +308,13 @@ impl<'a> Stack<'a> {
         while let Some(effect) = self.engine.poll_output() {
             match effect {
                 Effect::Page(request) => {
-                    let end = (self.given + request.limit as usize).min(self.log.items.len());
+                    // The log names cards that were near; the backend sends as many as were asked for.
                     let size = |i| serde_json::to_vec(i).map_or(0, |v| v.len());
-                    let bytes: usize = self.log.items[self.given.min(end)..end].iter().map(size).sum();
-                    let trips = if self.given == 0 { 2.0 } else { 1.0 } * self.log.rtt_ms;
-                    let body = self.log.trace.transfer_ms(self.now + trips, bytes as f64);
-                    self.pages.push((self.now + trips + body, request.id, request.limit as usize));
+                    let all: usize = self.log.items.iter().map(size).sum();
+                    let bytes = all / self.log.items.len().max(1) * request.limit as usize;
+                    let trips = if self.given == 0 { 2.0 } else { 1.0 };
+                    self.fetcher.ask_page(self.now, request.id, bytes as u64, trips);
+                    self.pages.push((request.id, request.limit as usize));
                 }
                 Effect::Media(output) => self.media(output),
                 Effect::Stage(output) if self.now - self.opened < PLAYERS_READY_MS => {
