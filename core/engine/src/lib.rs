@@ -24,7 +24,10 @@ pub mod lead;
 pub mod learner;
 pub mod links;
 mod model;
+pub mod opening;
 pub mod payment;
+pub mod pipeline;
+
 pub mod planner;
 mod port;
 pub mod pressure;
@@ -41,7 +44,7 @@ mod time;
 pub use buffering::{BufferPolicy, Supply};
 pub use delivery::{
     Answer, Backoff, Batch, Circumstances, Condition, Delivery, DeliveryConfig, DeliveryEffect,
-    DeliveryReason, Encoding, Held, PATIENT_PERCENT, RETRY_AFTER_CAP, Stored,
+    DeliveryReason, Encoding, Held, Offer, PATIENT_PERCENT, RETRY_AFTER_CAP, Stored,
 };
 pub use feed::{LabelUpdate, PageFailure, PageRequest, SavedFeed, Step};
 pub use focus::{FocusAction, FocusKeeper, SoundFocus};
@@ -52,7 +55,10 @@ pub use keep::{
     KeptRecord,
 };
 pub use links::Links;
-pub use model::{Asset, CaptionTrack, Container, Creator, Item, MediaKey, Page, Relation, Rendition, Span};
+pub use model::{
+    Asset, CaptionTrack, Container, Creator, Embedding, Item, MediaKey, Page, Relation, Rendition,
+    SeriesPart, Span,
+};
 pub use planner::{Candidate, DemandId, FetchEnd, Policy, Urgency};
 pub use pressure::MemoryPressure;
 pub use session::{Conditions, Effect, Engine, EngineConfig, Notice, PlayerFact, Wake};

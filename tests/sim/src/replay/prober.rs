@@ -7,10 +7,9 @@
 //! its headers are here.
 
 use unspool_engine::info::missing;
+use unspool_engine::opening::LOOK_BYTES;
 use unspool_engine::{Layout, MediaInfo, Span, Urgency};
 
-/// First look at a file, and at the beginning of a transport stream.
-const FRONT: u64 = 128 * 1024;
 /// Where a box is expected elsewhere.
 const LOOK: u64 = 64 * 1024;
 /// The end of a fragmented file, where an index may be.
@@ -29,8 +28,8 @@ pub(super) enum Step {
     Known,
 }
 
-/// The next step of a probe that asked for `asked` so far.
-pub(super) fn step(info: &MediaInfo, hls: bool, held: &[Span], asked: &[Span]) -> Step {
+/// The next step of a probe that asked for `asked` so far; `front` is what it asks for at first.
+pub(super) fn step(info: &MediaInfo, hls: bool, held: &[Span], asked: &[Span], front: u64) -> Step {
     let here = |span: Span| missing(&[span], held).is_empty();
     let wait_or_ask = |span: Span| match asked.iter().any(|a| a.start <= span.start && span.end <= a.end) {
         true => Step::Wait,
@@ -40,11 +39,11 @@ pub(super) fn step(info: &MediaInfo, hls: bool, held: &[Span], asked: &[Span]) -
         let wants = match info.headers.first() {
             Some(header) if header.start == 0 => *header,
             // A transport stream has none; what it is, its beginning says.
-            _ => Span::new(0, FRONT.min(info.index.get(1).map_or(info.size, |e| e.1))),
+            _ => Span::new(0, LOOK_BYTES.min(info.index.get(1).map_or(info.size, |e| e.1))),
         };
         return if here(wants) { Step::Known } else { wait_or_ask(wants) };
     }
-    let front = Span::new(0, FRONT.min(info.size));
+    let front = Span::new(0, front.min(info.size));
     let begins = info.headers.first().map_or(front.end, |h| h.end);
     let until = match info.layout {
         // The head of the media box counts as a header and is not looked at.
@@ -71,7 +70,7 @@ fn first_sample(info: &MediaInfo) -> Option<u64> {
 pub(super) fn later(info: &MediaInfo, hls: bool, held: &[Span]) -> Option<(Vec<Span>, Urgency)> {
     let tail = Span::new(info.size.saturating_sub(TAIL), info.size);
     let open = info.layout == Layout::Fragmented && !hls && !missing(&[tail], held).is_empty();
-    open.then(|| (vec![Span::new(0, FRONT.min(info.size)), tail], Urgency::Prefetch))
+    open.then(|| (vec![Span::new(0, LOOK_BYTES.min(info.size)), tail], Urgency::Prefetch))
 }
 
 #[cfg(test)]
@@ -97,7 +96,9 @@ mod tests {
 
     #[test]
     fn each_packing_is_known_when_its_headers_are_here() {
-        let front = Span::new(0, FRONT);
+        let front = Span::new(0, LOOK_BYTES);
+        let step =
+            |info: &MediaInfo, hls, held: &[Span], asked: &[Span]| step(info, hls, held, asked, LOOK_BYTES);
         let first = info(Layout::MoovFirst, &[(0, 6_016)]);
         assert_eq!(step(&first, false, &[], &[]), Step::Ask(front));
         assert_eq!(step(&first, false, &[Span::new(0, 5_999)], &[front]), Step::Wait);
