@@ -10,7 +10,7 @@ use unspool::{Backend, BackendError, Located, MediaKey, Page};
 use crate::card::{Creator, Item};
 use crate::session::Topic;
 
-/// Supplies what a backend would: pages of feeds, topics, and fresh addresses of media.
+/// Supplies what a backend would: pages of feeds, topics, late labels, safety rules, and fresh addresses of media.
 ///
 /// Calls come from the session's own threads, several at a time where feeds and addresses are wanted at once. Each has
 /// the session's request time-out and is cancelled when nobody wants its answer any more. What is returned is checked
@@ -23,6 +23,15 @@ pub trait HostBackend: Send + Sync {
 
     /// The topics people can choose from; empty where there are none.
     async fn topics(&self) -> Result<Vec<Topic>, HostError>;
+
+    /// The labels that these items have now, at most 50, and which of them were taken back: asked for once a minute while
+    /// a feed is open, and by `refreshLabels`. Items it knows nothing new of may be left out; empty where labels never
+    /// come late.
+    async fn labels(&self, items: Vec<String>) -> Result<Vec<LabelUpdate>, HostError>;
+
+    /// Signed safety rules newer than version `held`, where there are any: the JSON document as `setRules` takes it. Asked
+    /// for once an hour while a feed is open, where the configuration trusts a key.
+    async fn rules(&self, held: u64) -> Result<Option<String>, HostError>;
 
     /// A fresh address of one rendition of an asset, asked for when the old one expired or no longer answers.
     async fn locate(&self, asset: String, rendition: String) -> Result<Location, HostError>;
@@ -37,6 +46,8 @@ pub struct PageRequest {
     pub cursor: Option<String>,
     /// Most items wanted, 1 to 50.
     pub limit: u32,
+    /// Topics the feed has enough of; where there are any, the page should hold others.
+    pub enough_of: Vec<String>,
 }
 
 /// One page of a feed.
@@ -65,6 +76,33 @@ pub struct HostItem {
     /// Its captions, best first; at most 32 are used, and those outside the bounds are left out.
     #[uniffi(default = [])]
     pub captions: Vec<CaptionFile>,
+    /// Where the backend places it among all items, so that likeness can be learnt on the device.
+    #[uniffi(default = None)]
+    pub vector: Option<Embedding>,
+}
+
+/// A place among all items.
+#[derive(Debug, Clone, PartialEq, uniffi::Record)]
+pub struct Embedding {
+    /// Which set of vectors this belongs to; those of two sets cannot be compared.
+    pub space: u32,
+    /// Components, finite, at most 32.
+    pub values: Vec<f64>,
+}
+
+/// What an item is labelled with now.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct LabelUpdate {
+    /// Its identifier.
+    pub item: String,
+    /// All labels of the backend on it; they replace those it came with.
+    pub labels: Vec<String>,
+    /// All labels of the backend on its creator.
+    #[uniffi(default = [])]
+    pub creator_labels: Vec<String>,
+    /// It was taken back: nobody sees it any more.
+    #[uniffi(default = false)]
+    pub gone: bool,
 }
 
 /// One file of captions.
@@ -198,6 +236,14 @@ impl HostAdapter {
     pub(crate) fn share(host: Arc<dyn HostBackend>) -> Arc<dyn Backend> {
         Arc::new(HostAdapter(host))
     }
+
+    fn ask(&self, request: PageRequest) -> BoxFuture<'_, Result<Page, BackendError>> {
+        Box::pin(async move {
+            let page = self.0.page(request).await?;
+            let items = page.items.into_iter().map(HostItem::into_core).collect();
+            Ok(Page { items, next_cursor: page.next_cursor })
+        })
+    }
 }
 
 impl fmt::Debug for HostAdapter {
@@ -213,12 +259,17 @@ impl Backend for HostAdapter {
         cursor: Option<&'a str>,
         limit: u32,
     ) -> BoxFuture<'a, Result<Page, BackendError>> {
-        let request = PageRequest { feed: feed.to_owned(), cursor: cursor.map(str::to_owned), limit };
-        Box::pin(async move {
-            let page = self.0.page(request).await?;
-            let items = page.items.into_iter().map(HostItem::into_core).collect();
-            Ok(Page { items, next_cursor: page.next_cursor })
-        })
+        let cursor = cursor.map(str::to_owned);
+        self.ask(PageRequest { feed: feed.to_owned(), cursor, limit, enough_of: Vec::new() })
+    }
+
+    fn requested<'a>(
+        &'a self,
+        feed: &'a str,
+        request: &'a unspool::PageRequest,
+    ) -> BoxFuture<'a, Result<Page, BackendError>> {
+        let unspool::PageRequest { cursor, limit, enough_of, .. } = request.clone();
+        self.ask(PageRequest { feed: feed.to_owned(), cursor, limit, enough_of })
     }
 
     fn topics(&self) -> BoxFuture<'_, Result<Vec<unspool::Topic>, BackendError>> {
@@ -226,6 +277,20 @@ impl Backend for HostAdapter {
             let topics = self.0.topics().await?;
             Ok(topics.into_iter().map(|t| unspool::Topic { id: t.id, title: t.title }).collect())
         })
+    }
+
+    fn labels<'a>(
+        &'a self,
+        items: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<unspool::LabelUpdate>, BackendError>> {
+        Box::pin(async move {
+            let updates = self.0.labels(items.to_vec()).await?;
+            Ok(updates.into_iter().map(LabelUpdate::into_core).collect())
+        })
+    }
+
+    fn rules(&self, held: u64) -> BoxFuture<'_, Result<Option<Vec<u8>>, BackendError>> {
+        Box::pin(async move { Ok(self.0.rules(held).await?.map(String::into_bytes)) })
     }
 
     fn locate<'a>(&'a self, key: &'a MediaKey) -> BoxFuture<'a, Result<Located, BackendError>> {
@@ -240,7 +305,24 @@ impl Backend for HostAdapter {
 
 impl HostItem {
     fn into_core(self) -> unspool::Item {
-        let Item { id, asset_id, duration_ms, creator, topics, caption, alt_text, labels } = self.item;
+        let Item {
+            id,
+            asset_id,
+            duration_ms,
+            creator,
+            topics,
+            caption,
+            alt_text,
+            labels,
+            self_labels,
+            creator_labels,
+            tags,
+            languages,
+            sound,
+            thumbnail,
+            relation,
+            series,
+        } = self.item;
         let Creator { id: creator_id, handle, name } = creator;
         unspool::Item {
             id,
@@ -254,11 +336,26 @@ impl HostItem {
             caption,
             alt_text,
             labels,
+            self_labels,
+            creator_labels,
+            tags,
+            languages,
+            sound,
+            thumbnail,
+            relation: relation.map(unspool::Relation::from).unwrap_or_default(),
             retention: self.retention.into_iter().map(|p| (p.at_ms, p.share)).collect(),
             prior: self.prior,
             captions: self.captions.into_iter().map(CaptionFile::into_core).collect(),
-            ..unspool::Item::default()
+            vector: self.vector.map(|Embedding { space, values }| unspool::Embedding { space, values }),
+            series: series.map(unspool::SeriesPart::from),
         }
+    }
+}
+
+impl LabelUpdate {
+    fn into_core(self) -> unspool::LabelUpdate {
+        let LabelUpdate { item, labels, creator_labels, gone } = self;
+        unspool::LabelUpdate { item, labels, creator_labels, gone }
     }
 }
 

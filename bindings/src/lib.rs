@@ -28,9 +28,11 @@ mod faults;
 mod feed;
 mod host;
 mod keep;
+mod learning;
 mod outbound;
 mod players;
 mod playing;
+mod safety;
 mod session;
 mod snapshot;
 mod social;
@@ -38,19 +40,27 @@ mod telemetry;
 mod token;
 
 pub use cancel::CancelToken;
-pub use card::{Card, Creator, Item};
+pub use card::{Card, Creator, Item, Relation, SeriesPart};
 pub use config::{Cmcd, Conditions, FeedKind, HostPins, NetworkClass, SessionConfig};
 pub use error::UnspoolError;
 pub use events::{Event, EventBatch, StartClass};
 pub use feed::Feed;
 pub use host::{
-    CaptionFile, Container, HostBackend, HostError, HostItem, HostPage, Location, PageRequest, Rendition,
-    RetentionPoint,
+    CaptionFile, Container, Embedding, HostBackend, HostError, HostItem, HostPage, LabelUpdate, Location,
+    PageRequest, Rendition, RetentionPoint,
 };
 pub use keep::{Hold, KeepEstimate, KeepFailure, KeepState, KeptAsset, KeptSnapshot, LocalFile};
+pub use learning::{
+    GroupExposure, LearnerCard, LearnerLine, LoopChoice, LoopState, LoopWord, Parameter, TopicWeight, Why,
+    WhyReason,
+};
 pub use outbound::{OutboundBatch, OutboundPurpose, OutboundRequest};
 pub use players::{PlatformPlayers, PlayerReport, PlayerReports, PlayerRequest};
 pub use playing::{CaptionStatus, CaptionTrack, CaptionView, CardCaptions, Cue, MemoryPressure, SoundFocus};
+pub use safety::{
+    AgeBand, CardSafety, Harm, HarmChoice, LabelChoice, LabelOf, MutedWord, RulesTrouble, SafetyChoice,
+    SafetyReason, SafetySettings, SafetySource, SafetySurfaces, SafetyTreatment, SafetyWeight,
+};
 pub use session::{SessionStatus, ShutdownReport, Topic, Unspool};
 pub use snapshot::{ByPurpose, Bytes, CardState, FeedSnapshot, Outgoing, Stage, Traffic};
 pub use social::{

@@ -1,5 +1,6 @@
 //! What is the case, as data.
 
+use crate::learning::LoopState;
 use crate::playing::CaptionView;
 
 /// Everything an app shows of a feed.
@@ -23,6 +24,12 @@ pub struct FeedSnapshot {
     pub captions: CaptionView,
     /// Whether the app says there is a network.
     pub online: bool,
+    /// Cards that the safety filter left out of this feed so far.
+    pub hidden: u64,
+    /// Whether the person goes round in circles; never in a feed that is the same for everybody.
+    pub loop_state: LoopState,
+    /// Topics of which the backend sends so much that the rest has no room; empty as a rule.
+    pub enough_of: Vec<String>,
     /// Bits per second the renditions are chosen by.
     pub throughput_bps: u64,
     /// Media bytes.
@@ -42,6 +49,8 @@ pub struct CardState {
     pub stage: Stage,
     /// Milliseconds it could play from the playhead, or from its start, without the network.
     pub ahead_ms: u64,
+    /// It is covered by the safety filter until it is revealed.
+    pub covered: bool,
 }
 
 /// How far a card is prepared, least first.
@@ -199,6 +208,7 @@ impl From<unspool::CardView> for CardState {
             rendition: card.rendition,
             stage,
             ahead_ms: card.ahead_ms,
+            covered: card.covered,
         }
     }
 }
@@ -215,6 +225,9 @@ impl From<unspool::Snapshot> for FeedSnapshot {
             interrupted: snapshot.interrupted,
             captions: snapshot.captions.into(),
             online: snapshot.online,
+            hidden: snapshot.hidden,
+            loop_state: snapshot.loop_state.into(),
+            enough_of: snapshot.enough_of,
             throughput_bps: snapshot.throughput_bps,
             bytes: snapshot.bytes.into(),
         }
