@@ -40,7 +40,7 @@ use report::Report;
 enum Name {
     /// Decisions: one swipe, and a week of them.
     Engine,
-    /// The feed: re-ranking and learning.
+    /// The feed: re-ranking, learning, and the last session from disk.
     Feed,
     /// Bytes: reading, opening and fetching.
     Media,

@@ -63,7 +63,8 @@ pub(crate) const ALL: [Bench; 6] = [
     Bench {
         name: "feed",
         about: "What stands before the prefetcher: scoring 60 candidates with a full learner and arranging them within \
-                the bound, and learning one viewing. No peer.",
+                the bound, against sorting the same scores; learning one viewing; and the last session from disk with no \
+                network, its feed against one query and a parser.",
         rows: feed::rows,
     },
     Bench {
