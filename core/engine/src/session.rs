@@ -70,9 +70,12 @@ impl Engine {
     /// An engine for one feed.
     #[must_use]
     pub fn new(config: EngineConfig, conditions: Conditions) -> Self {
+        let mut feed = Feed::new(config.seed);
+        // What is looked at is fixed; the stage looks at the next card whatever the planner does.
+        feed.set_fixed_ahead(usize::try_from(config.policy.window.max(1)).unwrap_or(usize::MAX));
         Engine {
             feed_name: config.feed,
-            feed: Feed::new(config.seed),
+            feed,
             planner: Planner::new(config.policy),
             stage: Stage::new(config.players),
             recorder: Recorder::default(),
