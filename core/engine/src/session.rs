@@ -305,7 +305,12 @@ impl Engine {
         match fact {
             Viewer::Left(exit) => self.recorder.handle_left(now, exit),
             Viewer::Returned if self.recorder.open().is_none() => self.show(now, wall),
-            fact => self.recorder.handle_viewer(now, fact),
+            fact => {
+                if let Viewer::Rate(rate) = fact {
+                    self.planner.handle_rate(now, rate);
+                }
+                self.recorder.handle_viewer(now, fact);
+            }
         }
         self.settle(now);
     }

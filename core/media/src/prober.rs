@@ -121,6 +121,11 @@ impl Prober {
         self.books().declared.insert(key.clone(), Declared { container, bytes, bits });
     }
 
+    /// Forgets what was declared of `key`.
+    pub(crate) fn undeclare(&self, key: &MediaKey) {
+        self.books().declared.remove(key);
+    }
+
     /// The files of `key` if it has several, as far as is known without the network.
     pub(crate) fn parts(&self, key: &MediaKey) -> Option<Parts> {
         let declared = self.books().declared.get(key).copied();

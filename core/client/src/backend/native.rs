@@ -121,7 +121,12 @@ impl Backend for Native {
             let limit = request.limit.clamp(1, check::PAGE_ITEMS as u32).to_string();
             let mut query = vec![("feed", feed), ("limit", &limit)];
             query.extend(request.cursor.as_deref().map(|c| ("cursor", c)));
-            query.extend(request.enough_of.iter().take(ENOUGH_OF).map(|topic| ("enough_of", topic.as_str())));
+            let enough_of: Vec<&str> =
+                request.enough_of.iter().map(String::as_str).filter(|topic| !topic.contains(',')).collect();
+            let enough_of = enough_of.iter().take(ENOUGH_OF).copied().collect::<Vec<_>>().join(",");
+            if !enough_of.is_empty() {
+                query.push(("enough_of", &enough_of));
+            }
             let page: WirePage = self.get(&["feed"], &query).await?;
             let items = page.items.into_iter().map(Item::from).collect();
             check::page(Page { items, next_cursor: page.next_cursor })

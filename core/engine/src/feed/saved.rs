@@ -20,6 +20,9 @@ pub struct SavedFeed {
     /// How many of `items`, from the first, had their place for good.
     #[serde(default)]
     pub fixed: usize,
+    /// How many of `items`, from the first, were shown.
+    #[serde(default)]
+    pub seen: usize,
     /// Candidates that waited for room.
     #[serde(default)]
     pub waiting: Vec<Item>,
@@ -52,7 +55,10 @@ impl Feed {
                 Admitted::Hidden(item) => hidden.push(item),
                 Admitted::Known(_) => {}
             }
-            if index < saved.fixed || saved.current.is_some_and(|c| index <= c) {
+            if index < saved.seen {
+                self.reached = self.positions().end.checked_sub(1);
+            }
+            if index < saved.fixed.max(saved.seen) || saved.current.is_some_and(|c| index <= c) {
                 self.fixed = self.positions().end;
             }
         }
@@ -64,8 +70,9 @@ impl Feed {
             }
         }
         self.hidden += hidden.len() as u64;
-        (self.current, self.reached) = (current, current);
-        let seen: Vec<u64> = self.positions().take_while(|&p| current.is_some_and(|c| p <= c)).collect();
+        self.current = current;
+        self.reached = self.reached.max(current);
+        let seen: Vec<u64> = self.positions().take_while(|&p| self.reached.is_some_and(|r| p <= r)).collect();
         if saved.trail.is_empty() {
             seen.into_iter().for_each(|position| self.leave_trace(position));
         } else {
@@ -102,6 +109,7 @@ impl Feed {
                 Cursor::At(cursor) => Some(cursor.clone()),
                 Cursor::Start | Cursor::End => None,
             },
+            seen: places.iter().filter(|&&p| self.reached.is_some_and(|reached| p <= reached)).count(),
             fixed: places.iter().filter(|&&p| p < self.fixed).count(),
             waiting: self.waiting.iter().take(MAX_WAITING / 4).map(|card| card.item.clone()).collect(),
             trail: self.trail.iter().skip(self.trail.len().saturating_sub(TRAIL_KEPT)).cloned().collect(),
