@@ -150,7 +150,7 @@ export class Sheets {
   keys() {
     const rows = [
       ["↓ or J", "next video"], ["↑ or K", "the one before"], ["Space", "pause and play"], ["← →", "two seconds back, on"],
-      ["L", "like"], ["C", "comments"], ["S", "share"], ["M", "sound"], ["T", "captions"], ["X", "not interested"],
+      ["L", "like"], ["C", "comments"], ["F", "follow"], ["B", "save"], ["S", "share"], ["M", "sound"], ["T", "captions"], ["X", "not interested"],
       ["W", "why this video"], ["O", "network off and on"], ["Esc", "put a sheet away"],
     ];
     return this.ask("Keys", () => [el("dl", { class: "keylist" }, ...rows.flatMap(([key, does]) => [el("dt", {}, el("kbd", { text: key })), el("dd", { text: does })]))]);
