@@ -168,6 +168,7 @@ class Check:
                 like = page.locator(".card.here").get_by_role("button", name="Like")
                 until("it is liked", lambda: like.get_attribute("aria-pressed") == "true")
                 until("it waits on disk", lambda: phone.figures()["out"]["intentsQueued"] == 1)
+                assert phone.seen()
                 self.picture("offline")
             if played == OFFLINE_SWIPES:
                 break

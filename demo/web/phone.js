@@ -81,8 +81,10 @@ export class Phone {
     this.reel = el("div", { class: "reel" });
     this.feed.append(this.reel);
     this.at = 0;
-    /** @type {number | undefined} */
+    /** @type {number | undefined} the card that was announced last */
     this.told = undefined;
+    /** @type {number | undefined} the card the reel was moved to last */
+    this.slid = undefined;
     this.moving = false;
     this.gestures();
     this.keys();
@@ -133,9 +135,9 @@ export class Phone {
     }
     this.feed.setAttribute("aria-busy", "false");
     this.place();
+    if (this.slid !== this.at) this.slide(0);
     if (this.told !== state.current) {
       this.told = state.current;
-      this.slide(0);
       const card = this.current();
       const said = card ? `Card ${card.position + 1}. ${card.creator.name}: ${card.caption}` : "";
       /** @type {HTMLElement} */ (document.getElementById("said")).textContent = said;
@@ -174,6 +176,7 @@ export class Phone {
 
   /** Moves the reel: `offset` is the drag in pixels. @param {number} offset */
   slide(offset) {
+    this.slid = this.at;
     this.reel.style.transform = `translate3d(0, calc(${-this.at * 100}% + ${offset}px), 0)`;
   }
 
@@ -261,12 +264,12 @@ export class Phone {
       drag = null;
       this.reel.classList.remove("held");
       const speed = Math.abs(moved) / Math.max(1, event.timeStamp - at);
+      // Back to its place, unless the swipe moves on in this same turn.
+      this.slide(0);
       if (Math.abs(moved) > feed.clientHeight * FAR || (Math.abs(moved) > 24 && speed > FAST)) {
         void this.go(moved < 0);
-        if (moved > 0 && this.at === 0) this.slide(0);
         return;
       }
-      this.slide(0);
       if (Math.abs(moved) > 6 || event.type === "pointercancel") return;
       if (event.timeStamp - tapped < DOUBLE) {
         clearTimeout(single);

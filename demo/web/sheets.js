@@ -34,7 +34,7 @@ export class Sheets {
         this.shut = null;
         for (const node of behind) node.inert = false;
         const again = before?.isConnected && before !== document.body ? before : behind[0];
-        again?.focus();
+        again?.focus({ preventScroll: true });
         resolve(answer);
       };
       const heading = el("h2", { id: "sheet-title", text: title, tabindex: -1 });
@@ -47,7 +47,7 @@ export class Sheets {
       this.open = true;
       for (const node of behind) node.inert = true;
       this.root.replaceChildren(back);
-      heading.focus();
+      heading.focus({ preventScroll: true });
     });
   }
 
