@@ -17,13 +17,16 @@ mod crash;
 mod driver;
 mod error;
 mod events;
+mod explain;
 #[cfg(feature = "fault-injection")]
 mod fault;
 mod feed;
 mod gate;
 mod hosted_players;
 mod keep;
+mod keeping;
 mod lanes;
+mod learning;
 mod meter;
 pub mod outbox;
 mod owner;
@@ -55,6 +58,7 @@ pub use crash::POINTS as CRASH_POINTS;
 pub use driver::Card;
 pub use error::Error;
 pub use events::{Event, EventBatch};
+pub use explain::{Reason, Why};
 #[cfg(feature = "fault-injection")]
 pub use fault::Place;
 pub use feed::FeedSession;
@@ -71,15 +75,19 @@ pub use session::{ShutdownReport, Unspool};
 pub use snapshot::{Bytes, CardView, Outgoing, Snapshot, Stage};
 pub use social::RefusedIntent;
 pub use tls::install as install_tls;
+pub use unspool_engine::breaker::{Choice as LoopChoice, LoopState, Word as LoopWord};
+pub use unspool_engine::exposure::GroupReport;
+pub use unspool_engine::learner::{Card as LearnerCard, Line as LearnerLine};
+pub use unspool_engine::ranking::{Parameter, PolicyError, RankingPolicy};
 pub use unspool_engine::safety::{
     Action, AgeBand, Cause, Choice, Decision, HarmClass, LabelOf, MutedWord, Rules, SafetySettings, Source,
     Surfaces, Treatment, Weight,
 };
 pub use unspool_engine::schema::{self, Consent, Purpose};
 pub use unspool_engine::{
-    Asset, CaptionTrack, Conditions, Container, Creator, Exit, Hold, Item, KeepEstimate, KeepFailure,
-    KeepPolicy, KeepState, LabelUpdate, MediaKey, MemoryPressure, NetworkClass, Page, Policy, Relation,
-    Rendition, SoundFocus, StartClass, Tap, Viewer,
+    Asset, CaptionTrack, Conditions, Container, Creator, Embedding, Exit, Hold, Item, KeepEstimate,
+    KeepFailure, KeepPolicy, KeepState, LabelUpdate, MediaKey, MemoryPressure, NetworkClass, Page,
+    PageRequest, Policy, Relation, Rendition, SeriesPart, SoundFocus, StartClass, Tap, Viewer,
 };
 pub use unspool_media::{
     ByPurpose, Cmcd, HostPins, LocalFile, OUTBOUND_REQUESTS, OutboundBatch, OutboundPurpose, OutboundRequest,

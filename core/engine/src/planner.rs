@@ -59,6 +59,8 @@ pub struct Planner {
     /// The furthest the playhead of the current card got, and whether it began again.
     watched_ms: u64,
     looped: bool,
+    /// Media seconds that play in a second.
+    rate: f64,
     /// Nominal Mbit/s of what the person saw last of the card before.
     shown_mbps: Option<f64>,
     next_demand: u64,
@@ -85,6 +87,7 @@ impl Planner {
             playhead_ms: 0,
             watched_ms: 0,
             looped: false,
+            rate: 1.0,
             shown_mbps: None,
             next_demand: 0,
             demands: BTreeMap::new(),
@@ -133,7 +136,7 @@ impl Planner {
             }
         }
         for card in self.cards.values_mut() {
-            card.bend(self.person.theta(card.topic.as_deref()));
+            card.bend(self.person.theta(card.topic.as_deref()), self.rate);
         }
         self.due = Some(now);
     }
@@ -215,6 +218,16 @@ impl Planner {
         self.looped |= playhead_ms + STEP_MS < self.playhead_ms;
         self.playhead_ms = playhead_ms;
         self.watched_ms = self.watched_ms.max(playhead_ms);
+        self.due = Some(now);
+    }
+
+    /// The person chose another speed of playback, for this card and those after it; a buffer lasts as much shorter. 1 is
+    /// normal; what is no number between a quarter and four counts as the nearest.
+    pub fn handle_rate(&mut self, now: Time, rate: f64) {
+        self.rate = if rate.is_nan() { 1.0 } else { rate.clamp(0.25, 4.0) };
+        for card in self.cards.values_mut() {
+            card.bend(self.person.theta(card.topic.as_deref()), self.rate);
+        }
         self.due = Some(now);
     }
 
@@ -346,6 +359,7 @@ impl Planner {
         if let Some((1.., rung)) = most {
             card.choice = rung;
             card.fixed = true;
+            card.rungs[rung].stored = true;
         }
     }
 

@@ -1,10 +1,12 @@
 //! One suite for every set of players: what is asked of the pipelines here is asked of a platform's players too.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic, in its helpers too")]
 
+mod gateway;
 mod playbin;
 mod support;
 
-use playbin::{Playbins, World};
+use gateway::World;
+use playbin::Playbins;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use support::{Clip, LONG, MOVING, clip};

@@ -32,6 +32,8 @@ pub(crate) struct Rung {
     pub(crate) probe: Probe,
     pub(crate) probed_as: Urgency,
     pub(crate) held: Vec<Span>,
+    /// Whether something of it was held before the card came into the window.
+    pub(crate) stored: bool,
 }
 
 impl Rung {
@@ -70,6 +72,8 @@ pub(crate) struct Card {
     pub(crate) topic: Option<String>,
     /// The exponent this person bends the curve by.
     theta: f64,
+    /// Media seconds that play in a second.
+    rate: f64,
     /// How soon a person who begins this card leaves it.
     pub(crate) dwell: Arrival,
     pub(crate) switchable: bool,
@@ -96,10 +100,12 @@ impl Card {
                 probe: Probe::Unasked,
                 probed_as: Urgency::Prefetch,
                 held: Vec::new(),
+                stored: false,
             })
             .collect();
         Card {
             theta: 1.0,
+            rate: 1.0,
             dwell: Arrival::after(|u| 1.0 - curve.survival(u * 1_000.0)),
             host: asset.renditions.first().map_or("", |r| links::host(&r.url)).to_owned(),
             duration_ms: asset.duration_ms,
@@ -115,12 +121,18 @@ impl Card {
         }
     }
 
-    /// Takes in how hasty the person is.
-    pub(crate) fn bend(&mut self, theta: f64) {
-        if (self.theta - theta).abs() > 1e-6 {
-            self.theta = theta;
-            self.dwell = Arrival::after(|u| 1.0 - self.stays(0.0, u * 1_000.0));
+    /// Takes in how hasty the person is, and how fast the card would play.
+    pub(crate) fn bend(&mut self, theta: f64, rate: f64) {
+        if (self.theta - theta).abs() > 1e-6 || (self.rate - rate).abs() > 1e-6 {
+            (self.theta, self.rate) = (theta, rate);
+            self.dwell = Arrival::after(|u| 1.0 - self.stays(0.0, u * 1_000.0 * rate));
         }
+    }
+
+    /// Whether bytes of it are held, of which it is not known yet how many.
+    pub(crate) fn unseen(&self) -> bool {
+        let open = |r: &Rung| r.stored && matches!(r.probe, Probe::Unasked | Probe::Running);
+        self.failures == 0 && self.chosen().is_some_and(open)
     }
 
     /// Probability that a person who watched to `from_ms` watches to `to_ms`.
@@ -187,7 +199,7 @@ impl Card {
             let k = train.len;
             #[expect(clippy::cast_precision_loss, reason = "milliseconds of a video")]
             {
-                train.seconds[k] = (to - at) as f64 / 1_000.0;
+                train.seconds[k] = (to - at) as f64 / 1_000.0 / self.rate;
                 train.reached[k] = reached(at as f64);
             }
             for (r, rung) in self.rungs.iter().enumerate().take(RUNGS) {

@@ -87,7 +87,7 @@ impl Order<'_> {
                         .sum::<f64>()
             };
             wait = wait.min(begun(WAIT_S));
-            let cost = begun(0.0) + self.wasted(first);
+            let cost = begun(0.0) + self.wasted(first) - self.saved(first);
             if card.ready && cost < best.0 {
                 best = (cost, Some((first.card, first.rung)));
             }
@@ -139,7 +139,15 @@ impl Order<'_> {
         }
         let wasted = card.price * card.train.megabits[step.rung][0] * (1.0 - card.train.reached[0]);
         let saved = Speeds::mean(|i| step.relief[i]);
-        self.worth.stall * saved > self.tuning.thrift_queued * wasted
+        self.worth.stall * saved > self.tuning.thrift_queued * wasted || self.saved(step) > 0.0
+    }
+
+    /// Points of link time that need not be spent later, when it may be short, less those of the bytes that nobody sees.
+    fn saved(&self, step: &Step) -> f64 {
+        let card = &self.cards[step.card];
+        let (megabits, reached) = (card.train.megabits[step.rung][0], card.train.reached[0]);
+        let spared = card.lean.spare * reached * card.speeds.takes(4, megabits);
+        (spared - card.lean.risk * card.price * megabits * (1.0 - reached)).max(0.0)
     }
 
     /// Points of bytes that waiting would save: the person may leave meanwhile.

@@ -31,8 +31,8 @@ impl Planner {
             #[expect(clippy::cast_precision_loss, reason = "milliseconds of a video")]
             let plays = if distance == 0 { reach.saturating_sub(from) as f64 } else { f64::INFINITY };
             let left = |u: f64| {
-                let u = u.min(plays / 1_000.0);
-                1.0 - stays(at + u * 1_000.0) * (1.0 - WHIM_PER_S * u).max(0.0)
+                let u = u.min(plays / 1_000.0 / self.rate);
+                1.0 - stays(at + u * 1_000.0 * self.rate) * (1.0 - WHIM_PER_S * u).max(0.0)
             };
             let rate_here = if reach > from { card.chosen().map(|r| r.mbps) } else { None };
             if !card.refused() && reach < card.end_ms() {
@@ -46,7 +46,7 @@ impl Planner {
                 positions.push(position);
                 let (speeds, later) = self.speeds(&card.host);
                 #[expect(clippy::cast_precision_loss, reason = "milliseconds of a video")]
-                let buffer_s = reach.saturating_sub(from) as f64 / 1_000.0;
+                let buffer_s = reach.saturating_sub(from) as f64 / 1_000.0 / self.rate;
                 outlooks.push(Outlook {
                     speeds,
                     later,

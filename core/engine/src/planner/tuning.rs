@@ -66,6 +66,10 @@ pub struct Lean {
     pub thrift: f64,
     /// Points a second of the link is worth when a rendition is chosen: what it could have brought for the other cards.
     pub time: f64,
+    /// Points a second of the link is worth that need not be spent later.
+    pub spare: f64,
+    /// Multiplies the price of bytes fetched for that.
+    pub risk: f64,
 }
 
 /// Speed over the highest rate at which a link counts as tight, and as ample.
@@ -82,6 +86,8 @@ impl Tuning {
             steady: between(self.tight.steady, self.ample.steady),
             thrift: between(self.tight.thrift, self.ample.thrift),
             time: between(self.tight.time, self.ample.time),
+            spare: between(self.tight.spare, self.ample.spare),
+            risk: between(self.tight.risk, self.ample.risk),
         }
     }
 }
@@ -95,8 +101,8 @@ impl Default for Tuning {
             speed: 0.92,
             pull: 0.1,
             lean_pull: 0.7,
-            tight: Lean { caution: 1.2, steady: 1.1, thrift: 0.4, time: 0.14 },
-            ample: Lean { caution: 0.4, steady: 0.3, thrift: 1.0, time: 0.0 },
+            tight: Lean { caution: 1.2, steady: 1.2, thrift: 0.8, time: 0.14, spare: 0.7, risk: 1.3 },
+            ample: Lean { caution: 0.4, steady: 0.3, thrift: 1.0, time: 0.0, spare: 0.0, risk: 2.0 },
             thrift_queued: 1.0,
             goes_on: 0.99,
             horizon: 6,

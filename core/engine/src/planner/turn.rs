@@ -64,6 +64,8 @@ impl Planner {
         let urgency = urgency(position - current);
         let ahead = self.bytes_ahead(current);
         let asked: u64 = self.cards.values().filter_map(|c| c.running).map(|r| r.bytes).sum();
+        // What a card brings back into the window counts against the bytes ahead, and is known with its layout.
+        let unseen = self.cards.iter().any(|(&p, c)| p != current && c.unseen());
         let Some(card) = self.cards.get_mut(&position) else { return false };
         let reach = card.reach(from);
         let Some(info) = card.rungs[rung].info() else { return false };
@@ -74,7 +76,8 @@ impl Planner {
             return false;
         }
         let too_much = self.limits.data_left.is_some_and(|left| asked + bytes > left)
-            || ahead + bytes > self.policy.ahead_bytes;
+            || ahead + bytes > self.policy.ahead_bytes
+            || unseen;
         if position != current && too_much {
             return false;
         }
@@ -164,18 +167,29 @@ impl Planner {
         place.map_or(0, |place| self.order(&outlooks).rung(place))
     }
 
+    /// Media milliseconds that play in so many.
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a second or so"
+    )]
+    fn at_rate(&self, ms: u64) -> u64 {
+        (ms as f64 * self.rate) as u64
+    }
+
     /// Whether the current card is about to run dry.
     pub(super) fn in_danger(&self, current: u64) -> bool {
         let Some(card) = self.cards.get(&current).filter(|c| !c.refused()) else { return false };
         let until = card.reach(self.playhead_ms);
-        until < card.end_ms() && until < self.playhead_ms + self.policy.danger_ms
+        until < card.end_ms() && until < self.playhead_ms + self.at_rate(self.policy.danger_ms)
     }
 
     /// Whether the current card has too little ahead to wait, and its next step can be started.
     fn below_floor(&self, current: u64, positions: &[u64], outlooks: &[Outlook]) -> bool {
         positions.first() == Some(&current)
             && outlooks.first().is_some_and(|o| o.ready && o.train.len > 0)
-            && self.ahead_ms(current, self.playhead_ms) < self.policy.floor_ms
+            && self.ahead_ms(current, self.playhead_ms) < self.at_rate(self.policy.floor_ms)
     }
 
     pub(super) fn cancel_where(&mut self, which: impl Fn(u64) -> bool) {

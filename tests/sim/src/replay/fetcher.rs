@@ -1,20 +1,36 @@
 //! The media room in simulated time: demands, chunks of HTTP, connections, and one link they share.
 //!
 //! It follows `unspool-media`: at most three chunks in flight, one of them out of reach for anything but playback; a demand has
-//! one chunk in flight; a chunk is about 0.4 s of the line, from 64 KiB to 1 MiB, and of one file; a new connection costs a
-//! second round trip; a cancelled demand's running chunk is received and kept.
+//! one chunk in flight; a chunk is about 0.4 s of the line, from 64 KiB to 1 MiB, and of one file, the first of a file that
+//! a person waits for a whole second; a new connection costs a second round trip; a cancelled demand's running chunk is
+//! received and kept. The link is the reference server's: answers take turns on it, each with a slice of 50 ms.
 
 use std::collections::BTreeMap;
 
 use unspool_engine::info::{merge, missing};
 use unspool_engine::{DemandId, MediaKey, PlayerId, Span, Urgency};
 
+use crate::network::Trace;
+
 const IN_FLIGHT: usize = 3;
 const CHUNK_INITIAL: f64 = 128.0 * 1024.0;
 const CHUNK_MIN: f64 = 64.0 * 1024.0;
 const CHUNK_MAX: f64 = 1024.0 * 1024.0;
 const CHUNK_S: f64 = 0.4;
+const OPENING_S: f64 = 1.0;
 const NEWEST: f64 = 0.4;
+/// Arriving bytes are filed when so many are together, or when the oldest is so old: where a person waits, and elsewhere.
+const PIECE: f64 = 64.0 * 1024.0;
+const URGENT_AGE_MS: f64 = 10.0;
+const PIECE_AGE_MS: f64 = 50.0;
+/// What the reference server sends at once: as much as the link carries in so long, within these bounds.
+const SLICE_MS: f64 = 50.0;
+const SLICE_MIN: f64 = 1_024.0;
+const SLICE_MAX: f64 = 16_384.0;
+/// How late its timer wakes: a grain of a millisecond, and a little. Where answers take turns nobody notices.
+const TIMER_MS: f64 = 1.2;
+/// What a request and its answer spend in threads of both sides before the server sees the one and the client the other.
+const THREADS_MS: f64 = 3.0;
 
 /// Who wants bytes.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,12 +48,25 @@ pub(super) struct Demand {
     pub(super) urgency: Urgency,
 }
 
+/// Bytes that wait for their turn on the link.
+#[derive(Debug, Clone, Copy)]
+struct Booked {
+    bytes: f64,
+    until_ms: f64,
+}
+
 #[derive(Debug)]
 struct Chunk {
     demand: u64,
     key: MediaKey,
     span: Span,
     got: f64,
+    booked: Option<Booked>,
+    /// Of an answer of the backend, which shares the link and nothing else, its number.
+    page: Option<u64>,
+    /// What of it is in the store, and since when something is not.
+    filed: f64,
+    oldest_ms: f64,
     asked_ms: f64,
     /// When the first byte may flow.
     head_ms: f64,
@@ -63,6 +92,9 @@ pub(super) struct Fetcher {
     held: BTreeMap<MediaKey, Vec<Span>>,
     idle: usize,
     rate: Option<f64>,
+    /// When the link has carried all that is booked.
+    free_ms: f64,
+    answered: Vec<u64>,
     pub(super) received: u64,
 }
 
@@ -77,6 +109,8 @@ impl Fetcher {
             held: BTreeMap::new(),
             idle: 0,
             rate: None,
+            free_ms: 0.0,
+            answered: Vec::new(),
             received: 0,
         }
     }
@@ -102,16 +136,34 @@ impl Fetcher {
             })
     }
 
+    /// Whether nothing was asked for yet of the file that begins at `hole`.
+    fn is_unopened(&self, key: &MediaKey, hole: Span) -> bool {
+        let begins = match self.files.get(key) {
+            Some(starts) => starts.contains(&hole.start),
+            None => self.held(key).is_empty(),
+        };
+        begins && !self.taken(key).iter().any(|t| t.start <= hole.start && hole.start < t.end)
+    }
+
     fn taken(&self, key: &MediaKey) -> Vec<Span> {
         merge(self.chunks.iter().filter(|c| c.key == *key).map(|c| c.span).collect())
     }
 
     /// The first chunk of a hole.
     fn chunk_of(&self, key: &MediaKey, hole: Span) -> Span {
+        self.chunk(key, hole, self.rate.map_or(CHUNK_INITIAL, |r| r * CHUNK_S))
+    }
+
+    /// The first request for a file that a person waits for.
+    fn opening_of(&self, key: &MediaKey, hole: Span) -> Span {
+        self.chunk(key, hole, self.rate.map_or(CHUNK_MAX, |r| r * OPENING_S))
+    }
+
+    fn chunk(&self, key: &MediaKey, hole: Span, wanted: f64) -> Span {
         let starts = self.files.get(key).map_or(&[][..], Vec::as_slice);
         let file_end = starts.iter().copied().find(|&start| start > hole.start).unwrap_or(u64::MAX);
         let hole = Span::new(hole.start, hole.end.min(file_end));
-        let wanted = self.rate.map_or(CHUNK_INITIAL, |r| r * CHUNK_S).clamp(CHUNK_MIN, CHUNK_MAX) as u64;
+        let wanted = wanted.clamp(CHUNK_MIN, CHUNK_MAX) as u64;
         if hole.len() <= wanted + wanted / 4 { hole } else { Span::new(hole.start, hole.start + wanted) }
     }
 
@@ -153,39 +205,75 @@ impl Fetcher {
     fn start(&mut self, now: f64, id: u64) {
         let Some(demand) = self.demands.get(&id) else { return };
         let playback = demand.urgency == Urgency::Playback;
-        let others = self.chunks.iter().filter(|c| !c.playback).count();
-        let room = self.chunks.len() < IN_FLIGHT && (playback || others + 1 < IN_FLIGHT);
+        let running = self.chunks.iter().filter(|c| c.page.is_none()).count();
+        let others = self.chunks.iter().filter(|c| c.page.is_none() && !c.playback).count();
+        let room = running < IN_FLIGHT && (playback || others + 1 < IN_FLIGHT);
         if !room || self.chunks.iter().any(|c| c.demand == id) {
             return;
         }
         let holes = missing(&demand.spans, self.held(&demand.key));
-        let Some(&hole) = missing(&holes, &self.taken(&demand.key)).first() else { return };
-        let span = self.chunk_of(&demand.key, hole);
+        // What is wanted first is on its way for somebody else.
+        let taken = self.taken(&demand.key);
+        let comes = |hole: &Span| taken.iter().any(|t| t.start <= hole.start && hole.start < t.end);
+        if holes.first().is_some_and(comes) {
+            return;
+        }
+        let Some(&hole) = missing(&holes, &taken).first() else { return };
+        let opens = playback && self.is_unopened(&demand.key, hole);
+        let span = if opens { self.opening_of(&demand.key, hole) } else { self.chunk_of(&demand.key, hole) };
         let trips = if self.idle > 0 { 1.0 } else { 2.0 };
         self.idle = self.idle.saturating_sub(1);
         let key = demand.key.clone();
-        let head_ms = now + trips * self.rtt_ms;
-        self.chunks.push(Chunk { demand: id, key, span, got: 0.0, asked_ms: now, head_ms, playback });
+        let head_ms = now + trips * self.rtt_ms + THREADS_MS;
+        self.chunks.push(Chunk {
+            demand: id,
+            key,
+            span,
+            got: 0.0,
+            booked: None,
+            page: None,
+            filed: 0.0,
+            oldest_ms: now,
+            asked_ms: now,
+            head_ms,
+            playback,
+        });
     }
 
-    /// Lets `bytes` of the link flow at `now`; answers the requests that ended.
-    pub(super) fn flow(&mut self, now: f64, bytes: f64) -> Vec<Transfer> {
-        let mut left = bytes;
-        // Connections that compete take turns: an even share each, what one does not need goes to the others.
-        loop {
-            let open = |c: &Chunk| c.head_ms <= now && c.got < c.span.len() as f64;
-            let sharing = self.chunks.iter().filter(|c| open(c)).count();
-            if sharing == 0 || left < 0.5 {
-                break;
-            }
-            let share = left / sharing as f64;
-            for chunk in self.chunks.iter_mut().filter(|c| open(c)) {
-                let takes = share.min(chunk.span.len() as f64 - chunk.got);
-                chunk.got += takes;
-                left -= takes;
-            }
+    /// The backend is asked: its answer of so many bytes begins after `trips` round trips.
+    pub(super) fn ask_page(&mut self, now: f64, page: u64, bytes: u64, trips: f64) {
+        self.chunks.push(Chunk {
+            demand: 0,
+            key: MediaKey::new("", ""),
+            span: Span::new(0, bytes.max(1)),
+            got: 0.0,
+            booked: None,
+            page: Some(page),
+            filed: 0.0,
+            oldest_ms: now,
+            asked_ms: now,
+            head_ms: now + trips * self.rtt_ms,
+            playback: false,
+        });
+    }
+
+    /// The backend's answers that are here now.
+    pub(super) fn pages(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.answered)
+    }
+
+    /// Lets the link flow until `now`; answers the requests that ended.
+    pub(super) fn flow(&mut self, now: f64, trace: &Trace) -> Vec<Transfer> {
+        while let Some((at, turn)) = self.next_turn().filter(|&(at, _)| at <= now) {
+            self.turn(at, turn, trace);
         }
-        for chunk in self.chunks.iter().filter(|c| c.got >= 1.0) {
+        for chunk in self.chunks.iter_mut().filter(|c| c.page.is_none() && c.got > c.filed) {
+            let age = if chunk.playback { URGENT_AGE_MS } else { PIECE_AGE_MS };
+            let ended = chunk.got >= chunk.span.len() as f64 - 0.5;
+            if !ended && chunk.got - chunk.filed < PIECE && now - chunk.oldest_ms < age {
+                continue;
+            }
+            chunk.filed = chunk.got;
             let end = (chunk.span.start + (chunk.got + 0.5) as u64).min(chunk.span.end);
             let held = self.held.entry(chunk.key.clone()).or_default();
             held.push(Span::new(chunk.span.start, end));
@@ -197,6 +285,10 @@ impl Fetcher {
         self.chunks = running;
         let mut transfers = Vec::new();
         for chunk in ended {
+            if let Some(page) = chunk.page {
+                self.answered.push(page);
+                continue;
+            }
             self.idle += 1;
             let bytes = chunk.span.len();
             self.received += bytes;
@@ -215,8 +307,34 @@ impl Fetcher {
         transfers
     }
 
+    /// Which answer sends or books next, and when.
+    fn next_turn(&self) -> Option<(f64, usize)> {
+        let open = self.chunks.iter().enumerate().filter(|(_, c)| c.got < c.span.len() as f64 - 0.5);
+        let turns = open.map(|(n, c)| (c.booked.map_or(c.head_ms, |b| b.until_ms + TIMER_MS), n));
+        turns.min_by(|a, b| a.0.total_cmp(&b.0))
+    }
+
+    /// An answer sends what it waited with, and books the link for what comes next.
+    fn turn(&mut self, at: f64, turn: usize, trace: &Trace) {
+        let chunk = &mut self.chunks[turn];
+        if let Some(booked) = chunk.booked.take() {
+            if chunk.got <= chunk.filed {
+                chunk.oldest_ms = at;
+            }
+            chunk.got += booked.bytes;
+        }
+        let left = chunk.span.len() as f64 - chunk.got;
+        if left < 0.5 {
+            return;
+        }
+        let bytes = (trace.bytes_within(at, 1.0) * SLICE_MS).clamp(SLICE_MIN, SLICE_MAX).min(left);
+        let from = self.free_ms.max(at);
+        self.free_ms = from + trace.transfer_ms(from, bytes);
+        chunk.booked = Some(Booked { bytes, until_ms: self.free_ms });
+    }
+
     /// Bytes received so far, those of running chunks included.
     pub(super) fn bytes(&self) -> u64 {
-        self.received + self.chunks.iter().map(|c| c.got as u64).sum::<u64>()
+        self.received + self.chunks.iter().filter(|c| c.page.is_none()).map(|c| c.got as u64).sum::<u64>()
     }
 }

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use unspool_engine::opening::{LOOK_BYTES, first_request};
 use unspool_engine::planner::{Output, Policy as PlannerPolicy};
 use unspool_engine::stage::StageOutput;
 use unspool_engine::{
     Conditions, Container, Effect, Engine, EngineConfig, FetchEnd, Layout, MediaKey, Millis, Page,
-    PlayerFact, PlayerId, Span, StartClass, Step, Time, Urgency, Wall, links,
+    PlayerFact, PlayerId, Rendition, Span, StartClass, Step, Time, Urgency, Wall, links,
 };
 
 use super::fetcher::{Demand, Fetcher, Owner};
@@ -28,7 +29,7 @@ struct Probe {
     /// When its playlist is here.
     from_ms: f64,
     urgency: Urgency,
-    asked: Option<Span>,
+    asked: Vec<Span>,
 }
 
 pub(super) struct Stack<'a> {
@@ -40,8 +41,8 @@ pub(super) struct Stack<'a> {
     backlog: VecDeque<StageOutput>,
     /// In the order in which they were asked for.
     probes: Vec<(MediaKey, Probe)>,
-    /// Answers of the backend on their way.
-    pages: Vec<(f64, u64, usize)>,
+    /// Answers of the backend on their way, and how many cards they may bring.
+    pages: Vec<(u64, usize)>,
     given: usize,
     playlists: u64,
     now: f64,
@@ -135,8 +136,9 @@ impl<'a> Stack<'a> {
     }
 
     fn answer_pages(&mut self) {
-        let due: Vec<(f64, u64, usize)> = self.pages.extract_if(.., |p| p.0 <= self.now).collect();
-        for (_, request, limit) in due {
+        let here = self.fetcher.pages();
+        let due: Vec<(u64, usize)> = self.pages.extract_if(.., |p| here.contains(&p.0)).collect();
+        for (request, limit) in due {
             let end = (self.given + limit).min(self.log.items.len());
             let items = self.log.items[self.given..end].to_vec();
             self.given = end;
@@ -153,8 +155,7 @@ impl<'a> Stack<'a> {
             self.warm_at = Some(f64::INFINITY);
             self.fetcher.warmed();
         }
-        let bytes = self.log.trace.bytes_within(self.now - STEP_MS, STEP_MS);
-        let transfers = self.fetcher.flow(self.now, bytes);
+        let transfers = self.fetcher.flow(self.now, &self.log.trace);
         let ended = !transfers.is_empty();
         for t in transfers {
             let took = t.first_byte_ms + t.body_ms;
@@ -195,11 +196,17 @@ impl<'a> Stack<'a> {
         for key in due {
             let Some(info) = self.log.layouts.get(&key).cloned() else { continue };
             let hls = self.is_hls(&key);
+            let (container, bits) =
+                self.declared(&key).map_or((None, 0), |r| (Some(r.container), r.bitrate_bps));
             let Some((_, probe)) = self.probes.iter_mut().find(|(k, _)| *k == key) else { continue };
-            match prober::step(&info, hls, self.fetcher.held(&key), probe.asked) {
+            let front = match probe.urgency {
+                Urgency::Playback => first_request(container, bits),
+                Urgency::Next | Urgency::Prefetch => LOOK_BYTES,
+            };
+            match prober::step(&info, hls, self.fetcher.held(&key), &probe.asked, front) {
                 prober::Step::Wait => {}
                 prober::Step::Ask(span) => {
-                    probe.asked = Some(span);
+                    probe.asked.push(span);
                     let urgency = probe.urgency;
                     self.fetcher.demand(Demand { owner: Owner::Probe, key, spans: vec![span], urgency });
                 }
@@ -207,6 +214,10 @@ impl<'a> Stack<'a> {
                     // What it asked for goes on: a player that starts rides on it.
                     self.probes.retain(|(k, _)| *k != key);
                     let held = self.fetcher.held(&key).to_vec();
+                    if let Some((spans, urgency)) = prober::later(&info, hls, &held) {
+                        let key = key.clone();
+                        self.fetcher.demand(Demand { owner: Owner::Probe, key, spans, urgency });
+                    }
                     self.engine.handle_probed(self.time(), &key, &info, held);
                     self.drain();
                 }
@@ -214,12 +225,14 @@ impl<'a> Stack<'a> {
         }
     }
 
-    fn is_hls(&self, key: &MediaKey) -> bool {
+    fn declared(&self, key: &MediaKey) -> Option<&Rendition> {
         let (asset, rendition) = key.parts();
-        let renditions = self.log.items.iter().find(|i| i.asset.id == asset).map(|i| &i.asset.renditions);
-        renditions
-            .and_then(|r| r.iter().find(|r| r.id == rendition))
-            .is_some_and(|r| r.container == Container::Hls)
+        let item = self.log.items.iter().find(|i| i.asset.id == asset)?;
+        item.asset.renditions.iter().find(|r| r.id == rendition)
+    }
+
+    fn is_hls(&self, key: &MediaKey) -> bool {
+        self.declared(key).is_some_and(|r| r.container == Container::Hls)
     }
 
     /// Lets demuxers read; what their readers ask for is asked for.
@@ -304,19 +317,24 @@ impl<'a> Stack<'a> {
         while let Some(effect) = self.engine.poll_output() {
             match effect {
                 Effect::Page(request) => {
-                    let end = (self.given + request.limit as usize).min(self.log.items.len());
+                    // The log names cards that were near; the backend sends as many as were asked for.
                     let size = |i| serde_json::to_vec(i).map_or(0, |v| v.len());
-                    let bytes: usize = self.log.items[self.given.min(end)..end].iter().map(size).sum();
-                    let trips = if self.given == 0 { 2.0 } else { 1.0 } * self.log.rtt_ms;
-                    let body = self.log.trace.transfer_ms(self.now + trips, bytes as f64);
-                    self.pages.push((self.now + trips + body, request.id, request.limit as usize));
+                    let all: usize = self.log.items.iter().map(size).sum();
+                    let bytes = all / self.log.items.len().max(1) * request.limit as usize;
+                    let trips = if self.given == 0 { 2.0 } else { 1.0 };
+                    self.fetcher.ask_page(self.now, request.id, bytes as u64, trips);
+                    self.pages.push((request.id, request.limit as usize));
                 }
                 Effect::Media(output) => self.media(output),
                 Effect::Stage(output) if self.now - self.opened < PLAYERS_READY_MS => {
                     self.backlog.push_back(output)
                 }
                 Effect::Stage(output) => self.stage(output),
-                Effect::Write(_) | Effect::Save(_) | Effect::Forget(_) | Effect::Notice(_) => {}
+                Effect::Write(_)
+                | Effect::Save(_)
+                | Effect::Forget(_)
+                | Effect::Lesson(_)
+                | Effect::Notice(_) => {}
             }
         }
     }
@@ -326,11 +344,12 @@ impl<'a> Stack<'a> {
             Output::Probe { key, urgency } => {
                 if let Some((_, probe)) = self.probes.iter_mut().find(|(k, _)| *k == key) {
                     probe.urgency = probe.urgency.max(urgency);
-                    if let Some(id) = self.fetcher.find(&Owner::Probe, &key)
-                        && let Some(demand) = self.fetcher.demands.get_mut(&id)
-                    {
-                        demand.urgency = demand.urgency.max(urgency);
-                    }
+                    let own = |d: &&mut Demand| d.owner == Owner::Probe && d.key == key;
+                    self.fetcher
+                        .demands
+                        .values_mut()
+                        .filter(own)
+                        .for_each(|d| d.urgency = d.urgency.max(urgency));
                     return;
                 }
                 let mut from_ms = self.now;
@@ -338,7 +357,7 @@ impl<'a> Stack<'a> {
                     self.playlists += PLAYLIST_BYTES;
                     from_ms += self.log.rtt_ms + self.log.trace.transfer_ms(self.now, PLAYLIST_BYTES as f64);
                 }
-                self.probes.push((key, Probe { from_ms, urgency, asked: None }));
+                self.probes.push((key, Probe { from_ms, urgency, asked: Vec::new() }));
             }
             Output::Fetch { demand, key, spans, urgency } => {
                 self.fetcher.demand(Demand { owner: Owner::Planner(demand), key, spans, urgency });
