@@ -37,6 +37,7 @@ pub mod stage;
 mod testing;
 pub mod throughput;
 mod time;
+pub mod wellbeing;
 
 pub use buffering::{BufferPolicy, Supply};
 pub use delivery::{
