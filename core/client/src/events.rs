@@ -12,6 +12,7 @@ use unspool_player::PlayerEvent;
 
 use crate::captions::CaptionTrouble;
 use unspool_engine::safety::Decision;
+use unspool_engine::wellbeing::Break;
 
 /// Events kept for a reader that is behind: at some ten a second in the fastest swiping, minutes.
 pub const KEPT: usize = 2_048;
@@ -132,6 +133,13 @@ pub enum Event {
         /// What the filter says now: hidden, then it is not in the feed any more, or blurred, then it waits to be revealed.
         decision: Decision,
     },
+    /// A break began: playing ended, and the card stands in the place of the next video.
+    BreakBegan {
+        /// Why, what it takes to go on, and when it opens.
+        card: Break,
+    },
+    /// The break is over, and the person goes on.
+    BreakOver,
     /// Cards were added to the feed.
     FeedGrew,
     /// A page of the feed could not be had.

@@ -31,6 +31,7 @@ mod players;
 mod records;
 mod safety;
 mod session;
+mod settings;
 mod snapshot;
 mod social;
 pub mod spool;
@@ -38,6 +39,7 @@ mod store;
 pub mod telemetry;
 mod tls;
 mod wallet;
+mod wellbeing;
 #[cfg(feature = "gstreamer")]
 mod windows;
 #[cfg(not(feature = "gstreamer"))]
@@ -73,6 +75,10 @@ pub use unspool_engine::safety::{
     Weight,
 };
 pub use unspool_engine::schema::{self, Consent, Purpose};
+pub use unspool_engine::settings::{PreferenceChoices, Preferences, Settings};
+pub use unspool_engine::wellbeing::{
+    Break, Cause as BreakCause, Choices, Day, GuardView, Limits, Measure, Night, Recap, WellbeingView,
+};
 pub use unspool_engine::{
     Asset, CaptionTrack, Conditions, Container, Creator, Exit, Hold, Item, KeepEstimate, KeepFailure,
     KeepPolicy, KeepState, LabelUpdate, MediaKey, MemoryPressure, NetworkClass, Page, Policy, Relation,
@@ -87,3 +93,4 @@ pub use unspool_player::platform::{PlatformFactory, PlatformPlayer, PlatformRepo
 #[cfg(feature = "gstreamer")]
 pub use unspool_player::version as player_version;
 pub use unspool_player::{PlayerError, SeekMode};
+pub use wellbeing::WellbeingState;

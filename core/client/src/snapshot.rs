@@ -1,6 +1,7 @@
 //! What is the case right now, in one value with a revision.
 
 use unspool_engine::Item;
+use unspool_engine::wellbeing::Break;
 use unspool_media::ByPurpose;
 
 use crate::captions::CaptionView;
@@ -98,6 +99,8 @@ pub struct Snapshot {
     pub paused: bool,
     /// Whether it is paused because another app has the loudspeaker for a while; it goes on by itself.
     pub interrupted: bool,
+    /// The break that stands in the place of the next video; nothing plays meanwhile.
+    pub resting: Option<Break>,
     /// What is on show of the captions of the current card.
     pub captions: CaptionView,
     /// Whether the host says there is a network.

@@ -64,6 +64,8 @@ pub enum Step {
     Waiting,
     /// There is no further card in this direction.
     AtEnd,
+    /// A break stands in the card's place.
+    Resting,
 }
 
 /// What is kept of a feed across launches.

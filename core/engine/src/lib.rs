@@ -32,6 +32,7 @@ pub mod ranking;
 pub mod safety;
 pub mod schema;
 pub mod session;
+pub mod settings;
 pub mod stage;
 #[cfg(test)]
 mod testing;

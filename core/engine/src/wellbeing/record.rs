@@ -31,6 +31,7 @@ struct Record {
     version: u32,
     /// Counted by whoever reads this, because the writer may have counted it after writing.
     ahead_ms: u64,
+    age: AgeBand,
     state: State,
 }
 
@@ -42,7 +43,7 @@ impl Wellbeing {
     /// [`RecordError::Damaged`] when it cannot be written as text, which cannot happen to numbers and short texts.
     pub fn record(&mut self, watching: bool) -> Result<String, RecordError> {
         let ahead_ms = if watching { AHEAD_MS } else { 0 };
-        let record = Record { version: VERSION, ahead_ms, state: self.state.clone() };
+        let record = Record { version: VERSION, ahead_ms, age: self.age, state: self.state.clone() };
         let text = serde_json::to_string(&record).map_err(|e| RecordError::Damaged(e.to_string()))?;
         self.promised_ms = self.state.ledger.total_ms.saturating_add(ahead_ms);
         self.changed = false;
@@ -62,7 +63,7 @@ impl Wellbeing {
         ledger.total_ms > 0 && ledger.idle_ms < AHEAD_MS
     }
 
-    /// Takes up what an earlier process left, of a person of this age.
+    /// Takes up what an earlier process left, of a person of this age; an age that would loosen what is guarded is not believed.
     ///
     /// # Errors
     /// [`RecordError`]; the caller begins anew then.
@@ -75,7 +76,7 @@ impl Wellbeing {
         if record.version != VERSION {
             return Err(RecordError::Version(record.version));
         }
-        let Record { ahead_ms, mut state, .. } = record;
+        let Record { ahead_ms, age: before, mut state, .. } = record;
         for choices in [Some(state.choices), state.floor].into_iter().flatten() {
             choices.check().map_err(|e| damaged(&e))?;
         }
@@ -89,8 +90,11 @@ impl Wellbeing {
         // Nobody watches yet.
         state.ledger.idle_ms = state.ledger.idle_ms.max(AHEAD_MS);
         let promised_ms = state.ledger.total_ms;
-        let mut restored = Wellbeing { age, state, promised_ms, changed: true };
-        restored.pass(now);
+        let mut restored = Wellbeing { age: before, state, promised_ms, changed: true };
+        // Where the age got lost or was changed behind the guard, the one that was guarded holds on.
+        if restored.may_be(now, age).is_ok() {
+            restored.set_age(now, age);
+        }
         Ok(restored)
     }
 }
