@@ -34,6 +34,7 @@ use crate::meter::Meter;
 use crate::outbox::{Outbox, Verb};
 use crate::owner;
 use crate::records;
+use crate::reports::ReportRoom;
 use crate::safety::SafetyRoom;
 use crate::settings::SettingsRoom;
 use crate::snapshot::{Bytes, Outgoing};
@@ -71,6 +72,7 @@ pub(crate) struct Core {
     pub(crate) safety: SafetyRoom,
     pub(crate) settings: SettingsRoom,
     pub(crate) wellbeing: Arc<WellbeingRoom>,
+    pub(crate) reports: ReportRoom,
     pub(crate) store: Arc<SessionStore>,
     pub(crate) spool: Spool,
     pub(crate) outbox: Outbox,
@@ -158,6 +160,7 @@ impl Core {
         let (age, zone) = (safety.settings().age, config.utc_offset_min);
         let wellbeing = WellbeingRoom::open(Arc::clone(&store), &config.account, age, zone);
         let wellbeing = Arc::new(wellbeing.map_err(|e| store_error(&e))?);
+        let reports = ReportRoom::open(Arc::clone(&store), &config.account).map_err(|e| store_error(&e))?;
         let (saves, saved) = watch::channel(None);
         let saver = handle.spawn(keep_saving(Arc::clone(&store), saved));
         let board = Board::new(&config, settings.in_force());
@@ -174,6 +177,7 @@ impl Core {
             safety,
             settings,
             wellbeing,
+            reports,
             store,
             spool,
             outbox,
@@ -187,6 +191,8 @@ impl Core {
             saves,
             saver: Mutex::new(Some(saver)),
         });
+        // What a kill kept out of the outbox goes into it now.
+        core.send_reports()?;
         core.tell_cost();
         Ok(core)
     }

@@ -29,6 +29,7 @@ pub mod outbox;
 mod owner;
 mod players;
 mod records;
+mod reports;
 mod safety;
 mod session;
 mod settings;
@@ -70,6 +71,7 @@ pub use safety::{RULES_BYTES, RULES_CONTEXT, RulesError};
 pub use session::{ShutdownReport, Unspool};
 pub use snapshot::{Bytes, CardView, Outgoing, Snapshot, Stage};
 pub use tls::install as install_tls;
+pub use unspool_engine::report::{Filed, Reason, Report, ReportState, Scene, Subject as ReportSubject};
 pub use unspool_engine::safety::{
     Action, AgeBand, Cause, Choice, Decision, HarmClass, LabelOf, MutedWord, Rules, SafetySettings, Source,
     Weight,

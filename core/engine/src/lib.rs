@@ -29,6 +29,7 @@ pub mod planner;
 mod port;
 pub mod pressure;
 pub mod ranking;
+pub mod report;
 pub mod safety;
 pub mod schema;
 pub mod session;

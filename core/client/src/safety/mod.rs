@@ -90,6 +90,12 @@ impl SafetyRoom {
         Ok(())
     }
 
+    /// Hides an item from now on. Blocks for the disk.
+    pub(crate) fn hide_item(&self, item: &str) -> Result<(), Error> {
+        let mut settings = self.settings();
+        if settings.items.insert(item.to_owned()) { self.set_settings(settings) } else { Ok(()) }
+    }
+
     /// Takes signed rules that are newer than those in use; gives their version. Blocks for the disk.
     pub(crate) fn set_rules(&self, signed: &[u8]) -> Result<u64, Error> {
         let rules = signed::verified(signed, &self.keys).map_err(Error::Rules)?;

@@ -37,6 +37,8 @@ pub enum Source {
     MutedSound,
     /// A creator the person muted.
     MutedCreator,
+    /// An item the person reported or does not want to see again.
+    HiddenItem,
     /// A creator the person blocked.
     Blocked,
     /// A creator who blocked the person.

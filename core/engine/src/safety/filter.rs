@@ -231,6 +231,10 @@ impl Filter {
     fn names(&self, subject: &Subject<'_>, tally: &mut Tally) {
         let topic = subject.topics.iter().find(|t| self.settings.topics.contains(*t));
         let sound = subject.sound.filter(|s| self.settings.sounds.contains(*s));
+        let item = Some(subject.id).filter(|id| self.settings.items.contains(*id));
+        if let Some(item) = item {
+            tally.mute(Source::HiddenItem, item);
+        }
         for (source, name) in [(Source::MutedTopic, topic.map(String::as_str)), (Source::MutedSound, sound)] {
             if let Some(name) = name {
                 tally.mute(source, name);
