@@ -1,12 +1,16 @@
-//! What a card shows. Addresses of media stay in the core.
+//! What a card shows. Addresses of its video stay in the core.
+
+use crate::safety::CardSafety;
 
 /// One card of a feed.
 #[derive(Debug, Clone, PartialEq, uniffi::Record)]
 pub struct Card {
     /// Position in the feed, from 0.
     pub position: u64,
-    /// What it is.
+    /// What it is; without its thumbnail while it is covered.
     pub item: Item,
+    /// What the safety filter says of it.
+    pub safety: CardSafety,
 }
 
 /// What a backend says about one video.
@@ -28,6 +32,44 @@ pub struct Item {
     pub alt_text: String,
     /// Labels put on it by the backend; at most 64.
     pub labels: Vec<String>,
+    /// Labels its creator put on it; at most 64.
+    #[uniffi(default = [])]
+    pub self_labels: Vec<String>,
+    /// Labels put on its creator by the backend; at most 64.
+    #[uniffi(default = [])]
+    pub creator_labels: Vec<String>,
+    /// Tags of the creator's own, without the #; at most 64 of 640 bytes.
+    #[uniffi(default = [])]
+    pub tags: Vec<String>,
+    /// Languages of the caption, main one first, as two-letter codes.
+    #[uniffi(default = [])]
+    pub languages: Vec<String>,
+    /// Identifier of the sound it uses, where it uses one that others use too.
+    #[uniffi(default = None)]
+    pub sound: Option<String>,
+    /// Address of a still picture of it.
+    #[uniffi(default = None)]
+    pub thumbnail: Option<String>,
+    /// How the person stands to its creator, as the backend said with it.
+    #[uniffi(default = None)]
+    pub relation: Option<Relation>,
+}
+
+/// How the person and a creator stand to each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
+pub struct Relation {
+    /// The person follows the creator.
+    #[uniffi(default = false)]
+    pub following: bool,
+    /// The person muted the creator.
+    #[uniffi(default = false)]
+    pub muted: bool,
+    /// The person blocked the creator.
+    #[uniffi(default = false)]
+    pub blocking: bool,
+    /// The creator blocked the person.
+    #[uniffi(default = false)]
+    pub blocked_by: bool,
 }
 
 /// Who made an item.
@@ -52,12 +94,37 @@ impl From<unspool::Item> for Item {
             caption: item.caption,
             alt_text: item.alt_text,
             labels: item.labels,
+            self_labels: item.self_labels,
+            creator_labels: item.creator_labels,
+            tags: item.tags,
+            languages: item.languages,
+            sound: item.sound,
+            thumbnail: item.thumbnail,
+            relation: Some(item.relation.into()),
         }
+    }
+}
+
+impl From<unspool::Relation> for Relation {
+    fn from(relation: unspool::Relation) -> Self {
+        let unspool::Relation { following, muted, blocking, blocked_by } = relation;
+        Relation { following, muted, blocking, blocked_by }
+    }
+}
+
+impl From<Relation> for unspool::Relation {
+    fn from(relation: Relation) -> Self {
+        let Relation { following, muted, blocking, blocked_by } = relation;
+        unspool::Relation { following, muted, blocking, blocked_by }
     }
 }
 
 impl From<unspool::Card> for Card {
     fn from(card: unspool::Card) -> Self {
-        Card { position: card.position, item: card.item.into() }
+        Card {
+            position: card.position,
+            item: card.item.into(),
+            safety: CardSafety::new(card.decision, card.covered),
+        }
     }
 }

@@ -13,7 +13,10 @@ use crate::telemetry::{Purpose, consent_to};
 use crate::token::{TokenAdapter, TokenProvider};
 
 /// The configuration of a session. All but the first two fields have working defaults.
+///
+/// Printed as text it shows neither the token nor the account, so it may stand in a log.
 #[derive(Clone, PartialEq, uniffi::Record)]
+#[uniffi::export(Debug, Display)]
 pub struct SessionConfig {
     /// Private directory for the cache and the databases; created where missing. One session at a time owns it.
     pub data_dir: String,
@@ -86,6 +89,10 @@ pub struct SessionConfig {
     /// What the person agreed to that telemetry is collected for. Default: everything; asking is the app's part.
     #[uniffi(default = None)]
     pub consent: Option<Vec<Purpose>>,
+    /// Ed25519 keys whose signature on safety rules counts, each as 64 hexadecimal digits, at most eight. Default none: the
+    /// rules that come with the core stay in use.
+    #[uniffi(default = [])]
+    pub safety_keys: Vec<String>,
 }
 
 /// The pinned keys of one host.
@@ -179,6 +186,12 @@ impl fmt::Debug for SessionConfig {
     }
 }
 
+impl fmt::Display for SessionConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
 impl SessionConfig {
     pub(crate) fn checked(
         self,
@@ -236,6 +249,7 @@ impl SessionConfig {
             config.engine = unspool::PlayerEngine::Platform { factory, files: self.player_files };
         }
         config.tls.extra_roots = self.extra_roots;
+        config.safety_keys = self.safety_keys.iter().map(|key| safety_key(key)).collect::<Result<_, _>>()?;
         config.tls.pins = self.pins.into_iter().map(HostPins::into_core).collect::<Result<_, _>>()?;
         config.cmcd = self.cmcd.map(|way| match way {
             Cmcd::Headers => unspool::Cmcd::Headers,
@@ -246,6 +260,20 @@ impl SessionConfig {
         }
         Ok(config)
     }
+}
+
+/// The 32 bytes of a key.
+fn safety_key(digits: &str) -> Result<[u8; 32], UnspoolError> {
+    let wrong =
+        || UnspoolError::Config { reason: "a key of the safety rules has 64 hexadecimal digits".into() };
+    if digits.len() != 64 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return Err(wrong());
+    }
+    let mut key = [0; 32];
+    for (byte, at) in key.iter_mut().zip((0..64).step_by(2)) {
+        *byte = digits.get(at..at + 2).and_then(|two| u8::from_str_radix(two, 16).ok()).ok_or_else(wrong)?;
+    }
+    Ok(key)
 }
 
 impl HostPins {

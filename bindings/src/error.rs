@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use unspool::Error;
 
+use crate::safety::RulesTrouble;
+
 /// Why a call gave no answer; each case stands for one reaction of the app, and its text says which.
 ///
 /// In Kotlin the type is `UnspoolException`. Nothing personal is in it.
@@ -65,6 +67,15 @@ pub enum UnspoolError {
     /// The session was shut down, or this feed was replaced by a newer one: open a new one.
     #[error("the session or the feed has ended; open a new one")]
     ShutDown,
+    /// Signed safety rules were not taken, and those in use stay: get others, or configure the key that signs them.
+    #[error("the safety rules were not taken: {trouble}; those in use stay")]
+    Rules {
+        /// Why.
+        trouble: RulesTrouble,
+    },
+    /// The card stays covered: it is not, or the person may not decide otherwise. Show why instead.
+    #[error("there is nothing to reveal, or the person may not decide; show why instead")]
+    NotRevealable,
     /// The caller cancelled the wait. What is waited for is still to be had by asking again.
     #[error("the wait was cancelled; ask again at any time")]
     Cancelled,
@@ -90,6 +101,8 @@ impl From<Error> for UnspoolError {
             Error::EndOfFeed => UnspoolError::EndOfFeed,
             Error::TimedOut(after) => UnspoolError::TimedOut { after },
             Error::ShutDown => UnspoolError::ShutDown,
+            Error::Rules(error) => UnspoolError::Rules { trouble: error.into() },
+            Error::NotRevealable => UnspoolError::NotRevealable,
             Error::Internal { reason } => UnspoolError::Internal { reason },
             other => UnspoolError::Internal { reason: other.to_string() },
         }

@@ -1,6 +1,7 @@
 //! What happened, as data.
 
 use crate::playing::CaptionStatus;
+use crate::safety::CardSafety;
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, uniffi::Enum)]
@@ -107,6 +108,18 @@ pub enum Event {
     },
     /// Cards were added to the feed.
     FeedGrew,
+    /// The safety filter closed a card that was in the feed already: a label came late, the rules changed, or the person
+    /// muted something. Its bytes are taken off the device.
+    CardClosed {
+        /// Its position.
+        position: u64,
+        /// Its item.
+        item: String,
+        /// Whether it was on the screen; it stopped playing, and the app says why.
+        current: bool,
+        /// What the filter says now: hidden, then it is not in the feed any more, or covered.
+        safety: CardSafety,
+    },
     /// A page of the feed could not be had.
     PageFailed {
         /// Whether it will be asked for again.
@@ -205,6 +218,9 @@ impl From<unspool::Event> for Event {
                 Event::CaptionsFailed { position, language, status: trouble.into() }
             }
             Core::CardFailed { position, item, reason } => Event::CardFailed { position, item, reason },
+            Core::CardClosed { position, item, current, decision } => {
+                Event::CardClosed { position, item, current, safety: CardSafety::new(decision, true) }
+            }
             Core::FeedGrew => Event::FeedGrew,
             Core::PageFailed { retryable, reason } => Event::PageFailed { retryable, reason },
             Core::PlayersFailed { reason } => Event::PlayersFailed { reason },

@@ -10,7 +10,7 @@ use unspool::{Backend, BackendError, Located, MediaKey, Page};
 use crate::card::{Creator, Item};
 use crate::session::Topic;
 
-/// Supplies what a backend would: pages of feeds, topics, and fresh addresses of media.
+/// Supplies what a backend would: pages of feeds, topics, late labels, safety rules, and fresh addresses of media.
 ///
 /// Calls come from the session's own threads, several at a time where feeds and addresses are wanted at once. Each has
 /// the session's request time-out and is cancelled when nobody wants its answer any more. What is returned is checked
@@ -23,6 +23,15 @@ pub trait HostBackend: Send + Sync {
 
     /// The topics people can choose from; empty where there are none.
     async fn topics(&self) -> Result<Vec<Topic>, HostError>;
+
+    /// The labels that these items have now, at most 50, and which of them were taken back: asked for once a minute while
+    /// a feed is open, and by `refreshLabels`. Items it knows nothing new of may be left out; empty where labels never
+    /// come late.
+    async fn labels(&self, items: Vec<String>) -> Result<Vec<LabelUpdate>, HostError>;
+
+    /// Signed safety rules newer than version `held`, where there are any: the JSON document as `setRules` takes it. Asked
+    /// for once an hour while a feed is open, where the configuration trusts a key.
+    async fn rules(&self, held: u64) -> Result<Option<String>, HostError>;
 
     /// A fresh address of one rendition of an asset, asked for when the old one expired or no longer answers.
     async fn locate(&self, asset: String, rendition: String) -> Result<Location, HostError>;
@@ -65,6 +74,21 @@ pub struct HostItem {
     /// Its captions, best first; at most 32 are used, and those outside the bounds are left out.
     #[uniffi(default = [])]
     pub captions: Vec<CaptionFile>,
+}
+
+/// What an item is labelled with now.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct LabelUpdate {
+    /// Its identifier.
+    pub item: String,
+    /// All labels of the backend on it; they replace those it came with.
+    pub labels: Vec<String>,
+    /// All labels of the backend on its creator.
+    #[uniffi(default = [])]
+    pub creator_labels: Vec<String>,
+    /// It was taken back: nobody sees it any more.
+    #[uniffi(default = false)]
+    pub gone: bool,
 }
 
 /// One file of captions.
@@ -228,6 +252,20 @@ impl Backend for HostAdapter {
         })
     }
 
+    fn labels<'a>(
+        &'a self,
+        items: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<unspool::LabelUpdate>, BackendError>> {
+        Box::pin(async move {
+            let updates = self.0.labels(items.to_vec()).await?;
+            Ok(updates.into_iter().map(LabelUpdate::into_core).collect())
+        })
+    }
+
+    fn rules(&self, held: u64) -> BoxFuture<'_, Result<Option<Vec<u8>>, BackendError>> {
+        Box::pin(async move { Ok(self.0.rules(held).await?.map(String::into_bytes)) })
+    }
+
     fn locate<'a>(&'a self, key: &'a MediaKey) -> BoxFuture<'a, Result<Located, BackendError>> {
         let (asset, rendition) = key.parts();
         let (asset, rendition) = (asset.to_owned(), rendition.to_owned());
@@ -240,7 +278,23 @@ impl Backend for HostAdapter {
 
 impl HostItem {
     fn into_core(self) -> unspool::Item {
-        let Item { id, asset_id, duration_ms, creator, topics, caption, alt_text, labels } = self.item;
+        let Item {
+            id,
+            asset_id,
+            duration_ms,
+            creator,
+            topics,
+            caption,
+            alt_text,
+            labels,
+            self_labels,
+            creator_labels,
+            tags,
+            languages,
+            sound,
+            thumbnail,
+            relation,
+        } = self.item;
         let Creator { id: creator_id, handle, name } = creator;
         unspool::Item {
             id,
@@ -254,11 +308,24 @@ impl HostItem {
             caption,
             alt_text,
             labels,
+            self_labels,
+            creator_labels,
+            tags,
+            languages,
+            sound,
+            thumbnail,
+            relation: relation.map(unspool::Relation::from).unwrap_or_default(),
             retention: self.retention.into_iter().map(|p| (p.at_ms, p.share)).collect(),
             prior: self.prior,
             captions: self.captions.into_iter().map(CaptionFile::into_core).collect(),
-            ..unspool::Item::default()
         }
+    }
+}
+
+impl LabelUpdate {
+    fn into_core(self) -> unspool::LabelUpdate {
+        let LabelUpdate { item, labels, creator_labels, gone } = self;
+        unspool::LabelUpdate { item, labels, creator_labels, gone }
     }
 }
 

@@ -31,6 +31,7 @@ mod keep;
 mod outbound;
 mod players;
 mod playing;
+mod safety;
 mod session;
 mod snapshot;
 mod social;
@@ -38,22 +39,28 @@ mod telemetry;
 mod token;
 
 pub use cancel::CancelToken;
-pub use card::{Card, Creator, Item};
+pub use card::{Card, Creator, Item, Relation};
 pub use config::{Cmcd, Conditions, FeedKind, HostPins, NetworkClass, SessionConfig};
 pub use error::UnspoolError;
 pub use events::{Event, EventBatch, StartClass};
 pub use feed::Feed;
 pub use host::{
-    CaptionFile, Container, HostBackend, HostError, HostItem, HostPage, Location, PageRequest, Rendition,
-    RetentionPoint,
+    CaptionFile, Container, HostBackend, HostError, HostItem, HostPage, LabelUpdate, Location, PageRequest,
+    Rendition, RetentionPoint,
 };
 pub use keep::{Hold, KeepEstimate, KeepFailure, KeepState, KeptAsset, KeptSnapshot, LocalFile};
 pub use outbound::{OutboundBatch, OutboundPurpose, OutboundRequest};
 pub use players::{PlatformPlayers, PlayerReport, PlayerReports, PlayerRequest};
 pub use playing::{CaptionStatus, CaptionTrack, CaptionView, CardCaptions, Cue, MemoryPressure, SoundFocus};
+pub use safety::{
+    AgeBand, CardSafety, Harm, HarmChoice, LabelChoice, LabelOf, MutedWord, RulesTrouble, SafetyChoice,
+    SafetyReason, SafetySettings, SafetySource, SafetySurfaces, SafetyTreatment, SafetyWeight,
+};
 pub use session::{SessionStatus, ShutdownReport, Topic, Unspool};
 pub use snapshot::{ByPurpose, Bytes, CardState, FeedSnapshot, Outgoing, Stage, Traffic};
-pub use social::{Comment, CommentState, Order, Payment, PaymentCause, PaymentState};
+pub use social::{
+    Comment, CommentState, IntentVerb, Order, Payment, PaymentCause, PaymentState, RefusedIntent,
+};
 pub use telemetry::{Attribute, AttributeValue, Place, Purpose, Tap, ViewerAction};
 pub use token::TokenProvider;
 

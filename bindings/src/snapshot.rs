@@ -23,6 +23,8 @@ pub struct FeedSnapshot {
     pub captions: CaptionView,
     /// Whether the app says there is a network.
     pub online: bool,
+    /// Cards that the safety filter left out of this feed so far.
+    pub hidden: u64,
     /// Bits per second the renditions are chosen by.
     pub throughput_bps: u64,
     /// Media bytes.
@@ -42,6 +44,8 @@ pub struct CardState {
     pub stage: Stage,
     /// Milliseconds it could play from the playhead, or from its start, without the network.
     pub ahead_ms: u64,
+    /// It is covered by the safety filter until it is revealed.
+    pub covered: bool,
 }
 
 /// How far a card is prepared, least first.
@@ -199,6 +203,7 @@ impl From<unspool::CardView> for CardState {
             rendition: card.rendition,
             stage,
             ahead_ms: card.ahead_ms,
+            covered: card.covered,
         }
     }
 }
@@ -215,6 +220,7 @@ impl From<unspool::Snapshot> for FeedSnapshot {
             interrupted: snapshot.interrupted,
             captions: snapshot.captions.into(),
             online: snapshot.online,
+            hidden: snapshot.hidden,
             throughput_bps: snapshot.throughput_bps,
             bytes: snapshot.bytes.into(),
         }

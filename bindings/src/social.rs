@@ -1,4 +1,4 @@
-//! Comments and payments, as data.
+//! What a person wants to be so, what they write and what they pay, as data.
 
 use std::sync::Arc;
 
@@ -35,6 +35,58 @@ pub enum CommentState {
         /// What the server said.
         reason: String,
     },
+}
+
+/// What a person can want of something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+pub enum IntentVerb {
+    /// Like an item.
+    Like,
+    /// Follow a creator.
+    Follow,
+    /// Keep an item for later.
+    Save,
+    /// Be interested in a topic.
+    Interest,
+    /// See nothing of a creator any more.
+    Block,
+    /// Report something.
+    Report,
+    /// Delete what was sent from an installation.
+    Erase,
+}
+
+/// Something the person wanted to be so and the backend refused.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct RefusedIntent {
+    /// Its identity, for `dismiss_intent`.
+    pub id: String,
+    /// What was wanted.
+    pub verb: IntentVerb,
+    /// Of what: the item, the creator, the topic, the installation.
+    pub target: String,
+    /// Whether it was to hold, or no longer.
+    pub state: bool,
+    /// What the backend said.
+    pub reason: String,
+    /// When the person wanted it, in milliseconds since 1970.
+    pub at_ms: i64,
+}
+
+impl From<unspool::RefusedIntent> for RefusedIntent {
+    fn from(refused: unspool::RefusedIntent) -> Self {
+        let unspool::RefusedIntent { id, verb, target, state, reason, at_ms } = refused;
+        let verb = match verb {
+            unspool::IntentVerb::Like => IntentVerb::Like,
+            unspool::IntentVerb::Follow => IntentVerb::Follow,
+            unspool::IntentVerb::Save => IntentVerb::Save,
+            unspool::IntentVerb::Interest => IntentVerb::Interest,
+            unspool::IntentVerb::Block => IntentVerb::Block,
+            unspool::IntentVerb::Report => IntentVerb::Report,
+            unspool::IntentVerb::Erase => IntentVerb::Erase,
+        };
+        RefusedIntent { id, verb, target, state, reason, at_ms }
+    }
 }
 
 /// What money is for.
@@ -142,6 +194,72 @@ impl From<unspool::PaymentIntent> for Payment {
 
 #[uniffi::export]
 impl Unspool {
+    /// Follows a creator, or takes that back. On disk when it returns, with or without a network; sent once, and not at
+    /// all when what is wanted in the end is what the backend has.
+    #[uniffi::method(default(cancel = None))]
+    pub async fn set_followed(
+        &self,
+        creator: String,
+        followed: bool,
+        cancel: Option<Arc<CancelToken>>,
+    ) -> Result<(), UnspoolError> {
+        unless_cancelled(cancel, self.core.set_followed(&creator, followed)).await
+    }
+
+    /// Whether the person follows a creator, as far as this device knows: the newest wish, sent or not.
+    #[uniffi::method(default(cancel = None))]
+    pub async fn followed(
+        &self,
+        creator: String,
+        cancel: Option<Arc<CancelToken>>,
+    ) -> Result<Option<bool>, UnspoolError> {
+        unless_cancelled(cancel, self.core.followed(&creator)).await
+    }
+
+    /// Saves an item for later, or takes that back. On disk when it returns, with or without a network; sent once, and not
+    /// at all when what is wanted in the end is what the backend has. Its bytes are another matter: see `keep`.
+    #[uniffi::method(default(cancel = None))]
+    pub async fn set_saved(
+        &self,
+        item: String,
+        saved: bool,
+        cancel: Option<Arc<CancelToken>>,
+    ) -> Result<(), UnspoolError> {
+        unless_cancelled(cancel, self.core.set_saved(&item, saved)).await
+    }
+
+    /// Whether the person saved an item, as far as this device knows: the newest wish, sent or not.
+    #[uniffi::method(default(cancel = None))]
+    pub async fn saved(
+        &self,
+        item: String,
+        cancel: Option<Arc<CancelToken>>,
+    ) -> Result<Option<bool>, UnspoolError> {
+        unless_cancelled(cancel, self.core.saved(&item)).await
+    }
+
+    /// What the person wanted to be so and the backend refused for good, oldest first: likes, follows, saves, interests,
+    /// blocks, reports and erasures. Each stays here until it is dismissed or the backend has answered a later wish about
+    /// the same thing; what is shown of the thing is what the backend has.
+    #[uniffi::method(default(cancel = None))]
+    pub async fn refused_intents(
+        &self,
+        cancel: Option<Arc<CancelToken>>,
+    ) -> Result<Vec<RefusedIntent>, UnspoolError> {
+        let refused = unless_cancelled(cancel, self.core.refused_intents()).await?;
+        Ok(refused.into_iter().map(RefusedIntent::from).collect())
+    }
+
+    /// Forgets a refused intent, once the app has dealt with it; `false` when there is none of that identity.
+    #[uniffi::method(default(cancel = None))]
+    pub async fn dismiss_intent(
+        &self,
+        intent: String,
+        cancel: Option<Arc<CancelToken>>,
+    ) -> Result<bool, UnspoolError> {
+        unless_cancelled(cancel, self.core.dismiss_intent(&intent)).await
+    }
+
     /// Comments on an item, in answer to the comment `parent` where one is given, and gives the comment's identity. On
     /// disk when it returns, with or without a network; sent once, after what the person wrote under the item before.
     ///

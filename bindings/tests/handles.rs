@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use unspool_ffi::{
-    CancelToken, Conditions, FeedKind, HostBackend, HostError, HostPage, HostPins, Location, PageRequest,
-    SessionConfig, Topic, Unspool, UnspoolError,
+    CancelToken, Conditions, FeedKind, HostBackend, HostError, HostPage, HostPins, LabelUpdate, Location,
+    PageRequest, SessionConfig, Topic, Unspool, UnspoolError,
 };
 
 /// A wait that lasts longer has failed.
@@ -32,6 +32,14 @@ impl HostBackend for Host {
             std::future::pending::<()>().await;
         }
         Ok(vec![Topic { id: "science".into(), title: "Science".into() }])
+    }
+
+    async fn labels(&self, _: Vec<String>) -> Result<Vec<LabelUpdate>, HostError> {
+        Ok(Vec::new())
+    }
+
+    async fn rules(&self, _: u64) -> Result<Option<String>, HostError> {
+        Ok(None)
     }
 
     async fn locate(&self, _: String, _: String) -> Result<Location, HostError> {
@@ -71,6 +79,7 @@ fn config(dir: &tempfile::TempDir) -> SessionConfig {
         pins: Vec::new(),
         cmcd: None,
         consent: None,
+        safety_keys: Vec::new(),
     }
 }
 
@@ -94,7 +103,7 @@ async fn arguments_that_cannot_work_are_told() {
         pins: vec![pinned("127.0.0.1", KEY)],
         ..config(&dir)
     };
-    let cases: [(&str, SessionConfig, bool); 11] = [
+    let cases: [(&str, SessionConfig, bool); 14] = [
         ("no backend", config(&dir), false),
         ("no credentials", SessionConfig { token: None, ..config(&dir) }, true),
         ("no token at all", SessionConfig { token: Some(String::new()), ..config(&dir) }, true),
@@ -109,6 +118,9 @@ async fn arguments_that_cannot_work_are_told() {
         ),
         ("a pinned host without a name", SessionConfig { pins: vec![pinned("", KEY)], ..config(&dir) }, true),
         ("a pinned host in plain text", in_plain, false),
+        ("a key that is none", SessionConfig { safety_keys: vec!["é".repeat(32)], ..config(&dir) }, true),
+        ("a short key", SessionConfig { safety_keys: vec!["7".repeat(63)], ..config(&dir) }, true),
+        ("nine keys", SessionConfig { safety_keys: vec!["07".repeat(32); 9], ..config(&dir) }, true),
         ("no players", SessionConfig { players: 0, ..config(&dir) }, true),
     ];
     for (what, config, hosted) in cases {
@@ -173,12 +185,18 @@ async fn after_the_end_every_call_says_so() {
     assert_eq!(session.set_interests(vec!["science".into()], None).await, Err(end.clone()));
     assert_eq!(session.set_liked("i".into(), true, None).await, Err(end.clone()));
     assert_eq!(session.liked("i".into(), None).await, Err(end.clone()));
+    assert_eq!(session.set_safety(session.safety(), None).await, Err(end.clone()));
+    assert_eq!(session.set_blocked("ada".into(), true, None).await, Err(end.clone()));
+    assert_eq!(session.set_rules("{}".into(), None).await, Err(end.clone()));
+    assert_eq!(session.rules_version(), 0);
     assert_eq!(session.flush(None, None).await, Err(end.clone()));
     assert_eq!(session.suspend(None).await, Err(end.clone()));
     assert_eq!(session.resume(None).await, Err(end.clone()));
     assert_eq!(feed.next(None).await, Err(end.clone()));
     assert_eq!(feed.previous(None).await, Err(end.clone()));
     assert_eq!(feed.peek(3, None).await, Err(end.clone()));
+    assert_eq!(feed.reveal(0, None).await, Err(end.clone()));
+    assert_eq!(feed.refresh_labels(), Err(end.clone()));
     assert_eq!(feed.set_paused(true), Err(end.clone()));
     assert_eq!(feed.seek(1), Err(end.clone()));
     assert_eq!(feed.set_muted(true), Err(end.clone()));

@@ -42,6 +42,11 @@ async def ask(method: str, url: str, body: Any = None, token: str | None = None)
     return await asyncio.to_thread(_ask, method, url, text, token)
 
 
+def rules() -> Any:
+    """Signed safety rules, and the key that signed those which are not forged."""
+    return json.loads(Path(os.environ["UNSPOOL_SCENARIO"]).with_name("rules.json").read_text())
+
+
 class Origin:
     """The reference server in a process of its own; it ends with this one."""
 
@@ -76,6 +81,19 @@ class Origin:
 
     async def fault(self, fault: dict[str, Any]) -> None:
         await ask("POST", f"{self._control}/control/faults", fault)
+
+    async def label(self, item: str, labels: list[str]) -> None:
+        """Says what a moderator says of an item; its labels are these from now on."""
+        await ask("POST", f"{self._control}/control/labels", {"id": item, "labels": labels})
+
+    async def put_rules(self, signed: dict[str, str]) -> None:
+        """Hands out these safety rules."""
+        await ask("PUT", f"{self._control}/control/rules", signed)
+
+    async def offered(self, count: int) -> list[str]:
+        """The first items of the non-profiled feed, in the server's order."""
+        page = await ask("GET", f"{self.url}/v1/feed?feed=non_profiled&limit={count}", token="ada.1")
+        return [item["id"] for item in page["items"]]
 
     async def revoke(self, token: str) -> None:
         """Takes the validity from a token."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from support import PATIENCE, Follower, Origin, ask, config, eventually, in_time, outcome, until
+from support import PATIENCE, Follower, Origin, ask, config, eventually, in_time, outcome, rules, until
 from unspool import (
     Container,
     Creator,
@@ -21,6 +22,7 @@ from unspool import (
     HostItem,
     HostPage,
     Item,
+    LabelUpdate,
     Location,
     PageRequest,
     Rendition,
@@ -50,6 +52,13 @@ class AppBackend(HostBackend):
     async def topics(self) -> list[Topic]:
         topics = (await self._ask("/v1/topics"))["topics"]
         return [Topic(id=topic["id"], title=topic["title"]) for topic in topics]
+
+    async def labels(self, items: list[str]) -> list[LabelUpdate]:
+        answer = await ask("POST", f"{self.origin.url}/v1/labels", {"items": items}, token="ada.1")
+        return [LabelUpdate(item=one["id"], labels=one["labels"], gone=one["gone"]) for one in answer["items"]]
+
+    async def rules(self, held: int) -> str | None:
+        return json.dumps(await self._ask(f"/v1/rules?held={held}"))
 
     async def locate(self, asset: str, rendition: str) -> Location:
         self.located += 1
@@ -102,6 +111,26 @@ async def test_the_app_supplies_pages_topics_and_addresses(origin: Origin, core:
         assert app.pages >= 1
         assert app.located >= 2, "a refused address is asked for again"
         assert app.threads == {threading.current_thread().name}, "on the loop the session was opened on"
+
+
+async def test_the_app_supplies_late_labels_and_signed_rules(origin: Origin, core: Path) -> None:
+    shared = rules()
+    await origin.put_rules(shared["second"])
+    trusting = config(core, None)
+    trusting.safety_keys = [shared["key"]]
+    async with await Unspool.open(trusting, host=AppBackend(origin)) as session:
+        feed = session.feed(FeedKind.NON_PROFILED())
+        await feed.next()
+
+        async def taken() -> bool:
+            return session.rules_version() == 2
+
+        await eventually("the app's rules are taken", taken)
+        ahead = (await feed.peek(1))[0]
+        await origin.label(ahead.id, ["fraud"])
+        feed.refresh_labels()
+        closed = Follower(feed).until(lambda e: isinstance(e, Event.CARD_CLOSED) and e.item == ahead.id)
+        assert isinstance(await in_time("the label", closed), Event.CARD_CLOSED)
 
 
 def refuse() -> None:

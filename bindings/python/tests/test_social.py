@@ -12,6 +12,7 @@ from unspool import (
     CommentState,
     Conditions,
     FeedKind,
+    IntentVerb,
     Order,
     OutboundPurpose,
     Payment,
@@ -19,6 +20,7 @@ from unspool import (
     PaymentState,
     Place,
     Purpose,
+    RefusedIntent,
     Tap,
     Unspool,
     UnspoolError,
@@ -82,6 +84,41 @@ async def test_comments_and_payments_arrive_once(origin: Origin, core: Path) -> 
         assert isinstance(refused[0].state, CommentState.REFUSED) and refused[0].state.reason == "parent_gone"
         assert await session.dismiss_comment("item", lonely)
         assert not await session.dismiss_payment(payment), "it was not refused"
+
+
+async def test_wishes_are_shown_at_once_and_what_is_refused_stays_in_sight(origin: Origin, core: Path) -> None:
+    async with await Unspool.open(config(core, origin, conditions=OFFLINE)) as session:
+        too_long = "x" * 300  # Longer than the server takes an identifier.
+        assert await session.followed("cleo") is None
+        await session.set_followed("cleo", True)
+        await session.set_saved("item", True)
+        await session.set_saved("item", False)
+        await session.set_saved(too_long, True)
+        assert await session.followed("cleo") is True
+        assert await session.saved("item") is False
+        assert await session.refused_intents() == []
+        session.set_conditions(Conditions())
+        outgoing = await session.flush(WITHIN)
+        assert (outgoing.intents_delivered, outgoing.intents_wedged) == (2, 1)
+        (refused,) = await session.refused_intents()
+        assert refused == RefusedIntent(
+            id=refused.id,
+            verb=IntentVerb.SAVE,
+            target=too_long,
+            state=True,
+            reason="bad_target",
+            at_ms=refused.at_ms,
+        )
+        assert refused.at_ms > 0
+        assert await session.saved(too_long) is None, "what the backend has is shown"
+        assert await session.dismiss_intent(refused.id)
+        assert not await session.dismiss_intent(refused.id)
+        assert await session.refused_intents() == []
+        wanted = (await origin.get("/control/interactions?actor=ada"))["interactions"]
+        assert {(one["verb"], one["target"], one["state"]) for one in wanted} == {
+            ("follow", "cleo", True),
+            ("save", "item", False),
+        }
 
 
 async def test_records_leave_once_and_are_listed_and_erased(origin: Origin, core: Path) -> None:

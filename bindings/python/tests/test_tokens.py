@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from support import WITHIN, Origin, config, eventually, outcome
-from unspool import FeedKind, HostError, TokenProvider, Unspool, UnspoolError
+from unspool import FeedKind, HostError, SessionConfig, TokenProvider, Unspool, UnspoolError
 
 
 class Tokens(TokenProvider):
@@ -78,3 +78,10 @@ async def test_a_provider_that_fails_fails_the_call_and_not_the_session(origin: 
         await session.set_liked("item-00004", True)
         await eventually("the like arrives", lambda: everything_arrived(session))
         assert len(tokens.rejected) >= 2
+
+
+def test_the_configuration_printed_shows_neither_token_nor_account() -> None:
+    config = SessionConfig(data_dir="core", account="account-of-ada", backend="http://localhost", token="secret")
+    for printed in (str(config), repr(config), f"{config}"):
+        assert "localhost" in printed
+        assert "secret" not in printed and "account-of-ada" not in printed

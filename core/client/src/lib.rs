@@ -64,17 +64,20 @@ pub use feed::FeedSession;
 pub use hosted_players::{HostPlayer, HostPlayers, PlayerWish, share_players};
 pub use keep::{Kept, KeptSnapshot};
 pub use meter::Meter;
-pub use outbox::{Cause as PaymentCause, Comment, CommentState, Order, Payment, PaymentIntent};
+pub use outbox::{
+    Cause as PaymentCause, Comment, CommentState, Order, Payment, PaymentIntent, Verb as IntentVerb,
+};
 pub use players::PlayerEngine;
 pub use records::IMPRESSION;
 pub use safety::{RULES_BYTES, RULES_CONTEXT, RulesError};
 pub use session::{ShutdownReport, Unspool};
 pub use snapshot::{Bytes, CardView, Outgoing, Snapshot, Stage};
+pub use social::RefusedIntent;
 pub use tls::install as install_tls;
 pub use unspool_engine::report::{Filed, Reason, Report, ReportState, Scene, Subject as ReportSubject};
 pub use unspool_engine::safety::{
     Action, AgeBand, Cause, Choice, Decision, HarmClass, LabelOf, MutedWord, Rules, SafetySettings, Source,
-    Weight,
+    Surfaces, Treatment, Weight,
 };
 pub use unspool_engine::schema::{self, Consent, Purpose};
 pub use unspool_engine::settings::{PreferenceChoices, Preferences, Settings};

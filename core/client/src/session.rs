@@ -22,7 +22,6 @@ use crate::driver::{Control, Input, public};
 use crate::error::Error;
 use crate::feed::{FeedSession, Inputs};
 use crate::keep::KeptSnapshot;
-use crate::outbox::Verb;
 use crate::players::PlayerEngine;
 use crate::snapshot::{Bytes, Outgoing};
 use crate::spool::Value;
@@ -181,24 +180,6 @@ impl Unspool {
     pub async fn set_interests(&self, topics: Vec<String>) -> Result<(), Error> {
         let core = Arc::clone(&self.0.core);
         self.write(async move { core.set_interests(topics).await }).await
-    }
-
-    /// Likes an item, or takes that back. On disk when it returns, with or without a network; sent once.
-    ///
-    /// # Errors
-    /// [`Error::Storage`] when the disk refuses, [`Error::Config`] for an identifier that cannot be one.
-    pub async fn set_liked(&self, item: &str, liked: bool) -> Result<(), Error> {
-        let (core, item) = (Arc::clone(&self.0.core), item.to_owned());
-        self.write(async move { core.intend(Verb::Like, item, liked).await }).await
-    }
-
-    /// Whether the person likes an item, as far as this device knows: the newest wish, sent or not.
-    ///
-    /// # Errors
-    /// [`Error::Storage`] when the disk refuses.
-    pub async fn liked(&self, item: &str) -> Result<Option<bool>, Error> {
-        let (core, item) = (Arc::clone(&self.0.core), item.to_owned());
-        self.read(async move { core.wish(Verb::Like, item).await }).await
     }
 
     /// What the person chose of the safety filter, without waiting.

@@ -1,14 +1,124 @@
-//! The session's comments, and what of a person's intents was refused.
+//! What a person wants to be so, what they write, and what of it was refused.
 
 use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::core::{blocking, outbox_error};
 use crate::error::Error;
-use crate::outbox::{Comment, Outbox, OutboxError};
+use crate::outbox::{Comment, OpId, Outbox, OutboxError, Verb};
 use crate::session::Unspool;
 
+/// Something the person wanted to be so and the backend refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedIntent {
+    /// Its identity, for [`dismiss_intent`](Unspool::dismiss_intent).
+    pub id: String,
+    /// What was wanted.
+    pub verb: Verb,
+    /// Of what: the item, the creator, the topic, the installation.
+    pub target: String,
+    /// Whether it was to hold, or no longer.
+    pub state: bool,
+    /// What the backend said, at most 256 characters.
+    pub reason: String,
+    /// When the person wanted it, in milliseconds since 1970.
+    pub at_ms: i64,
+}
+
 impl Unspool {
+    /// Likes an item, or takes that back. On disk when it returns, with or without a network; sent once, and not at all
+    /// when what is wanted in the end is what the backend has.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] when the disk refuses, [`Error::Config`] for an identifier that cannot be one.
+    pub async fn set_liked(&self, item: &str, liked: bool) -> Result<(), Error> {
+        self.want(Verb::Like, item, liked).await
+    }
+
+    /// Whether the person likes an item, as far as this device knows: the newest wish, sent or not.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] when the disk refuses.
+    pub async fn liked(&self, item: &str) -> Result<Option<bool>, Error> {
+        self.wanted(Verb::Like, item).await
+    }
+
+    /// Follows a creator, or takes that back. On disk when it returns, with or without a network; sent once, and not at
+    /// all when what is wanted in the end is what the backend has.
+    ///
+    /// # Errors
+    /// As [`set_liked`](Unspool::set_liked).
+    pub async fn set_followed(&self, creator: &str, followed: bool) -> Result<(), Error> {
+        self.want(Verb::Follow, creator, followed).await
+    }
+
+    /// Whether the person follows a creator, as far as this device knows: the newest wish, sent or not.
+    ///
+    /// # Errors
+    /// As [`liked`](Unspool::liked).
+    pub async fn followed(&self, creator: &str) -> Result<Option<bool>, Error> {
+        self.wanted(Verb::Follow, creator).await
+    }
+
+    /// Saves an item for later, or takes that back. On disk when it returns, with or without a network; sent once, and not
+    /// at all when what is wanted in the end is what the backend has. Its bytes are another matter: see
+    /// [`keep`](Unspool::keep).
+    ///
+    /// # Errors
+    /// As [`set_liked`](Unspool::set_liked).
+    pub async fn set_saved(&self, item: &str, saved: bool) -> Result<(), Error> {
+        self.want(Verb::Save, item, saved).await
+    }
+
+    /// Whether the person saved an item, as far as this device knows: the newest wish, sent or not.
+    ///
+    /// # Errors
+    /// As [`liked`](Unspool::liked).
+    pub async fn saved(&self, item: &str) -> Result<Option<bool>, Error> {
+        self.wanted(Verb::Save, item).await
+    }
+
+    /// What the person wanted to be so and the backend refused for good, oldest first: likes, follows, saves, interests,
+    /// blocks, reports and erasures. Each stays here until it is [dismissed](Unspool::dismiss_intent) or the backend has
+    /// answered a later wish about the same thing; what is shown of the thing is what the backend has.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] when the disk refuses.
+    pub async fn refused_intents(&self) -> Result<Vec<RefusedIntent>, Error> {
+        let wedged = self.ask(|outbox, account| outbox.wedged(account)).await?;
+        let refused = wedged.into_iter().map(|wedged| {
+            let intent = wedged.intent;
+            RefusedIntent {
+                id: intent.op.0,
+                verb: intent.verb,
+                target: intent.target,
+                state: intent.state,
+                reason: wedged.reason,
+                at_ms: intent.at_ms,
+            }
+        });
+        Ok(refused.collect())
+    }
+
+    /// Forgets a refused intent, once the app has dealt with it; `false` when there is none of that identity.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] when the disk refuses.
+    pub async fn dismiss_intent(&self, id: &str) -> Result<bool, Error> {
+        let op = OpId(id.to_owned());
+        self.intend(move |outbox, account, _| outbox.dismiss(&op, account)).await
+    }
+
+    async fn want(&self, verb: Verb, target: &str, state: bool) -> Result<(), Error> {
+        let (core, target) = (Arc::clone(self.core()), target.to_owned());
+        self.write(async move { core.intend(verb, target, state).await }).await
+    }
+
+    async fn wanted(&self, verb: Verb, target: &str) -> Result<Option<bool>, Error> {
+        let (core, target) = (Arc::clone(self.core()), target.to_owned());
+        self.read(async move { core.wish(verb, target).await }).await
+    }
+
     /// Comments on an item, in answer to the comment `parent` where one is given, and gives the comment's identity. On
     /// disk when it returns, with or without a network; sent once, after what the person wrote under the item before.
     ///

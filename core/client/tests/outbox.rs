@@ -388,16 +388,33 @@ async fn what_the_server_refuses_stays_in_sight_until_dismissed() {
     let broken = like(&outbox, "broken", true);
     let sender = start(&outbox, config(social.base()));
     assert_eq!(sender.flush(DEADLINE).await.reason, FlushReason::Drained);
-    let wedged = outbox.wedged().unwrap();
+    let wedged = outbox.wedged("ann").unwrap();
     assert_eq!(wedged.len(), 2);
     assert_eq!((&wedged[0].intent.op, wedged[0].reason.as_str()), (&blocked, "the creator blocked you"));
     assert_eq!((&wedged[1].intent.op, wedged[1].reason.as_str()), (&broken, "status 400"));
     assert_eq!(outbox.state(Verb::Like, "blocked", "ann").unwrap(), None, "the heart goes back");
     assert_eq!(outbox.level().delivered_total, 20);
-    assert!(outbox.dismiss(&blocked).unwrap());
-    assert!(!outbox.dismiss(&blocked).unwrap());
+    assert!(outbox.wedged("bob").unwrap().is_empty());
+    assert!(!outbox.dismiss(&blocked, "bob").unwrap(), "it is not his");
+    assert!(outbox.dismiss(&blocked, "ann").unwrap());
+    assert!(!outbox.dismiss(&blocked, "ann").unwrap());
     let level = outbox.level();
     assert_eq!((level.wedged, level.dismissed_total), (1, 1));
+    assert!(level.is_conserved());
+
+    // The same wish again: what the server says now stands in place of what it said before.
+    let again = like(&outbox, "broken", true);
+    assert_ne!(again, broken);
+    assert_eq!(outbox.wedged("ann").unwrap()[0].intent.op, broken, "in sight until there is another answer");
+    assert_eq!(sender.flush(DEADLINE).await.reason, FlushReason::Drained);
+    let wedged = outbox.wedged("ann").unwrap();
+    assert_eq!(wedged.iter().map(|refused| &refused.intent.op).collect::<Vec<_>>(), [&again]);
+    social.set(|server| server.poison = None);
+    like(&outbox, "broken", true);
+    assert_eq!(sender.flush(DEADLINE).await.reason, FlushReason::Drained);
+    assert_eq!(outbox.state(Verb::Like, "broken", "ann").unwrap(), Some(true));
+    let level = outbox.level();
+    assert_eq!((level.wedged, level.folded_total, level.delivered_total), (0, 2, 21));
     assert!(level.is_conserved());
 }
 

@@ -12,6 +12,9 @@
 //! OTLP calls every 4xx but 429 final. Deviations, on purpose: 408 and 5xx are retried, 413 is answered with halves,
 //! 400 and 422 first with a plainer encoding (a collector that cannot read gzip answers 400, and deleting there would
 //! delete good data) and then by bisection, because a partial success names a count and not the culprit.
+//!
+//! A tighter encoding than the one begun with is used once the endpoint said that it reads it, and what was refused under
+//! an encoding and taken whole under a plainer one ends the use of the former, whatever the endpoint says.
 
 mod backoff;
 mod facts;
@@ -23,7 +26,7 @@ use crate::time::{Millis, Time};
 pub use backoff::Backoff;
 pub use facts::{
     Answer, Batch, Circumstances, Condition, DeliveryConfig, DeliveryEffect, DeliveryReason, Encoding, Held,
-    PATIENT_PERCENT, Stored,
+    Offer, PATIENT_PERCENT, Stored,
 };
 
 /// Longest `Retry-After` that is believed: one day, so that a mistyped header cannot silence a device for good.
@@ -43,7 +46,7 @@ const FREE_QUARANTINES: u32 = 3;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     Idle,
-    Sending(u64),
+    Sending(u64, Encoding),
     Storing(DeliveryEffect),
     /// The write failed and is asked again at this time.
     StoreFailed(DeliveryEffect, Time),
@@ -60,6 +63,9 @@ pub struct Delivery {
     store_backoff: Backoff,
     spread: Backoff,
     encoding: Encoding,
+    /// No tighter one is used, whatever is offered: it was refused.
+    tightest: Encoding,
+    offer: Option<Offer>,
     max_bytes: u64,
     online: bool,
     foreground: bool,
@@ -75,7 +81,7 @@ pub struct Delivery {
     oldest: Option<Time>,
     queue: VecDeque<Batch>,
     parked: VecDeque<Batch>,
-    /// The batch refused under gzip that is being tried without it.
+    /// The batch refused under one encoding that is being tried under a plainer one.
     stepped: Option<u64>,
     step: Step,
     wait: Option<(Time, DeliveryReason)>,
@@ -97,6 +103,8 @@ impl Delivery {
             store_backoff: Backoff::new(config.backoff_base, config.backoff_cap, !config.seed),
             backoff,
             encoding: config.encoding,
+            tightest: config.best,
+            offer: None,
             max_bytes: config.close_bytes,
             online: true,
             foreground: true,
@@ -148,11 +156,20 @@ impl Delivery {
         self.advance(now);
     }
 
+    /// What the endpoint says it reads; counts from the next request on.
+    pub fn handle_offer(&mut self, offer: Offer) {
+        self.offer = Some(offer);
+        let readable = [Encoding::Zstd, Encoding::Gzip].into_iter();
+        let mut readable = readable.filter(|encoding| *encoding <= self.tightest && offer.reads(*encoding));
+        self.encoding = readable.next().unwrap_or(Encoding::Identity);
+    }
+
     /// The answer to [`DeliveryEffect::Send`]; an answer for a batch that is not in flight is ignored.
     pub fn handle_answer(&mut self, now: Time, key: u64, answer: Answer) {
-        if self.step != Step::Sending(key) {
-            return;
-        }
+        let used = match self.step {
+            Step::Sending(sent, encoding) if sent == key => encoding,
+            _ => return,
+        };
         self.step = Step::Idle;
         let refreshed = std::mem::take(&mut self.refreshed);
         let Some(front) = self.queue.front().copied() else { return };
@@ -160,9 +177,10 @@ impl Delivery {
             Answer::Accepted => {
                 self.backoff.reset();
                 self.quarantine_streak = 0;
-                // Refused under gzip and taken whole without it: this endpoint does not read gzip.
+                // Refused under a tighter encoding and taken whole under this one: the endpoint does not read the former.
                 if self.stepped == Some(key) {
-                    self.encoding = Encoding::Identity;
+                    self.tightest = used;
+                    self.encoding = self.encoding.min(used);
                 }
                 self.store(DeliveryEffect::Accept { batch: front });
             }
@@ -176,7 +194,9 @@ impl Delivery {
                     self.store(DeliveryEffect::Quarantine { batch: front, why: answer });
                 }
             }
-            Answer::Rejected => self.rejected(front),
+            Answer::Rejected => self.rejected(front, used),
+            Answer::Unsupported if used > Encoding::Identity => self.step_down(used),
+            Answer::Unsupported => self.fail(now, Millis(0)),
             // Sent again at once, with the new one.
             Answer::Unauthorised | Answer::NoCredential if refreshed => {}
             Answer::Unauthorised => {
@@ -263,7 +283,7 @@ impl Delivery {
     /// There is a new credential, or somebody else signed in.
     pub fn handle_refreshed(&mut self, now: Time) {
         self.paused = false;
-        self.refreshed = matches!(self.step, Step::Sending(_));
+        self.refreshed = matches!(self.step, Step::Sending(..));
         while let Some(batch) = self.parked.pop_back() {
             // The batch in flight stays in front.
             let at = usize::from(!matches!(self.step, Step::Idle)).min(self.queue.len());
@@ -286,7 +306,7 @@ impl Delivery {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<(Time, DeliveryReason)> {
         match self.step {
-            Step::Sending(_) | Step::Storing(_) => None,
+            Step::Sending(..) | Step::Storing(_) => None,
             Step::StoreFailed(_, at) => Some((at, DeliveryReason::StoreRetry)),
             Step::Idle if !self.online || self.paused || self.is_saving() => None,
             Step::Idle => {
@@ -312,7 +332,7 @@ impl Delivery {
     #[must_use]
     pub fn held(&self) -> Option<Held> {
         match self.step {
-            Step::Sending(_) | Step::Storing(_) => None,
+            Step::Sending(..) | Step::Storing(_) => None,
             Step::StoreFailed(_, at) => Some(Held::Until(at, DeliveryReason::StoreRetry)),
             Step::Idle if !self.has_work() => None,
             Step::Idle if !self.online => Some(Held::Offline),
@@ -361,17 +381,22 @@ impl Delivery {
         }
     }
 
-    fn rejected(&mut self, front: Batch) {
-        let used = front.encoding.unwrap_or(self.encoding);
-        if used == Encoding::Gzip {
-            if let Some(batch) = self.queue.front_mut() {
-                batch.encoding = Some(Encoding::Identity);
-                self.stepped = Some(batch.key);
-            }
+    fn rejected(&mut self, front: Batch, used: Encoding) {
+        if used > Encoding::Identity {
+            self.step_down(used);
         } else if front.rows > 1 {
             self.store(DeliveryEffect::Split { batch: front });
         } else {
             self.store(DeliveryEffect::Quarantine { batch: front, why: Answer::Rejected });
+        }
+    }
+
+    /// Tries the batch under the next plainer encoding that the endpoint may read.
+    fn step_down(&mut self, used: Encoding) {
+        let gzip = used > Encoding::Gzip && self.offer.is_none_or(|offer| offer.gzip);
+        if let Some(batch) = self.queue.front_mut() {
+            batch.encoding = Some(if gzip { Encoding::Gzip } else { Encoding::Identity });
+            self.stepped = Some(batch.key);
         }
     }
 
@@ -430,7 +455,7 @@ impl Delivery {
         self.wait = None;
         if let Some(&batch) = self.queue.front() {
             let encoding = batch.encoding.unwrap_or(self.encoding);
-            self.step = Step::Sending(batch.key);
+            self.step = Step::Sending(batch.key, encoding);
             self.out.push_back(DeliveryEffect::Send { batch, encoding });
         } else if self.claim_due(now) {
             self.store(DeliveryEffect::Claim { max_rows: self.close_rows(), max_bytes: self.close_bytes() });

@@ -44,7 +44,7 @@ pub mod wellbeing;
 pub use buffering::{BufferPolicy, Supply};
 pub use delivery::{
     Answer, Backoff, Batch, Circumstances, Condition, Delivery, DeliveryConfig, DeliveryEffect,
-    DeliveryReason, Encoding, Held, PATIENT_PERCENT, RETRY_AFTER_CAP, Stored,
+    DeliveryReason, Encoding, Held, Offer, PATIENT_PERCENT, RETRY_AFTER_CAP, Stored,
 };
 pub use feed::{LabelUpdate, PageFailure, PageRequest, SavedFeed, Step};
 pub use focus::{FocusAction, FocusKeeper, SoundFocus};

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use proptest::prelude::*;
 use unspool_engine::{
     Answer, Backoff, Batch, Circumstances, Condition, Delivery, DeliveryConfig, DeliveryEffect,
-    DeliveryReason, Encoding, Held, Millis, RETRY_AFTER_CAP, Stored, Time,
+    DeliveryReason, Encoding, Held, Millis, Offer, RETRY_AFTER_CAP, Stored, Time,
 };
 
 const ROW_BYTES: u64 = 100;
@@ -373,6 +373,93 @@ fn an_endpoint_without_gzip_is_asked_once() {
     w.record(500);
     serve(&mut w, &BTreeSet::new(), true);
     assert_eq!((w.delivered.len(), w.quarantined.len(), w.sends), (500, 0, 6));
+}
+
+const BOTH: Offer = Offer { gzip: true, zstd: true };
+
+/// A world that can write zstd, and the encoding of the request on its way.
+fn zstd_world() -> World {
+    World::new(DeliveryConfig { best: Encoding::Zstd, ..DeliveryConfig::default() })
+}
+
+fn encoding(w: &World) -> Encoding {
+    w.in_flight.unwrap().1
+}
+
+/// Sends a batch that is answered at once, and says how it was packed.
+fn deliver(w: &mut World, offer: Option<Offer>) -> Encoding {
+    w.record(100);
+    let used = encoding(w);
+    offer.into_iter().for_each(|offer| w.delivery.handle_offer(offer));
+    w.answer(Answer::Accepted);
+    used
+}
+
+#[test]
+fn zstd_is_used_after_the_endpoint_said_that_it_reads_it_and_as_long_as_it_does() {
+    let mut w = zstd_world();
+    assert_eq!(deliver(&mut w, None), Encoding::Gzip);
+    assert_eq!(deliver(&mut w, Some(BOTH)), Encoding::Gzip);
+    assert_eq!(deliver(&mut w, None), Encoding::Zstd, "silence takes nothing back");
+    assert_eq!(deliver(&mut w, Some(Offer { gzip: true, zstd: false })), Encoding::Zstd);
+    assert_eq!(deliver(&mut w, Some(Offer { gzip: false, zstd: false })), Encoding::Gzip);
+    assert_eq!(deliver(&mut w, Some(BOTH)), Encoding::Identity);
+    assert_eq!(deliver(&mut w, None), Encoding::Zstd);
+    // A side that cannot write it never does.
+    let mut w = world();
+    assert_eq!(deliver(&mut w, Some(BOTH)), Encoding::Gzip);
+    assert_eq!(deliver(&mut w, None), Encoding::Gzip);
+}
+
+#[test]
+fn an_endpoint_that_refuses_what_it_offers_is_believed_once() {
+    for refusal in [Answer::Unsupported, Answer::Rejected] {
+        let mut w = zstd_world();
+        deliver(&mut w, Some(BOTH));
+        w.record(100);
+        assert_eq!(encoding(&w), Encoding::Zstd);
+        w.answer(refusal);
+        assert_eq!(
+            (encoding(&w), w.rows_in_flight().len()),
+            (Encoding::Gzip, 100),
+            "{refusal:?}: the same rows"
+        );
+        w.delivery.handle_offer(BOTH);
+        w.answer(Answer::Accepted);
+        assert_eq!(deliver(&mut w, Some(BOTH)), Encoding::Gzip);
+        assert_eq!(deliver(&mut w, None), Encoding::Gzip);
+        assert_eq!((w.delivered.len(), w.quarantined.len(), w.sends), (400, 0, 5));
+    }
+}
+
+#[test]
+fn a_refused_encoding_steps_down_to_what_is_read_and_blames_no_row() {
+    let mut w = zstd_world();
+    deliver(&mut w, Some(BOTH));
+    w.record(100);
+    // The refusal says that gzip is not read either.
+    w.delivery.handle_offer(Offer { gzip: false, zstd: false });
+    w.answer(Answer::Unsupported);
+    assert_eq!(encoding(&w), Encoding::Identity);
+    // Even plain it is not read: that says nothing of the rows, so they wait.
+    w.answer(Answer::Unsupported);
+    assert!(w.in_flight.is_none());
+    assert_eq!(w.sleep(), Some(DeliveryReason::BackOff));
+    assert_eq!((encoding(&w), w.rows_in_flight().len()), (Encoding::Identity, 100));
+    w.answer(Answer::Accepted);
+    assert_eq!((w.delivered.len(), w.quarantined.len()), (200, 0));
+}
+
+#[test]
+fn a_poisoned_row_under_zstd_is_found_and_zstd_goes_on() {
+    let mut w = zstd_world();
+    deliver(&mut w, Some(BOTH));
+    w.record(100);
+    serve(&mut w, &BTreeSet::from([142]), false);
+    assert_eq!((&w.quarantined, w.delivered.len()), (&BTreeSet::from([142]), 199));
+    assert!(w.sends <= 1 + 3 + 2 * 7, "{} requests", w.sends);
+    w.record(100);
+    assert_eq!(encoding(&w), Encoding::Zstd, "it was not to blame");
 }
 
 #[test]

@@ -258,6 +258,23 @@ fn signed(version: u64, hides: &str, seed: u8) -> Done<(Value, [u8; 32])> {
     Ok((json!({"payload": payload, "signature": hex}), pair.public_key().as_ref().try_into()?))
 }
 
+/// The documents that every language is tested with: who signed them, and that nobody changed them.
+#[test]
+fn the_shared_rules_are_signed_by_who_they_say() -> Done<()> {
+    use ring::signature::{Ed25519KeyPair, KeyPair};
+    let shared: Value = serde_json::from_str(include_str!("../../rules.json"))?;
+    let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+    for (name, seed) in [("first", 7), ("second", 7), ("forged", 8)] {
+        let pair = Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).map_err(|e| e.to_string())?;
+        let payload = shared[name]["payload"].as_str().ok_or("a payload")?;
+        let signature = pair.sign(&[RULES_CONTEXT, payload.as_bytes()].concat());
+        assert_eq!(shared[name]["signature"], hex(signature.as_ref()), "{name}");
+        let key = hex(pair.public_key().as_ref());
+        assert_eq!(shared["key"] == json!(key), seed == 7, "{name}: {key}");
+    }
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn signed_rules_from_the_server_hold_at_once_and_forged_or_older_ones_never() -> Done<()> {
     let dir = tempfile::tempdir()?;

@@ -45,6 +45,8 @@ pub struct App {
     pub signer: Signer,
     /// How long addresses live, milliseconds.
     pub url_ttl_ms: i64,
+    /// Whether telemetry may come in zstd.
+    pub zstd: bool,
     /// `scheme://authority` for addresses when a request names none.
     pub base: String,
     /// The same of other servers with the same media and key; every rendition is also addressed there.

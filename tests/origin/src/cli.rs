@@ -85,6 +85,9 @@ pub struct ServeArgs {
     /// Seconds a signed address lives
     #[arg(long, value_name = "N", default_value_t = 3600)]
     pub url_ttl_s: u64,
+    /// Read telemetry in zstd too, and say so with every answer to it
+    #[arg(long)]
+    pub zstd: bool,
     /// The network at the start: JSON as for PUT /control/network, a file of it, or a two-column trace file
     #[arg(long, value_name = "JSON_OR_FILE")]
     pub network: Option<String>,
@@ -107,6 +110,7 @@ impl ServeArgs {
             },
             feed_items: self.feed_items,
             url_ttl: Duration::from_secs(self.url_ttl_s),
+            zstd: self.zstd,
             network: self
                 .network
                 .as_deref()

@@ -1,7 +1,8 @@
 //! `POST /v1/logs`: telemetry as OTLP/HTTP logs in protobuf.
 //!
 //! Each record becomes an event, named by resource attribute `unspool.installation` and record attribute `seq`. Records
-//! that lack either are counted in `partial_success`, as OTLP asks, and must not be sent again.
+//! that lack either are counted in `partial_success`, as OTLP asks, and must not be sent again. Which encodings of a body
+//! are read is said in the `Accept-Encoding` of answers (RFC 7694): of every one where zstd is read, else of refusals.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -11,8 +12,8 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
 use flate2::read::MultiGzDecoder;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, StatusCode};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body_util::BodyExt;
 use opentelemetry_proto::tonic::collector::logs::v1::{
     ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse,
@@ -24,7 +25,7 @@ use serde_json::{Map, Value};
 
 use crate::api::App;
 use crate::error::ApiError;
-use crate::store::Event;
+use crate::store::{Arrival, Event};
 
 /// Largest body on the wire, bytes.
 pub const MAX_COMPRESSED: usize = 4 * 1024 * 1024;
@@ -39,36 +40,52 @@ const MAX_DEPTH: usize = 8;
 /// Takes a batch of telemetry.
 #[utoipa::path(
     post, path = "/v1/logs", tag = "telemetry", operation_id = "logs",
-    params(("Content-Encoding" = Option<String>, Header, description = "`identity` or `gzip`")),
+    params(("Content-Encoding" = Option<String>, Header, description = "`identity`, `gzip`, or `zstd` where an answer's `Accept-Encoding` lists it")),
     request_body(
         content = inline(crate::contract::Binary), content_type = "application/x-protobuf",
         description = "ExportLogsServiceRequest; at most 4 MiB on the wire and 16 MiB decompressed"
     ),
     responses(
         (status = 200, description = "ExportLogsServiceResponse; every accepted record is durable", content_type = "application/x-protobuf", body = inline(crate::contract::Binary)),
-        (status = 400, description = "`bad_protobuf` or `bad_gzip`", body = crate::contract::ErrorBody),
+        (status = 400, description = "`bad_protobuf`, `bad_gzip` or `bad_zstd`", body = crate::contract::ErrorBody),
         (status = 401, description = "`unauthorized`: a token was sent and it is revoked", body = crate::contract::ErrorBody),
         (status = 413, description = "`too_large`", body = crate::contract::ErrorBody),
-        (status = 415, description = "`unsupported_media_type` or `unsupported_encoding`", body = crate::contract::ErrorBody),
+        (status = 415, description = "`unsupported_media_type` or `unsupported_encoding`; `Accept-Encoding` lists what is read", body = crate::contract::ErrorBody),
     )
 )]
-pub async fn post(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Result<Response, ApiError> {
+pub async fn post(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Response {
+    let zstd = app.zstd;
+    let mut answer = take(app, &headers, body).await.into_response();
+    if zstd || answer.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+        let read = if zstd { "zstd, gzip" } else { "gzip" };
+        answer.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static(read));
+    }
+    answer
+}
+
+async fn take(app: Arc<App>, headers: &HeaderMap, body: Body) -> Result<Response, ApiError> {
     let unsupported = |code, detail: &str| ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code, detail);
-    let gzip = match header(&headers, &CONTENT_ENCODING).as_str() {
-        "" | "identity" => false,
-        "gzip" => true,
+    let encoding = match header(headers, &CONTENT_ENCODING).as_str() {
+        "" | "identity" => "identity",
+        "gzip" => "gzip",
+        "zstd" if app.zstd => "zstd",
         _ => return Err(unsupported("unsupported_encoding", "send identity or gzip")),
     };
-    if header(&headers, &CONTENT_TYPE).split(';').next().map(str::trim) != Some(PROTOBUF) {
+    if header(headers, &CONTENT_TYPE).split(';').next().map(str::trim) != Some(PROTOBUF) {
         return Err(unsupported("unsupported_media_type", "send application/x-protobuf"));
     }
     let body = read(body, MAX_COMPRESSED).await?;
     let rejected = tokio::task::spawn_blocking(move || -> Result<usize, ApiError> {
-        let plain = if gzip { inflate(&body)? } else { body };
+        let arrival = Arrival { encoding, bytes: body.len() };
+        let plain = match encoding {
+            "gzip" => whole(MultiGzDecoder::new(&body[..]), "bad_gzip")?,
+            "zstd" => unzstd(&body)?,
+            _ => body,
+        };
         let request = ExportLogsServiceRequest::decode(plain)
             .map_err(|error| ApiError::bad("bad_protobuf", error.to_string()))?;
         let (events, rejected) = events_of(request);
-        app.store.add_events(&events).map_err(|error| ApiError::internal(&error))?;
+        app.store.add_events(&events, arrival).map_err(|error| ApiError::internal(&error))?;
         Ok(rejected)
     })
     .await
@@ -116,12 +133,20 @@ pub async fn read(mut body: Body, limit: usize) -> Result<Bytes, ApiError> {
     if seen > limit { Err(too_large(limit)) } else { Ok(bytes.freeze()) }
 }
 
-fn inflate(body: &[u8]) -> Result<Bytes, ApiError> {
+fn unzstd(body: &[u8]) -> Result<Bytes, ApiError> {
+    let bad = |error: std::io::Error| ApiError::bad("bad_zstd", error.to_string());
+    let mut decoder = zstd::Decoder::with_buffer(body).map_err(bad)?;
+    decoder.window_log_max(MAX_PLAIN.ilog2()).map_err(bad)?;
+    whole(decoder, "bad_zstd")
+}
+
+/// All that comes out of a decoder, up to the limit.
+fn whole(decoder: impl Read, bad: &'static str) -> Result<Bytes, ApiError> {
     let mut plain = Vec::new();
-    MultiGzDecoder::new(body)
+    decoder
         .take(MAX_PLAIN as u64 + 1)
         .read_to_end(&mut plain)
-        .map_err(|error| ApiError::bad("bad_gzip", error.to_string()))?;
+        .map_err(|error| ApiError::bad(bad, error.to_string()))?;
     if plain.len() > MAX_PLAIN { Err(too_large(MAX_PLAIN)) } else { Ok(plain.into()) }
 }
 

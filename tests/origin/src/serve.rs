@@ -74,6 +74,8 @@ pub struct Config {
     pub feed_items: usize,
     /// How long signed addresses live.
     pub url_ttl: Duration,
+    /// Whether telemetry may come in zstd; every answer to it says so then.
+    pub zstd: bool,
     /// The network at the start.
     pub network: NetworkSettings,
 }
@@ -90,6 +92,7 @@ impl Default for Config {
             media: Media::Catalogue { cache: maker::default_cache(), clips: 24 },
             feed_items: 72,
             url_ttl: Duration::from_secs(3600),
+            zstd: false,
             network: NetworkSettings::default(),
         }
     }
@@ -186,6 +189,7 @@ pub async fn serve(config: Config) -> Result<Running, OriginError> {
         store: Store::open(&state)?,
         signer: Signer::of_state(&state)?,
         url_ttl_ms,
+        zstd: config.zstd,
         base: format!("http://{address}"),
         alternates: config.alternates,
         revoked: Revoked::default(),

@@ -76,6 +76,15 @@ pub struct Event {
     pub batch_id: Option<String>,
 }
 
+/// How a batch of events came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrival {
+    /// Its `Content-Encoding`, `identity` where there was none.
+    pub encoding: &'static str,
+    /// Bytes of its body on the wire.
+    pub bytes: usize,
+}
+
 /// A stored event, as listed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StoredEvent {
@@ -181,7 +190,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database or the telemetry file fails.
-    pub fn add_events(&self, events: &[Event]) -> Result<(), OriginError> {
+    pub fn add_events(&self, events: &[Event], arrival: Arrival) -> Result<(), OriginError> {
         let mut inner = self.lock();
         let now = now_ms();
         let mut lines = String::new();
@@ -216,6 +225,8 @@ impl Store {
                     "time_ms": event.time_ms,
                     "attributes": attributes,
                     "batch_id": event.batch_id,
+                    "encoding": arrival.encoding,
+                    "batch_bytes": arrival.bytes,
                     "duplicate": deliveries > 1,
                 });
                 lines.push_str(&line.to_string());

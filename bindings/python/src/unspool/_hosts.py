@@ -22,6 +22,7 @@ from ._bindings import (
     HostBackend,
     HostError,
     HostPage,
+    LabelUpdate,
     Location,
     PageRequest,
     PlatformPlayers,
@@ -143,6 +144,12 @@ class _Host(HostBackend):
 
     async def topics(self) -> list[Topic]:
         return await self._guard.run(self._app.topics)
+
+    async def labels(self, items: list[str]) -> list[LabelUpdate]:
+        return await self._guard.run(lambda: self._app.labels(items))
+
+    async def rules(self, held: int) -> str | None:
+        return await self._guard.run(lambda: self._app.rules(held))
 
     async def locate(self, asset: str, rendition: str) -> Location:
         return await self._guard.run(lambda: self._app.locate(asset, rendition))

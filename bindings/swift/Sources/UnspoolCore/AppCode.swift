@@ -75,6 +75,14 @@ final class GuardedBackend: HostBackend {
         try await guarded { try await app.topics() }
     }
 
+    func labels(items: [String]) async throws -> [LabelUpdate] {
+        try await guarded { try await app.labels(items: items) }
+    }
+
+    func rules(held: UInt64) async throws -> String? {
+        try await guarded { try await app.rules(held: held) }
+    }
+
     func locate(asset: String, rendition: String) async throws -> Location {
         try await guarded { try await app.locate(asset: asset, rendition: rendition) }
     }

@@ -77,6 +77,37 @@ extension Unspool {
         try await cancellable { try await self.liked(item: item, cancel: $0) }
     }
 
+    /// Follows a creator, or takes that back. On disk when it returns, with or without a network; sent once.
+    public func setFollowed(creator: String, followed: Bool) async throws {
+        try await cancellable { try await self.setFollowed(creator: creator, followed: followed, cancel: $0) }
+    }
+
+    /// Whether the person follows a creator, as far as this device knows: the newest wish, sent or not.
+    public func followed(creator: String) async throws -> Bool? {
+        try await cancellable { try await self.followed(creator: creator, cancel: $0) }
+    }
+
+    /// Saves an item for later, or takes that back. On disk when it returns, with or without a network; sent once.
+    public func setSaved(item: String, saved: Bool) async throws {
+        try await cancellable { try await self.setSaved(item: item, saved: saved, cancel: $0) }
+    }
+
+    /// Whether the person saved an item, as far as this device knows: the newest wish, sent or not.
+    public func saved(item: String) async throws -> Bool? {
+        try await cancellable { try await self.saved(item: item, cancel: $0) }
+    }
+
+    /// What the person wanted to be so and the backend refused for good, oldest first.
+    public func refusedIntents() async throws -> [RefusedIntent] {
+        try await cancellable { try await self.refusedIntents(cancel: $0) }
+    }
+
+    /// Forgets a refused intent, once the app has dealt with it; `false` when there is none of that identity.
+    @discardableResult
+    public func dismissIntent(intent: String) async throws -> Bool {
+        try await cancellable { try await self.dismissIntent(intent: intent, cancel: $0) }
+    }
+
     /// Records something the person did that the core cannot see, and is on disk when it returns.
     ///
     /// - Returns: `false` when the person did not agree to it, and nothing was recorded.

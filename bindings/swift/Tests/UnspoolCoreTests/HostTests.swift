@@ -33,6 +33,16 @@ private final class AppBackend: HostBackend {
         return answer.topics.map { Topic(id: $0.id, title: $0.title) }
     }
 
+    func labels(items: [String]) async throws -> [LabelUpdate] {
+        let body = try JSONEncoder().encode(["items": items])
+        let answer = try await get(origin.url + "/v1/labels", token: "ada", body: body, as: Json.Labels.self)
+        return answer.items.map { LabelUpdate(item: $0.id, labels: $0.labels, gone: $0.gone) }
+    }
+
+    func rules(held: UInt64) async throws -> String? {
+        try await get(origin.url + "/v1/rules?held=\(held)", token: "ada", as: Signed.self).document()
+    }
+
     func locate(asset: String, rendition: String) async throws -> Location {
         located.with { $0 += 1 }
         let path = "/v1/assets/\(asset)/renditions/\(rendition)"
@@ -91,6 +101,12 @@ private enum Json {
     struct Creator: Decodable { let id, handle, name: String }
     struct Topics: Decodable { let topics: [Topic] }
     struct Topic: Decodable { let id, title: String }
+    struct Labels: Decodable { let items: [Labelled] }
+    struct Labelled: Decodable {
+        let id: String
+        let labels: [String]
+        let gone: Bool
+    }
     struct Address: Decodable {
         let url: String
         let expires_at_ms: Int64?
@@ -113,6 +129,26 @@ extension UnspoolTests {
             #expect(app.located.now >= 2, "a refused address is asked for again")
         }
         try await eventually("no call of the app is left") { uniffiForeignFutureHandleCountUnspoolFfi() == 0 }
+    }
+
+    @Test func theAppSuppliesLateLabelsAndSignedRules() async throws {
+        let scratch = try Scratch()
+        let origin = try Origin(in: scratch.url)
+        let shared = try SharedRules.load()
+        try await origin.putRules(try shared.second.document())
+        var trusting = config(scratch)
+        trusting.safetyKeys = [shared.key]
+        try await Unspool.withSession(config: trusting, host: AppBackend(origin)) { session in
+            let feed = try session.feed(kind: .nonProfiled)
+            _ = try await feed.next()
+            try await eventually("the app's rules are taken") { session.rulesVersion() == 2 }
+            let ahead = try #require(try await feed.peek(count: 1).first)
+            try await origin.label(ahead.id, "fraud")
+            try feed.refreshLabels()
+            try await Follower(feed).until("the label") {
+                if case .cardClosed(_, let item, _, _) = $0 { item == ahead.id } else { false }
+            }
+        }
     }
 
     @Test func whateverTheAppThrowsIsAnErrorOfTheCall() async throws {

@@ -50,6 +50,23 @@ final class Origin: Sendable {
     /// Scripts a fault.
     func fault(_ fault: String) async throws { try await send("POST", "/control/faults", fault) }
 
+    /// Says what a moderator says of an item; its labels are these from now on.
+    func label(_ item: String, _ labels: String...) async throws {
+        let names = labels.map { "\"\($0)\"" }.joined(separator: ",")
+        try await send("POST", "/control/labels", #"{"id":"\#(item)","labels":[\#(names)]}"#)
+    }
+
+    /// Hands out these signed safety rules.
+    func putRules(_ signed: String) async throws { try await send("PUT", "/control/rules", signed) }
+
+    /// The first items of the non-profiled feed, in the server's order.
+    func offered(_ count: Int) async throws -> [String] {
+        struct Page: Decodable { let items: [Item] }
+        struct Item: Decodable { let id: String }
+        let path = "/v1/feed?feed=non_profiled&limit=\(count)"
+        return try await get(url + path, token: "ada", as: Page.self).items.map(\.id)
+    }
+
     /// Refuses a bearer token from now on.
     func revoke(_ token: String) async throws { try await send("POST", "/control/tokens", #"{"revoke":"\#(token)"}"#) }
 
@@ -117,10 +134,17 @@ final class Origin: Sendable {
     }
 }
 
-/// Asks a server for JSON.
-func get<Value: Decodable>(_ url: String, token: String? = nil, as type: Value.Type) async throws -> Value {
+/// Asks a server for JSON, with a body where one is given.
+func get<Value: Decodable>(
+    _ url: String, token: String? = nil, body: Data? = nil, as type: Value.Type
+) async throws -> Value {
     var request = URLRequest(url: try #require(URL(string: url)))
     if let token { request.setValue("Bearer \(token)", forHTTPHeaderField: "authorization") }
+    if let body {
+        request.httpMethod = "POST"
+        request.httpBody = body
+        request.setValue("application/json", forHTTPHeaderField: "content-type")
+    }
     return try JSONDecoder().decode(type, from: try await answer(to: request))
 }
 

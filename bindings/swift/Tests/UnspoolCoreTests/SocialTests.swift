@@ -62,6 +62,37 @@ extension UnspoolTests {
         }
     }
 
+    @Test func wishesAreShownAtOnceAndWhatIsRefusedStaysInSight() async throws {
+        let scratch = try Scratch()
+        let origin = try Origin(in: scratch.url)
+        try await Unspool.withSession(config: config(scratch, origin, conditions: Conditions(online: false))) { session in
+            // Longer than the server takes an identifier.
+            let tooLong = String(repeating: "x", count: 300)
+            #expect(try await session.followed(creator: "cleo") == nil)
+            try await session.setFollowed(creator: "cleo", followed: true)
+            try await session.setSaved(item: "item", saved: true)
+            try await session.setSaved(item: "item", saved: false)
+            try await session.setSaved(item: tooLong, saved: true)
+            #expect(try await session.followed(creator: "cleo") == true)
+            #expect(try await session.saved(item: "item") == false)
+            #expect(try await session.refusedIntents().isEmpty)
+            session.setConditions(conditions: Conditions())
+            let outgoing = try await session.flush(within: patienceSeconds)
+            #expect(outgoing.intentsDelivered == 2)
+            #expect(outgoing.intentsWedged == 1)
+            let refused = try #require(try await session.refusedIntents().first)
+            #expect(refused.verb == .save)
+            #expect(refused.target == tooLong)
+            #expect(refused.state)
+            #expect(refused.reason == "bad_target")
+            #expect(refused.atMs > 0)
+            #expect(try await session.saved(item: tooLong) == nil, "what the backend has is shown")
+            #expect(try await session.dismissIntent(intent: refused.id))
+            #expect(try await !session.dismissIntent(intent: refused.id))
+            #expect(try await session.refusedIntents().isEmpty)
+        }
+    }
+
     @Test func recordsLeaveOnceAndAreListedAndErased() async throws {
         let scratch = try Scratch()
         let origin = try Origin(in: scratch.url)

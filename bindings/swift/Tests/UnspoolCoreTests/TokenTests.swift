@@ -82,4 +82,13 @@ extension UnspoolTests {
             #expect(turn.now >= 2)
         }
     }
+
+    @Test func theConfigurationPrintedShowsNeitherTokenNorAccount() throws {
+        let config = SessionConfig(
+            dataDir: "core", account: "account-of-ada", backend: "http://localhost", token: "secret")
+        for printed in ["\(config)", String(reflecting: config)] {
+            #expect(printed.contains("localhost"))
+            #expect(!printed.contains("secret") && !printed.contains("account-of-ada"))
+        }
+    }
 }

@@ -185,16 +185,31 @@ pub(super) fn pending(tx: &Transaction<'_>) -> rusqlite::Result<Vec<Intent>> {
         .collect()
 }
 
-pub(super) fn wedged(tx: &Transaction<'_>) -> rusqlite::Result<Vec<Wedged>> {
-    tx.prepare_cached(&format!("SELECT {INTENT}, reason FROM intent WHERE reason IS NOT NULL ORDER BY seq"))?
-        .query_map([], |row| Ok(Wedged { intent: read(row)?, reason: row.get(7)? }))?
-        .collect()
+pub(super) fn wedged(tx: &Transaction<'_>, actor: &str) -> rusqlite::Result<Vec<Wedged>> {
+    tx.prepare_cached(&format!(
+        "SELECT {INTENT}, reason FROM intent WHERE actor = ?1 AND reason IS NOT NULL ORDER BY seq"
+    ))?
+    .query_map([actor], |row| Ok(Wedged { intent: read(row)?, reason: row.get(7)? }))?
+    .collect()
 }
 
-pub(super) fn dismiss(tx: &Transaction<'_>, op: &OpId) -> rusqlite::Result<bool> {
-    let gone = tx.execute("DELETE FROM intent WHERE op_id = ?1 AND reason IS NOT NULL", [&op.0])?;
+pub(super) fn dismiss(tx: &Transaction<'_>, op: &OpId, actor: &str) -> rusqlite::Result<bool> {
+    let gone = tx.execute(
+        "DELETE FROM intent WHERE op_id = ?1 AND actor = ?2 AND reason IS NOT NULL",
+        params![op.0, actor],
+    )?;
     count(tx, "dismissed", gone as u64)?;
     Ok(gone > 0)
+}
+
+/// The server has answered a later intent for the same thing: what it said to earlier ones is out of date.
+fn supersede(tx: &Transaction<'_>, thing: &Thing<'_>) -> rusqlite::Result<()> {
+    let gone = tx
+        .prepare_cached(
+            "DELETE FROM intent WHERE actor = ?1 AND verb = ?2 AND target = ?3 AND reason IS NOT NULL",
+        )?
+        .execute(params![thing.actor, thing.verb.as_str(), thing.target])?;
+    if gone > 0 { count(tx, "folded", gone as u64) } else { Ok(()) }
 }
 
 /// A row that may be claimed: it waits, and nothing about the same thing is on its way.
@@ -245,6 +260,7 @@ pub(super) fn accept(
         let thing = Thing { actor: &intent.actor, verb: intent.verb, target: &intent.target };
         match outcome(&intent.op) {
             Some(Outcome::Confirmed) => {
+                supersede(tx, &thing)?;
                 confirm(tx, &thing, intent.state, intent.at_ms)?;
                 tx.execute("DELETE FROM intent WHERE op_id = ?1", [&intent.op.0])?;
                 count(tx, "delivered", 1)?;
@@ -256,7 +272,10 @@ pub(super) fn accept(
                     count(tx, "folded", 1)?;
                 }
             }
-            Some(Outcome::Refused(reason)) => wedge(tx, &intent.op, &reason)?,
+            Some(Outcome::Refused(reason)) => {
+                supersede(tx, &thing)?;
+                wedge(tx, &intent.op, &reason)?;
+            }
             None => {}
         }
     }

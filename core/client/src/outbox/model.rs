@@ -139,7 +139,7 @@ pub struct OutboxLevel {
     pub queued_total: u64,
     /// Intents the server confirmed.
     pub delivered_total: u64,
-    /// Intents that a later one made needless before they were sent.
+    /// Intents that a later one for the same thing made needless: before they were sent, or after they were refused.
     pub folded_total: u64,
     /// Refused intents the app has dealt with.
     pub dismissed_total: u64,

@@ -116,7 +116,7 @@ fn start(
 ) -> UploaderHandle {
     let OutboxSenderConfig { base, tokens, mut delivery, request_timeout, online, meter } = config;
     // A server that reads JSON need not read gzip, and a few intents do not need it.
-    delivery.encoding = Encoding::Identity;
+    (delivery.encoding, delivery.best) = (Encoding::Identity, Encoding::Identity);
     let lane = OutboxLane { line, outbox, tokens };
     courier::spawn(lane, CourierConfig { base, delivery, request_timeout, online, meter }, client, runtime)
 }

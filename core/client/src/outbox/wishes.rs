@@ -98,20 +98,20 @@ impl Outbox {
         self.write(intents::pending)
     }
 
-    /// Intents the server refused, oldest first.
+    /// Intents of `actor` that the server refused, oldest first; of those about one thing the newest only.
     ///
     /// # Errors
     /// [`OutboxError::Store`].
-    pub fn wedged(&self) -> Result<Vec<Wedged>, OutboxError> {
-        self.write(intents::wedged)
+    pub fn wedged(&self, actor: &str) -> Result<Vec<Wedged>, OutboxError> {
+        self.write(|tx| intents::wedged(tx, actor))
     }
 
-    /// Forgets a refused intent; `false` when there is none of that identity.
+    /// Forgets a refused intent of `actor`; `false` when there is none of that identity.
     ///
     /// # Errors
     /// [`OutboxError::Store`].
-    pub fn dismiss(&self, op: &OpId) -> Result<bool, OutboxError> {
-        self.write(|tx| intents::dismiss(tx, op))
+    pub fn dismiss(&self, op: &OpId, actor: &str) -> Result<bool, OutboxError> {
+        self.write(|tx| intents::dismiss(tx, op, actor))
     }
 
     /// Asks for the deletion of what was sent from `installations`, and notes that the files here are to be deleted too

@@ -6,6 +6,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
 use prost::Message as _;
+use unspool_engine::Encoding;
 
 use super::otlp;
 use crate::spool::Joined;
@@ -58,6 +59,25 @@ impl BatchCodec for Otlp {
 /// (miniz_oxide, 2026-11-22). The phone is playing video, and bytes on a mobile network cost more than 2 µs.
 const LEVEL: u32 = 3;
 
+#[cfg(feature = "zstd")]
+const ZSTD_LEVEL: i32 = 3;
+
+/// The tightest encoding this build can write.
+pub(crate) const BEST: Encoding = if cfg!(feature = "zstd") { Encoding::Zstd } else { Encoding::Gzip };
+
+/// Packs a body, and says how it did: what this build cannot write is written as gzip.
+///
+/// # Errors
+/// None that is known of: it writes to memory.
+pub fn pack(body: Vec<u8>, encoding: Encoding) -> std::io::Result<(Vec<u8>, Encoding)> {
+    match encoding {
+        Encoding::Identity => Ok((body, Encoding::Identity)),
+        #[cfg(feature = "zstd")]
+        Encoding::Zstd => Ok((zstd::bulk::compress(&body, ZSTD_LEVEL)?, Encoding::Zstd)),
+        _ => Ok((gzip(&body)?, Encoding::Gzip)),
+    }
+}
+
 /// Compresses a body.
 ///
 /// # Errors
@@ -66,4 +86,19 @@ pub fn gzip(body: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::new(LEVEL));
     encoder.write_all(body)?;
     encoder.finish()
+}
+
+#[cfg(all(test, feature = "zstd"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_packed_can_be_unpacked() {
+        let body: Vec<u8> = (0..20_000u32).flat_map(|n| (n / 7).to_be_bytes()).collect();
+        let (packed, encoding) = pack(body.clone(), Encoding::Zstd).unwrap();
+        assert_eq!((encoding, BEST), (Encoding::Zstd, Encoding::Zstd));
+        assert!(packed.len() < body.len() / 2);
+        assert_eq!(zstd::bulk::decompress(&packed, body.len()).unwrap(), body);
+        assert_eq!(pack(body.clone(), Encoding::Identity).unwrap(), (body, Encoding::Identity));
+    }
 }

@@ -214,6 +214,9 @@ impl<L: Lane> Courier<L> {
         self.receipt = sent.receipt;
         self.status.last = Some(LastAnswer { answer: sent.answer, status: sent.status });
         tracing::debug!(answer = ?sent.answer, status = sent.status, "a batch was answered");
+        if let Some(offer) = sent.offer {
+            self.delivery.handle_offer(offer);
+        }
         self.delivery.handle_answer(self.now(), sent.key, sent.answer);
     }
 
@@ -262,7 +265,7 @@ impl<L: Lane> Courier<L> {
 
     async fn send(&mut self, batch: Batch, encoding: Encoding) {
         let key = batch.key;
-        let unsent = |answer| Sent { key, answer, status: 0, receipt: None };
+        let unsent = |answer| Sent::without_receipt(key, answer, 0);
         let sent = match self.lane.prepare(key, encoding).await {
             Ok(Prepared::Send(outgoing)) => {
                 let request = post(self.lane.clone(), self.wire.clone(), self.config.clone(), key, outgoing);

@@ -12,6 +12,6 @@ pub(crate) mod otlp;
 pub(crate) mod post;
 mod uploader;
 
-pub use codec::{BatchCodec, Otlp, gzip};
+pub use codec::{BatchCodec, Otlp, gzip, pack};
 pub use handle::{FlushReason, FlushReport, LastAnswer, UploadStatus, UploaderHandle};
 pub use uploader::{Uploader, UploaderConfig};

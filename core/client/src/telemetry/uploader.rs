@@ -11,7 +11,7 @@ use unspool_engine::{Batch, DeliveryConfig, Encoding};
 use unspool_media::{OutboundPurpose, Wire};
 
 use super::UploaderHandle;
-use super::codec::{BatchCodec, Otlp, gzip};
+use super::codec::{self, BatchCodec, Otlp};
 use super::courier::{self, CourierConfig};
 use super::lane::{Lane, Outgoing, Prepared};
 use crate::auth::Auth;
@@ -75,8 +75,17 @@ impl Uploader {
         client: impl Into<Wire>,
         runtime: &tokio::runtime::Handle,
     ) -> UploaderHandle {
-        let UploaderConfig { base, codec, auth, service_version, delivery, request_timeout, online, meter } =
-            config;
+        let UploaderConfig {
+            base,
+            codec,
+            auth,
+            service_version,
+            mut delivery,
+            request_timeout,
+            online,
+            meter,
+        } = config;
+        delivery.best = codec::BEST;
         let lane = SpoolLane { spool, codec, auth, service_version };
         courier::spawn(
             lane,
@@ -138,10 +147,7 @@ impl Lane for SpoolLane {
     async fn prepare(&self, key: u64, encoding: Encoding) -> Result<Prepared, SpoolError> {
         let Some(joined) = self.spool.join(key).await? else { return Ok(Prepared::Gone) };
         let request = self.codec.encode(&joined, &self.service_version);
-        let body = match encoding {
-            Encoding::Gzip => gzip(&request)?,
-            Encoding::Identity => request,
-        };
+        let (body, encoding) = codec::pack(request, encoding)?;
         Ok(Prepared::Send(Outgoing {
             path: self.codec.path(),
             id: joined.batch.id,

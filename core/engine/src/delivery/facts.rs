@@ -5,13 +5,36 @@ use crate::time::{Millis, Time};
 #[cfg(doc)]
 use super::Delivery;
 
-/// How a body is packed on the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How a body is packed on the wire, the plainest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Encoding {
-    /// `Content-Encoding: gzip`.
-    Gzip,
     /// No content encoding.
     Identity,
+    /// `Content-Encoding: gzip`.
+    Gzip,
+    /// `Content-Encoding: zstd`. Only for an endpoint that said it reads it: collectors answer 400 to what they do not know.
+    Zstd,
+}
+
+/// Which encodings of a request's body an endpoint says it reads, as in the `Accept-Encoding` of its answers (RFC 7694).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Offer {
+    /// It reads gzip.
+    pub gzip: bool,
+    /// It reads zstd.
+    pub zstd: bool,
+}
+
+impl Offer {
+    /// Whether it reads bodies packed so; plain ones everybody does.
+    #[must_use]
+    pub fn reads(self, encoding: Encoding) -> bool {
+        match encoding {
+            Encoding::Identity => true,
+            Encoding::Gzip => self.gzip,
+            Encoding::Zstd => self.zstd,
+        }
+    }
 }
 
 /// Limits and delays of one lane.
@@ -27,8 +50,10 @@ pub struct DeliveryConfig {
     pub backoff_base: Millis,
     /// Longest wait after a failure, unless the server asks for more.
     pub backoff_cap: Millis,
-    /// Encoding to begin with.
+    /// Encoding to begin with, as long as the endpoint says nothing of what it reads.
     pub encoding: Encoding,
+    /// The tightest encoding this side can write.
+    pub best: Encoding,
     /// Where the jitter starts; different on every device, or they all come back at once.
     pub seed: u64,
     /// Longest random wait before the first request after the start and after the network came back, so that a million
@@ -64,6 +89,7 @@ impl Default for DeliveryConfig {
             backoff_base: Millis(1_000),
             backoff_cap: Millis(15 * 60 * 1_000),
             encoding: Encoding::Gzip,
+            best: Encoding::Gzip,
             seed: 0,
             start_jitter: Millis(0),
             patient: false,
@@ -101,6 +127,8 @@ pub enum Answer {
     TooLarge,
     /// 400 or 422: this body, or a row of it, is refused.
     Rejected,
+    /// 415: bodies packed like this one are not read; it says nothing of the rows.
+    Unsupported,
     /// 401 or 403.
     Unauthorised,
     /// Nobody is signed in for the owner of this batch; nothing was sent.

@@ -10,7 +10,7 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
-use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
 use serde_json::Value;
 
 use crate::support::{Origin, code};
@@ -122,6 +122,37 @@ async fn records_without_a_name_are_rejected_one_by_one() {
     assert_eq!(answer.partial_success.unwrap().rejected_log_records, 1);
     assert_eq!(origin.stats().await["events"]["distinct"], 1);
     accepted(post(&origin, Vec::new())).await;
+}
+
+#[tokio::test]
+async fn zstd_is_read_where_it_is_advertised_and_nowhere_else() {
+    let zstd = |bytes: &[u8]| zstd::bulk::compress(bytes, 3).unwrap();
+    let said = |response: &reqwest::Response| {
+        response.headers().get(ACCEPT_ENCODING).map(|value| value.to_str().unwrap().to_owned())
+    };
+    let packed = |origin: &Origin, body: Vec<u8>| post(origin, body).header(CONTENT_ENCODING, "zstd");
+    let good = || batch("phone", vec![record(1), record(2)]);
+
+    let origin = Origin::start().await;
+    let taken = post(&origin, good()).send().await.unwrap();
+    assert_eq!((taken.status().as_u16(), said(&taken)), (200, None));
+    let refused = packed(&origin, zstd(&good())).send().await.unwrap();
+    assert_eq!((refused.status().as_u16(), said(&refused)), (415, Some("gzip".to_owned())));
+
+    let origin = Origin::with(|config| config.zstd = true).await;
+    let taken = post(&origin, good()).send().await.unwrap();
+    assert_eq!((taken.status().as_u16(), said(&taken)), (200, Some("zstd, gzip".to_owned())));
+    let body = zstd(&batch("tablet", vec![record(1)]));
+    let bytes = body.len();
+    accepted(packed(&origin, body)).await;
+    let text = std::fs::read_to_string(origin.running.state.join("telemetry.jsonl")).unwrap();
+    let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    assert_eq!((&last["encoding"], &last["batch_bytes"]), (&"zstd".into(), &bytes.into()));
+    let broken = packed(&origin, good()).send().await.unwrap();
+    assert_eq!((broken.status().as_u16(), code(broken).await), (400, "bad_zstd".to_owned()));
+    let bomb = packed(&origin, zstd(&vec![0; 16 * 1024 * 1024 + 1])).send().await.unwrap();
+    assert_eq!((bomb.status().as_u16(), code(bomb).await), (413, "too_large".to_owned()));
+    assert_eq!(origin.stats().await["events"]["received"], 3);
 }
 
 #[tokio::test]

@@ -76,6 +76,18 @@ pub(crate) fn rows(effort: Effort) -> Result<Vec<Row>, BenchError> {
         row("bytes per event on the wire, batches of 500", "B", &deliver, wire).aim("<= 35 B")?,
         row("bytes per event on the wire, batches of 100", "B", &small, wire).aim("<= 42 B")?,
     ];
+    for (batch, gzip) in [(500, &deliver.0), (100, &small.0)] {
+        let mut zstd = Vec::new();
+        for _ in 0..effort.rounds(3, 1) {
+            zstd.push(side(&ours, true, &format!("deliver-zstd {events} {batch}"))?);
+        }
+        let row = |what: &str, unit, get: Get| {
+            let name = format!("{what}, zstd in batches of {batch}");
+            Row::new(name, unit, zstd.len(), of(&zstd, get)).against("gzip", of(gzip, get))
+        };
+        rows.push(row("bytes per event on the wire", "B", wire));
+        rows.push(row("processor time per event, recorded and delivered", "µs", cpu));
+    }
     rows.push(opening(&ours, effort)?);
     Ok(rows)
 }

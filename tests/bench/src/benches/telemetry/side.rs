@@ -5,7 +5,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 
 use unspool::spool::{Class, Event, Spool, SpoolError, SpoolLimits, Value};
-use unspool::telemetry::{BatchCodec as _, Otlp, gzip};
+use unspool::telemetry::{BatchCodec as _, Otlp, pack};
+use unspool_engine::Encoding;
 
 use super::load::{Field, Figures, Gauge, KINDS, event};
 use crate::error::BenchError;
@@ -21,7 +22,8 @@ pub(crate) fn run(task: &str) -> Result<String, BenchError> {
     let path = Path::new(folder).join("events.db");
     let figures = match *task {
         "record" => record(&path, events),
-        "deliver" => deliver(&path, events, batch),
+        "deliver" => deliver(&path, events, batch, Encoding::Gzip),
+        "deliver-zstd" => deliver(&path, events, batch, Encoding::Zstd),
         "open" => open(&path),
         _ => return Err(wrong()),
     };
@@ -62,12 +64,12 @@ fn record(path: &Path, events: u64) -> Result<Figures, SpoolError> {
     Ok(gauge.figures(events))
 }
 
-fn deliver(path: &Path, events: u64, batch: u32) -> Result<Figures, SpoolError> {
+fn deliver(path: &Path, events: u64, batch: u32, encoding: Encoding) -> Result<Figures, SpoolError> {
     let spool = spool(path)?;
     let mut gauge = Gauge::start(events as usize);
     let (ready, batches) = channel();
     let uploading = spool.clone();
-    let uploader = std::thread::spawn(move || upload(&uploading, &batches, batch));
+    let uploader = std::thread::spawn(move || upload(&uploading, &batches, batch, encoding));
     for n in 0..events {
         let event = make(n);
         gauge.call(|| spool.record(&event))?;
@@ -87,12 +89,17 @@ fn deliver(path: &Path, events: u64, batch: u32) -> Result<Figures, SpoolError> 
 }
 
 /// Takes batches out, makes bodies of them and acknowledges them; the server is left out on both sides.
-fn upload(spool: &Spool, ready: &Receiver<()>, rows: u32) -> Result<(u64, u64), SpoolError> {
+fn upload(
+    spool: &Spool,
+    ready: &Receiver<()>,
+    rows: u32,
+    encoding: Encoding,
+) -> Result<(u64, u64), SpoolError> {
     let (mut wire, mut bodies) = (0, 0);
     while ready.recv().is_ok() {
         let Some(claimed) = spool.claim(rows, u64::MAX).wait()? else { continue };
         let joined = spool.join(claimed.key).wait()?.ok_or(SpoolError::Closed)?;
-        wire += gzip(&Otlp.encode(&joined, "1.0.0"))?.len() as u64;
+        wire += pack(Otlp.encode(&joined, "1.0.0"), encoding)?.0.len() as u64;
         bodies += 1;
         spool.accept(claimed.key, 0).wait()?;
     }

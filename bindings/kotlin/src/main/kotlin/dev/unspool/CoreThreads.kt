@@ -27,6 +27,8 @@ internal object CoreThreads {
             uniffiCallbackInterfaceTokenProvider.uniffiClone,
             uniffiCallbackInterfaceHostBackend.`page`,
             uniffiCallbackInterfaceHostBackend.`topics`,
+            uniffiCallbackInterfaceHostBackend.`labels`,
+            uniffiCallbackInterfaceHostBackend.`rules`,
             uniffiCallbackInterfaceHostBackend.`locate`,
             uniffiCallbackInterfaceHostBackend.uniffiFree,
             uniffiCallbackInterfaceHostBackend.uniffiClone,

@@ -63,6 +63,10 @@ private class GuardedHost(private val app: HostBackend, private val guard: Guard
 
     override suspend fun topics(): List<Topic> = guard.run { app.topics() }
 
+    override suspend fun labels(items: List<String>): List<LabelUpdate> = guard.run { app.labels(items) }
+
+    override suspend fun rules(held: ULong): String? = guard.run { app.rules(held) }
+
     override suspend fun locate(asset: String, rendition: String): Location = guard.run { app.locate(asset, rendition) }
 }
 

@@ -6,8 +6,10 @@ import kotlinx.coroutines.cancelAndJoin
 import kotlinx.coroutines.flow.take
 import kotlinx.coroutines.launch
 import kotlinx.coroutines.withTimeout
+import kotlinx.serialization.json.JsonArray
 import kotlinx.serialization.json.JsonObject
 import kotlinx.serialization.json.JsonPrimitive
+import kotlinx.serialization.json.boolean
 import kotlinx.serialization.json.contentOrNull
 import kotlinx.serialization.json.double
 import kotlinx.serialization.json.doubleOrNull
@@ -40,6 +42,16 @@ private open class AppBackend(private val origin: Origin) : HostBackend {
     }
 
     override suspend fun topics(): List<Topic> = ask("/v1/topics").list("topics").map { Topic(it.text("id"), it.text("title")) }
+
+    override suspend fun labels(items: List<String>): List<LabelUpdate> {
+        val wanted = JsonObject(mapOf("items" to JsonArray(items.map(::JsonPrimitive))))
+        val answer = askJson("POST", "${origin.url}/v1/labels", "$wanted", token = "ada").jsonObject
+        return answer.list("items").map {
+            LabelUpdate(it.text("id"), it.texts("labels"), gone = it.getValue("gone").jsonPrimitive.boolean)
+        }
+    }
+
+    override suspend fun rules(held: ULong): String? = ask("/v1/rules?held=$held").toString()
 
     override suspend fun locate(asset: String, rendition: String): Location {
         located.incrementAndGet()
@@ -107,6 +119,24 @@ class HostTest {
     }
 
     @Test
+    fun `the app supplies late labels and signed rules`(@TempDir dir: Path) = test {
+        Origin(dir.resolve("origin")).use { origin ->
+            val shared = sharedRules()
+            origin.putRules(shared.getValue("second").toString())
+            val config = hosted(dir).copy(safetyKeys = listOf(shared.text("key")))
+            withUnspool(config, host = AppBackend(origin)) { session ->
+                val feed = session.feed(FeedKind.NonProfiled)
+                feed.next()
+                eventually("the app's rules are taken") { session.rulesVersion() == 2uL }
+                val ahead = feed.peek(1u).single()
+                origin.label(ahead.id, "fraud")
+                feed.refreshLabels()
+                inTime("the label") { Follower(feed).until { it is Event.CardClosed && it.item == ahead.id } }
+            }
+        }
+    }
+
+    @Test
     fun `whatever the app throws is an error of the call, and the session goes on`(@TempDir dir: Path) = test {
         Origin(dir.resolve("origin")).use { origin ->
             val faults = listOf<() -> Nothing>(
@@ -159,6 +189,8 @@ class HostTest {
         val app = object : HostBackend {
             override suspend fun page(request: PageRequest): HostPage = throw HostException.Refused("none today")
             override suspend fun topics(): List<Topic> = emptyList()
+            override suspend fun labels(items: List<String>): List<LabelUpdate> = emptyList()
+            override suspend fun rules(held: ULong): String? = null
             override suspend fun locate(asset: String, rendition: String): Location = throw HostException.Refused("none")
         }
         withUnspool(hosted(dir), host = app) { session ->

@@ -73,6 +73,21 @@ class Origin(state: Path, vararg more: String) : AutoCloseable {
         askJson("DELETE", "$control/control/faults")
     }
 
+    /** Says what a moderator says of an item; its labels are these from now on. */
+    fun label(item: String, vararg labels: String) {
+        val names = JsonArray(labels.map(::JsonPrimitive))
+        askJson("POST", "$control/control/labels", """{"id":"$item","labels":$names}""")
+    }
+
+    /** Hands out these signed safety rules. */
+    fun putRules(signed: String) {
+        askJson("PUT", "$control/control/rules", signed)
+    }
+
+    /** The first items of the non-profiled feed, in the server's order. */
+    fun offered(count: Int): List<String> =
+        askJson("GET", "$url/v1/feed?feed=non_profiled&limit=$count", token = "ada").jsonObject.list("items").map { it.text("id") }
+
     /** Takes the validity from a token. */
     fun revoke(token: String) {
         askJson("POST", "$control/control/tokens", """{"revoke":"$token"}""")
@@ -107,6 +122,12 @@ fun JsonObject.numberOrNull(name: String): Long? = (get(name) as? JsonPrimitive)
 /** Strings of a list. */
 fun JsonObject.texts(name: String): List<String> = getValue(name).jsonArray.texts()
 private fun JsonArray.texts() = map { it.jsonPrimitive.content }
+
+/** Signed safety rules, and the `key` that signed those which are not forged. */
+fun sharedRules(): JsonObject {
+    val scenario = java.nio.file.Path.of(System.getProperty("unspool.scenario"))
+    return Json.parseToJsonElement(scenario.resolveSibling("rules.json").toFile().readText()).jsonObject
+}
 
 /** Looks again until it is so, with a deadline. */
 suspend fun eventually(what: String, isSo: suspend () -> Boolean) {

@@ -74,6 +74,42 @@ class SocialTest {
     }
 
     @Test
+    fun `wishes are shown at once and what is refused stays in sight`(@TempDir dir: Path) = test {
+        Origin(dir.resolve("origin")).use { origin ->
+            withUnspool(configOf(dir.resolve("core"), origin, conditions = Conditions(online = false))) { session ->
+                // Longer than the server takes an identifier.
+                val tooLong = "x".repeat(300)
+                assertEquals(null, session.followed("cleo"))
+                session.setFollowed("cleo", true)
+                session.setSaved("item", true)
+                session.setSaved("item", false)
+                session.setSaved(tooLong, true)
+                assertEquals(true, session.followed("cleo"))
+                assertEquals(false, session.saved("item"))
+                assertTrue(session.refusedIntents().isEmpty())
+                session.setConditions(Conditions())
+                val outgoing = session.flush(PATIENCE)
+                assertEquals(2uL to 1uL, outgoing.intentsDelivered to outgoing.intentsWedged)
+                val refused = session.refusedIntents().single()
+                assertEquals(
+                    RefusedIntent(refused.id, IntentVerb.SAVE, tooLong, true, "bad_target", refused.atMs),
+                    refused,
+                )
+                assertTrue(refused.atMs > 0)
+                assertEquals(null, session.saved(tooLong), "what the backend has is shown")
+                assertTrue(session.dismissIntent(refused.id))
+                assertFalse(session.dismissIntent(refused.id))
+                assertTrue(session.refusedIntents().isEmpty())
+                val wanted = origin.get("/control/interactions?actor=ada").jsonObject.list("interactions")
+                assertEquals(
+                    setOf("follow" to "cleo", "save" to "item"),
+                    wanted.map { it.text("verb") to it.text("target") }.toSet(),
+                )
+            }
+        }
+    }
+
+    @Test
     fun `records leave once and are listed and erased`(@TempDir dir: Path) = test {
         Origin(dir.resolve("origin")).use { origin ->
             withUnspool(configOf(dir.resolve("core"), origin)) { session ->

@@ -79,4 +79,12 @@ class TokenTest {
             }
         }
     }
+
+    @Test
+    fun `the configuration printed shows neither token nor account`(@TempDir dir: Path) {
+        val config = SessionConfig(dataDir = "$dir", account = "account-of-ada", backend = "http://localhost", token = "secret")
+        val printed = "$config"
+        assertTrue("localhost" in printed, printed)
+        assertTrue("secret" !in printed && "account-of-ada" !in printed, printed)
+    }
 }
