@@ -155,12 +155,12 @@ impl Core {
             .map_err(|e| store_error(&e))?;
         keep.start(handle);
         let keys = config.safety_keys.clone();
-        let safety =
-            SafetyRoom::open(Arc::clone(&store), keys, &config.account).map_err(|e| store_error(&e))?;
+        let reports = ReportRoom::open(Arc::clone(&store), &config.account).map_err(|e| store_error(&e))?;
+        let safety = SafetyRoom::open(Arc::clone(&store), keys, &config.account, reports.items())
+            .map_err(|e| store_error(&e))?;
         let (age, zone) = (safety.settings().age, config.utc_offset_min);
         let wellbeing = WellbeingRoom::open(Arc::clone(&store), &config.account, age, zone);
         let wellbeing = Arc::new(wellbeing.map_err(|e| store_error(&e))?);
-        let reports = ReportRoom::open(Arc::clone(&store), &config.account).map_err(|e| store_error(&e))?;
         let (saves, saved) = watch::channel(None);
         let saver = handle.spawn(keep_saving(Arc::clone(&store), saved));
         let board = Board::new(&config, settings.in_force());

@@ -534,7 +534,7 @@ impl Driver {
             }
             PlayerEvent::Position { position_ms, active_ms, frames, .. } => {
                 self.count_frames(id, frames);
-                self.count_watched(now, id, active_ms);
+                self.count_watched(id, active_ms);
                 if position.is_some() && position == self.engine.current() {
                     self.playhead_ms = position_ms;
                     self.point(now, position_ms, true);

@@ -3,6 +3,7 @@
 //! A report is written into the book first and into the outbox next, so that a kill in between loses nothing and sends
 //! nothing twice: what is in the book without a receipt is put into the outbox at the next opening.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use unspool_engine::report::{Book, Filed, Report, Subject, Tapped};
@@ -31,6 +32,15 @@ impl ReportRoom {
             Book::read(&text).inspect_err(|e| tracing::warn!(%e, "what was reported is not known")).ok()
         });
         Ok(ReportRoom { store, record, book: Mutex::new(book.unwrap_or_default()) })
+    }
+
+    /// Items that were reported.
+    pub(crate) fn items(&self) -> BTreeSet<String> {
+        let item = |filed: &Filed| match &filed.report.subject {
+            Subject::Item(item) => Some(item.clone()),
+            Subject::Creator(_) | Subject::Comment(_) => None,
+        };
+        self.book().filed().iter().filter_map(item).collect()
     }
 
     /// Changes the book and writes it down; it stays as it was when the disk refuses. Blocks.
@@ -73,7 +83,7 @@ impl Core {
         let wrong = |e: unspool_engine::report::ReportError| Error::Config { reason: e.to_string() };
         let tapped = self.reports.change(|book| book.tap(report, at_ms).map_err(wrong))?;
         if let Subject::Item(item) = &report.subject {
-            self.safety.hide_item(item)?;
+            self.safety.hide_item(item);
         }
         if tapped == Tapped::New {
             self.send_reports()?;
@@ -85,7 +95,7 @@ impl Core {
     /// What the outbox says of the reports.
     fn settled_reports(&self) -> Result<Vec<Filed>, Error> {
         let pending = self.outbox.pending().map_err(|e| outbox_error(&e))?;
-        let refused = self.outbox.wedged().map_err(|e| outbox_error(&e))?;
+        let refused = self.outbox.wedged(&self.config.account).map_err(|e| outbox_error(&e))?;
         let waiting: Vec<String> = pending.into_iter().map(|intent| intent.op.0).collect();
         let refused: Vec<(String, String)> =
             refused.into_iter().map(|wedged| (wedged.intent.op.0, wedged.reason)).collect();

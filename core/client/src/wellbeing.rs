@@ -82,14 +82,14 @@ impl WellbeingRoom {
         Ok(room)
     }
 
-    /// What was rendered since the last report; gives a break that began by it.
-    pub(crate) fn watched(&self, rendered_ms: u64) -> Option<Break> {
-        self.with(|machine, now| machine.handle_watched(now, rendered_ms).began)
+    /// What was rendered since the last report; a break may stand after it.
+    pub(crate) fn watched(&self, rendered_ms: u64) {
+        self.with(|machine, now| machine.handle_watched(now, rendered_ms));
     }
 
-    /// Time passed; gives a break that began by it.
-    pub(crate) fn review(&self) -> Option<Break> {
-        self.with(|machine, now| machine.review(now).began)
+    /// Time passed; a break may stand after it.
+    pub(crate) fn review(&self) {
+        self.with(|machine, now| machine.review(now));
     }
 
     /// The person wants to go on; gives the break that stands in the way.

@@ -186,9 +186,20 @@ async fn for_minors_a_card_waits_for_a_tap_and_nights_and_age_are_guarded() -> D
         }
     }
     assert_eq!(breaks, 1);
-    // A night that is now: playing stands for half a minute.
-    let night = Some(Night { from_min: 600, until_min: 840 });
-    session.set_limits(Choices { night, ..Choices::default() }).await.err().ok_or("it loosens the night")?;
+    // Nights may be longer than the policy's, and this one is now. Somebody else looks at the time first.
+    let moved = Some(Night { from_min: 600, until_min: 840 });
+    let refused = session.set_limits(Choices { night: moved, ..Choices::default() }).await;
+    assert_eq!(refused, Err(Error::Guarded { is_set: false }));
+    feed.set_paused(false)?;
+    until(&feed, "it plays", |s| !s.paused).await?;
+    let night = Some(Night { from_min: 600, until_min: 420 });
+    session.set_limits(Choices { night, ..Choices::default() }).await?;
+    session.wellbeing();
+    let asleep = until(&feed, "the night ends playing", |s| s.resting.is_some()).await?;
+    let card = asleep.resting.ok_or("no break")?;
+    assert_eq!((card.cause, card.measure), (BreakCause::Night, Measure::Pause));
+    assert!(card.opens_in_ms <= 30_000 && asleep.paused);
+    broke(feed.next().await);
     session.shutdown(PATIENCE).await;
     Ok(())
 }

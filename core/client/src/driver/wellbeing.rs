@@ -32,13 +32,11 @@ impl Driver {
     }
 
     /// A player has rendered so much since it was made.
-    pub(super) fn count_watched(&mut self, now: Time, id: PlayerId, active_ms: u64) {
+    pub(super) fn count_watched(&mut self, id: PlayerId, active_ms: u64) {
         let before = self.watching.rendered.insert(id, active_ms).unwrap_or(0);
         let rendered = active_ms.saturating_sub(before);
-        if rendered > 0
-            && let Some(card) = self.core.wellbeing.watched(rendered)
-        {
-            self.rest(now, card);
+        if rendered > 0 {
+            self.core.wellbeing.watched(rendered);
         }
     }
 
@@ -50,9 +48,13 @@ impl Driver {
     pub(super) fn tend_watching(&mut self, now: Time) {
         if now.since(self.watching.looked) >= LOOK_EVERY {
             self.watching.looked = now;
-            if let Some(card) = self.core.wellbeing.review() {
-                self.rest(now, card);
-            }
+            self.core.wellbeing.review();
+        }
+        // Others look at the time too, so what stands counts and not who found it.
+        if !self.engine.is_resting()
+            && let Some(card) = self.core.wellbeing.standing()
+        {
+            self.rest(now, card);
         }
         self.core.wellbeing.save_soon();
     }

@@ -37,8 +37,6 @@ pub enum Source {
     MutedSound,
     /// A creator the person muted.
     MutedCreator,
-    /// An item the person reported or does not want to see again.
-    HiddenItem,
     /// A creator the person blocked.
     Blocked,
     /// A creator who blocked the person.
@@ -47,6 +45,8 @@ pub enum Source {
     Rule,
     /// The backend took the item back.
     Withdrawn,
+    /// The person reported the item.
+    HiddenItem,
 }
 
 /// What a cause does to a card, least strict first.

@@ -92,8 +92,6 @@ pub struct SafetySettings {
     pub creators: BTreeSet<String>,
     /// Blocked creators.
     pub blocked: BTreeSet<String>,
-    /// Items that are not to be seen again, such as those that were reported.
-    pub items: BTreeSet<String>,
 }
 
 impl SafetySettings {
@@ -106,7 +104,7 @@ impl SafetySettings {
         if self.words.len() > WORDS || !self.words.iter().all(word_fits) {
             return Err(SafetyError::Bound("muted words: at most 1,000 of 1 to 640 bytes"));
         }
-        let lists = [&self.topics, &self.sounds, &self.creators, &self.blocked, &self.items];
+        let lists = [&self.topics, &self.sounds, &self.creators, &self.blocked];
         let list_fits = |list: &&BTreeSet<String>| list.len() <= NAMES && list.iter().all(|n| name_fits(n));
         if !lists.iter().all(list_fits) {
             return Err(SafetyError::Bound("names: at most 5,000 a list, of 1 to 128 bytes"));

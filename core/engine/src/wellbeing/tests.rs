@@ -491,6 +491,17 @@ fn an_age_that_becomes_known_undoes_what_was_chosen_before() {
 }
 
 #[test]
+fn an_age_that_got_lost_is_not_believed() {
+    let world = World::new(AgeBand::Teen, BEGIN);
+    for age in [AgeBand::Unknown, AgeBand::Adult] {
+        let back = Wellbeing::restore(&world.disk, age, world.now()).unwrap();
+        assert_eq!(back.age(), AgeBand::Teen);
+    }
+    let back = Wellbeing::restore(&world.disk, AgeBand::Under16, world.now()).unwrap();
+    assert_eq!(back.age(), AgeBand::Under16);
+}
+
+#[test]
 fn no_more_is_counted_than_passed() {
     let mut world = World::new(AgeBand::Adult, BEGIN);
     world.idle(HOUR);
