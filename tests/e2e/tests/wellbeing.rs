@@ -194,7 +194,7 @@ async fn for_minors_a_card_waits_for_a_tap_and_nights_and_age_are_guarded() -> D
     until(&feed, "it plays", |s| !s.paused).await?;
     let night = Some(Night { from_min: 600, until_min: 420 });
     session.set_limits(Choices { night, ..Choices::default() }).await?;
-    session.wellbeing();
+    assert!(session.wellbeing().view.guarded);
     let asleep = until(&feed, "the night ends playing", |s| s.resting.is_some()).await?;
     let card = asleep.resting.ok_or("no break")?;
     assert_eq!((card.cause, card.measure), (BreakCause::Night, Measure::Pause));
