@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages Unspool builds and plays with; only those that are missing.
-# usage: setup-apt.sh [build] [lint] [kotlin] [python] [collector]      (default: build)
+# usage: setup-apt.sh [build] [lint] [kotlin] [python] [collector] [browser]      (default: build)
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -24,6 +24,8 @@ kotlin=(maven openjdk-17-jdk-headless)
 python=(python3 python3-pip python3-venv)
 # Collector: pip to fetch it, and the Python library that it is linked against.
 collector=(python3 python3-pip libpython3.11)
+# Browser: Chromium shows the demo's page, Python drives it.
+browser=(chromium python3 python3-pip python3-venv)
 
 packages=()
 [ $# -gt 0 ] || set -- build
@@ -34,7 +36,8 @@ for group in "$@"; do
         kotlin) packages+=("${kotlin[@]}") ;;
         python) packages+=("${python[@]}") ;;
         collector) packages+=("${collector[@]}") ;;
-        *) die "setup-apt.sh knows the groups build, lint, kotlin, python and collector, not '$group'" ;;
+        browser) packages+=("${browser[@]}") ;;
+        *) die "setup-apt.sh knows the groups build, lint, kotlin, python, collector and browser, not '$group'" ;;
     esac
 done
 

@@ -9,7 +9,7 @@ set -euo pipefail
 cd "$root_dir"
 mkdir -p "$reports_dir"
 
-all_legs=(rust kotlin swift python)
+all_legs=(rust kotlin swift python demo)
 closing=()
 ran=0
 status=0
@@ -52,9 +52,9 @@ close_leg() { # leg, second it began at, exit code, passed, failed, skipped, log
 # Built once; its words go to a log. Prints the end of it and fails when something does not build.
 foreign_parts() { # log
     [ -z "${foreign_built:-}" ] || return 0
-    say "the library, its bindings and the reference server"
+    say "the library, its bindings, the reference server and the demo"
     if "$root_dir/scripts/bindings.sh" --faults >"$1" 2>&1 &&
-        cargo build -p unspool-e2e --bin origin-process "${cargo_flags[@]}" >>"$1" 2>&1; then
+        cargo build -p unspool-e2e -p unspool-demo --bin origin-process --bin unspool-demo "${cargo_flags[@]}" >>"$1" 2>&1; then
         foreign_built=1
         export UNSPOOL_ORIGIN_PROGRAM=$target_dir/debug/origin-process
         export UNSPOOL_SCENARIO=$root_dir/tests/scenario.json

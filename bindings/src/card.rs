@@ -53,6 +53,18 @@ pub struct Item {
     /// How the person stands to its creator, as the backend said with it.
     #[uniffi(default = None)]
     pub relation: Option<Relation>,
+    /// The series it is part of, where it is of one.
+    #[uniffi(default = None)]
+    pub series: Option<SeriesPart>,
+}
+
+/// The place of an item in a series.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct SeriesPart {
+    /// Identifier of the series.
+    pub id: String,
+    /// Number of the part, ascending in the order it is meant to be seen.
+    pub part: u32,
 }
 
 /// How the person and a creator stand to each other.
@@ -101,7 +113,22 @@ impl From<unspool::Item> for Item {
             sound: item.sound,
             thumbnail: item.thumbnail,
             relation: Some(item.relation.into()),
+            series: item.series.map(SeriesPart::from),
         }
+    }
+}
+
+impl From<unspool::SeriesPart> for SeriesPart {
+    fn from(series: unspool::SeriesPart) -> Self {
+        let unspool::SeriesPart { id, part } = series;
+        SeriesPart { id, part }
+    }
+}
+
+impl From<SeriesPart> for unspool::SeriesPart {
+    fn from(series: SeriesPart) -> Self {
+        let SeriesPart { id, part } = series;
+        unspool::SeriesPart { id, part }
     }
 }
 

@@ -93,6 +93,10 @@ pub struct SessionConfig {
     /// rules that come with the core stay in use.
     #[uniffi(default = [])]
     pub safety_keys: Vec<String>,
+    /// What decides the order of feeds, as the JSON of a ranking policy. Default the policy that ships; one that is looser
+    /// than promised is refused.
+    #[uniffi(default = None)]
+    pub ranking_policy: Option<String>,
 }
 
 /// The pinned keys of one host.
@@ -249,6 +253,10 @@ impl SessionConfig {
             config.engine = unspool::PlayerEngine::Platform { factory, files: self.player_files };
         }
         config.tls.extra_roots = self.extra_roots;
+        if let Some(text) = &self.ranking_policy {
+            let wrong = |e: unspool::PolicyError| UnspoolError::Config { reason: e.to_string() };
+            config.ranking = unspool::RankingPolicy::read(text).map_err(wrong)?;
+        }
         config.safety_keys = self.safety_keys.iter().map(|key| safety_key(key)).collect::<Result<_, _>>()?;
         config.tls.pins = self.pins.into_iter().map(HostPins::into_core).collect::<Result<_, _>>()?;
         config.cmcd = self.cmcd.map(|way| match way {

@@ -76,6 +76,15 @@ pub enum UnspoolError {
     /// The card stays covered: it is not, or the person may not decide otherwise. Show why instead.
     #[error("there is nothing to reveal, or the person may not decide; show why instead")]
     NotRevealable,
+    /// This feed holds no card at that position: ask for one that it gave.
+    #[error("no card at this position; ask for one that the feed gave")]
+    NoSuchCard,
+    /// The safety filter does not let some of the items be shown to this person, and nothing was begun: leave those out.
+    #[error("{} items may not be shown to this person; leave those out", items.len())]
+    Withheld {
+        /// Their identifiers.
+        items: Vec<String>,
+    },
     /// The caller cancelled the wait. What is waited for is still to be had by asking again.
     #[error("the wait was cancelled; ask again at any time")]
     Cancelled,
@@ -102,6 +111,8 @@ impl From<Error> for UnspoolError {
             Error::TimedOut(after) => UnspoolError::TimedOut { after },
             Error::ShutDown => UnspoolError::ShutDown,
             Error::Rules(error) => UnspoolError::Rules { trouble: error.into() },
+            Error::NoSuchCard => UnspoolError::NoSuchCard,
+            Error::Withheld { items } => UnspoolError::Withheld { items },
             Error::NotRevealable => UnspoolError::NotRevealable,
             Error::Internal { reason } => UnspoolError::Internal { reason },
             other => UnspoolError::Internal { reason: other.to_string() },

@@ -1,5 +1,6 @@
 //! What happened, as data.
 
+use crate::learning::LoopWord;
 use crate::playing::CaptionStatus;
 use crate::safety::CardSafety;
 
@@ -120,6 +121,18 @@ pub enum Event {
         /// What the filter says now: hidden, then it is not in the feed any more, or covered.
         safety: CardSafety,
     },
+    /// The person goes round in circles, or the feed leads them out of it; the app shows it. An offer is answered with
+    /// `answerLoop`.
+    Loop {
+        /// What is to be shown.
+        word: LoopWord,
+    },
+    /// The backend sends too much of some topics: the rest of what it sent has no room in the feed, and it was asked for
+    /// others. With no topics the feed is not thin any more.
+    FeedThin {
+        /// The topics.
+        enough_of: Vec<String>,
+    },
     /// A page of the feed could not be had.
     PageFailed {
         /// Whether it will be asked for again.
@@ -222,6 +235,8 @@ impl From<unspool::Event> for Event {
                 Event::CardClosed { position, item, current, safety: CardSafety::new(decision, true) }
             }
             Core::FeedGrew => Event::FeedGrew,
+            Core::Loop { word } => Event::Loop { word: word.into() },
+            Core::FeedThin { enough_of } => Event::FeedThin { enough_of },
             Core::PageFailed { retryable, reason } => Event::PageFailed { retryable, reason },
             Core::PlayersFailed { reason } => Event::PlayersFailed { reason },
             Core::CoreFailed { reason } => Event::CoreFailed { reason },

@@ -46,6 +46,8 @@ pub struct PageRequest {
     pub cursor: Option<String>,
     /// Most items wanted, 1 to 50.
     pub limit: u32,
+    /// Topics the feed has enough of; where there are any, the page should hold others.
+    pub enough_of: Vec<String>,
 }
 
 /// One page of a feed.
@@ -74,6 +76,18 @@ pub struct HostItem {
     /// Its captions, best first; at most 32 are used, and those outside the bounds are left out.
     #[uniffi(default = [])]
     pub captions: Vec<CaptionFile>,
+    /// Where the backend places it among all items, so that likeness can be learnt on the device.
+    #[uniffi(default = None)]
+    pub vector: Option<Embedding>,
+}
+
+/// A place among all items.
+#[derive(Debug, Clone, PartialEq, uniffi::Record)]
+pub struct Embedding {
+    /// Which set of vectors this belongs to; those of two sets cannot be compared.
+    pub space: u32,
+    /// Components, finite, at most 32.
+    pub values: Vec<f64>,
 }
 
 /// What an item is labelled with now.
@@ -222,6 +236,14 @@ impl HostAdapter {
     pub(crate) fn share(host: Arc<dyn HostBackend>) -> Arc<dyn Backend> {
         Arc::new(HostAdapter(host))
     }
+
+    fn ask(&self, request: PageRequest) -> BoxFuture<'_, Result<Page, BackendError>> {
+        Box::pin(async move {
+            let page = self.0.page(request).await?;
+            let items = page.items.into_iter().map(HostItem::into_core).collect();
+            Ok(Page { items, next_cursor: page.next_cursor })
+        })
+    }
 }
 
 impl fmt::Debug for HostAdapter {
@@ -237,12 +259,17 @@ impl Backend for HostAdapter {
         cursor: Option<&'a str>,
         limit: u32,
     ) -> BoxFuture<'a, Result<Page, BackendError>> {
-        let request = PageRequest { feed: feed.to_owned(), cursor: cursor.map(str::to_owned), limit };
-        Box::pin(async move {
-            let page = self.0.page(request).await?;
-            let items = page.items.into_iter().map(HostItem::into_core).collect();
-            Ok(Page { items, next_cursor: page.next_cursor })
-        })
+        let cursor = cursor.map(str::to_owned);
+        self.ask(PageRequest { feed: feed.to_owned(), cursor, limit, enough_of: Vec::new() })
+    }
+
+    fn requested<'a>(
+        &'a self,
+        feed: &'a str,
+        request: &'a unspool::PageRequest,
+    ) -> BoxFuture<'a, Result<Page, BackendError>> {
+        let unspool::PageRequest { cursor, limit, enough_of, .. } = request.clone();
+        self.ask(PageRequest { feed: feed.to_owned(), cursor, limit, enough_of })
     }
 
     fn topics(&self) -> BoxFuture<'_, Result<Vec<unspool::Topic>, BackendError>> {
@@ -294,6 +321,7 @@ impl HostItem {
             sound,
             thumbnail,
             relation,
+            series,
         } = self.item;
         let Creator { id: creator_id, handle, name } = creator;
         unspool::Item {
@@ -318,6 +346,8 @@ impl HostItem {
             retention: self.retention.into_iter().map(|p| (p.at_ms, p.share)).collect(),
             prior: self.prior,
             captions: self.captions.into_iter().map(CaptionFile::into_core).collect(),
+            vector: self.vector.map(|Embedding { space, values }| unspool::Embedding { space, values }),
+            series: series.map(unspool::SeriesPart::from),
         }
     }
 }

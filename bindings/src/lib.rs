@@ -28,6 +28,7 @@ mod faults;
 mod feed;
 mod host;
 mod keep;
+mod learning;
 mod outbound;
 mod players;
 mod playing;
@@ -39,16 +40,20 @@ mod telemetry;
 mod token;
 
 pub use cancel::CancelToken;
-pub use card::{Card, Creator, Item, Relation};
+pub use card::{Card, Creator, Item, Relation, SeriesPart};
 pub use config::{Cmcd, Conditions, FeedKind, HostPins, NetworkClass, SessionConfig};
 pub use error::UnspoolError;
 pub use events::{Event, EventBatch, StartClass};
 pub use feed::Feed;
 pub use host::{
-    CaptionFile, Container, HostBackend, HostError, HostItem, HostPage, LabelUpdate, Location, PageRequest,
-    Rendition, RetentionPoint,
+    CaptionFile, Container, Embedding, HostBackend, HostError, HostItem, HostPage, LabelUpdate, Location,
+    PageRequest, Rendition, RetentionPoint,
 };
 pub use keep::{Hold, KeepEstimate, KeepFailure, KeepState, KeptAsset, KeptSnapshot, LocalFile};
+pub use learning::{
+    GroupExposure, LearnerCard, LearnerLine, LoopChoice, LoopState, LoopWord, Parameter, TopicWeight, Why,
+    WhyReason,
+};
 pub use outbound::{OutboundBatch, OutboundPurpose, OutboundRequest};
 pub use players::{PlatformPlayers, PlayerReport, PlayerReports, PlayerRequest};
 pub use playing::{CaptionStatus, CaptionTrack, CaptionView, CardCaptions, Cue, MemoryPressure, SoundFocus};

@@ -1,5 +1,6 @@
 //! What is the case, as data.
 
+use crate::learning::LoopState;
 use crate::playing::CaptionView;
 
 /// Everything an app shows of a feed.
@@ -25,6 +26,10 @@ pub struct FeedSnapshot {
     pub online: bool,
     /// Cards that the safety filter left out of this feed so far.
     pub hidden: u64,
+    /// Whether the person goes round in circles; never in a feed that is the same for everybody.
+    pub loop_state: LoopState,
+    /// Topics of which the backend sends so much that the rest has no room; empty as a rule.
+    pub enough_of: Vec<String>,
     /// Bits per second the renditions are chosen by.
     pub throughput_bps: u64,
     /// Media bytes.
@@ -221,6 +226,8 @@ impl From<unspool::Snapshot> for FeedSnapshot {
             captions: snapshot.captions.into(),
             online: snapshot.online,
             hidden: snapshot.hidden,
+            loop_state: snapshot.loop_state.into(),
+            enough_of: snapshot.enough_of,
             throughput_bps: snapshot.throughput_bps,
             bytes: snapshot.bytes.into(),
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use unspool_ffi::{
     CancelToken, Conditions, FeedKind, HostBackend, HostError, HostPage, HostPins, LabelUpdate, Location,
-    PageRequest, SessionConfig, Topic, Unspool, UnspoolError,
+    LoopChoice, PageRequest, SessionConfig, Topic, Unspool, UnspoolError,
 };
 
 /// A wait that lasts longer has failed.
@@ -80,6 +80,7 @@ fn config(dir: &tempfile::TempDir) -> SessionConfig {
         cmcd: None,
         consent: None,
         safety_keys: Vec::new(),
+        ranking_policy: None,
     }
 }
 
@@ -103,7 +104,7 @@ async fn arguments_that_cannot_work_are_told() {
         pins: vec![pinned("127.0.0.1", KEY)],
         ..config(&dir)
     };
-    let cases: [(&str, SessionConfig, bool); 14] = [
+    let cases: [(&str, SessionConfig, bool); 15] = [
         ("no backend", config(&dir), false),
         ("no credentials", SessionConfig { token: None, ..config(&dir) }, true),
         ("no token at all", SessionConfig { token: Some(String::new()), ..config(&dir) }, true),
@@ -119,6 +120,7 @@ async fn arguments_that_cannot_work_are_told() {
         ("a pinned host without a name", SessionConfig { pins: vec![pinned("", KEY)], ..config(&dir) }, true),
         ("a pinned host in plain text", in_plain, false),
         ("a key that is none", SessionConfig { safety_keys: vec!["é".repeat(32)], ..config(&dir) }, true),
+        ("a policy that is none", SessionConfig { ranking_policy: Some("{}".into()), ..config(&dir) }, true),
         ("a short key", SessionConfig { safety_keys: vec!["7".repeat(63)], ..config(&dir) }, true),
         ("nine keys", SessionConfig { safety_keys: vec!["07".repeat(32); 9], ..config(&dir) }, true),
         ("no players", SessionConfig { players: 0, ..config(&dir) }, true),
@@ -189,6 +191,12 @@ async fn after_the_end_every_call_says_so() {
     assert_eq!(session.set_blocked("ada".into(), true, None).await, Err(end.clone()));
     assert_eq!(session.set_rules("{}".into(), None).await, Err(end.clone()));
     assert_eq!(session.rules_version(), 0);
+    assert_eq!(session.set_learner_weight("tea".into(), 0.5, None).await, Err(end.clone()));
+    assert_eq!(session.forget_learned_topic("tea".into(), None).await, Err(end.clone()));
+    assert_eq!(session.reset_learner(None).await, Err(end.clone()));
+    assert_eq!(session.export_learner(None).await, Err(end.clone()));
+    assert_eq!(session.erase_learner(None).await, Err(end.clone()));
+    assert_eq!((session.learner_card().viewings, session.learner_lost()), (0, None));
     assert_eq!(session.flush(None, None).await, Err(end.clone()));
     assert_eq!(session.suspend(None).await, Err(end.clone()));
     assert_eq!(session.resume(None).await, Err(end.clone()));
@@ -197,6 +205,10 @@ async fn after_the_end_every_call_says_so() {
     assert_eq!(feed.peek(3, None).await, Err(end.clone()));
     assert_eq!(feed.reveal(0, None).await, Err(end.clone()));
     assert_eq!(feed.refresh_labels(), Err(end.clone()));
+    assert_eq!(feed.why(0, None).await, Err(end.clone()));
+    assert_eq!(feed.not_interested(0, None).await, Err(end.clone()));
+    assert_eq!(feed.refresh(), Err(end.clone()));
+    assert_eq!(feed.answer_loop(LoopChoice::KeepGoing), Err(end.clone()));
     assert_eq!(feed.set_paused(true), Err(end.clone()));
     assert_eq!(feed.seek(1), Err(end.clone()));
     assert_eq!(feed.set_muted(true), Err(end.clone()));

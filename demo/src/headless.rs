@@ -264,7 +264,8 @@ pub fn open(args: &DemoArgs, state: &Path, url: &str, client: &str, online: bool
     Ok(Unspool::open(config)?)
 }
 
-fn core_dir(state: &Path) -> PathBuf {
+/// Where in the state directory the core keeps its files.
+pub fn core_dir(state: &Path) -> PathBuf {
     state.join("core")
 }
 

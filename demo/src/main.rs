@@ -1,21 +1,26 @@
 //! `unspool-demo`: the core and a reference server side by side, real video, measured.
 //!
-//! For people it is a live view in the terminal; with `--headless` it swipes by itself and writes what it measured as
-//! JSON. The server is a process of its own: this binary again, with the sub-command `origin`.
+//! For people it is a page: a phone in the browser and an inspector beside it, or with `--terminal` a live view in the
+//! terminal; with `--headless` it swipes by itself and writes what it measured as JSON. The server is a process of its own:
+//! this binary again, with the sub-command `origin`.
 
 mod access;
 mod headless;
 mod log;
 mod origin;
+mod page;
 mod report;
 mod script;
-mod view;
+mod terminal;
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use page::logs::Tail;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
 /// The core and a reference server side by side: real video, fetched ahead, played by GStreamer, recorded, and played
 /// again with the network gone.
@@ -37,9 +42,15 @@ enum Command {
 /// How to run the demo.
 #[derive(Debug, Clone, clap::Args)]
 struct DemoArgs {
-    /// Swipe by itself and write JSON instead of showing the live view.
+    /// Swipe by itself and write JSON instead of showing something.
     #[arg(long)]
     headless: bool,
+    /// Show a live view in the terminal instead of a page.
+    #[arg(long, conflicts_with = "headless")]
+    terminal: bool,
+    /// Print the page's address and open no browser.
+    #[arg(long)]
+    no_browser: bool,
     /// Cards to swipe through; with --media, every file.
     #[arg(long)]
     swipes: Option<u64>,
@@ -56,7 +67,10 @@ struct DemoArgs {
     /// Run without a server: show and play what an earlier run left in --state.
     #[arg(long)]
     offline: bool,
-    /// Write the measured figures here; standard output by default.
+    /// Write the session's figures and plots here when it has ended: one page that needs nothing else.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["headless", "terminal"])]
+    report: Option<PathBuf>,
+    /// Write the measured figures here; a headless run writes them to standard output by default.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Write a log of the headless session here that `unspool-sim replay` can play again; generated clips only. The network's
@@ -81,8 +95,13 @@ struct DemoArgs {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     unspool::install_tls();
-    let filter = tracing_subscriber::EnvFilter::try_from_env("UNSPOOL_LOG").unwrap_or_else(|_| "warn".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let filter = EnvFilter::try_from_env("UNSPOOL_LOG").unwrap_or_else(|_| "warn".into());
+    let tail = Tail::default();
+    let screen = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_filter(filter);
+    let page = tracing_subscriber::fmt::layer().without_time().with_ansi(false).with_writer(tail.clone());
+    // The page shows what the core has to say; what its libraries tell each other below warnings would drown it.
+    let page = page.with_filter(EnvFilter::new("warn,unspool=debug"));
+    tracing_subscriber::registry().with(screen).with(page).init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(e) => return fail(&e),
@@ -90,8 +109,9 @@ fn main() -> ExitCode {
     let done = runtime.block_on(async move {
         match cli.command {
             Some(Command::Origin(args)) => unspool_origin::cli::run(args).await.map_err(Into::into),
-            None if cli.demo.headless || !std::io::stdout().is_terminal() => headless::run(cli.demo).await,
-            None => view::run(cli.demo).await,
+            None if cli.demo.headless => headless::run(cli.demo).await,
+            None if cli.demo.terminal => terminal::run(cli.demo).await,
+            None => page::run(cli.demo, tail).await,
         }
     });
     runtime.shutdown_background();

@@ -101,17 +101,17 @@ impl Unspool {
         unless_cancelled(cancel, self.core.set_blocked(&creator, blocked)).await
     }
 
-    /// Takes signed safety rules that are newer than those in use, and gives their version. `signed` is the JSON document as
-    /// it came: an object of the texts `payload` and `signature`, at most 1 MiB. On disk when it returns; the
-    /// open feed takes them in at once. A backend that has rules is asked for them by itself. Fails with `Rules`, which
-    /// says why they are not taken; those in use stay then.
+    /// Takes signed safety rules that are newer than those in use, and gives their version. `document` is the JSON as it
+    /// came: an object of the texts `payload` and `signature`, at most 1 MiB. On disk when it returns; the open feed takes
+    /// them in at once. A backend that has rules is asked for them by itself. Fails with `Rules`, which says why they are
+    /// not taken; those in use stay then.
     #[uniffi::method(default(cancel = None))]
     pub async fn set_rules(
         &self,
-        signed: String,
+        document: String,
         cancel: Option<Arc<CancelToken>>,
     ) -> Result<u64, UnspoolError> {
-        unless_cancelled(cancel, self.core.set_rules(signed.into_bytes())).await
+        unless_cancelled(cancel, self.core.set_rules(document.into_bytes())).await
     }
 
     /// Version of the safety rules in use, without waiting; 0 are those that come with the core.

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use unspool_engine::KeepPolicy;
 use unspool_engine::Policy;
+use unspool_engine::pipeline::Manner;
+use unspool_engine::ranking::RankingPolicy;
 use unspool_engine::schema::Consent;
 use unspool_engine::session::Conditions;
 use unspool_media::{Cmcd, TlsConfig};
@@ -36,6 +38,16 @@ pub enum FeedKind {
 }
 
 impl FeedKind {
+    /// How its order comes about.
+    pub(crate) fn manner(&self) -> Manner {
+        match self {
+            FeedKind::ForYou => Manner::Profiled,
+            FeedKind::NonProfiled => Manner::NonProfiled,
+            FeedKind::Learn => Manner::Course,
+            FeedKind::Following | FeedKind::Topic(_) | FeedKind::Kept => Manner::AsAsked,
+        }
+    }
+
     /// The name on the wire.
     #[must_use]
     pub fn name(&self) -> String {
@@ -132,6 +144,8 @@ pub struct Config {
     pub conditions: Conditions,
     /// How far ahead to fetch.
     pub policy: Policy,
+    /// What decides the order of feeds: weights, caps and limits. Default the policy that ships.
+    pub ranking: RankingPolicy,
     /// Version of the app's policy, told with every viewing so that a change can be seen in what people do; at most 32
     /// bytes, empty where there is none.
     pub policy_version: String,
@@ -215,6 +229,7 @@ impl Config {
         {
             return Err(config("the token must be 1 to 4096 letters, digits or '-._~+/='"));
         }
+        let ranking = RankingPolicy::shipped().map_err(|e| Error::Internal { reason: e.to_string() })?;
         Ok(Config {
             data_dir,
             backend,
@@ -225,6 +240,7 @@ impl Config {
             metered_bytes_per_day: None,
             conditions: Conditions::default(),
             policy: Policy::default(),
+            ranking,
             policy_version: String::new(),
             consent: Consent::all(),
             safety_keys: Vec::new(),
@@ -251,6 +267,7 @@ impl Config {
         if self.policy_version.len() > 32 {
             return Err(config("the version of the policy has more than 32 bytes"));
         }
+        self.ranking.check_promised().map_err(|e| config(&format!("ranking policy: {e}")))?;
         if self.safety_keys.len() > 8 {
             return Err(config("at most eight keys may sign safety rules"));
         }

@@ -30,6 +30,7 @@ use crate::error::Error;
 use crate::gate::Gate;
 use crate::keep::KeepRoom;
 use crate::lanes::Lanes;
+use crate::learning::LearningRoom;
 use crate::meter::Meter;
 use crate::outbox::{Outbox, Verb};
 use crate::owner;
@@ -73,6 +74,7 @@ pub(crate) struct Core {
     pub(crate) settings: SettingsRoom,
     pub(crate) wellbeing: Arc<WellbeingRoom>,
     pub(crate) reports: ReportRoom,
+    pub(crate) learning: LearningRoom,
     pub(crate) store: Arc<SessionStore>,
     pub(crate) spool: Spool,
     pub(crate) outbox: Outbox,
@@ -161,6 +163,10 @@ impl Core {
         let (age, zone) = (safety.settings().age, config.utc_offset_min);
         let wellbeing = WellbeingRoom::open(Arc::clone(&store), &config.account, age, zone);
         let wellbeing = Arc::new(wellbeing.map_err(|e| store_error(&e))?);
+        let interests = outbox.interests(&config.account).map_err(|e| outbox_error(&e))?;
+        let ranking = config.ranking.clone();
+        let learning = LearningRoom::open(Arc::clone(&store), ranking, &config.account, interests)
+            .map_err(|e| store_error(&e))?;
         let (saves, saved) = watch::channel(None);
         let saver = handle.spawn(keep_saving(Arc::clone(&store), saved));
         let board = Board::new(&config, settings.in_force());
@@ -178,6 +184,7 @@ impl Core {
             settings,
             wellbeing,
             reports,
+            learning,
             store,
             spool,
             outbox,
@@ -324,14 +331,28 @@ impl Core {
             return Err(Error::Config { reason });
         }
         blocking(move || {
-            let topics = topics.into_iter().collect();
+            let topics: std::collections::BTreeSet<String> = topics.into_iter().collect();
             let account = &self.config.account;
             let done = self.outbox.set_interests(&topics, account, Clock::wall().unix_ms);
             self.nudge();
             self.settings_changed();
-            done.map_err(|e| outbox_error(&e))
+            done.map_err(|e| outbox_error(&e))?;
+            // They count from now on, with or without a network.
+            let chosen = |pipeline: &mut unspool_engine::pipeline::Pipeline| {
+                pipeline.handle_interests(topics.iter().cloned());
+                true
+            };
+            self.learning.change(chosen).map(drop)
         })
         .await
+    }
+
+    /// Writes down what the feeds learnt.
+    pub(crate) async fn write_learnt(self: &Arc<Self>) {
+        let core = Arc::clone(self);
+        if let Err(error) = blocking(move || core.learning.write()).await {
+            tracing::warn!(%error, "what was learnt last is not written down");
+        }
     }
 
     /// What was just decided is sent soon.
@@ -430,9 +451,10 @@ impl Core {
         }
     }
 
-    pub(crate) async fn suspend(&self) -> Result<(), Error> {
+    pub(crate) async fn suspend(self: &Arc<Self>) -> Result<(), Error> {
         self.keep.settle().await;
         self.spool.suspend().await.map_err(|e| spool_error(&e))?;
+        self.write_learnt().await;
         let (store, outbox, media) = (Arc::clone(&self.store), self.outbox.clone(), Arc::clone(&self.media));
         let wellbeing = Arc::clone(&self.wellbeing);
         blocking(move || {
@@ -458,7 +480,7 @@ impl Core {
     }
 
     /// Sends what can be sent and closes every room; says whether all of it ended in time.
-    pub(crate) async fn close(&self, within: Duration) -> bool {
+    pub(crate) async fn close(self: &Arc<Self>, within: Duration) -> bool {
         let began = Instant::now();
         let sending = within * SEND_SHARE_PERCENT / 100;
         if let Some(lanes) = &self.lanes {
@@ -466,6 +488,7 @@ impl Core {
         }
         let left = within.saturating_sub(began.elapsed()).max(Duration::from_millis(200));
         let rooms = async {
+            self.write_learnt().await;
             self.gate.close(left / 4).await;
             self.keep.stop().await;
             let media = self.media.shutdown(left).await.is_ok();

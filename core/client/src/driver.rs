@@ -6,6 +6,7 @@
 
 mod captions;
 mod effects;
+mod learning;
 mod playing;
 mod publish;
 mod recall;
@@ -18,10 +19,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
+use unspool_engine::breaker::Choice as LoopChoice;
 use unspool_engine::feed::Step;
+use unspool_engine::pipeline::{Manner, Pipeline};
 use unspool_engine::planner::FetchEnd;
 use unspool_engine::safety::{Decision, Filter};
-use unspool_engine::session::{Conditions, Effect, Engine, EngineConfig, Notice, PlayerFact};
+use unspool_engine::session::{Conditions, Effect, Engine, EngineConfig, Notice, PlayerFact, Signal};
 use unspool_engine::stage::StageOutput;
 use unspool_engine::{
     DemandId, Item, LabelUpdate, MediaInfo, MediaKey, Millis, NetworkClass, Page, PageFailure, PlayerId,
@@ -39,6 +42,7 @@ use crate::config::FeedKind;
 use crate::core::Core;
 use crate::error::Error;
 use crate::events::{Event, EventLog};
+use crate::explain::Why;
 use crate::players::Opened;
 use crate::snapshot::Snapshot;
 use crate::windows::Windows;
@@ -76,6 +80,12 @@ pub(crate) enum Input {
     Control(Control),
     Retry,
     Viewer(Viewer),
+    /// Why the card at a position stands there, or nothing when there is no such card.
+    Why(u64, oneshot::Sender<Option<Why>>),
+    NotInterested(u64, Reply<()>),
+    Signal(Signal),
+    Answer(LoopChoice),
+    Refresh,
     Reveal(u64, Instant, Reply<Card>),
     RefreshLabels,
     Labels(Result<Vec<LabelUpdate>, BackendError>),
@@ -153,6 +163,9 @@ pub(crate) struct Driver {
     storage: storage::Storage,
     safety: safety::Safety,
     filter: watch::Receiver<Arc<Filter>>,
+    manner: Manner,
+    /// What was learnt, after changes by hand.
+    learnt: watch::Receiver<Arc<Pipeline>>,
     playhead_ms: u64,
     /// Pictures shown since the swipe to the current card.
     frames: u64,
@@ -186,7 +199,7 @@ impl Driver {
         // The stage makes room before it asks for a player that the pool would refuse.
         let most = wishes.pressure.players(wishes.players);
         engine.handle_player_budget(core.clock.now(), most, wishes.memory_bytes);
-        engine.set_policy_version(&core.config.policy_version);
+        engine.set_policy_version(&core.config.policy_version, &core.config.ranking.version);
         let mut filter = core.safety.filter();
         let first = Arc::clone(&filter.borrow_and_update());
         engine.set_filter(first);
@@ -197,6 +210,8 @@ impl Driver {
             storage: storage::Storage::new(core.config.cache_bytes),
             safety: safety::Safety::default(),
             filter,
+            manner: kind.manner(),
+            learnt: core.learning.changes(),
             clock: core.clock,
             core,
             inputs,
@@ -247,6 +262,7 @@ impl Driver {
                     let filter = Arc::clone(&self.filter.borrow_and_update());
                     self.engine.handle_filter(self.clock.now(), filter);
                 }
+                Ok(()) = self.learnt.changed() => self.handle_learnt(),
                 Some(done) = transfers.recv() => {
                     let transfer = Millis(done.elapsed_ms.saturating_sub(done.ttfb_ms));
                     self.engine.handle_transfer(links::host(&done.host), done.bytes, Millis(done.ttfb_ms), transfer);
@@ -297,6 +313,7 @@ impl Driver {
         });
         let (saved, stored, recalled) = loaded.await.unwrap_or_default();
         self.recall(&recalled);
+        self.set_ranking();
         self.begin_watching(self.clock.now());
         self.engine.handle_start(self.clock.now(), saved, stored);
     }
@@ -305,6 +322,7 @@ impl Driver {
         self.write_down_last().await;
         self.engine.handle_end(self.clock.now());
         self.drain();
+        self.core.write_learnt().await;
         for (_, ticket) in std::mem::take(&mut self.tickets) {
             ticket.cancel();
         }
@@ -360,6 +378,18 @@ impl Driver {
                 Some(card) => drop(reply.send(Err(Error::Break(card)))),
                 None => self.reveal(now, asked, position, reply),
             },
+            Input::Why(position, reply) => {
+                let _ = reply.send(self.why(position));
+            }
+            Input::NotInterested(position, reply) => self.not_interested(now, position, reply),
+            Input::Signal(signal) => {
+                self.engine.handle_signal(now, &signal);
+            }
+            Input::Answer(choice) => self.engine.handle_answer(now, choice),
+            Input::Refresh => {
+                self.page_trouble = None;
+                self.engine.handle_refresh(now);
+            }
             Input::RefreshLabels => self.refresh_labels(now),
             Input::Labels(answer) => self.handle_labels(now, answer),
             Input::Viewer(fact) => self.engine.handle_viewer(now, Clock::wall(), fact),
@@ -649,6 +679,7 @@ impl Driver {
                 Effect::Save(_) if self.kept => {}
                 Effect::Save(saved) => self.core.save(&self.feed, saved),
                 Effect::Forget(keys) => self.forget(keys),
+                Effect::Lesson(lesson) => self.keep_lesson(&lesson),
                 Effect::Notice(notice) => self.notice(notice),
             }
         }
@@ -659,6 +690,8 @@ impl Driver {
             // Support finds it in the log; the person sees it as buffering.
             Notice::Link(state) => return tracing::info!(?state, "the link"),
             Notice::Grew => Event::FeedGrew,
+            Notice::Loop(word) => Event::Loop { word },
+            Notice::Thin(enough_of) => Event::FeedThin { enough_of },
             Notice::PageFailed { retryable } => {
                 let reason = self.page_trouble.as_ref().map(ToString::to_string).unwrap_or_default();
                 Event::PageFailed { retryable, reason }

@@ -85,6 +85,15 @@ pub enum Error {
         /// How long to wait before the next one.
         wait: Duration,
     },
+    /// This feed holds no card at that position; ask for one that it gave.
+    #[error("no card at this position")]
+    NoSuchCard,
+    /// The safety filter does not let some of the items be shown to this person, and nothing was begun; leave those out.
+    #[error("{count} items may not be shown to this person", count = items.len())]
+    Withheld {
+        /// Their identifiers.
+        items: Vec<String>,
+    },
     /// A fault of the core itself; report it. The session goes on.
     #[error("internal fault: {reason}")]
     Internal {

@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::watch;
 use unspool_engine::StartClass;
+use unspool_engine::breaker::Word as LoopWord;
 use unspool_player::PlayerEvent;
 
 use crate::captions::CaptionTrouble;
@@ -142,6 +143,18 @@ pub enum Event {
     BreakOver,
     /// Cards were added to the feed.
     FeedGrew,
+    /// The person goes round in circles, or the feed leads them out of it; the app shows it. An offer is answered with
+    /// [`answer_loop`](crate::FeedSession::answer_loop).
+    Loop {
+        /// What is to be shown.
+        word: LoopWord,
+    },
+    /// The backend sends too much of some topics: the rest of what it sent has no room in the feed, and it was asked for
+    /// others. With no topics the feed is not thin any more.
+    FeedThin {
+        /// The topics.
+        enough_of: Vec<String>,
+    },
     /// A page of the feed could not be had.
     PageFailed {
         /// Whether it will be asked for again.

@@ -10,6 +10,7 @@ use std::time::Instant;
 use futures_util::FutureExt;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
+use unspool_engine::breaker::Choice as LoopChoice;
 use unspool_engine::{Conditions, Item, KeepEstimate, Viewer};
 use unspool_player::SeekMode;
 
@@ -19,6 +20,7 @@ use crate::core::Core;
 use crate::driver::{CLOSING, Card, Control, Driver, Input, Reply};
 use crate::error::Error;
 use crate::events::{Event, EventBatch, EventLog};
+use crate::explain::Why;
 use crate::players;
 use crate::session::Unspool;
 use crate::snapshot::Snapshot;
@@ -207,13 +209,54 @@ impl FeedSession {
         self.send(Input::RefreshLabels)
     }
 
+    /// Why the card at a position stands there, compared with the best that could have been shown instead. For a card that
+    /// may still move, why it stands there now.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchCard`] where the feed holds none; [`Error::ShutDown`], [`Error::Internal`].
+    pub async fn why(&self, position: u64) -> Result<Why, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Input::Why(position, reply))?;
+        match answer.await {
+            Ok(why) => why.ok_or(Error::NoSuchCard),
+            Err(_) => Err(self.ended().await),
+        }
+    }
+
+    /// Says that the person wants nothing like the card at a position. Taken in when it returns: the first card that may
+    /// still move is chosen by it. The card itself stays; moving on is the app's part.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchCard`] where the feed holds none; [`Error::ShutDown`], [`Error::Internal`].
+    pub async fn not_interested(&self, position: u64) -> Result<(), Error> {
+        self.ask(|reply| Input::NotInterested(position, reply)).await
+    }
+
+    /// Begins the feed anew behind the cards that are being fetched: the first page is asked for again, and what was not
+    /// reached may come again. Returns at once.
+    ///
+    /// # Errors
+    /// [`Error::ShutDown`] when the feed ended, [`Error::Internal`] when a fault of the core ended it.
+    pub fn refresh(&self) -> Result<(), Error> {
+        self.send(Input::Refresh)
+    }
+
+    /// Answers the offer of a way out of a loop ([`Event::Loop`]). Forgetting the topic is done here; a break is the app's
+    /// part. Without an offer nothing happens. Returns at once.
+    ///
+    /// # Errors
+    /// [`Error::ShutDown`] when the feed ended, [`Error::Internal`] when a fault of the core ended it.
+    pub fn answer_loop(&self, choice: LoopChoice) -> Result<(), Error> {
+        self.send(Input::Answer(choice))
+    }
+
     /// Keeps items of this feed for offline, by their identifiers: those from the current card on and up to 200 before
     /// it. As [`Unspool::keep`].
     ///
     /// # Errors
     /// As [`Unspool::keep`]; [`Error::Config`] also for an item this feed does not hold.
     pub async fn keep(&self, items: &[String]) -> Result<KeepEstimate, Error> {
-        self.session.keep(self.items(items).await?).await
+        self.session.keep_open(self.items(items).await?).await
     }
 
     /// What keeping items of this feed would take. As [`Unspool::keep_estimate`].
@@ -221,7 +264,7 @@ impl FeedSession {
     /// # Errors
     /// As [`keep`](FeedSession::keep), without refusing what does not fit.
     pub async fn keep_estimate(&self, items: &[String]) -> Result<KeepEstimate, Error> {
-        self.session.keep_estimate(self.items(items).await?).await
+        self.session.estimate_open(self.items(items).await?).await
     }
 
     async fn items(&self, ids: &[String]) -> Result<Vec<Item>, Error> {

@@ -17,13 +17,16 @@ mod crash;
 mod driver;
 mod error;
 mod events;
+mod explain;
 #[cfg(feature = "fault-injection")]
 mod fault;
 mod feed;
 mod gate;
 mod hosted_players;
 mod keep;
+mod keeping;
 mod lanes;
+mod learning;
 mod meter;
 pub mod outbox;
 mod owner;
@@ -58,6 +61,7 @@ pub use crash::POINTS as CRASH_POINTS;
 pub use driver::Card;
 pub use error::Error;
 pub use events::{Event, EventBatch};
+pub use explain::{Reason, Why};
 #[cfg(feature = "fault-injection")]
 pub use fault::Place;
 pub use feed::FeedSession;
@@ -74,7 +78,13 @@ pub use session::{ShutdownReport, Unspool};
 pub use snapshot::{Bytes, CardView, Outgoing, Snapshot, Stage};
 pub use social::RefusedIntent;
 pub use tls::install as install_tls;
-pub use unspool_engine::report::{Filed, Reason, Report, ReportState, Scene, Subject as ReportSubject};
+pub use unspool_engine::breaker::{Choice as LoopChoice, LoopState, Word as LoopWord};
+pub use unspool_engine::exposure::GroupReport;
+pub use unspool_engine::learner::{Card as LearnerCard, Line as LearnerLine};
+pub use unspool_engine::ranking::{Parameter, PolicyError, RankingPolicy};
+pub use unspool_engine::report::{
+    Filed, Reason as ReportReason, Report, ReportState, Scene, Subject as ReportSubject,
+};
 pub use unspool_engine::safety::{
     Action, AgeBand, Cause, Choice, Decision, HarmClass, LabelOf, MutedWord, Rules, SafetySettings, Source,
     Surfaces, Treatment, Weight,
@@ -85,9 +95,9 @@ pub use unspool_engine::wellbeing::{
     Break, Cause as BreakCause, Choices, Day, GuardView, Limits, Measure, Night, Recap, WellbeingView,
 };
 pub use unspool_engine::{
-    Asset, CaptionTrack, Conditions, Container, Creator, Exit, Hold, Item, KeepEstimate, KeepFailure,
-    KeepPolicy, KeepState, LabelUpdate, MediaKey, MemoryPressure, NetworkClass, Page, Policy, Relation,
-    Rendition, SoundFocus, StartClass, Tap, Viewer,
+    Asset, CaptionTrack, Conditions, Container, Creator, Embedding, Exit, Hold, Item, KeepEstimate,
+    KeepFailure, KeepPolicy, KeepState, LabelUpdate, MediaKey, MemoryPressure, NetworkClass, Page,
+    PageRequest, Policy, Relation, Rendition, SeriesPart, SoundFocus, StartClass, Tap, Viewer,
 };
 pub use unspool_media::{
     ByPurpose, Cmcd, HostPins, LocalFile, OUTBOUND_REQUESTS, OutboundBatch, OutboundPurpose, OutboundRequest,

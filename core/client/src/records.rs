@@ -49,6 +49,9 @@ pub(crate) fn impression(session: &str, i: &Impression) -> Event {
     if !i.policy.is_empty() {
         event = event.with("policy", i.policy.as_str());
     }
+    if !i.ranking.is_empty() {
+        event = event.with("ranking", i.ranking.as_str());
+    }
     if !i.taps.is_empty() {
         let mut taps = String::new();
         for (n, (tap, at_ms)) in i.taps.iter().enumerate() {
@@ -98,7 +101,7 @@ mod tests {
         ];
         for exit in exits {
             let mut recorder = Recorder::default();
-            recorder.set_policy("2026-11");
+            recorder.set_policy("2026-11", "r");
             recorder.handle_shown(
                 Time(0),
                 Wall { unix_ms: 1, offset_min: 0 },

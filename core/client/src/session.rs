@@ -10,9 +10,9 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{oneshot, watch};
 use unspool_engine::safety::SafetySettings;
 use unspool_engine::schema::Consent;
-use unspool_engine::session::Conditions;
+use unspool_engine::session::{Conditions, Signal};
 use unspool_engine::settings;
-use unspool_engine::{Item, KeepEstimate, MediaKey, MemoryPressure, SoundFocus};
+use unspool_engine::{MediaKey, MemoryPressure, SoundFocus};
 use unspool_media::{LocalFile, OutboundBatch};
 
 use crate::backend::Topic;
@@ -21,7 +21,6 @@ use crate::core::Core;
 use crate::driver::{Control, Input, public};
 use crate::error::Error;
 use crate::feed::{FeedSession, Inputs};
-use crate::keep::KeptSnapshot;
 use crate::players::PlayerEngine;
 use crate::snapshot::{Bytes, Outgoing};
 use crate::spool::Value;
@@ -208,6 +207,10 @@ impl Unspool {
     /// # Errors
     /// [`Error::Storage`] when the disk refuses, [`Error::Config`] for an identifier that cannot be one.
     pub async fn set_blocked(&self, creator: &str, blocked: bool) -> Result<(), Error> {
+        if blocked {
+            // Told before their cards go.
+            self.tell(Input::Signal(Signal::HidCreator(creator.to_owned())));
+        }
         let (core, creator) = (Arc::clone(&self.0.core), creator.to_owned());
         self.write(async move { core.set_blocked(creator, blocked).await }).await
     }
@@ -295,75 +298,6 @@ impl Unspool {
     pub async fn file(&self, asset: &str, rendition: &str) -> Result<LocalFile, Error> {
         let (core, key) = (Arc::clone(&self.0.core), MediaKey::new(asset, rendition));
         self.read(async move { core.file(key).await }).await
-    }
-
-    /// What keeping `items` for offline would take: bytes to fetch, bytes free, and whether they fit. Those that are kept
-    /// already count for nothing.
-    ///
-    /// # Errors
-    /// [`Error::Config`] for an item outside the contract's bounds or more than 2,000 in all, [`Error::Storage`] when
-    /// the disk does not tell.
-    pub async fn keep_estimate(&self, items: Vec<Item>) -> Result<KeepEstimate, Error> {
-        let core = Arc::clone(&self.0.core);
-        self.read(async move { core.keep.estimate(items).await }).await
-    }
-
-    /// Keeps the videos of `items` for offline, until they are [forgotten](Unspool::forget_kept): one rendition of each,
-    /// the tallest within the caps of [`Config::keep`], is fetched behind everything else, while the conditions allow,
-    /// in this session and later ones, and never evicted. On disk when it returns; the bytes come afterwards,
-    /// [`kept`](Unspool::kept) says how far they are. Keeping what is kept already changes nothing.
-    ///
-    /// # Errors
-    /// [`Error::NoRoom`] when they do not fit on the disk, [`Error::Config`] for an item outside the contract's bounds
-    /// or more than 2,000 in all, [`Error::Storage`] when the disk refuses. Nothing is kept then.
-    pub async fn keep(&self, items: Vec<Item>) -> Result<KeepEstimate, Error> {
-        self.check()?;
-        self.0.core.keep.keep(items).await
-    }
-
-    /// What is kept for offline and how far it is, without waiting.
-    #[must_use]
-    pub fn kept(&self) -> KeptSnapshot {
-        self.0.core.keep.snapshot()
-    }
-
-    /// Waits for a state newer than `revision`. Asking again after a cancelled wait loses nothing.
-    ///
-    /// # Errors
-    /// [`Error::ShutDown`] when the session ends.
-    pub async fn kept_after(&self, revision: u64) -> Result<KeptSnapshot, Error> {
-        self.check()?;
-        self.0.core.keep.snapshot_after(revision).await
-    }
-
-    /// Stops fetching kept assets until they are resumed; a request that runs is received to its end, a chunk at most.
-    /// On disk when it returns. Does nothing to assets that are complete or not kept.
-    ///
-    /// # Errors
-    /// [`Error::Storage`] when the disk refuses; they are paused in this session all the same.
-    pub async fn pause_keep(&self, assets: Vec<String>) -> Result<(), Error> {
-        self.check()?;
-        self.0.core.keep.pause(assets).await
-    }
-
-    /// Goes on with paused assets, and tries failed ones again. On disk when it returns.
-    ///
-    /// # Errors
-    /// [`Error::Storage`] when the disk refuses; they go on in this session all the same.
-    pub async fn resume_keep(&self, assets: Vec<String>) -> Result<(), Error> {
-        self.check()?;
-        self.0.core.keep.resume(assets).await
-    }
-
-    /// Keeps assets no longer, whether they are complete or not. What was brought only for it is off the disk when this
-    /// returns; what the cache held before, what a player read in this session and what a feed fetched stays, and may
-    /// be evicted. Answers the bytes freed.
-    ///
-    /// # Errors
-    /// [`Error::Storage`] when the disk refuses; they are forgotten, and their bytes follow as soon as that is possible.
-    pub async fn forget_kept(&self, assets: Vec<String>) -> Result<u64, Error> {
-        self.check()?;
-        self.0.core.keep.forget(assets).await
     }
 
     /// Tells the session what the device is like now. Returns at once.

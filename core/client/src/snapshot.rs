@@ -1,6 +1,7 @@
 //! What is the case right now, in one value with a revision.
 
 use unspool_engine::Item;
+use unspool_engine::breaker::LoopState;
 use unspool_engine::wellbeing::Break;
 use unspool_media::ByPurpose;
 
@@ -107,6 +108,10 @@ pub struct Snapshot {
     pub online: bool,
     /// Cards that the safety filter left out of this feed so far.
     pub hidden: u64,
+    /// Whether the person goes round in circles; never in a feed that is not made for the person.
+    pub loop_state: LoopState,
+    /// Topics of which the backend sends so much that the rest has no room; empty as a rule.
+    pub enough_of: Vec<String>,
     /// Bits per second the renditions are chosen by.
     pub throughput_bps: u64,
     /// Media bytes.

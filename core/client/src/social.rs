@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use unspool_engine::session::Signal;
+
 use crate::clock::Clock;
 use crate::core::{blocking, outbox_error};
+use crate::driver::Input;
 use crate::error::Error;
 use crate::outbox::{Comment, OpId, Outbox, OutboxError, Verb};
 use crate::session::Unspool;
@@ -32,7 +35,9 @@ impl Unspool {
     /// # Errors
     /// [`Error::Storage`] when the disk refuses, [`Error::Config`] for an identifier that cannot be one.
     pub async fn set_liked(&self, item: &str, liked: bool) -> Result<(), Error> {
-        self.want(Verb::Like, item, liked).await
+        self.want(Verb::Like, item, liked).await?;
+        self.tell(Input::Signal(Signal::Liked(item.to_owned(), liked)));
+        Ok(())
     }
 
     /// Whether the person likes an item, as far as this device knows: the newest wish, sent or not.

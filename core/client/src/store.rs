@@ -110,6 +110,16 @@ impl SessionStore {
         Ok(db.query_row("SELECT record FROM memory WHERE name = ?1", [name], |r| r.get(0)).optional()?)
     }
 
+    /// Takes a small record out, and everything it ever was out of the files: pages that become free are overwritten, and
+    /// the log is emptied.
+    pub(crate) fn erase_memory(&self, name: &str) -> Result<(), StoreError> {
+        let db = self.lock();
+        let db = db.as_ref().ok_or(StoreError::Suspended)?;
+        db.execute("DELETE FROM memory WHERE name = ?1", [name])?;
+        db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        Ok(())
+    }
+
     /// Writes records down and takes others out, in one transaction that is on the disk when this returns.
     pub(crate) fn save_kept<'a>(
         &self,
@@ -195,6 +205,8 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     let mut db = Connection::open(path)?;
     db.pragma_update(None, "journal_mode", "WAL")?;
     db.pragma_update(None, "synchronous", "NORMAL")?;
+    // What is replaced or deleted is overwritten: an erasure leaves nothing in free pages.
+    db.pragma_update(None, "secure_delete", "ON")?;
     MIGRATIONS.to_latest(&mut db)?;
     Ok(db)
 }
@@ -208,7 +220,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("session.db");
         let store = SessionStore::open(&path).unwrap();
-        let saved = SavedFeed { items: Vec::new(), current: Some(3), cursor: Some("c".into()) };
+        let saved = SavedFeed {
+            items: Vec::new(),
+            current: Some(3),
+            cursor: Some("c".into()),
+            ..SavedFeed::default()
+        };
         store.save_feed("for_you", &saved, 1).unwrap();
         store.suspend().unwrap();
         assert!(matches!(store.load_feed("for_you"), Err(StoreError::Suspended)));

@@ -101,6 +101,8 @@ impl Backend for Pages {
             retention: Vec::new(),
             prior: None,
             captions: Vec::new(),
+            vector: None,
+            series: None,
         };
         Box::pin(async move { Ok(Page { items: (0..3).map(item).collect(), next_cursor: None }) })
     }

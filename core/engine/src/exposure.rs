@@ -37,6 +37,16 @@ struct Sums {
 }
 
 impl Sums {
+    fn is_sound(&self) -> bool {
+        let Sums { offered, offered_merit, shown, expected, watched, chance } = *self;
+        // Every sum is of terms from 0 to 1, one for each clip; sums of rounded terms may pass by a hair.
+        let within = |sum: f64, of: u64| sum >= 0.0 && sum <= of as f64 * 1.000_001 && of <= 1 << 53;
+        within(offered_merit, offered)
+            && within(expected, shown)
+            && within(watched, shown)
+            && within(chance, shown)
+    }
+
     fn add(&mut self, other: &Sums) {
         self.offered += other.offered;
         self.offered_merit += other.offered_merit;
@@ -62,6 +72,13 @@ impl Sums {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ledger {
     limits: ExposureLimits,
+    state: State,
+}
+
+/// What is kept of it across launches.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct State {
     all: Sums,
     groups: BTreeMap<String, Sums>,
     /// How often each first topic was offered, and which are common by that; renewed when a tenth more was offered.
@@ -99,25 +116,34 @@ impl Ledger {
     /// An empty ledger.
     #[must_use]
     pub fn new(limits: ExposureLimits) -> Self {
-        Ledger {
-            limits,
-            all: Sums::default(),
-            groups: BTreeMap::new(),
-            topics: BTreeMap::new(),
-            common: BTreeSet::new(),
-            renew_at: 0,
-            owed: 0.0,
-        }
+        Ledger { limits, state: State::default() }
+    }
+
+    /// What is to be kept.
+    pub(crate) fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// A ledger as it was kept; `None` where no ledger holds such numbers.
+    pub(crate) fn restore(limits: ExposureLimits, state: State) -> Option<Self> {
+        let names = state.groups.keys().chain(state.topics.keys()).chain(&state.common);
+        let sound = state.groups.len() <= MAX_GROUPS + 1
+            && state.topics.len() <= MAX_TOPICS
+            && state.common.len() <= MAX_TOPICS
+            && names.into_iter().all(|name| name.len() <= MAX_NAME)
+            && state.groups.values().chain([&state.all]).all(Sums::is_sound)
+            && state.owed.abs() <= MOST_OWED;
+        sound.then_some(Ledger { limits, state })
     }
 
     /// A clip could have been shown. `groups` are names beside the one the ledger keeps itself, [`LESS_COMMON`]; `merit` is
     /// how well the clip is likely to be watched, 0 to 1.
     pub fn handle_offered(&mut self, topics: &[String], groups: &[&str], merit: f64) {
         if let Some(topic) = topics.first().filter(|t| t.len() <= MAX_NAME) {
-            if let Some(n) = self.topics.get_mut(topic) {
+            if let Some(n) = self.state.topics.get_mut(topic) {
                 *n += 1;
-            } else if self.topics.len() < MAX_TOPICS {
-                self.topics.insert(topic.clone(), 1);
+            } else if self.state.topics.len() < MAX_TOPICS {
+                self.state.topics.insert(topic.clone(), 1);
             }
         }
         let merit = share(merit);
@@ -125,7 +151,7 @@ impl Ledger {
             sums.offered += 1;
             sums.offered_merit += merit;
         });
-        if self.all.offered >= self.renew_at {
+        if self.state.all.offered >= self.state.renew_at {
             self.renew();
         }
     }
@@ -133,40 +159,42 @@ impl Ledger {
     /// A card was given its place in the feed: what is owed to less common topics grows by what they deserve of one card, and
     /// falls by one when this is it.
     pub fn handle_placed(&mut self, topics: &[String]) {
-        let Some(sums) = self.groups.get(LESS_COMMON) else { return };
+        let Some(sums) = self.state.groups.get(LESS_COMMON) else { return };
         // The share of what was offered, by merit.
-        let deserved = sums.offered_merit / f64::max(self.all.offered_merit, f64::MIN_POSITIVE);
+        let deserved = sums.offered_merit / f64::max(self.state.all.offered_merit, f64::MIN_POSITIVE);
         let got = if self.is_less_common(topics) { 1.0 } else { 0.0 };
-        self.owed = (self.owed + deserved - got).clamp(-MOST_OWED, MOST_OWED);
+        self.state.owed = (self.state.owed + deserved - got).clamp(-MOST_OWED, MOST_OWED);
     }
 
     /// What to add to the score of a clip so that less common topics come to what they deserve; zero or more.
     #[must_use]
     pub fn lift(&self, topics: &[String]) -> f64 {
-        if self.owed <= 0.0 || !self.is_less_common(topics) {
+        // From fewer offers than this nobody knows which topics are common.
+        let known = self.state.all.offered >= u64::from(self.limits.least_viewings);
+        if !known || self.state.owed <= 0.0 || !self.is_less_common(topics) {
             return 0.0;
         }
-        (self.owed * self.limits.lift_per_card).min(self.limits.most_lift)
+        (self.state.owed * self.limits.lift_per_card).min(self.limits.most_lift)
     }
 
     /// Whether the clip's first topic is none of the most common.
     #[must_use]
     pub fn is_less_common(&self, topics: &[String]) -> bool {
-        topics.first().is_some_and(|t| !self.common.contains(t))
+        topics.first().is_some_and(|t| !self.state.common.contains(t))
     }
 
     fn renew(&mut self) {
-        self.renew_at = self.all.offered + self.all.offered / 10 + 1;
-        let mut by: Vec<(&String, u64)> = self.topics.iter().map(|(t, n)| (t, *n)).collect();
+        self.state.renew_at = self.state.all.offered + self.state.all.offered / 10 + 1;
+        let mut by: Vec<(&String, u64)> = self.state.topics.iter().map(|(t, n)| (t, *n)).collect();
         by.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
         let (all, mut before) = (by.iter().map(|(_, n)| n).sum::<u64>(), 0);
-        self.common.clear();
+        self.state.common.clear();
         for (topic, n) in by {
             if 2 * before >= all {
                 break;
             }
             before += n;
-            self.common.insert(topic.clone());
+            self.state.common.insert(topic.clone());
         }
     }
 
@@ -183,10 +211,10 @@ impl Ledger {
 
     /// Adds another ledger, of another session or another person.
     pub fn merge(&mut self, other: &Ledger) {
-        self.all.add(&other.all);
-        for (name, sums) in &other.groups {
-            if self.groups.contains_key(name) || self.groups.len() < MAX_GROUPS {
-                self.groups.entry(name.clone()).or_default().add(sums);
+        self.state.all.add(&other.state.all);
+        for (name, sums) in &other.state.groups {
+            if self.state.groups.contains_key(name) || self.state.groups.len() < MAX_GROUPS {
+                self.state.groups.entry(name.clone()).or_default().add(sums);
             }
         }
     }
@@ -194,7 +222,7 @@ impl Ledger {
     /// Every group, by name.
     #[must_use]
     pub fn report(&self) -> Vec<GroupReport> {
-        self.groups.iter().map(|(name, sums)| self.judge(name, sums)).collect()
+        self.state.groups.iter().map(|(name, sums)| self.judge(name, sums)).collect()
     }
 
     /// Groups that the server holds down.
@@ -204,7 +232,7 @@ impl Ledger {
     }
 
     fn judge(&self, name: &str, sums: &Sums) -> GroupReport {
-        let all = &self.all;
+        let all = &self.state.all;
         let rest = all.without(sums);
         let shown = ratio(sums.shown as f64, all.shown as f64);
         let exposure = ratio(shown, ratio(sums.offered as f64, all.offered as f64));
@@ -237,22 +265,22 @@ impl Ledger {
     }
 
     fn each(&mut self, topics: &[String], groups: &[&str], mut change: impl FnMut(&mut Sums)) {
-        change(&mut self.all);
+        change(&mut self.state.all);
         if self.is_less_common(topics) {
-            match self.groups.get_mut(LESS_COMMON) {
+            match self.state.groups.get_mut(LESS_COMMON) {
                 Some(sums) => change(sums),
-                None => change(self.groups.entry(LESS_COMMON.to_owned()).or_default()),
+                None => change(self.state.groups.entry(LESS_COMMON.to_owned()).or_default()),
             }
         }
         for (i, &group) in groups.iter().enumerate() {
             let sound =
                 !group.is_empty() && group.len() <= MAX_NAME && !groups.iter().take(i).any(|&g| g == group);
-            if !sound || (self.groups.len() >= MAX_GROUPS && !self.groups.contains_key(group)) {
+            if !sound || (self.state.groups.len() >= MAX_GROUPS && !self.state.groups.contains_key(group)) {
                 continue;
             }
-            match self.groups.get_mut(group) {
+            match self.state.groups.get_mut(group) {
                 Some(sums) => change(sums),
-                None => change(self.groups.entry(group.to_owned()).or_default()),
+                None => change(self.state.groups.entry(group.to_owned()).or_default()),
             }
         }
     }

@@ -234,6 +234,9 @@ pub struct Impression {
     /// Version of the policy in force, empty where none has one.
     #[serde(default)]
     pub policy: String,
+    /// Version of the ranking policy that chose it, empty where none did.
+    #[serde(default)]
+    pub ranking: String,
     /// The network it began on.
     #[serde(default)]
     pub network: Network,
@@ -279,6 +282,7 @@ pub struct Recorder {
     muted: bool,
     rate: f64,
     policy: String,
+    ranking: String,
     open: Option<Open>,
     out: VecDeque<Write>,
 }
@@ -290,6 +294,7 @@ impl Default for Recorder {
             muted: false,
             rate: as_recorded(),
             policy: String::new(),
+            ranking: String::new(),
             open: None,
             out: VecDeque::new(),
         }
@@ -345,6 +350,7 @@ impl Recorder {
             taps: Vec::new(),
             taps_missed: 0,
             policy: self.policy.clone(),
+            ranking: self.ranking.clone(),
             network: shown.network,
             exit: None,
         };
@@ -352,9 +358,10 @@ impl Recorder {
         self.open = Some(Open { record, paused_since: None, active_before: 0, written_at: now });
     }
 
-    /// Viewings from now on name this version of the policy.
-    pub fn set_policy(&mut self, version: &str) {
+    /// Viewings from now on name these versions: of the app's policy, and of the ranking policy.
+    pub fn set_policy(&mut self, version: &str, ranking: &str) {
         version.clone_into(&mut self.policy);
+        ranking.clone_into(&mut self.ranking);
     }
 
     /// The person did something with the card on the screen. [`Viewer::Left`] and [`Viewer::Returned`] are the caller's.
@@ -527,7 +534,7 @@ mod tests {
     #[test]
     fn taps_seeks_sound_and_speed_are_written_down_within_bounds() {
         let mut r = Recorder::default();
-        r.set_policy("7");
+        r.set_policy("7", "r1");
         r.handle_shown(Time(100), Wall::default(), shown("a"));
         for n in 0..40 {
             r.handle_viewer(Time(200 + n), Viewer::Tapped(Tap::Like));
@@ -549,6 +556,7 @@ mod tests {
         assert_eq!((record.taps.len(), record.taps_missed, record.taps[0]), (32, 8, (Tap::Like, 100)));
         assert_eq!((record.seeks, record.muted, record.rate), (1, true, 2.0));
         assert_eq!((record.exit, record.policy.as_str()), (Some(Exit::Comments), "7"));
+        assert_eq!(record.ranking, "r1");
         let next = r.open().unwrap();
         assert_eq!((next.muted, next.rate, next.taps.len()), (false, 2.0, 0), "sound and speed hold");
     }

@@ -24,7 +24,10 @@ pub mod lead;
 pub mod learner;
 pub mod links;
 mod model;
+pub mod opening;
 pub mod payment;
+pub mod pipeline;
+
 pub mod planner;
 mod port;
 pub mod pressure;
@@ -55,7 +58,10 @@ pub use keep::{
     KeptRecord,
 };
 pub use links::Links;
-pub use model::{Asset, CaptionTrack, Container, Creator, Item, MediaKey, Page, Relation, Rendition, Span};
+pub use model::{
+    Asset, CaptionTrack, Container, Creator, Embedding, Item, MediaKey, Page, Relation, Rendition,
+    SeriesPart, Span,
+};
 pub use planner::{Candidate, DemandId, FetchEnd, Policy, Urgency};
 pub use pressure::MemoryPressure;
 pub use session::{Conditions, Effect, Engine, EngineConfig, Notice, PlayerFact, Wake};

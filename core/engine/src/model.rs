@@ -157,6 +157,24 @@ pub struct Relation {
     pub blocked_by: bool,
 }
 
+/// Where the backend places an item among all others, so that likeness can be learnt on the device.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Embedding {
+    /// Which set of vectors this belongs to; those of two sets cannot be compared.
+    pub space: u32,
+    /// Components, finite, at most [`MAX_DIMENSIONS`](crate::learner::MAX_DIMENSIONS).
+    pub values: Vec<f64>,
+}
+
+/// The place of an item in a series.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SeriesPart {
+    /// Identifier of the series.
+    pub id: String,
+    /// Number of the part, ascending in the order it is meant to be seen.
+    pub part: u32,
+}
+
 /// One card of a feed.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Item {
@@ -199,6 +217,12 @@ pub struct Item {
     pub retention: Vec<(u64, f64)>,
     /// The server's own prediction that the person will like it, 0..=1, where given.
     pub prior: Option<f64>,
+    /// Where the server places it among all items, where given.
+    #[serde(default)]
+    pub vector: Option<Embedding>,
+    /// The series it is part of, where it is of one.
+    #[serde(default)]
+    pub series: Option<SeriesPart>,
     /// Files of captions, in the backend's order.
     #[serde(default)]
     pub captions: Vec<CaptionTrack>,

@@ -1,8 +1,10 @@
 //! What crosses between an engine and its driver: facts in, effects out.
 
+use crate::breaker::Word;
 use crate::feed::{PageRequest, SavedFeed};
 use crate::impression::{StartClass, Write};
 use crate::model::MediaKey;
+use crate::pipeline::Lesson;
 use crate::planner::{self, Policy};
 use crate::safety::Decision;
 use crate::stage::StageOutput;
@@ -107,6 +109,8 @@ pub enum Effect {
     Save(SavedFeed),
     /// Take everything of these renditions off the disk, also what a request that is being cancelled still brings.
     Forget(Vec<MediaKey>),
+    /// Learn this, and keep it for the feeds to come. The engine has learnt it already.
+    Lesson(Lesson),
     /// Tell the app.
     Notice(Notice),
 }
@@ -128,6 +132,10 @@ pub enum Notice {
         /// Why, without personal data.
         reason: String,
     },
+    /// The person goes round in circles, or the feed led them out of it: something to show.
+    Loop(Word),
+    /// The backend sends too much of these topics: the rest of what it sent has no room. Of none when that is over.
+    Thin(Vec<String>),
     /// The link began or ceased to bring what is asked of it.
     Link(planner::LinkState),
     /// The filter closed a card that was committed: it is hidden or covered from now on.
@@ -141,6 +149,21 @@ pub enum Notice {
         /// Why.
         decision: Decision,
     },
+}
+
+/// What the person said of a card in so many words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Signal {
+    /// Likes the item, or no longer does.
+    Liked(String, bool),
+    /// Commented on the item.
+    Commented(String),
+    /// Wants nothing like the item.
+    NotInterested(String),
+    /// Wants nothing of this creator.
+    HidCreator(String),
+    /// Reported the item.
+    Reported(String),
 }
 
 /// Why the engine wants to be woken.

@@ -7,17 +7,22 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+mod closing;
+mod learning;
+mod looking;
 mod rest;
+mod settling;
 
+pub use crate::port::Signal;
 pub use crate::port::{Conditions, Effect, EngineConfig, Notice, PlayerFact, Wake};
 
-use crate::feed::{Closed, Feed, LabelUpdate, PageFailure, SavedFeed, Step};
+use crate::feed::{Feed, LabelUpdate, PageFailure, SavedFeed, Step};
 use crate::impression::{Exit, Network, Recorder, Shown, Viewer};
 use crate::info::MediaInfo;
 use crate::model::{Item, MediaKey, Page, Span};
-use crate::planner::{Candidate, DemandId, FetchEnd, Limits, LinkState, Planner};
-use crate::safety::{Decision, Filter};
-use crate::stage::{Near, PlayerId, Stage, StageOutput, player_bytes};
+use crate::planner::{DemandId, FetchEnd, LinkState, Planner};
+use crate::safety::Filter;
+use crate::stage::{PlayerId, Stage};
 use crate::throughput::Remembered;
 use crate::time::{Millis, Time, Wall};
 
@@ -54,12 +59,14 @@ pub struct Engine {
     rendered: BTreeMap<PlayerId, u64>,
     failed: BTreeSet<u64>,
     rebuilt: BTreeMap<u64, u32>,
-    saved_at: Option<u64>,
+    saved_at: Option<(u64, u64)>,
     link: LinkState,
     /// Whether the planner was given cards that it has to be told are gone.
     planned: bool,
     hold: Hold,
     ended: bool,
+    /// What the person said of the card on the screen beside watching it.
+    said: learning::Said,
     out: VecDeque<Effect>,
 }
 
@@ -84,6 +91,7 @@ impl Engine {
             planned: false,
             hold: Hold::default(),
             ended: false,
+            said: learning::Said::default(),
             out: VecDeque::new(),
         }
     }
@@ -313,9 +321,9 @@ impl Engine {
         self.settle(now);
     }
 
-    /// Viewings from now on name this version of the policy.
-    pub fn set_policy_version(&mut self, version: &str) {
-        self.recorder.set_policy(version);
+    /// Viewings from now on name these versions: of the app's policy, and of the ranking policy.
+    pub fn set_policy_version(&mut self, version: &str, ranking: &str) {
+        self.recorder.set_policy(version, ranking);
     }
 
     /// The host says how many decoders and how many bytes of memory players may take; it may say less at any time.
@@ -344,7 +352,7 @@ impl Engine {
         self.stage.handle_end();
         self.saved_at = None;
         self.save();
-        self.collect();
+        self.collect(now);
         self.ended = true;
     }
 
@@ -358,112 +366,6 @@ impl Engine {
     /// What to do next; ask until `None`.
     pub fn poll_output(&mut self) -> Option<Effect> {
         self.out.pop_front()
-    }
-
-    /// When to call [`handle_timeout`](Engine::handle_timeout) if nothing happens before, and why.
-    #[must_use]
-    pub fn poll_timeout(&self) -> Option<(Time, Wake)> {
-        let page = self.feed.poll_timeout().filter(|_| self.conditions.online).map(|at| (at, Wake::Page));
-        let fetch = self.planner.poll_timeout().map(|at| (at, Wake::Fetch));
-        let write = self.recorder.poll_timeout().map(|at| (at, Wake::WriteAhead));
-        [page, fetch, write].into_iter().flatten().min()
-    }
-
-    /// Position of the current card.
-    #[must_use]
-    pub fn current(&self) -> Option<u64> {
-        self.feed.current()
-    }
-
-    /// The card at a position.
-    #[must_use]
-    pub fn item(&self, position: u64) -> Option<&Item> {
-        self.feed.item(position)
-    }
-
-    /// The cards that are held and may be fetched, in the order of their positions.
-    pub fn items(&self) -> impl Iterator<Item = &Item> {
-        self.feed.ahead(0).filter(|&p| self.feed.open(p)).filter_map(|position| self.feed.item(position))
-    }
-
-    /// Positions of up to `n` cards after the current one; some may be covered.
-    #[must_use]
-    pub fn peek(&self, n: usize) -> Vec<u64> {
-        self.feed.ahead(self.feed.current().map_or(0, |c| c + 1)).take(n).collect()
-    }
-
-    /// Positions of the current card and those after it that are looked at. Nothing outside of it is fetched, nor what is
-    /// covered within it.
-    #[must_use]
-    pub fn window(&self) -> Vec<u64> {
-        let most = usize::try_from(self.planner.window()).unwrap_or(usize::MAX);
-        let from = self.feed.current().unwrap_or(0);
-        self.feed.ahead(from).take(most.saturating_add(1)).collect()
-    }
-
-    /// What the filter says of the card at a position.
-    #[must_use]
-    pub fn decision(&self, position: u64) -> Option<&Decision> {
-        self.feed.decision(position)
-    }
-
-    /// Whether the card at a position is neither hidden nor covered.
-    #[must_use]
-    pub fn is_open(&self, position: u64) -> bool {
-        self.feed.open(position)
-    }
-
-    /// Candidates and cards that the filter hid so far.
-    #[must_use]
-    pub fn hidden(&self) -> u64 {
-        self.feed.hidden()
-    }
-
-    /// Identifiers of up to `n` cards from the current one on, whose labels may change before they are seen.
-    #[must_use]
-    pub fn ahead(&self, n: usize) -> Vec<String> {
-        let from = self.feed.current().unwrap_or(0);
-        self.feed.ahead(from).take(n).filter_map(|p| self.feed.item(p)).map(|i| i.id.clone()).collect()
-    }
-
-    /// The planner, for looking at.
-    #[must_use]
-    pub fn planner(&self) -> &Planner {
-        &self.planner
-    }
-
-    /// The stage, for looking at.
-    #[must_use]
-    pub fn stage(&self) -> &Stage {
-        &self.stage
-    }
-
-    /// Milliseconds the card at a position could play from its start with what the store holds.
-    #[must_use]
-    pub fn playable_ms(&self, position: u64) -> u64 {
-        self.planner.key(position).and_then(|key| self.stored.get(key)).copied().unwrap_or(0)
-    }
-
-    /// Whether a card was tried and cannot be played.
-    #[must_use]
-    pub fn has_failed(&self, position: u64) -> bool {
-        self.failed.contains(&position)
-    }
-
-    /// What the device and the person allow.
-    fn limits(&self) -> Limits {
-        let Conditions { online, metered, data_saver, foreground, battery_saver, hot, .. } = self.conditions;
-        let scarce = data_saver && metered;
-        let used_up = metered && self.data_left == Some(0);
-        let small = battery_saver || hot;
-        Limits {
-            online,
-            prefetching: foreground && !scarce && !used_up && !self.hold.resting,
-            price: if metered { METERED_PRICE } else { 1.0 },
-            max_height: if small { SMALL_HEIGHT } else { u32::MAX },
-            lowest: scarce || used_up,
-            data_left: self.data_left.filter(|_| metered),
-        }
     }
 
     fn step(&mut self, now: Time, wall: Wall, exit: Exit) -> Step {
@@ -503,7 +405,7 @@ impl Engine {
             if let Some(key) = self.planner.key(position) {
                 self.recorder.handle_rendition(key.parts().1);
             }
-            self.collect();
+            self.collect(now);
         }
         step
     }
@@ -550,7 +452,7 @@ impl Engine {
                 self.fail(now, position, reason.to_owned());
             }
         }
-        self.collect();
+        self.collect(now);
     }
 
     fn fail(&mut self, now: Time, position: u64, reason: String) {
@@ -559,152 +461,6 @@ impl Engine {
         }
         if self.feed.current() == Some(position) {
             self.recorder.handle_left(now, Exit::Failed);
-        }
-    }
-
-    /// Closes cards: players and requests go with the window, then what they left is forgotten.
-    fn close(&mut self, now: Time, closed: Vec<Closed>) {
-        if closed.is_empty() {
-            return;
-        }
-        let current = self.feed.current();
-        if closed.iter().any(|c| Some(c.position) == current) {
-            self.recorder.handle_left(now, Exit::Failed);
-        }
-        self.settle(now);
-        self.forget(closed.iter().map(|c| &c.item));
-        for Closed { position, item, decision } in closed {
-            let notice =
-                Notice::CardClosed { position, item: item.id, current: Some(position) == current, decision };
-            self.out.push_back(Effect::Notice(notice));
-        }
-        self.saved_at = None;
-        self.save();
-    }
-
-    /// Forgets the renditions of items, except of assets that a card shows which is open.
-    fn forget<'a>(&mut self, items: impl Iterator<Item = &'a Item>) {
-        let open: BTreeSet<&str> = self.items().map(|item| item.asset.id.as_str()).collect();
-        let keys: Vec<MediaKey> = items
-            .map(|item| &item.asset)
-            .filter(|asset| !open.contains(asset.id.as_str()))
-            .flat_map(|asset| asset.renditions.iter().map(|r| MediaKey::new(&asset.id, &r.id)))
-            .collect();
-        for key in &keys {
-            self.stored.remove(key);
-        }
-        if !keys.is_empty() {
-            self.out.push_back(Effect::Forget(keys));
-        }
-    }
-
-    fn save(&mut self) {
-        let mark = self.feed.current().unwrap_or(0) + (self.feed.positions().end << 32);
-        if self.saved_at != Some(mark) && !self.feed.positions().is_empty() {
-            self.saved_at = Some(mark);
-            self.out.push_back(Effect::Save(self.feed.save(SAVED_ITEMS)));
-        }
-    }
-
-    /// Brings every machine in line with the others and gathers what they want done.
-    fn settle(&mut self, now: Time) {
-        if self.ended {
-            return;
-        }
-        let positions = self.feed.positions();
-        let current = self.feed.current();
-        // Before the first swipe the first card is prepared as if it were the next one.
-        let window = self.window();
-        let from = current.or(window.first().copied()).unwrap_or(positions.start);
-        let cards: Vec<Candidate<'_>> = window
-            .into_iter()
-            .filter(|&p| self.feed.open(p))
-            .filter_map(|p| self.feed.item(p).map(|i| (p, i)))
-            .map(|(position, item)| Candidate {
-                position,
-                asset: &item.asset,
-                retention: &item.retention,
-                topic: item.topics.first().map(String::as_str),
-                // A player is built on one rendition and stays with it.
-                switchable: false,
-            })
-            .collect();
-        if !cards.is_empty() || self.planned {
-            self.planned = !cards.is_empty();
-            let (stored, stage) = (&self.stored, &self.stage);
-            // A rendition that has a player already is worth more than any that is only held.
-            let worth = |key: &MediaKey| match stage.has(key) {
-                true => u64::MAX,
-                false => stored.get(key).copied().unwrap_or(0),
-            };
-            self.planner.handle_window(now, from, &cards, &worth);
-            // The renditions are chosen by the plan, and the stage asks for them.
-            self.collect_media();
-        }
-        if let Some(current) = current {
-            let after = self.feed.ahead(current + 1).next();
-            let near: Vec<Near> = self
-                .feed
-                .before(current)
-                .into_iter()
-                .chain([current])
-                .chain(after)
-                .filter(|&position| self.feed.open(position))
-                .filter_map(|position| self.near(position, current))
-                .collect();
-            self.stage.handle_window(current, &near);
-            if let Some(key) = self.planner.key(current) {
-                self.recorder.handle_rendition(key.parts().1);
-            }
-        }
-        if self.conditions.online
-            && self.conditions.foreground
-            && !self.hold.resting
-            && let Some(request) = self.feed.poll_request(now)
-        {
-            self.out.push_back(Effect::Page(request));
-        }
-        self.collect();
-    }
-
-    fn near(&self, position: u64, current: u64) -> Option<Near> {
-        if position < current {
-            // The window begins at the current card; the one before is known by the player that is parked on it.
-            let player = self.stage.player(position)?;
-            let key = self.stage.key(player)?.clone();
-            return Some(Near { position, key, known: true, startable: false, bytes: 0 });
-        }
-        // With no network a player that reads ahead of what is held fails before anybody saw it.
-        let preroll_ms = if self.conditions.online { PREROLL_MS } else { OFFLINE_MS };
-        Some(Near {
-            position,
-            key: self.planner.key(position)?.clone(),
-            bytes: self.planner.info(position).map_or(0, |info| player_bytes(info)),
-            known: self.planner.info(position).is_some() && !self.failed.contains(&position),
-            startable: self.planner.startable(position, preroll_ms) && !self.failed.contains(&position),
-        })
-    }
-
-    fn collect_media(&mut self) {
-        while let Some(output) = self.planner.poll_output() {
-            self.out.push_back(Effect::Media(output));
-        }
-        let link = self.planner.link();
-        if std::mem::replace(&mut self.link, link) != link {
-            self.out.push_back(Effect::Notice(Notice::Link(link)));
-        }
-    }
-
-    fn collect(&mut self) {
-        self.collect_media();
-        while let Some(output) = self.stage.poll_output() {
-            if let StageOutput::Release(player) = &output {
-                self.rendered.remove(player);
-            }
-            self.out.push_back(Effect::Stage(output));
-        }
-        while let Some(write) = self.recorder.poll_output() {
-            self.out.push_back(Effect::Write(write));
         }
     }
 }

@@ -24,6 +24,7 @@ struct World {
     delivered: BTreeSet<u64>,
     quarantined: BTreeSet<u64>,
     in_flight: Option<(Batch, Encoding)>,
+    offered: Option<Offer>,
     sends: u32,
     online: bool,
     paused: bool,
@@ -43,6 +44,7 @@ impl World {
             delivered: BTreeSet::new(),
             quarantined: BTreeSet::new(),
             in_flight: None,
+            offered: None,
             sends: 0,
             online: true,
             paused: false,
@@ -86,6 +88,8 @@ impl World {
                     assert!(self.in_flight.is_none(), "one request at a time");
                     assert!(self.online && !self.paused, "nothing leaves while offline or paused");
                     assert_eq!(self.open[&batch.key].len(), batch.rows as usize, "a batch never changes");
+                    let zstd = self.offered.is_some_and(|offer| offer.zstd);
+                    assert!(zstd || encoding != Encoding::Zstd, "nobody said that it is read");
                     self.sends += 1;
                     self.in_flight = Some((batch, encoding));
                 }
@@ -132,6 +136,11 @@ impl World {
             self.delivery.handle_answer(self.now, batch.key, answer);
             self.drain();
         }
+    }
+
+    fn offer(&mut self, offer: Offer) {
+        self.offered = Some(offer);
+        self.delivery.handle_offer(offer);
     }
 
     fn condition(&mut self, condition: Condition) {
@@ -390,7 +399,7 @@ fn encoding(w: &World) -> Encoding {
 fn deliver(w: &mut World, offer: Option<Offer>) -> Encoding {
     w.record(100);
     let used = encoding(w);
-    offer.into_iter().for_each(|offer| w.delivery.handle_offer(offer));
+    offer.into_iter().for_each(|offer| w.offer(offer));
     w.answer(Answer::Accepted);
     used
 }
@@ -424,7 +433,7 @@ fn an_endpoint_that_refuses_what_it_offers_is_believed_once() {
             (Encoding::Gzip, 100),
             "{refusal:?}: the same rows"
         );
-        w.delivery.handle_offer(BOTH);
+        w.offer(BOTH);
         w.answer(Answer::Accepted);
         assert_eq!(deliver(&mut w, Some(BOTH)), Encoding::Gzip);
         assert_eq!(deliver(&mut w, None), Encoding::Gzip);
@@ -438,7 +447,7 @@ fn a_refused_encoding_steps_down_to_what_is_read_and_blames_no_row() {
     deliver(&mut w, Some(BOTH));
     w.record(100);
     // The refusal says that gzip is not read either.
-    w.delivery.handle_offer(Offer { gzip: false, zstd: false });
+    w.offer(Offer { gzip: false, zstd: false });
     w.answer(Answer::Unsupported);
     assert_eq!(encoding(&w), Encoding::Identity);
     // Even plain it is not read: that says nothing of the rows, so they wait.
@@ -529,6 +538,7 @@ fn late_and_unknown_answers_change_nothing() {
 enum Move {
     Record(u64),
     Answer(Answer),
+    Offer(Offer),
     Sleep,
     Wait(u64),
     Online(bool),
@@ -544,6 +554,7 @@ fn any_move() -> impl Strategy<Value = Move> {
         1 => (0u64..100_000).prop_map(|wait| Answer::Throttled { retry_after: Millis(wait) }),
         1 => Just(Answer::TooLarge),
         1 => Just(Answer::Rejected),
+        1 => Just(Answer::Unsupported),
         1 => Just(Answer::Unauthorised),
         1 => Just(Answer::NoCredential),
         1 => Just(Answer::Server),
@@ -553,6 +564,7 @@ fn any_move() -> impl Strategy<Value = Move> {
     prop_oneof![
         4 => (1u64..250).prop_map(Move::Record),
         8 => answer.prop_map(Move::Answer),
+        2 => any::<(bool, bool)>().prop_map(|(gzip, zstd)| Move::Offer(Offer { gzip, zstd })),
         4 => Just(Move::Sleep),
         1 => (0u64..60_000).prop_map(Move::Wait),
         1 => any::<bool>().prop_map(Move::Online),
@@ -573,11 +585,12 @@ proptest! {
         moves in prop::collection::vec(any_move(), 0..120),
         seed in any::<u64>(),
     ) {
-        let mut w = World::new(DeliveryConfig { seed, ..DeliveryConfig::default() });
+        let mut w = World::new(DeliveryConfig { seed, best: Encoding::Zstd, ..DeliveryConfig::default() });
         for one in moves {
             match one {
                 Move::Record(rows) => w.record(rows),
                 Move::Answer(answer) => w.answer(answer),
+                Move::Offer(offer) => w.offer(offer),
                 Move::Sleep => drop(w.sleep()),
                 Move::Wait(ms) => {
                     w.now = w.now + Millis(ms);

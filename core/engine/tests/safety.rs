@@ -160,6 +160,7 @@ impl World {
                 Effect::Media(Output::Promote { .. })
                 | Effect::Stage(StageOutput::Pause(_))
                 | Effect::Write(_)
+                | Effect::Lesson(_)
                 | Effect::Notice(_) => {}
             }
         }

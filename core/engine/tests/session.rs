@@ -160,6 +160,7 @@ impl World {
                 }
                 Effect::Save(saved) => self.saved = Some(saved),
                 Effect::Forget(keys) => self.held.retain(|key, _| !keys.contains(key)),
+                Effect::Lesson(_) => {}
                 Effect::Notice(Notice::CardFailed { position, .. }) => self.failed.push(position),
                 Effect::Notice(_) => {}
             }

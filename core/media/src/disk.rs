@@ -76,6 +76,14 @@ pub trait DataFile: fmt::Debug + Send + Sync {
     /// Whatever the medium answers.
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize>;
 
+    /// Reads bytes at `offset` that the system holds in memory already, without waiting for the medium; fewer than asked
+    /// for are no error. `None` where it would have to wait, where that cannot be told, and for any error: whoever needs
+    /// the bytes then reads them with [`read_at`](DataFile::read_at) and hears why.
+    fn read_resident(&self, buf: &mut [u8], offset: u64) -> Option<usize> {
+        let _ = (buf, offset);
+        None
+    }
+
     /// Writes bytes at `offset`; fewer than given are no error.
     ///
     /// # Errors
@@ -160,6 +168,13 @@ struct LocalFile(File);
 impl DataFile for LocalFile {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         self.0.read_at(buf, offset)
+    }
+
+    // rustix leaves the call out on Android, and Apple's systems have none like it.
+    #[cfg(target_os = "linux")]
+    fn read_resident(&self, buf: &mut [u8], offset: u64) -> Option<usize> {
+        let mut bufs = [io::IoSliceMut::new(buf)];
+        rustix::io::preadv2(&self.0, &mut bufs, offset, rustix::io::ReadWriteFlags::NOWAIT).ok()
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {

@@ -38,6 +38,6 @@ pub use outbound::{
 };
 pub use probe::{ProbeError, probe_bytes, probe_file};
 pub use source::{ByteSource, ReadError};
-pub use store::{StoreError, StoreHealth, StoredMedia};
+pub use store::{MemoryOnly, StoreError, StoreHealth, StoredMedia};
 pub use ticket::FetchTicket;
 pub use tls::{HostPins, Pin, TlsConfig, TlsError, distrust};

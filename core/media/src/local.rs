@@ -62,8 +62,11 @@ impl Media {
     /// # Errors
     /// [`MediaError::NotProbed`] when it was never probed, [`MediaError::Incomplete`] when bytes are missing or were
     /// found damaged (they are holes then, and a fetch brings them again), [`MediaError::NotOneFile`] for a rendition of
-    /// several files, a store error when the disk refuses.
+    /// several files, [`MediaError::InMemory`] when the cache is in memory, a store error when the disk refuses.
     pub fn complete_file(&self, key: &MediaKey) -> Result<LocalFile, MediaError> {
+        if self.store.health().memory_only.is_some() {
+            return Err(MediaError::InMemory);
+        }
         let info = self.info(key).ok_or(MediaError::NotProbed)?;
         if !self.is_complete(key) {
             return Err(MediaError::Incomplete);

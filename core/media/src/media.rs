@@ -1,6 +1,6 @@
 //! The facade: everything the session and the player do with bytes goes through [`Media`].
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,9 +21,10 @@ use crate::outbound::Outbound;
 use crate::probe::ProbeError;
 use crate::prober::Prober;
 use crate::reader::StoreSource;
+use crate::recent::{REMEMBERED, Recent};
 use crate::segments::{Assembled, Parts, owner};
 use crate::source::ByteSource;
-use crate::store::{Store, StoreError, StoreHealth, StoredMedia, Validators};
+use crate::store::{MemoryOnly, Store, StoreError, StoreHealth, StoredMedia, Validators};
 use crate::ticket::FetchTicket;
 use crate::tls::{TlsConfig, TlsError};
 use crate::untailed::Untailed;
@@ -34,6 +35,10 @@ const SAMPLES: usize = 256;
 /// Entries kept in memory unused. 256: far more than a feed has in its window and history at a time, and with a few
 /// kilobytes for the checksums of a usual clip about a megabyte.
 const KEEP_LOADED: usize = 256;
+
+/// Bytes of a cache in memory. 64 MiB: what a device that is low on storage is asked for at most (32 MiB, the playing clip,
+/// its neighbours and the heads of the next page), and as much again until eviction has seen it.
+const MEMORY_CACHE: u64 = 64 * 1024 * 1024;
 
 /// How to open the media layer.
 #[derive(Clone)]
@@ -53,6 +58,9 @@ pub struct MediaConfig {
     pub cmcd: Option<Cmcd>,
     /// Renditions of which index entries and probe answers stay in memory while nobody uses them.
     pub keep_loaded: usize,
+    /// Bytes to cache in memory for the session where the directory gives no place for a cache: it cannot be written to, there
+    /// is no space, the medium fails. 0 to have [`Media::open`] fail then. [`StoreHealth::memory_only`] says that it is so.
+    pub memory_cache: u64,
     /// Where the cached bytes lie: this device, or in tests a disk that fails.
     pub disk: Arc<dyn Disk>,
     /// Bounds and time-outs.
@@ -73,6 +81,7 @@ impl MediaConfig {
             tls: TlsConfig::default(),
             cmcd: None,
             keep_loaded: KEEP_LOADED,
+            memory_cache: MEMORY_CACHE,
             disk: Arc::new(LocalDisk),
             limits: Limits::default(),
             outbound: Outbound::default(),
@@ -90,6 +99,7 @@ impl fmt::Debug for MediaConfig {
             .field("tls", &self.tls)
             .field("cmcd", &self.cmcd)
             .field("keep_loaded", &self.keep_loaded)
+            .field("memory_cache", &self.memory_cache)
             .field("disk", &self.disk)
             .field("limits", &self.limits)
             .finish_non_exhaustive()
@@ -107,8 +117,9 @@ pub struct Origin {
     pub expires_at_ms: Option<i64>,
     /// Size in bytes where the backend knows it; a hint, the server has the last word.
     pub bytes: Option<u64>,
-    /// Average bits per second, and those of the best rendition of the same asset; 0 when unknown. Told to servers with
-    /// [`MediaConfig::cmcd`], not used otherwise.
+    /// Average bits per second, and those of the best rendition of the same asset; 0 when unknown. The first says how much
+    /// a start asks for at once ([`opening`](unspool_engine::opening)); both are told to servers with
+    /// [`MediaConfig::cmcd`].
     pub bitrate_bps: u64,
     /// See [`bitrate_bps`](Origin::bitrate_bps).
     pub top_bitrate_bps: u64,
@@ -153,6 +164,9 @@ pub enum MediaError {
     /// The rendition lies in several files, so there is no one sequence of bytes; read it through the gateway.
     #[error("the rendition is not one file")]
     NotOneFile,
+    /// The cache is in memory, so there is no file; read it through the gateway.
+    #[error("the cache is in memory for this session")]
+    InMemory,
     /// The media layer is shut down.
     #[error("the media layer is shut down")]
     Closed,
@@ -166,7 +180,8 @@ pub struct Media {
     pub(crate) store: Arc<Store>,
     pub(crate) fetcher: Arc<Fetcher>,
     prober: Arc<Prober>,
-    origins: Mutex<HashMap<MediaKey, Origin>>,
+    /// What was registered of late; what goes here is forgotten by prober and fetcher too.
+    origins: Mutex<Recent<Origin>>,
     /// What is played now, for those who are told it.
     playing: Mutex<Option<(MediaKey, Playback)>>,
 }
@@ -178,10 +193,12 @@ impl fmt::Debug for Media {
 }
 
 impl Media {
-    /// Opens the cache in `config.dir`; requests run on `handle`.
+    /// Opens the cache in `config.dir`; requests run on `handle`. Where the directory gives no place for one, the session has
+    /// a small one in memory instead, which [`health`](Media::health) says.
     ///
     /// # Errors
-    /// [`StoreError::InUse`] when another session owns the directory, other store errors when it cannot be used,
+    /// [`StoreError::InUse`] when another session owns the directory, other store errors when it is no directory or the index
+    /// in it is of a newer version, or for any reason with a [`memory_cache`](MediaConfig::memory_cache) of 0;
     /// [`MediaError::Tls`] when the rules of trust cannot be kept.
     pub fn open(config: MediaConfig, handle: Handle) -> Result<Arc<Media>, MediaError> {
         // First what can be wrong without the directory, so that a refused configuration leaves it free.
@@ -192,13 +209,18 @@ impl Media {
             &config.limits,
             config.outbound,
         )?;
-        let store = Arc::new(Store::open(&config.dir, config.keep_loaded, config.disk)?);
+        let store = Store::open(&config.dir, config.keep_loaded, config.disk).or_else(|error| {
+            let why = MemoryOnly::of(&error).filter(|_| config.memory_cache > 0).ok_or(error)?;
+            tracing::warn!(target: "unspool::media", ?why, "the cache is in memory for this session");
+            Store::in_memory(&config.dir, config.keep_loaded, config.memory_cache, why)
+        });
+        let store = Arc::new(store?);
         let accounts = Arc::new(Accounts::default());
         let fetcher =
             Arc::new(Fetcher::new(handle, http, Arc::new(config.limits), accounts, config.resolver.clone()));
         let prober = Arc::new(Prober::new(store.clone(), fetcher.clone(), config.keep_loaded));
-        let media =
-            Arc::new(Media { store, fetcher, prober, origins: Mutex::default(), playing: Mutex::default() });
+        let origins = Mutex::new(Recent::new(REMEMBERED));
+        let media = Arc::new(Media { store, fetcher, prober, origins, playing: Mutex::default() });
         if let Some(way) = config.cmcd {
             let media_of = Arc::downgrade(&media);
             let describe = move |key: &MediaKey| media_of.upgrade().map(|m| m.about(key)).unwrap_or_default();
@@ -207,19 +229,26 @@ impl Media {
         Ok(media)
     }
 
-    fn origins(&self) -> MutexGuard<'_, HashMap<MediaKey, Origin>> {
+    fn origins(&self) -> MutexGuard<'_, Recent<Origin>> {
         self.origins.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes an address known. Calling it again replaces the address; bytes already here stay.
+    ///
+    /// The newest 4,096 renditions are remembered, give or take a quarter; one that was registered longer ago, and asked for
+    /// since then neither by [`origin`](Media::origin) nor by the gateway, is unknown again. What is here of it can be read.
     pub fn register(&self, key: &MediaKey, origin: Origin) {
         self.fetcher.route(key).set(Location {
             url: origin.url.clone(),
             alternates: origin.alternates.clone(),
             expires_at_ms: origin.expires_at_ms,
         });
-        self.prober.declare(key, origin.container, origin.bytes);
-        self.origins().insert(key.clone(), origin);
+        self.prober.declare(key, origin.container, origin.bytes, origin.bitrate_bps);
+        let gone = self.origins().insert(key.clone(), origin, |_| true);
+        for (key, _) in gone {
+            self.prober.undeclare(&key);
+            self.fetcher.leave(&key);
+        }
     }
 
     /// Lets no further request leave for `key`, whoever asks, until it is [registered](Media::register) again: the fetch

@@ -4,32 +4,23 @@
 //! kept as a blob beside the bytes, with the validators of the version it describes; offline after a restart the blob
 //! is the answer. An answer about another version of the file counts as none.
 
+mod reading;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
-use unspool_engine::{Container, MediaKey, Span};
+use unspool_engine::{Container, MediaKey};
 
-use crate::fetch::{Demand, FetchError, Fetcher, Found, Priority, Purpose, Renewal, Way};
+use crate::fetch::{FetchError, Fetcher, Priority, Renewal, Way};
 use crate::info::MediaInfo;
-use crate::probe::hls::{Cuts, INIT, Shape};
-use crate::probe::listing::{Cut, Packing, Part};
-use crate::probe::mp4::{Bytes, Probe, Step};
-use crate::probe::{HEAD_BYTES, ProbeError, TAIL_BYTES, describe_head, malformed};
+use crate::probe::ProbeError;
+use crate::probe::hls::Shape;
 use crate::recent::Recent;
-use crate::segments::{Parts, Plan, Rates, head_of, owner};
-use crate::store::{Entry, Store, StoreError, Validators};
-use crate::ticket::FetchTicket;
+use crate::segments::{Parts, Plan, owner};
+use crate::store::{Store, StoreError, Validators};
 
-/// Requests of one probe at most. A moov-last file needs two or three; a file that keeps asking is hostile.
-const STEPS: usize = 64;
-/// Between two looks at what has arrived of a file: a twentieth of a mobile round trip, and a look that finds nothing new
-/// costs a lock.
-const EARLY_LOOK: Duration = Duration::from_millis(4);
 /// Versions looked at before the file is called unstable.
 const VERSIONS: u32 = 3;
 
@@ -70,6 +61,8 @@ impl Answer {
 struct Declared {
     container: Container,
     bytes: Option<u64>,
+    /// Bits per second, 0 when unknown.
+    bits: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -122,10 +115,15 @@ impl Prober {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes in the declared packing and size.
-    pub(crate) fn declare(&self, key: &MediaKey, container: Container, bytes: Option<u64>) {
+    /// Takes in the declared packing, size and bits per second (0 when unknown).
+    pub(crate) fn declare(&self, key: &MediaKey, container: Container, bytes: Option<u64>, bits: u64) {
         self.fetcher.route(key).need_references(container == Container::Hls);
-        self.books().declared.insert(key.clone(), Declared { container, bytes });
+        self.books().declared.insert(key.clone(), Declared { container, bytes, bits });
+    }
+
+    /// Forgets what was declared of `key`.
+    pub(crate) fn undeclare(&self, key: &MediaKey) {
+        self.books().declared.remove(key);
     }
 
     /// The files of `key` if it has several, as far as is known without the network.
@@ -264,16 +262,15 @@ impl Prober {
     ) -> Result<(Known, Whole), ProbeError> {
         let entry = self.store.entry(key);
         let declared = self.books().declared.get(key).copied();
-        let declared = declared.filter(|declared| declared.container == Container::Hls);
         for _ in 0..VERSIONS {
             let generation = entry.lock().generation();
             let (info, plan, whole) = match declared {
-                Some(declared) => {
+                Some(declared) if declared.container == Container::Hls => {
                     let (info, plan) = self.hls(key, &entry, declared, urgency.clone()).await?;
                     (info, plan, Whole::Known)
                 }
-                None => {
-                    let (info, whole) = self.mp4(&entry, urgency.clone()).await?;
+                _ => {
+                    let (info, whole) = self.mp4(&entry, declared, urgency.clone()).await?;
                     (info, None, whole)
                 }
             };
@@ -328,215 +325,6 @@ impl Prober {
             Err(_) => false,
         }
     }
-
-    /// Steps the parser over what has arrived, while what it asked for is on its way.
-    ///
-    /// A progressive file says all in its movie box, which is a fraction of the first piece asked for; a player that
-    /// starts with it rides on the rest of that piece. A media box in front says where the movie box is, and that is
-    /// asked for beside the rest of the first piece, which holds the first pictures.
-    async fn mp4(
-        &self,
-        entry: &Arc<Entry>,
-        urgency: watch::Receiver<Priority>,
-    ) -> Result<(MediaInfo, Whole), ProbeError> {
-        let mut probe = Probe::new();
-        let mut brought: Vec<Span> = Vec::new();
-        let mut coming = FuturesUnordered::new();
-        let mut under_way: Vec<Span> = Vec::new();
-        loop {
-            let view = View(entry.clone());
-            // Reading and parsing up to 8 MiB does not belong on the async threads.
-            let (after, step) = tokio::task::spawn_blocking(move || {
-                let step = probe.step(&view);
-                (probe, step)
-            })
-            .await
-            .map_err(|_| FetchError::Closed)?;
-            probe = after;
-            let span = match step? {
-                Step::Done(info) => return Ok((*info, Whole::Known)),
-                Step::Likely(info) => return Ok((*info, Whole::Likely)),
-                Step::Need(span) => span,
-            };
-            let within = |all: &[Span]| all.iter().any(|a| a.start <= span.start && span.end <= a.end);
-            if within(&brought) && entry.lock().run_from(span.start) < span.len() {
-                return Err(ProbeError::Store);
-            }
-            if !within(&under_way) {
-                if brought.len() + under_way.len() >= STEPS {
-                    return Err(ProbeError::TooLarge { what: "requests of a probe" });
-                }
-                let bring = self.bring(entry, span, urgency.clone());
-                coming.push(async move { (span, bring.await) });
-                under_way.push(span);
-            }
-            let held = entry.lock().run_from(span.start);
-            tokio::select! {
-                biased;
-                Some((span, outcome)) = coming.next() => {
-                    outcome?;
-                    under_way.retain(|other| *other != span);
-                    brought.push(span);
-                }
-                () = grown(entry, span, held) => {}
-            }
-        }
-    }
-
-    /// Finds out the rest of a file whose end was not at hand when its answer was given: behind everything else, when
-    /// its beginning is here.
-    async fn complete(&self, key: &MediaKey, generation: u64) -> Result<(), ProbeError> {
-        let entry = self.store.entry(key);
-        let (_keep, urgency) = watch::channel(Priority::Prefetch);
-        let size = entry.lock().validators().size.unwrap_or(0);
-        for span in [Span::new(0, HEAD_BYTES.min(size)), Span::new(size.saturating_sub(TAIL_BYTES), size)] {
-            self.bring(&entry, span, urgency.clone()).await?;
-        }
-        let (info, _) = self.mp4(&entry, urgency).await?;
-        let validators = {
-            let state = entry.lock();
-            if state.generation() != generation {
-                return Ok(());
-            }
-            state.validators().clone()
-        };
-        let info = Arc::new(info);
-        let known = Some(Known { generation, info: info.clone(), plan: None });
-        self.books().known.insert(key.clone(), Answer { known, unkept: true }, Answer::may_go);
-        self.save(key, &info, None, validators).await;
-        Ok(())
-    }
-
-    async fn hls(
-        &self,
-        key: &MediaKey,
-        entry: &Arc<Entry>,
-        declared: Declared,
-        urgency: watch::Receiver<Priority>,
-    ) -> Result<(MediaInfo, Option<Plan>), ProbeError> {
-        let chain = self.fetcher.playlists(key, || purpose_of(*urgency.borrow()), None).await?;
-        let shape = chain.found.shape();
-        self.fetcher.route(key).set_references(chain.references, chain.ways, shape);
-        match chain.found {
-            Found::File(cuts) => {
-                for (number, text) in chain.texts.into_iter().enumerate() {
-                    self.keep(blob_key(&format!("playlist{number}"), key), text).await;
-                }
-                Ok((self.one_file(entry, cuts, urgency).await?, None))
-            }
-            Found::Lists(cuts) => {
-                let rates = Rates { bits: chain.bits, bytes: declared.bytes };
-                let (info, plan) = self.several_files(key, entry, cuts, rates, urgency).await?;
-                Ok((info, Some(plan)))
-            }
-        }
-    }
-
-    async fn one_file(
-        &self,
-        entry: &Arc<Entry>,
-        cuts: Cuts,
-        urgency: watch::Receiver<Priority>,
-    ) -> Result<MediaInfo, ProbeError> {
-        self.bring(entry, cuts.init, urgency).await?;
-        let view = View(entry.clone());
-        let info = tokio::task::spawn_blocking(move || {
-            if view.size().is_some_and(|size| size < cuts.size) {
-                return Err(malformed("a playlist that goes past its file"));
-            }
-            cuts.describe(&view.read(cuts.init).ok_or(ProbeError::Store)?)
-        })
-        .await
-        .map_err(|_| FetchError::Closed)??;
-        Ok(info)
-    }
-
-    /// Asks the beginning of each playlist's media what they are, and lays the parts out.
-    async fn several_files(
-        &self,
-        key: &MediaKey,
-        entry: &Arc<Entry>,
-        cuts: Vec<Cut>,
-        rates: Rates,
-        urgency: watch::Receiver<Priority>,
-    ) -> Result<(MediaInfo, Plan), ProbeError> {
-        let version = entry.lock().generation();
-        let plan = Plan::new(cuts, rates, |_| None)?;
-        let parts = self.parts_of(key, version, Arc::new(plan));
-        let mut heads = Vec::with_capacity(parts.plan.cuts.len());
-        let mut base = 0;
-        for cut in &parts.plan.cuts {
-            let (part, packing) = head_of(cut).ok_or(malformed("a playlist without segments"))?;
-            let part = Part { file: base + part.file, ..part };
-            let bytes = self.head(&parts, part, packing, urgency.clone()).await?;
-            heads.push(describe_head(&bytes, packing)?);
-            base += cut.files;
-        }
-        let known = |file| parts.entry(file).lock().validators().size;
-        let plan = Plan::new(parts.plan.cuts.clone(), rates, known)?;
-        Ok((plan.describe(heads)?, plan))
-    }
-
-    /// An initialisation part, or as much of a first segment as tells what it is.
-    async fn head(
-        &self,
-        parts: &Parts,
-        part: Part,
-        packing: Packing,
-        urgency: watch::Receiver<Priority>,
-    ) -> Result<Vec<u8>, ProbeError> {
-        let entry = parts.entry(part.file);
-        let all = part.range.unwrap_or(Span::new(0, INIT + 1));
-        let start = Span::new(all.start, all.end.min(all.start.saturating_add(HEAD_BYTES)));
-        self.bring(&entry, start, urgency.clone()).await?;
-        let size = entry.lock().validators().size;
-        let size = size.ok_or(ProbeError::Unsupported { what: "a file of unknown length" })?;
-        let all = Span::new(all.start.min(size), all.end.min(size));
-        let wanted = match packing {
-            Packing::Fragments if all.len() > INIT => {
-                return Err(ProbeError::TooLarge { what: "initialisation segment" });
-            }
-            Packing::Fragments => all,
-            Packing::Transport => Span::new(all.start, start.end.min(size)),
-        };
-        self.bring(&entry, wanted, urgency).await?;
-        let read = tokio::task::spawn_blocking(move || View(entry).read(wanted));
-        read.await.map_err(|_| FetchError::Closed)?.ok_or(ProbeError::Store)
-    }
-
-    /// Brings the beginning of a file, and with it what its server says of it.
-    pub(crate) async fn first_bytes(&self, entry: &Arc<Entry>, priority: Priority) -> Result<(), FetchError> {
-        let (_keep, urgency) = watch::channel(priority);
-        match self.bring(entry, Span::new(0, HEAD_BYTES), urgency).await {
-            Err(ProbeError::Fetch(error)) => Err(error),
-            _ => Ok(()),
-        }
-    }
-
-    /// Fetches `span`, following the urgency while it runs.
-    async fn bring(
-        &self,
-        entry: &Arc<Entry>,
-        span: Span,
-        mut urgency: watch::Receiver<Priority>,
-    ) -> Result<(), ProbeError> {
-        let priority = *urgency.borrow_and_update();
-        let ticket = FetchTicket::start(&self.fetcher, |done| Demand {
-            entry: entry.clone(),
-            wants: vec![span],
-            priority,
-            purpose: purpose_of(priority),
-            // A probe's few spans are as small as a window and as needed when the disk is full.
-            reader: true,
-            done,
-        });
-        loop {
-            tokio::select! {
-                outcome = ticket.wait() => return outcome.map(|_| ()).map_err(ProbeError::from),
-                Ok(()) = urgency.changed() => ticket.promote(*urgency.borrow_and_update()),
-            }
-        }
-    }
 }
 
 /// Whether an answer says everything that can be known.
@@ -545,17 +333,6 @@ enum Whole {
     Known,
     /// The end of the file may tell more.
     Likely,
-}
-
-/// Waits until more of `span` is here than `held` bytes; for ever where all of it is.
-async fn grown(entry: &Arc<Entry>, span: Span, held: u64) {
-    loop {
-        tokio::time::sleep(EARLY_LOOK).await;
-        let now = entry.lock().run_from(span.start);
-        if now > held && held < span.len() {
-            return;
-        }
-    }
 }
 
 /// Tells everyone who waits, whatever ended the probe.
@@ -590,29 +367,6 @@ impl Drop for ProbeEnd {
     }
 }
 
-/// The store as the parsers see it.
-struct View(Arc<Entry>);
-
-impl Bytes for View {
-    fn size(&self) -> Option<u64> {
-        self.0.lock().validators().size
-    }
-
-    fn read(&self, span: Span) -> Option<Vec<u8>> {
-        let mut state = self.0.lock();
-        let room = usize::try_from(span.len()).ok().filter(|_| state.run_from(span.start) >= span.len())?;
-        let mut bytes = vec![0; room];
-        let mut got = 0;
-        while got < room {
-            match self.0.read(&mut state, span.start + got as u64, &mut bytes[got..]) {
-                (0, _) => return None,
-                (n, _) => got += n,
-            }
-        }
-        Some(bytes)
-    }
-}
-
 /// Puts renewed references into the kept answer, or drops an answer about another version.
 fn renew(store: &Arc<Store>, key: &MediaKey, news: Renewal) -> Result<(), StoreError> {
     let name = blob_key("probe", key);
@@ -636,13 +390,6 @@ fn renew(store: &Arc<Store>, key: &MediaKey, news: Renewal) -> Result<(), StoreE
                 Err(_) => Ok(()),
             }
         }
-    }
-}
-
-fn purpose_of(priority: Priority) -> Purpose {
-    match priority {
-        Priority::Playback | Priority::Next | Priority::Prefetch => Purpose::Probe,
-        Priority::Offline => Purpose::Offline,
     }
 }
 

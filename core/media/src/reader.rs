@@ -122,10 +122,6 @@ impl StoreSource {
         }
     }
 
-    fn purpose(&self) -> Purpose {
-        if self.shared().unwatched { Purpose::Next } else { Purpose::Playback }
-    }
-
     fn open_window(&self, serial: u64, want: Span) {
         let (shared, entry) = (Arc::downgrade(&self.shared), self.entry.clone());
         let (priority, purpose) = match self.shared().unwatched {
@@ -157,6 +153,18 @@ impl StoreSource {
                 self.fetcher.cancel(id);
             }
         }
+    }
+
+    /// Writes down what was read.
+    fn took(&self, span: Span, waited: bool) {
+        let purpose = {
+            let mut shared = self.shared();
+            if let Some(lead) = &mut shared.lead {
+                lead.read(span.start, span.end);
+            }
+            if shared.unwatched { Purpose::Next } else { Purpose::Playback }
+        };
+        self.fetcher.accounts().read(&self.entry.key, purpose, span, waited);
     }
 
     /// Says that reading will go on at `offset` soon.
@@ -303,12 +311,8 @@ impl ByteSource for StoreSource {
                 self.entry.read(&mut state, offset, buf)
             };
             if got > 0 {
-                let end = offset + got as u64;
-                if let Some(lead) = &mut self.shared().lead {
-                    lead.read(offset, end);
-                }
-                self.fetcher.accounts().read(&self.entry.key, self.purpose(), Span::new(offset, end), waited);
-                self.roll(end, held);
+                self.took(Span::new(offset, offset + got as u64), waited);
+                self.roll(offset + got as u64, held);
                 return Ok(got);
             }
             waited = true;
@@ -337,6 +341,20 @@ impl ByteSource for StoreSource {
             }
             self.wait(offset, until, None)?;
         }
+    }
+
+    fn read_now(&self, offset: u64, buf: &mut [u8]) -> Option<usize> {
+        let left = self.size?.checked_sub(offset).filter(|left| *left > 0)?;
+        if self.shared().interrupted {
+            return None;
+        }
+        let room = left.min(buf.len() as u64);
+        // What has to be held for the window to stay where it is: moving it is the business of a read that may wait.
+        let needed = room.saturating_add(self.fetcher.limits().read_ahead / 2).min(left);
+        let buf = &mut buf[..usize::try_from(room).unwrap_or(usize::MAX)];
+        let got = self.entry.read_resident(self.generation, offset, buf, needed)?;
+        self.took(Span::new(offset, offset + got as u64), false);
+        Some(got)
     }
 
     fn available_from(&self, offset: u64) -> u64 {

@@ -19,6 +19,14 @@ pub trait ByteSource: Send + Sync + std::fmt::Debug {
     /// `deadline`, [`ReadError::Failed`] when the bytes cannot be had.
     fn read_at(&self, offset: u64, buf: &mut [u8], deadline: Duration) -> Result<usize, ReadError>;
 
+    /// Copies bytes from `offset` that can be had without waiting for anything, a disk or a lock included, and says how
+    /// many: for callers on a thread that must not block. `None` says nothing about the bytes: read them with
+    /// [`read_at`](ByteSource::read_at).
+    fn read_now(&self, offset: u64, buf: &mut [u8]) -> Option<usize> {
+        let _ = (offset, buf);
+        None
+    }
+
     /// Number of bytes that can be read from `offset` without waiting.
     fn available_from(&self, offset: u64) -> u64;
 
@@ -33,6 +41,10 @@ pub trait ByteSource: Send + Sync + std::fmt::Debug {
     fn set_watched(&self, watched: bool) {
         let _ = watched;
     }
+
+    /// Says that the first picture is on show. Until then nothing is fetched that it does not need; a source without parts
+    /// to fetch ahead need not care. Called from a streaming thread; returns at once.
+    fn set_started(&self) {}
 }
 
 /// Why a read gave no bytes.

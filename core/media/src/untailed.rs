@@ -65,6 +65,10 @@ impl<S: ByteSource + ?Sized> ByteSource for Untailed<S> {
     fn set_watched(&self, watched: bool) {
         self.source.set_watched(watched);
     }
+
+    fn set_started(&self) {
+        self.source.set_started();
+    }
 }
 
 #[cfg(test)]

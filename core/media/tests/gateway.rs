@@ -5,15 +5,16 @@
 mod common;
 mod gateway_common;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::fixture::{fragmented, mp4_of};
 use common::{Fault, World, eventually, playlist};
 use gateway_common::{Ask, Door};
 use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
-use unspool_engine::{Container, Span};
-use unspool_media::{GatewayError, GatewayLimits, Priority};
-use unspool_testkit::pattern;
+use unspool_engine::{Container, MediaKey, Span};
+use unspool_media::{Disk, GatewayError, GatewayLimits, LocalDisk, MediaConfig, Priority};
+use unspool_testkit::{FaultyDisk, pattern};
 
 /// A clip of about three megabytes under `path`.
 fn clip(world: &World, path: &str) -> Vec<u8> {
@@ -39,10 +40,20 @@ fn some_range(rng: &mut StdRng, size: u64) -> (String, Span) {
 
 #[test]
 fn random_ranges_are_the_origins_bytes_and_nothing_is_fetched_twice() {
+    random_ranges(Arc::new(LocalDisk));
+}
+
+/// As on a system that does not say what it holds in memory.
+#[test]
+fn random_ranges_from_a_disk_that_always_has_to_be_waited_for() {
+    random_ranges(FaultyDisk::new());
+}
+
+fn random_ranges(disk: Arc<dyn Disk>) {
     let world = World::new();
     let file = clip(&world, "a");
     let size = file.len() as u64;
-    let media = world.open();
+    let media = world.open_with(MediaConfig { disk, ..world.config() });
     let key = world.register(&media, "a", Container::Mp4);
     let door = Door::open(&world, &media);
     let url = door.gateway.url(&key).unwrap();
@@ -286,6 +297,38 @@ fn hls_names_only_the_gateway() {
     let plain = world.register(&media, "a", Container::Mp4);
     let plain = door.gateway.url(&plain).unwrap().replace("video.mp4", "index.m3u8");
     assert_eq!(world.run(door.get(&plain, &[])).status, 404);
+}
+
+#[test]
+fn a_session_remembers_the_renditions_of_late_only() {
+    let world = World::new();
+    let file = clip(&world, "a");
+    let media = world.open();
+    let key = world.register(&media, "a", Container::Mp4);
+    let door = Door::open(&world, &media);
+    let url = door.gateway.url(&key).unwrap();
+    let read = world.register(&media, "read", Container::Mp4);
+    world.server.put("read", file.clone(), "\"1\"");
+    let reading = door.gateway.url(&read).unwrap();
+    world.fetch(&media, &read, Span::new(0, file.len() as u64));
+    let mut raw = door.raw();
+    raw.send(door.request("GET", &reading, "1.1", ""));
+    assert_eq!(raw.read_head().0, 200);
+    for n in 0..5_300 {
+        let key = MediaKey::new(&format!("asset-{n}"), "720p");
+        media.register(&key, world.origin("a", Container::Mp4));
+        door.gateway.url(&key).unwrap();
+    }
+    assert!(media.origin(&key).is_none());
+    assert!(matches!(door.gateway.url(&key), Err(GatewayError::Unknown)));
+    assert_eq!(world.run(door.get(&url, &[])).status, 404);
+    assert!(raw.read_exactly(file.len()) == file, "what is read stays reachable");
+    assert_eq!(world.run(door.ask(Ask::Head, &reading, &[])).status, 200);
+    // Whoever comes back registers it again.
+    world.register(&media, "a", Container::Mp4);
+    let again = door.gateway.url(&key).unwrap();
+    assert_ne!(again, url);
+    assert!(world.run(door.get(&again, &[])).body == file);
 }
 
 #[test]

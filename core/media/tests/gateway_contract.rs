@@ -16,8 +16,8 @@ use common::fixture::mp4_of;
 use common::{Fault, World};
 use gateway_common::Door;
 use unspool_engine::{Container, MediaKey, Span};
-use unspool_media::{ByteSource, Media, Priority, ReadError};
-use unspool_testkit::{byte_source_contract, byte_source_waiting_contract};
+use unspool_media::{ByteSource, Disk, LocalDisk, Media, MediaConfig, Priority, ReadError};
+use unspool_testkit::{FaultyDisk, byte_source_contract, byte_source_waiting_contract};
 
 /// Everything behind the sources, for as long as they are in use.
 struct Sources {
@@ -28,9 +28,9 @@ struct Sources {
 }
 
 impl Sources {
-    fn new() -> Self {
+    fn on(disk: Arc<dyn Disk>) -> Self {
         let world = World::new();
-        let media = world.open();
+        let media = world.open_with(MediaConfig { disk, ..world.config() });
         let door = Door::open(&world, &media);
         Sources { world, media, door, count: AtomicU64::new(0) }
     }
@@ -192,16 +192,25 @@ impl ByteSource for Served {
     }
 }
 
+/// This device's disk, and one of which nobody knows what the system holds in memory.
+fn disks() -> [Arc<dyn Disk>; 2] {
+    [Arc::new(LocalDisk), FaultyDisk::new()]
+}
+
 #[test]
 fn bodies_keep_the_contract() {
-    let sources = Sources::new();
-    byte_source_contract(|bytes| sources.make(&bytes, None));
+    for disk in disks() {
+        let sources = Sources::on(disk);
+        byte_source_contract(|bytes| sources.make(&bytes, None));
+    }
 }
 
 #[test]
 fn bodies_keep_the_waiting_contract() {
-    let sources = Sources::new();
-    byte_source_waiting_contract(|bytes, stall| sources.make(&bytes, Some(stall)));
-    // Whoever hung up left nothing behind that reads on.
-    common::eventually("no body is left", || sources.door.gateway.stats().readers == 0);
+    for disk in disks() {
+        let sources = Sources::on(disk);
+        byte_source_waiting_contract(|bytes, stall| sources.make(&bytes, Some(stall)));
+        // Whoever hung up left nothing behind that reads on.
+        common::eventually("no body is left", || sources.door.gateway.stats().readers == 0);
+    }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use common::World;
 use common::scenario::{Files, afterwards, scenario};
 use unspool_engine::{Container, Span};
-use unspool_media::{Media, MediaConfig, MediaError, StoreError};
+use unspool_media::{Media, MediaConfig, MediaError, MemoryOnly, StoreError};
 use unspool_testkit::{DiskFault, FaultyIndex, pattern};
 
 /// Opens the cache, or says in the right words that it cannot be opened.
@@ -50,6 +50,40 @@ fn an_index_that_cannot_be_written_costs_no_playback() {
         // Every operation meets one of the three.
         sweep(&faults, fault, false, first as u64, 3);
         sweep(&faults, fault, true, first as u64, 17);
+    }
+}
+
+#[test]
+fn where_no_index_can_be_made_the_cache_is_in_memory() {
+    let faults = FaultyIndex::install();
+    for (fault, why) in [(DiskFault::NoSpace, MemoryOnly::NoSpace), (DiskFault::Io, MemoryOnly::Failing)] {
+        let world = World::in_memory();
+        let truth = pattern(300_000);
+        world.server.put("a", truth.clone(), "\"1\"");
+        // The first operations open files that are not there yet; what is written comes after them.
+        faults.set(4, true, fault);
+        let media = world.open();
+        assert_eq!(media.health().memory_only, Some(why), "{fault:?}");
+        let key = world.register(&media, "a", Container::Mp4);
+        let source = media.source_of(&key, truth.len() as u64);
+        let (mut at, mut buf) = (0, vec![0; 50_000]);
+        for _ in 0..2 {
+            while at < truth.len() {
+                let got = source.read_at(at as u64, &mut buf, Duration::from_secs(15)).unwrap();
+                assert!(got > 0 && buf[..got] == truth[at..at + got], "{fault:?}: wrong byte after {at}");
+                at += got;
+            }
+            at = 0;
+        }
+        world.server.assert_no_byte_twice("a");
+        media.flush().unwrap();
+        drop(source);
+        world.close(media);
+        // The next session finds a disk that works, and nothing of this one.
+        faults.heal();
+        let media = world.open();
+        assert_eq!((media.health().memory_only, media.usage()), (None, 0));
+        world.close(media);
     }
 }
 

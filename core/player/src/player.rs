@@ -368,6 +368,7 @@ impl Player {
         if !shown.starts {
             return;
         }
+        self.feed.set_started();
         let mut control = lock(&self.control);
         let Some(asked_at) = control.asked_at.take() else { return };
         let class = if control.asked_prerolled && !control.was_gated {

@@ -83,6 +83,11 @@ impl Feed {
         self.source.set_watched(watched);
     }
 
+    /// Says that the first picture is on show.
+    pub(crate) fn set_started(&self) {
+        self.source.set_started();
+    }
+
     /// Ends every wait for good.
     pub(crate) fn abort(&self) {
         self.aborted.store(true, Ordering::SeqCst);

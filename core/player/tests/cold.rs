@@ -10,11 +10,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use support::room::Room;
 use support::server::Server;
 use support::{LONG, Script, Stage, ffmpeg, files, probe, shared};
-use tokio::runtime::{Builder, Runtime};
 use unspool_engine::{Container, Layout, MediaKey};
-use unspool_media::{ByteSource, Media, MediaConfig, MediaInfo, Origin, Priority};
+use unspool_media::{ByteSource, MediaInfo, Origin, Priority, probe_file};
 use unspool_player::{LumaFacts, PlayerConfig, PlayerEvent, PlayerId};
 
 const A: PlayerId = PlayerId(1);
@@ -24,11 +24,9 @@ const STOP: usize = 120_000;
 
 /// A server of a folder, a media room and players.
 struct World {
-    runtime: Runtime,
+    room: Room,
     server: Server,
-    media: Arc<Media>,
     stage: Stage,
-    _dir: tempfile::TempDir,
 }
 
 /// What a start took: ranges by file, and the first picture.
@@ -36,26 +34,25 @@ type Took = (Vec<(String, Vec<(u64, u64)>)>, LumaFacts);
 
 impl World {
     fn of(folder: &Path) -> World {
-        let dir = tempfile::tempdir().unwrap();
-        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let config = MediaConfig::new(dir.path().join("cache"));
-        let media = Media::open(config, runtime.handle().clone()).unwrap();
-        let server = Server::stopping(folder, STOP);
+        World::stopping(folder, STOP)
+    }
+
+    fn stopping(folder: &Path, stop: usize) -> World {
+        let server = Server::stopping(folder, stop);
         let stage = Stage::open(PlayerConfig { capture_first_frame: true, ..PlayerConfig::default() });
-        World { runtime, server, media, stage, _dir: dir }
+        World { room: Room::open(), server, stage }
     }
 
     fn info(&self, name: &str, container: Container) -> (MediaKey, Arc<MediaInfo>) {
-        let key = MediaKey::new(name, "r");
-        self.media.register(&key, Origin::new(self.server.url(name), container));
-        let info = self.runtime.block_on(self.media.probe(&key, Priority::Playback)).unwrap();
+        let key = self.room.register(name, Origin::new(self.server.url(name), container));
+        let info = self.room.probe(&key, Priority::Playback);
         (key, info)
     }
 
     /// Starts from the address alone.
     fn start(&mut self, name: &str, container: Container) -> Took {
         let (key, _) = self.info(name, container);
-        let (source, info) = self.media.playable(&key).unwrap();
+        let (source, info) = self.room.media.playable(&key).unwrap();
         let luma = first(&mut self.stage, source, info);
         (self.server.log(), luma)
     }
@@ -63,7 +60,7 @@ impl World {
     fn close(self) {
         self.server.let_go();
         assert!(self.stage.pool.shutdown(LONG));
-        self.runtime.block_on(self.media.shutdown(Duration::from_secs(5))).unwrap();
+        self.room.close();
     }
 }
 
@@ -85,10 +82,26 @@ fn of_file(stage: &mut Stage, path: &Path) -> LumaFacts {
 
 /// A clip with sound of `rate` bits a second, two seconds to a key picture, laid out by `flags`.
 fn clip(path: &Path, rate: &str, flags: &str) {
+    cut(path, rate, flags, "60");
+}
+
+/// The same with a key picture every so many pictures, of 30 a second.
+fn cut(path: &Path, rate: &str, flags: &str, pictures: &str) {
     let picture = "testsrc2=size=360x640:rate=30,noise=alls=12";
     let mut args = vec!["-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", "sine=frequency=300", "-t", "6"];
     args.extend(["-c:v", "libx264", "-preset", "veryfast", "-b:v", rate, "-maxrate", rate, "-bufsize", rate]);
-    args.extend(["-g", "60", "-pix_fmt", "yuv420p", "-c:a", "aac", "-movflags", flags]);
+    args.extend([
+        "-g",
+        pictures,
+        "-sc_threshold",
+        "0",
+        "-pix_fmt",
+        "yuv420p",
+        "-c:a",
+        "aac",
+        "-movflags",
+        flags,
+    ]);
     args.push(path.to_str().unwrap());
     ffmpeg(&args);
 }
@@ -112,7 +125,7 @@ fn a_first_picture_takes_one_request_or_two_where_the_headers_are_last() {
         assert_eq!(log.len(), 1, "{log:?}");
         assert_eq!(log[0].1.len(), requests, "{name}: {log:?}");
         assert_eq!(luma.hash, of_file(&mut world.stage, &path).hash, "{name}");
-        let info = world.media.info(&MediaKey::new(name, "r")).unwrap();
+        let info = world.room.media.info(&MediaKey::new(name, "r")).unwrap();
         assert_eq!(info.layout, layout, "{name}");
         assert!(info.duration_ms.abs_diff(6000) < 2500, "{name}: {}", info.duration_ms);
         world.close();
@@ -134,6 +147,27 @@ fn a_fragment_larger_than_the_first_piece_shows_its_picture_too() {
 }
 
 #[test]
+fn a_fragment_of_a_second_takes_one_request_whether_its_rate_is_known_or_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("second.mp4");
+    cut(&path, "1800k", FRAGMENTED, "30");
+    // Where the second fragment begins, with its head.
+    let two = probe_file(&path).unwrap().index[1].1 as usize + 4096;
+    assert!((STOP..400_000).contains(&two), "{two}");
+    for bits in [0, 1_900_000] {
+        let mut world = World::stopping(dir.path(), two);
+        let origin = Origin::new(world.server.url("second.mp4"), Container::Fmp4);
+        let key = world.room.register("second.mp4", Origin { bitrate_bps: bits, ..origin });
+        world.room.probe(&key, Priority::Playback);
+        let (source, info) = world.room.media.playable(&key).unwrap();
+        let luma = first(&mut world.stage, source, info);
+        assert_eq!(world.server.asked("second.mp4"), 1, "{bits}: {:?}", world.server.log());
+        assert_eq!(luma.hash, of_file(&mut world.stage, &path).hash);
+        world.close();
+    }
+}
+
+#[test]
 fn what_the_end_of_a_fragmented_file_says_is_learnt_after_the_start() {
     let dir = tempfile::tempdir().unwrap();
     clip(&dir.path().join("a.mp4"), "600k", FRAGMENTED);
@@ -143,7 +177,7 @@ fn what_the_end_of_a_fragmented_file_says_is_learnt_after_the_start() {
     world.server.let_go();
     let until = std::time::Instant::now() + LONG;
     let late = loop {
-        let info = world.media.info(&key).unwrap();
+        let info = world.room.media.info(&key).unwrap();
         if info != early {
             break info;
         }
@@ -185,11 +219,10 @@ fn a_segmented_start_takes_its_playlists_its_header_and_one_segment() {
         &path("list.m3u8"),
     ]);
     let mut world = World::of(&clip);
-    // Once the first segment is here the second is asked for, but nobody waits for it.
+    // Once the picture is there the second segment is asked for.
     world.server.hold("1.m4s");
     let (log, luma) = world.start("master.m3u8", Container::Hls);
-    let names: Vec<&str> =
-        log.iter().map(|(name, _)| name.as_str()).filter(|name| *name != "1.m4s").collect();
+    let names: Vec<&str> = log.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["0.m4s", "init.mp4", "list.m3u8", "master.m3u8"], "{log:?}");
     assert!(log.iter().all(|(_, ranges)| ranges.len() == 1), "{log:?}");
     assert_eq!(luma.hash, of_file(&mut world.stage, &plain).hash);
@@ -204,13 +237,13 @@ fn every_shared_file_with_its_headers_first_starts_with_one_request() {
     let mut world = World::of(&folder);
     for path in files(&folder) {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        let key = MediaKey::new(&name, "r");
-        world.media.register(&key, Origin::new(world.server.url(&name), Container::Mp4));
-        let Ok(info) = world.runtime.block_on(world.media.probe(&key, Priority::Playback)) else { continue };
+        let key = world.room.register(&name, Origin::new(world.server.url(&name), Container::Mp4));
+        let probed = world.room.media.probe(&key, Priority::Playback);
+        let Ok(info) = world.room.runtime.block_on(probed) else { continue };
         if info.layout != Layout::MoovFirst || info.video.is_none() {
             continue;
         }
-        let Ok((source, info)) = world.media.playable(&key) else { continue };
+        let Ok((source, info)) = world.room.media.playable(&key) else { continue };
         let luma = first(&mut world.stage, source, info);
         let asked = world.server.asked(&name);
         assert_eq!(luma.hash, of_file(&mut world.stage, &path).hash, "{name}");

@@ -8,20 +8,20 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use support::room::Room;
 use support::server::Server;
 use support::{LONG, MOVING, Script, Stage, ffmpeg};
 use unspool_engine::{Container, MediaKey, Span};
-use unspool_media::{ByteSource, Media, MediaConfig, MediaInfo, Origin, Priority, Purpose};
+use unspool_media::{ByteSource, MediaInfo, Origin, Priority, Purpose};
 use unspool_player::{LumaFacts, PlayerConfig, PlayerEvent, PlayerId, SeekMode};
 
 const A: PlayerId = PlayerId(1);
 
 /// A clip of one-second segments, a server of its files, and a media room.
 struct World {
-    runtime: tokio::runtime::Runtime,
+    room: Room,
     server: Server,
     dir: tempfile::TempDir,
-    media: Arc<Media>,
     key: MediaKey,
 }
 
@@ -51,14 +51,9 @@ impl World {
         args.extend(["-hls_segment_filename", &segments, &list]);
         ffmpeg(&args);
         let server = Server::of(&clip);
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let media =
-            Media::open(MediaConfig::new(dir.path().join("cache")), runtime.handle().clone()).unwrap();
-        let key = MediaKey::new("clip", "r");
-        let url = server.url("list.m3u8");
-        media.register(&key, Origin::new(url, Container::Hls));
-        World { runtime, server, dir, media, key }
+        let room = Room::open();
+        let key = room.register("clip", Origin::new(server.url("list.m3u8"), Container::Hls));
+        World { room, server, dir, key }
     }
 
     fn fragments(seconds: &str) -> World {
@@ -66,17 +61,17 @@ impl World {
     }
 
     fn info(&self) -> Arc<MediaInfo> {
-        self.runtime.block_on(self.media.probe(&self.key, Priority::Next)).unwrap()
+        self.room.probe(&self.key, Priority::Next)
     }
 
     fn playable(&self) -> (Arc<dyn ByteSource>, Arc<MediaInfo>) {
         self.info();
-        self.media.playable(&self.key).unwrap()
+        self.room.media.playable(&self.key).unwrap()
     }
 
     fn fetch(&self, span: Span) {
-        let ticket = self.media.fetch(&self.key, &[span], Priority::Prefetch, Purpose::Prefetch);
-        self.runtime.block_on(ticket.wait()).unwrap();
+        let ticket = self.room.media.fetch(&self.key, &[span], Priority::Prefetch, Purpose::Prefetch);
+        self.room.runtime.block_on(ticket.wait()).unwrap();
     }
 
     /// The same pictures in one file, as ffmpeg puts them there.
@@ -89,7 +84,7 @@ impl World {
     }
 
     fn close(self) {
-        self.runtime.block_on(self.media.shutdown(Duration::from_secs(5))).unwrap();
+        self.room.close();
     }
 }
 
@@ -134,7 +129,7 @@ fn plays(world: World, laps: u64, clip_ms: u64) {
     assert!(facts.active_ms.abs_diff(laps * clip_ms) <= laps * 60 + 200, "{facts:?}");
     no_errors(&mut stage);
     assert!(stage.seen.iter().all(|e| !matches!(e, PlayerEvent::StallBegin { .. })), "{:?}", stage.seen);
-    assert!(world.media.is_complete(&world.key));
+    assert!(world.room.media.is_complete(&world.key));
     world.server.assert_each_file_once();
     assert!(stage.pool.shutdown(LONG));
     world.close();

@@ -29,6 +29,7 @@ use std::process::ExitCode;
 use clap::{Parser, ValueEnum};
 
 use benches::ffi::{Chosen, Language};
+use benches::player::{Part, Parts};
 use benches::{Bench, Effort};
 use error::BenchError;
 use page::Section;
@@ -39,7 +40,7 @@ use report::Report;
 enum Name {
     /// Decisions: one swipe, and a week of them.
     Engine,
-    /// The feed: re-ranking and learning.
+    /// The feed: re-ranking, learning, and the last session from disk.
     Feed,
     /// Bytes: reading, opening and fetching.
     Media,
@@ -87,6 +88,9 @@ struct Arguments {
     /// Starts on a busy machine of the bench `player`, instead of a hundred.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     starts: Option<u32>,
+    /// Parts of the bench `player`, instead of all.
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "LIST")]
+    only: Vec<Part>,
     /// Languages of the bench `ffi`, instead of all that this machine can build.
     #[arg(long, value_enum, value_delimiter = ',', value_name = "LIST")]
     languages: Vec<Language>,
@@ -149,6 +153,7 @@ fn run(arguments: &Arguments) -> Result<bool, BenchError> {
         quick: arguments.quick,
         rounds: arguments.rounds,
         starts: arguments.starts,
+        parts: Parts::of(&arguments.only),
         languages: Chosen::of(&arguments.languages),
     };
     let mut sections = Vec::new();

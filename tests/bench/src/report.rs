@@ -22,7 +22,7 @@ pub(crate) struct Row {
     pub(crate) ours: Option<f64>,
     pub(crate) peer: Option<f64>,
     pub(crate) peer_name: Option<String>,
-    /// Ours over the peer's.
+    /// Ours over the peer's; where each round has one, their median.
     pub(crate) ratio: Option<f64>,
     /// Samples behind the figure of each side.
     pub(crate) n: usize,
@@ -54,6 +54,12 @@ impl Row {
         self.peer_name = Some(name.into());
         self.ratio =
             self.ours.zip(self.peer).filter(|(_, peer)| *peer != 0.0).map(|(ours, peer)| ours / peer);
+        self
+    }
+
+    /// The median of the ratios of rounds in which ours was measured next to the peer's, in place of the ratio of medians.
+    pub(crate) fn paired(mut self, ratio: Option<f64>) -> Self {
+        self.ratio = ratio.filter(|value| value.is_finite());
         self
     }
 

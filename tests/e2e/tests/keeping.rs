@@ -315,16 +315,19 @@ async fn what_nobody_remembers_to_keep_is_left_to_eviction() -> Done<()> {
     let core = dir.path().join("core");
     let origin = Origin::start(PROGRAM, &dir.path().join("origin"), &[])?;
     let session = open(&core, &origin.url, "ada", false)?;
-    session.keep(cards(&origin.url, "ada", 3).await?).await?;
+    let cards = cards(&origin.url, "ada", 3).await?;
+    // A rendition and the captions of each.
+    let entries = cards.iter().map(|card| 1 + card.captions.len()).sum();
+    session.keep(cards).await?;
     session.shutdown(PATIENCE).await;
     drop(session);
-    assert_eq!(pinned(&core).await?, 3);
+    assert_eq!(pinned(&core).await?, entries);
     // What is written down stays pinned over a restart.
     let session = open(&core, &origin.url, "ada", false)?;
     assert_eq!(session.kept().kept.len(), 3);
     session.shutdown(PATIENCE).await;
     drop(session);
-    assert_eq!(pinned(&core).await?, 3);
+    assert_eq!(pinned(&core).await?, entries);
     for suffix in ["", "-wal", "-shm"] {
         let _ = std::fs::remove_file(core.join(format!("session.db{suffix}")));
     }
@@ -333,6 +336,57 @@ async fn what_nobody_remembers_to_keep_is_left_to_eviction() -> Done<()> {
     session.shutdown(PATIENCE).await;
     drop(session);
     assert_eq!(pinned(&core).await?, 0, "nobody would ever unpin it");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn captions_are_kept_with_their_card_and_go_with_it() -> Done<()> {
+    let dir = tempfile::tempdir()?;
+    let core = dir.path().join("core");
+    let origin = Origin::start(PROGRAM, &dir.path().join("origin"), &["--clips", "2"])?;
+    let session = open(&core, &origin.url, "ada", true)?;
+    let cards = cards(&origin.url, "ada", 2).await?;
+    let files: usize = cards.iter().map(|card| card.captions.len()).sum();
+    assert!(files > 2, "more than one language: {cards:?}");
+    // A file that cannot be had keeps no card from being complete.
+    let refused = reqwest::Url::parse(&cards[0].captions[0].url)?;
+    let action = json!({"kind": "status", "status": 404});
+    origin.fault(json!({"path_prefix": refused.path(), "action": action})).await?;
+    session.keep(cards.clone()).await?;
+    let complete = |s: &unspool::KeptSnapshot| s.kept.iter().all(|k| k.state == KeepState::Complete);
+    until_kept(&session, "all of it", complete).await?;
+    session.shutdown(PATIENCE).await;
+    drop(session);
+    let asked = |log: &[Value]| {
+        log.iter().filter(|l| l["path"].as_str().is_some_and(|p| p.contains("/captions."))).count()
+    };
+    origin.quiet().await?;
+    assert_eq!(asked(&origin.log()?), files, "each once");
+
+    let session = open(&core, &origin.url, "ada", true)?;
+    let look = async || Ok(asked(&origin.log()?) == files + 1);
+    eventually("the one that could not be had is asked for again, and no other", look).await?;
+    session.shutdown(PATIENCE).await;
+    drop(session);
+    origin.quiet().await?;
+    assert_eq!(asked(&origin.log()?), files + 1);
+
+    origin.network(json!({"down": true})).await?;
+    let session = open(&core, &origin.url, "ada", false)?;
+    let feed = session.feed(FeedKind::Kept)?;
+    let card = feed.next().await?;
+    for track in &card.item.captions {
+        session.set_captions(vec![track.language.clone()])?;
+        until(&feed, "its captions without a network", |s| {
+            !s.captions.cues.is_empty() && s.captions.language.as_ref() == Some(&track.language)
+        })
+        .await?;
+    }
+    assert_eq!(session.bytes().network, 0);
+    session.forget_kept(cards.iter().map(|card| card.asset.id.clone()).collect()).await?;
+    session.shutdown(PATIENCE).await;
+    drop(session);
+    assert_eq!(pinned(&core).await?, 0);
     Ok(())
 }
 

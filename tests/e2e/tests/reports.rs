@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 use unspool::{
-    Conditions, Error, Event, FeedKind, FeedSession, Item, Reason, Report, ReportState, ReportSubject, Scene,
-    Unspool,
+    Conditions, Error, Event, FeedKind, FeedSession, Item, Report, ReportReason, ReportState, ReportSubject,
+    Scene, Unspool,
 };
 use unspool_e2e::{Done, Origin, PATIENCE, config, eventually, first_frame, http, open};
 
@@ -27,7 +27,7 @@ async fn cards(feed: &FeedSession) -> Done<BTreeSet<String>> {
 
 fn scam(item: &Item, from_ms: u64) -> Report {
     let scene = Some(Scene { from_ms, to_ms: from_ms + 1_500 });
-    Report { subject: ReportSubject::Item(item.id.clone()), reason: Reason::MisleadingScam, scene }
+    Report { subject: ReportSubject::Item(item.id.clone()), reason: ReportReason::MisleadingScam, scene }
 }
 
 async fn states(session: &Unspool) -> Done<Vec<ReportState>> {

@@ -218,6 +218,8 @@ impl App {
             relation: Relation::default(),
             retention: card.retention.clone(),
             prior: card.prior,
+            vector: card.vector.clone(),
+            series: card.series.clone(),
             captions: asset.captions.iter().map(track).collect(),
         })
     }
@@ -271,7 +273,9 @@ async fn feed_page(
             None if feed == Feed::ForYou => Place { at: 0, chosen: Chosen::of(&said("interest")?) },
             None => Place::default(),
         };
-        let (cards, next) = app.feeds.page(&feed, &actor, &follows, place, limit as usize);
+        let enough_of: Vec<&str> = query.enough_of.as_deref().unwrap_or_default().split(',').collect();
+        let (cards, next) =
+            app.feeds.page_without(&feed, &actor, &follows, &enough_of, place, limit as usize);
         let expires = now_ms().saturating_add(app.url_ttl_ms);
         let items = cards.into_iter().filter_map(|card| app.item(&base, &actor, card, expires)).collect();
         Ok(Json(FeedPage { items, next_cursor: next.map(|place| feed::cursor(&feed, place)) }))

@@ -38,6 +38,8 @@ pub struct FeedQuery {
     /// Most items to answer with, 1 to 50.
     #[param(minimum = 1, maximum = 50, default = 20)]
     pub limit: Option<u32>,
+    /// Topics the person's feed has enough of, joined by commas; where there are any, the page holds items of none of them.
+    pub enough_of: Option<String>,
 }
 
 /// One page of a feed.
@@ -93,9 +95,33 @@ pub struct Item {
     /// The server's prediction that the person will like it, 0 to 1.
     #[schema(required = true)]
     pub prior: Option<f64>,
+    /// Where the server places it among all items; absent where it does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vector: Option<ItemVector>,
+    /// The series it is part of; absent where it is of none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub series: Option<SeriesPart>,
     /// Files of captions, best first; at most 32.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub captions: Vec<CaptionTrack>,
+}
+
+/// Where the server places an item among all others. What two people who watch alike tend to watch lies near each other.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ItemVector {
+    /// Which set of vectors this belongs to; those of two sets are never compared.
+    pub space: u32,
+    /// 1 to 32 finite numbers of the order of one.
+    pub values: Vec<f64>,
+}
+
+/// The place of an item in a series.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SeriesPart {
+    /// Identifier of the series.
+    pub id: String,
+    /// Number of the part, ascending in the order it is meant to be seen.
+    pub part: u32,
 }
 
 /// One file of captions of an asset.

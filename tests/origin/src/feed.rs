@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use sha2::{Digest, Sha256};
 
 use crate::catalogue::{Asset, Catalogue};
-use crate::contract::{Creator, Topic};
+use crate::contract::{Creator, ItemVector, SeriesPart, Topic};
 
 /// Most items a feed may have.
 pub const MAX_ITEMS: usize = 100_000;
@@ -137,6 +137,10 @@ pub struct Card {
     pub retention: Vec<(u64, f64)>,
     /// Prediction.
     pub prior: Option<f64>,
+    /// Where it lies among all items.
+    pub vector: Option<ItemVector>,
+    /// Its place in a series.
+    pub series: Option<SeriesPart>,
 }
 
 impl Card {
@@ -237,6 +241,20 @@ impl Feeds {
         place: Place,
         limit: usize,
     ) -> (Vec<&Card>, Option<Place>) {
+        self.page_without(feed, actor, follows, &[], place, limit)
+    }
+
+    /// The same with nothing of the topics in `enough_of`.
+    #[must_use]
+    pub fn page_without(
+        &self,
+        feed: &Feed,
+        actor: &str,
+        follows: &[(String, bool)],
+        enough_of: &[&str],
+        place: Place,
+        limit: usize,
+    ) -> (Vec<&Card>, Option<Place>) {
         let order = self.order(feed, actor, place.chosen);
         let followed = followed(follows);
         let shown = |card: &Card| match feed {
@@ -248,7 +266,8 @@ impl Feeds {
         let mut cards = Vec::with_capacity(limit);
         for (at, card) in order.iter().enumerate().skip(place.at).filter_map(|(at, number)| {
             let card = self.cards.get(*number)?;
-            shown(card).then_some((at, card))
+            let other = !card.topics.iter().any(|topic| enough_of.contains(&topic.as_str()));
+            (shown(card) && other).then_some((at, card))
         }) {
             if cards.len() == limit {
                 return (cards, Some(Place { at, ..place }));
@@ -345,8 +364,19 @@ fn invent(number: usize, assets: &[Asset]) -> Card {
         sound: (draw(13) % 3 != 0).then(|| format!("sound-{:02}", draw(14) % SOUNDS)),
         retention: retention(assets[asset].duration_ms, share(9), share(10)),
         prior: (draw(11) % 4 != 0).then(|| rounded(share(12))),
+        vector: Some(vector(&topics, share(15))),
+        // Every third item is a part of its topic's course.
+        series: (number % 3 == 0)
+            .then(|| SeriesPart { id: format!("course-{}", TOPICS[topic].0), part: (number / 3) as u32 }),
         topics,
     }
+}
+
+/// A place among all items: one axis a topic, which each of its topics pulls along, and a little of its own.
+fn vector(topics: &[String], own: f64) -> ItemVector {
+    let along = |id: &str| if topics.iter().any(|topic| topic == id) { 1.0 } else { 0.0 };
+    let values = TOPICS.iter().map(|(id, _)| rounded(along(id) - 0.125 + 0.1 * (own - 0.5))).collect();
+    ItemVector { space: 1, values }
 }
 
 /// A curve that falls fast at first and slowly later: `floor` of the viewers stay, the rest leave at rate `haste`.
@@ -375,6 +405,8 @@ fn plain(number: usize, asset: &Asset) -> Card {
         sound: None,
         retention: Vec::new(),
         prior: None,
+        vector: None,
+        series: None,
     }
 }
 

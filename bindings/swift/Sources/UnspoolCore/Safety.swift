@@ -4,9 +4,9 @@ extension Unspool {
     /// sent. Cards of the open feed that are hidden by it go at once, with their bytes, and are told as `Event.cardClosed`.
     ///
     /// ```swift
-    /// var settings = session.safety()
-    /// settings.words.append(MutedWord(value: "spoiler"))
-    /// try await session.setSafety(settings: settings)
+    /// let before = session.safety()
+    /// let words = before.words + [MutedWord(value: "spoiler")]
+    /// try await session.setSafety(settings: before.with(words: words))
     /// ```
     ///
     /// - Throws: `UnspoolError.Config` when a bound is broken; nothing is changed then.
@@ -25,12 +25,12 @@ extension Unspool {
     /// Takes signed safety rules that are newer than those in use. On disk when it returns; the open feed takes them in at
     /// once.
     ///
-    /// - Parameter signed: The JSON document as it came: an object of the texts `payload` and `signature`.
+    /// - Parameter document: The JSON as it came: an object of the texts `payload` and `signature`.
     /// - Returns: Their version.
     /// - Throws: `UnspoolError.Rules`, which says why they are not taken; those in use stay then.
     @discardableResult
-    public func setRules(signed: String) async throws -> UInt64 {
-        try await cancellable { try await self.setRules(signed: signed, cancel: $0) }
+    public func setRules(document: String) async throws -> UInt64 {
+        try await cancellable { try await self.setRules(document: document, cancel: $0) }
     }
 }
 
@@ -42,5 +42,19 @@ extension Feed {
     @discardableResult
     public func reveal(position: UInt64) async throws -> Card {
         try await cancellable { try await self.reveal(position: position, cancel: $0) }
+    }
+}
+
+extension SafetySettings {
+    /// The same choices with those that are given in place of their own.
+    public func with(
+        age: AgeBand? = nil, adultContent: Bool? = nil, harms: [HarmChoice]? = nil, labels: [LabelChoice]? = nil,
+        words: [MutedWord]? = nil, topics: [String]? = nil, sounds: [String]? = nil, creators: [String]? = nil,
+        blocked: [String]? = nil
+    ) -> SafetySettings {
+        SafetySettings(
+            age: age ?? self.age, adultContent: adultContent ?? self.adultContent, harms: harms ?? self.harms,
+            labels: labels ?? self.labels, words: words ?? self.words, topics: topics ?? self.topics,
+            sounds: sounds ?? self.sounds, creators: creators ?? self.creators, blocked: blocked ?? self.blocked)
     }
 }

@@ -136,7 +136,8 @@ extension UnspoolTests {
             try String(contentsOf: package.appendingPathComponent("Sources/\(name)"), encoding: .utf8)
         }
         let generated = try source("UnspoolBindings/UnspoolBindings.swift")
-        let ours = try source("UnspoolCore/Session.swift") + source("UnspoolCore/Feed.swift")
+        let files = try FileManager.default.contentsOfDirectory(atPath: package.appendingPathComponent("Sources/UnspoolCore").path)
+        let ours = try files.map { try source("UnspoolCore/\($0)") }.joined()
         let waits = generated.matches(of: /(?:open|public static) func `?(\w+)`?\([^)]*cancel: CancelToken\? = nil\)/).map(\.1)
         #expect(waits.count >= 21)
         // Panics on purpose have their overloads nowhere: no app calls them.

@@ -136,8 +136,7 @@ extension UnspoolTests {
         let origin = try Origin(in: scratch.url)
         let shared = try SharedRules.load()
         try await origin.putRules(try shared.second.document())
-        var trusting = config(scratch)
-        trusting.safetyKeys = [shared.key]
+        let trusting = config(scratch, safetyKeys: [shared.key])
         try await Unspool.withSession(config: trusting, host: AppBackend(origin)) { session in
             let feed = try session.feed(kind: .nonProfiled)
             _ = try await feed.next()

@@ -132,10 +132,11 @@ extension UnspoolTests {
         try await Unspool.withSession(config: offlineConfig(scratch)) { session in
             #expect(session.safety() == SafetySettings(age: .unknown))
             try await session.setSafety(settings: chosen)
-            let nothing = SafetySettings(age: .adult, words: [MutedWord(value: " ")])
+            let nothing = session.safety().with(age: .adult, words: [MutedWord(value: " ")])
             await #expect(throws: UnspoolError.self) { try await session.setSafety(settings: nothing) }
             await #expect(throws: UnspoolError.self) { try await session.setBlocked(creator: "", blocked: true) }
             #expect(session.safety() == chosen)
+            #expect(session.safety().with() == chosen)
         }
         try await Unspool.withSession(config: offlineConfig(scratch)) { session in
             #expect(session.safety() == chosen)
@@ -150,8 +151,7 @@ extension UnspoolTests {
         try await origin.label(items[0])
         try await origin.label(items[1], "paid_promotion")
         try await origin.label(items[2])
-        var trusting = config(scratch, origin)
-        trusting.safetyKeys = [shared.key]
+        let trusting = config(scratch, origin, safetyKeys: [shared.key])
         try await Unspool.withSession(config: trusting) { session in
             try await session.setSafety(settings: grownUp)
             let feed = try session.feed(kind: .nonProfiled)
@@ -159,7 +159,7 @@ extension UnspoolTests {
             #expect(try await feed.ids().first == items[1])
             #expect(session.rulesVersion() == 0)
             let second = try shared.second.document()
-            #expect(try await session.setRules(signed: second) == 2)
+            #expect(try await session.setRules(document: second) == 2)
             _ = try await Follower(feed).closed(items[1])
             #expect(try await feed.next().item.id == items[2])
 
@@ -169,10 +169,10 @@ extension UnspoolTests {
                 (try shared.forged.document(), .signature), (changed, .signature),
             ] {
                 await #expect(throws: UnspoolError.Rules(trouble: trouble)) {
-                    try await session.setRules(signed: document)
+                    try await session.setRules(document: document)
                 }
             }
-            await #expect { try await session.setRules(signed: "{}") } throws: {
+            await #expect { try await session.setRules(document: "{}") } throws: {
                 guard case .Rules(.malformed) = $0 as? UnspoolError else { return false }
                 return "\($0)".contains("those in use stay")
             }

@@ -33,11 +33,11 @@ final class Scratch: Sendable {
 /// A configuration for tests: batches leave at once, first frames are looked at.
 func config(
     _ scratch: Scratch, _ origin: Origin? = nil, backend: String? = nil, dir: String = "core", token: String? = "ada",
-    conditions: Conditions? = nil, requestTimeout: TimeInterval? = nil
+    conditions: Conditions? = nil, requestTimeout: TimeInterval? = nil, safetyKeys: [String] = []
 ) -> SessionConfig {
     SessionConfig(
         dataDir: scratch.path(dir), account: "ada", backend: origin?.url ?? backend, token: token, conditions: conditions,
-        describeFirstFrame: true, sendEvery: 0.2, requestTimeout: requestTimeout)
+        describeFirstFrame: true, sendEvery: 0.2, requestTimeout: requestTimeout, safetyKeys: safetyKeys)
 }
 
 /// A configuration without a network and without a server.

@@ -5,8 +5,9 @@
 
 use std::time::Duration;
 
+use unspool_engine::learner::MAX_DIMENSIONS;
 use unspool_engine::report::MOST_REPORTS;
-use unspool_engine::{CaptionTrack, Item, LabelUpdate, Page, Rendition};
+use unspool_engine::{CaptionTrack, Embedding, Item, LabelUpdate, Page, Rendition};
 use unspool_media::Location;
 use url::Url;
 
@@ -88,6 +89,9 @@ pub(crate) fn item(mut item: Item) -> Option<Item> {
     {
         return None;
     }
+    // Without a vector or a series that can be used a card is still a card.
+    item.vector = item.vector.filter(vector_fits);
+    item.series = item.series.filter(|series| id_fits(&series.id));
     // A card without its picture is still a card.
     item.thumbnail = item.thumbnail.filter(|url| url_fits(url));
     let renditions = &mut item.asset.renditions;
@@ -97,6 +101,12 @@ pub(crate) fn item(mut item: Item) -> Option<Item> {
     keep_captions(&mut item.captions);
     renditions.sort_by_key(|r| r.bitrate_bps);
     (!renditions.is_empty()).then_some(item)
+}
+
+/// Whether a vector can be learnt from: some finite numbers and not too many.
+fn vector_fits(vector: &Embedding) -> bool {
+    let values = &vector.values;
+    !values.is_empty() && values.len() <= MAX_DIMENSIONS && values.iter().all(|v| v.is_finite())
 }
 
 fn rendition_fits(r: &Rendition) -> bool {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use unspool_engine::{LabelUpdate, MediaKey, Page};
+use unspool_engine::{LabelUpdate, MediaKey, Page, PageRequest};
 
 use super::{Backend, BackendError, Located, Topic, check};
 
@@ -45,6 +45,14 @@ impl Backend for Hosted {
         limit: u32,
     ) -> BoxFuture<'a, Result<Page, BackendError>> {
         Box::pin(async move { check::page(self.answer(|host| host.page(feed, cursor, limit)).await?) })
+    }
+
+    fn requested<'a>(
+        &'a self,
+        feed: &'a str,
+        request: &'a PageRequest,
+    ) -> BoxFuture<'a, Result<Page, BackendError>> {
+        Box::pin(async move { check::page(self.answer(|host| host.requested(feed, request)).await?) })
     }
 
     fn topics(&self) -> BoxFuture<'_, Result<Vec<Topic>, BackendError>> {

@@ -10,7 +10,7 @@ mod native;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use unspool_engine::{LabelUpdate, MediaKey, Page};
+use unspool_engine::{LabelUpdate, MediaKey, Page, PageRequest};
 
 pub(crate) use hosted::Hosted;
 pub use native::Native;
@@ -99,6 +99,16 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
         cursor: Option<&'a str>,
         limit: u32,
     ) -> BoxFuture<'a, Result<Page, BackendError>>;
+
+    /// The same for a request that may name topics the feed has enough of: the page should hold others then. A backend that
+    /// cannot look for them answers as it would otherwise, and what has no room waits on the device.
+    fn requested<'a>(
+        &'a self,
+        feed: &'a str,
+        request: &'a PageRequest,
+    ) -> BoxFuture<'a, Result<Page, BackendError>> {
+        self.page(feed, request.cursor.as_deref(), request.limit)
+    }
 
     /// The topics there are.
     fn topics(&self) -> BoxFuture<'_, Result<Vec<Topic>, BackendError>>;

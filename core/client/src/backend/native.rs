@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use reqwest::{StatusCode, header};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use unspool_engine::{
-    Asset, CaptionTrack, Container, Creator, Item, LabelUpdate, MediaKey, Page, Relation, Rendition,
+    Asset, CaptionTrack, Container, Creator, Embedding, Item, LabelUpdate, MediaKey, Page, PageRequest,
+    Relation, Rendition, SeriesPart,
 };
 use unspool_media::{OutboundPurpose, Wire};
 use url::Url;
@@ -18,6 +19,8 @@ use crate::meter::Meter;
 
 /// Largest answer read: 50 items of 20 KiB.
 const ANSWER_BYTES: usize = 1024 * 1024;
+/// Most topics a request says it has enough of: no more have their share of ten cards, with up to four tags each.
+const ENOUGH_OF: usize = 10;
 /// A backend that speaks the native contract.
 #[derive(Debug)]
 pub struct Native {
@@ -104,9 +107,26 @@ impl Backend for Native {
         limit: u32,
     ) -> BoxFuture<'a, Result<Page, BackendError>> {
         Box::pin(async move {
-            let limit = limit.clamp(1, check::PAGE_ITEMS as u32).to_string();
+            let request = PageRequest { cursor: cursor.map(str::to_owned), limit, ..PageRequest::default() };
+            self.requested(feed, &request).await
+        })
+    }
+
+    fn requested<'a>(
+        &'a self,
+        feed: &'a str,
+        request: &'a PageRequest,
+    ) -> BoxFuture<'a, Result<Page, BackendError>> {
+        Box::pin(async move {
+            let limit = request.limit.clamp(1, check::PAGE_ITEMS as u32).to_string();
             let mut query = vec![("feed", feed), ("limit", &limit)];
-            query.extend(cursor.map(|c| ("cursor", c)));
+            query.extend(request.cursor.as_deref().map(|c| ("cursor", c)));
+            let enough_of: Vec<&str> =
+                request.enough_of.iter().map(String::as_str).filter(|topic| !topic.contains(',')).collect();
+            let enough_of = enough_of.iter().take(ENOUGH_OF).copied().collect::<Vec<_>>().join(",");
+            if !enough_of.is_empty() {
+                query.push(("enough_of", &enough_of));
+            }
             let page: WirePage = self.get(&["feed"], &query).await?;
             let items = page.items.into_iter().map(Item::from).collect();
             check::page(Page { items, next_cursor: page.next_cursor })
@@ -250,6 +270,10 @@ struct WireItem {
     #[serde(default)]
     retention: Vec<(u64, f64)>,
     prior: Option<f64>,
+    #[serde(default, deserialize_with = "or_nothing")]
+    vector: Option<Embedding>,
+    #[serde(default, deserialize_with = "or_nothing")]
+    series: Option<SeriesPart>,
     #[serde(default)]
     captions: Vec<CaptionTrack>,
 }
@@ -321,6 +345,12 @@ struct WireLocated {
     expires_at_ms: Option<i64>,
 }
 
+/// What may help and is not needed: of another shape, it counts as absent, and the item goes on without it.
+fn or_nothing<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Option<T>, D::Error> {
+    let value = serde_json::Value::deserialize(from)?;
+    Ok(serde_json::from_value(value).ok())
+}
+
 impl From<WireItem> for Item {
     fn from(wire: WireItem) -> Self {
         let renditions = wire.asset.renditions.into_iter().map(Rendition::from).collect();
@@ -341,6 +371,8 @@ impl From<WireItem> for Item {
             relation: wire.relation,
             retention: wire.retention,
             prior: wire.prior,
+            vector: wire.vector,
+            series: wire.series,
             captions: wire.captions,
         }
     }

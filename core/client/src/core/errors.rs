@@ -39,6 +39,7 @@ pub(crate) fn media_error(error: &MediaError) -> Error {
         MediaError::NotProbed | MediaError::Incomplete | MediaError::NotOneFile => {
             Error::NotComplete { reason: error.to_string() }
         }
+        MediaError::InMemory => Error::Storage { reason: error.to_string() },
         MediaError::Client(_) => Error::Internal { reason: error.to_string() },
         MediaError::Tls(e) => tls_error(e),
     }

@@ -23,7 +23,7 @@ impl Driver {
         }
         let (core, inputs, feed) = (Arc::clone(&self.core), self.inputs.clone(), self.feed.clone());
         tokio::spawn(async move {
-            let answer = core.backend.page(&feed, request.cursor.as_deref(), request.limit).await;
+            let answer = core.backend.requested(&feed, &request).await;
             let _ = inputs.send(Input::Page { request: request.id, answer });
         });
     }

@@ -46,6 +46,8 @@ impl Driver {
             captions: self.captions_now(self.clock.now()),
             online: self.conditions.online,
             hidden: self.engine.hidden(),
+            loop_state: self.engine.loop_report().map(|report| report.state).unwrap_or_default(),
+            enough_of: self.engine.feed().enough_of().to_vec(),
             throughput_bps: planner.throughput_bps(),
             bytes: self.core.bytes(),
         };

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use unspool_engine::info::missing;
-use unspool_engine::{KeepOutput, MediaKey, Span};
+use unspool_engine::{Item, KeepOutput, KeepState, MediaKey, Span};
 use unspool_media::{Media, MediaError, Origin, Priority, Purpose};
 
+use super::captions;
 use super::runner::{Answer, Runner};
 use super::trouble::{of_fetch, of_probe};
 
@@ -36,11 +37,15 @@ impl Runner {
             }
             KeepOutput::Fetch { asset, key, size } => {
                 self.register(&asset, &key);
+                // First, because they are small: what is complete has its captions.
+                let beside = self.item(&asset).map_or_else(Vec::new, |item| captions::fetch(&media, item));
                 let all = [Span::new(0, size)];
                 let ticket = Arc::new(media.fetch(&key, &all, Priority::Offline, Purpose::Offline));
-                self.tickets.insert(asset.clone(), Arc::clone(&ticket));
+                let tickets = beside.iter().chain([&ticket]).map(Arc::clone).collect();
+                self.tickets.insert(asset.clone(), tickets);
                 tokio::spawn(async move {
                     let end = ticket.wait().await.map(drop).map_err(|e| of_fetch(&e));
+                    captions::ended(&beside).await;
                     // A chunk that ran when the fetch was cancelled still arrives and counts.
                     let _ = tokio::time::timeout(LAST_CHUNK, media.idle(&key)).await;
                     let looked = tokio::task::spawn_blocking(move || {
@@ -55,19 +60,49 @@ impl Runner {
                 });
             }
             KeepOutput::Cancel { asset } => {
-                if let Some(ticket) = self.tickets.get(&asset) {
+                for ticket in self.tickets.get(&asset).into_iter().flatten() {
                     ticket.cancel();
                 }
             }
             KeepOutput::Drop { asset, key, others } => {
+                let beside = self.item(&asset).map_or_else(Vec::new, captions::keys);
                 tokio::spawn(async move {
-                    let _ = tokio::time::timeout(LAST_CHUNK, media.idle(&key)).await;
-                    let dropped = tokio::task::spawn_blocking(move || let_go(&media, &key, &others));
+                    for key in beside.iter().chain([&key]) {
+                        let _ = tokio::time::timeout(LAST_CHUNK, media.idle(key)).await;
+                    }
+                    let dropped = tokio::task::spawn_blocking(move || {
+                        let mut freed = let_go(&media, &key, &others)?;
+                        for key in beside {
+                            freed += let_go(&media, &key, &[])?;
+                        }
+                        Ok(freed)
+                    });
                     let freed = dropped.await.unwrap_or(Err(MediaError::Closed));
                     let _ = answer.send(Answer::Dropped { asset, freed });
                 });
             }
         }
+    }
+
+    fn item(&self, asset: &str) -> Option<&Item> {
+        self.engine.record(asset).map(|record| &record.item)
+    }
+
+    /// Asks, once a session, for captions that what is complete lacks. Nobody waits for them.
+    pub(super) fn look_for_captions(&mut self) {
+        if self.looked_for_captions || self.engine.hold().is_some() {
+            return;
+        }
+        self.looked_for_captions = true;
+        let complete = self.engine.views().filter(|view| view.state == KeepState::Complete);
+        let items: Vec<Item> = complete.map(|view| view.record.item.clone()).collect();
+        let media = Arc::clone(&self.media);
+        // Whether a file is here the index says, which is on the disk.
+        tokio::task::spawn_blocking(move || {
+            for item in &items {
+                captions::fetch(&media, item);
+            }
+        });
     }
 
     /// Tells the media room where a kept rendition is, unless a feed has told it already.

@@ -3,6 +3,7 @@
 //! The task owns the engine's machine and is the only one that writes the records. An app's call is a command to it and
 //! is answered when what it asks for is on the disk; what is the case is pulled by revision.
 
+mod captions;
 mod effects;
 mod runner;
 mod trouble;

@@ -14,6 +14,7 @@ mod detector;
 mod tests;
 
 pub use arrange::{Arrangement, Card, Held, Mode, Rule, Thin, arrange, breaches};
+pub(crate) use detector::Kept as DetectorState;
 pub use detector::{Answer, Choice, Detector, LoopReport, LoopState, Moment, Sign, Word};
 
 /// One topic under all its spellings: a server that writes it in capitals does not get a second share of the feed.

@@ -196,8 +196,8 @@ fn detector() -> Detector {
     Detector::new(RankingPolicy::shipped().unwrap().detector)
 }
 
-const EVENING: Moment = Moment { local_min: 20 * 60, session_ms: 600_000 };
-const LATE: Moment = Moment { local_min: 10, session_ms: 5_000_000 };
+const EVENING: Moment = Moment { local_min: 20 * 60, session_ms: 600_000, may_lead: true };
+const LATE: Moment = Moment { local_min: 10, session_ms: 5_000_000, may_lead: true };
 
 fn watch(detector: &mut Detector, topics: &[&str], dwell: f64, moment: Moment) -> Option<Word> {
     let topics: Vec<String> = topics.iter().map(|t| (*t).to_owned()).collect();
@@ -282,7 +282,7 @@ proptest! {
         let mut since_word = 1_000;
         for (topics, dwell, local_min, session_ms) in told {
             let led = !d.avoid().is_empty();
-            let word = d.handle_viewing(&topics, dwell, Moment { local_min, session_ms });
+            let word = d.handle_viewing(&topics, dwell, Moment { local_min, session_ms, may_lead: true });
             let leads = !d.avoid().is_empty();
             if leads && !led {
                 let announced = matches!(word, Some(Word::AnotherTopic { .. }));

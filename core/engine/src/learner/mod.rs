@@ -16,6 +16,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::breaker::plain;
 use crate::ranking::{LearnerWeights, TasteWeights};
 
 mod card;
@@ -32,7 +33,7 @@ pub use explain::{Contribution, Factor, Why};
 pub use facts::{Band, Clip, MAX_COMPONENT, MAX_DIMENSIONS, MAX_NAME, MAX_TAGS, Vector, Viewing};
 pub use state::{MAX_STATE_BYTES, StateError};
 
-use state::State;
+pub(crate) use state::State;
 use taste::Leaning;
 
 /// Interests that are kept; the contract's own bound.
@@ -106,9 +107,10 @@ impl Learner {
         true
     }
 
-    /// Forgets one topic's viewings.
+    /// Forgets one topic's viewings, under all its spellings.
     pub fn handle_forget(&mut self, topic: &str) {
-        self.state.topics.0.remove(topic);
+        let topic = plain(topic);
+        self.state.topics.0.retain(|name, _| plain(name) != topic);
     }
 
     /// Forgets every viewing; interests and settings stay, because the person gave those in so many words.
@@ -176,6 +178,12 @@ impl Learner {
         Why::between(&self.contributions(clip), &self.contributions(other))
     }
 
+    /// What makes up the score of one clip that nothing is compared with.
+    #[must_use]
+    pub(crate) fn why_alone(&self, clip: &Clip<'_>) -> Why {
+        Why::between(&self.contributions(clip), &[])
+    }
+
     /// What the learner believes, in plain words.
     #[must_use]
     pub fn learner_card(&self) -> Card {
@@ -203,6 +211,17 @@ impl Learner {
     /// then, and the caller starts anew.
     pub fn restore(weights: LearnerWeights, bytes: &[u8]) -> Result<Self, StateError> {
         Ok(Learner { weights, state: State::read(bytes)? })
+    }
+
+    /// What is to be kept, beside what others keep.
+    pub(crate) fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// A learner of what was kept.
+    pub(crate) fn of_state(weights: LearnerWeights, state: State) -> Result<Self, StateError> {
+        state.check_version()?;
+        Ok(Learner { weights, state })
     }
 
     /// The one place where a score comes from: parts and amounts, in one order.

@@ -33,7 +33,7 @@ pub enum StateError {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct State {
+pub(crate) struct State {
     pub(super) version: u32,
     pub(super) viewings: u64,
     pub(super) ridge: Ridge,
@@ -82,6 +82,14 @@ impl State {
         let state: State = serde_json::from_slice(bytes).map_err(format)?;
         state.check()?;
         Ok(state)
+    }
+
+    /// As [`State::read`] checks it.
+    pub(super) fn check_version(&self) -> Result<(), StateError> {
+        if self.version != VERSION {
+            return Err(StateError::Version(self.version));
+        }
+        self.check()
     }
 
     fn check(&self) -> Result<(), StateError> {

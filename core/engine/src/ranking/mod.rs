@@ -227,14 +227,24 @@ impl RankingPolicy {
     /// As [`RankingPolicy::draft`], and where a limit is looser than promised.
     pub fn read(text: &str) -> Result<Self, PolicyError> {
         let policy = RankingPolicy::draft(text)?;
-        let limits = &policy.breaker;
+        policy.check_promised()?;
+        Ok(policy)
+    }
+
+    /// Whether every number makes sense and no limit is looser than promised.
+    ///
+    /// # Errors
+    /// The first number that does not.
+    pub fn check_promised(&self) -> Result<(), PolicyError> {
+        self.check()?;
+        let limits = &self.breaker;
         if limits.per_topic > HARD_PER_TOPIC || limits.window < HARD_WINDOW {
             return Err(PolicyError::Loosened("breaker.per_topic"));
         }
         if limits.per_sensitive > HARD_SENSITIVE {
             return Err(PolicyError::Loosened("breaker.per_sensitive"));
         }
-        Ok(policy)
+        Ok(())
     }
 
     /// Reads a policy that is still to be judged: its limits may be loose, but every number makes sense.

@@ -84,6 +84,7 @@ pub const ALL: &[Schema] = &[
             may("taps", Text(768), Behaviour),
             may("taps_missed", Count, Behaviour),
             may("policy", Text(32), Technical),
+            may("ranking", Text(64), Technical),
             may("exit", EXITS, Behaviour),
         ],
     },

@@ -3,13 +3,16 @@
 //! A received byte is on one account for good: that of the purpose whose request brought it. There it is wasted until a
 //! player reads it, and again when it was dropped or brought a second time. So the accounts add up to what the server
 //! says it sent, and none of them hides behind another.
+//!
+//! Which bytes of a file were read is remembered of the files used last. What nobody read of an older one is settled as
+//! wasted, whoever comes back to it.
 
-use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use unspool_engine::{MediaKey, Span};
 
 use super::Purpose;
+use crate::recent::{REMEMBERED, Recent};
 use crate::store::SpanSet;
 
 /// Bytes of one purpose. Exact: every received body byte counts, playlists, refusals and duplicates included.
@@ -89,10 +92,32 @@ fn place(purpose: Purpose) -> usize {
 #[derive(Debug, Default)]
 pub(crate) struct Accounts(Mutex<Books>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Books {
     accounts: [Account; PURPOSES],
-    keys: HashMap<MediaKey, PerKey>,
+    keys: Recent<PerKey>,
+}
+
+impl Default for Books {
+    fn default() -> Self {
+        Books { accounts: Default::default(), keys: Recent::new(REMEMBERED) }
+    }
+}
+
+impl Books {
+    /// Begins to remember `per` of `key`; what goes for it is settled.
+    fn begin(&mut self, key: &MediaKey, per: PerKey) {
+        for (_, gone) in self.keys.insert(key.clone(), per, |_| true) {
+            self.settle(&gone);
+        }
+    }
+
+    /// What nobody read of a file stays wasted.
+    fn settle(&mut self, gone: &PerKey) {
+        for (purpose, account) in self.accounts.iter_mut().enumerate() {
+            account.dropped += gone.unread(purpose);
+        }
+    }
 }
 
 /// What is settled of one purpose; media bytes that may still be read stand with their key.
@@ -152,9 +177,10 @@ impl Accounts {
     pub(crate) fn fetched(&self, key: &MediaKey, purpose: Purpose, span: Span) {
         let mut books = self.books();
         let Books { accounts, keys } = &mut *books;
-        let Some(per) = keys.get_mut(key) else {
-            keys.entry(key.clone()).or_default().fetched[place(purpose)].insert(span);
-            return;
+        let Some(per) = keys.get(key) else {
+            let mut per = PerKey::default();
+            per.fetched[place(purpose)].insert(span);
+            return books.begin(key, per);
         };
         for (held, account) in per.fetched.iter_mut().zip(accounts) {
             for gone in held.within(span) {
@@ -171,25 +197,26 @@ impl Accounts {
         if !waited {
             books.accounts[place(purpose)].from_cache += span.len();
         }
-        match books.keys.get_mut(key) {
-            Some(per) => per.read.insert(span),
-            None => books.keys.entry(key.clone()).or_default().read.insert(span),
+        if let Some(per) = books.keys.get(key) {
+            return per.read.insert(span);
         }
+        let mut per = PerKey::default();
+        per.read.insert(span);
+        books.begin(key, per);
     }
 
     /// The old version's bytes of `key` were dropped: what was read of them says nothing about the new ones.
     pub(crate) fn version_dropped(&self, key: &MediaKey) {
         let mut books = self.books();
-        let Some(per) = books.keys.remove(key) else { return };
-        for (purpose, account) in books.accounts.iter_mut().enumerate() {
-            account.dropped += per.unread(purpose);
+        if let Some(gone) = books.keys.remove(key) {
+            books.settle(&gone);
         }
     }
 
     /// Bytes of `key` that came for another purpose than `purpose`, or that a player read.
     pub(crate) fn used_besides(&self, key: &MediaKey, purpose: Purpose) -> Vec<Span> {
         let books = self.books();
-        let Some(per) = books.keys.get(key) else { return Vec::new() };
+        let Some(per) = books.keys.peek(key) else { return Vec::new() };
         let mut used = per.read.clone();
         for (_, fetched) in per.fetched.iter().enumerate().filter(|(at, _)| *at != place(purpose)) {
             fetched.as_slice().iter().for_each(|span| used.insert(*span));
@@ -261,5 +288,26 @@ mod tests {
         let after = books.counts();
         assert_eq!(after.wasted, 50 + 50 + 160, "what was unread stays so");
         assert_eq!(after.by_purpose.all().iter().map(|(_, t)| t.network).sum::<u64>(), after.network);
+    }
+
+    #[test]
+    fn old_files_are_settled_and_the_sums_stay_exact() {
+        let books = Accounts::default();
+        let key = |n: usize| MediaKey::new(&format!("asset-{n}"), "r");
+        let files = REMEMBERED * 2;
+        for n in 0..files {
+            books.received(Purpose::Prefetch, 100);
+            books.fetched(&key(n), Purpose::Prefetch, Span::new(0, 100));
+            books.read(&key(n), Purpose::Playback, Span::new(0, 60), false);
+        }
+        assert!(books.books().keys.len() <= REMEMBERED * 5 / 4 + 1);
+        let counts = books.counts();
+        assert_eq!(counts.by_purpose.prefetch.wasted, 40 * files as u64);
+        assert_eq!((counts.network, counts.from_cache), (100 * files as u64, 60 * files as u64));
+        // A read of what is remembered makes up for it, one of what is settled does not.
+        for n in [0, files - 1] {
+            books.read(&key(n), Purpose::Playback, Span::new(60, 100), false);
+        }
+        assert_eq!(books.counts().by_purpose.prefetch.wasted, 40 * (files as u64 - 1));
     }
 }

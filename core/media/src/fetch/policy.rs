@@ -10,6 +10,9 @@ use super::Limits;
 /// A chunk takes about this long: short enough that a swipe is felt at once, long enough that the round trip between
 /// chunks (50-100 ms on mobile) costs a fifth at worst.
 const HORIZON: f64 = 0.4;
+/// An opening request takes at most about this long: the person who waits for its bytes waits for them in any case, and
+/// who swipes away waits for one chunk too many, once.
+const OPENING: f64 = 1.0;
 /// Weight of the newest sample: three samples bring a changed line through.
 const NEWEST: f64 = 0.4;
 
@@ -62,9 +65,22 @@ impl ChunkPolicy {
 
     /// The first chunk of `hole`; stretched by up to a quarter when that ends the hole.
     pub(crate) fn first_chunk(&self, hole: Span) -> Span {
-        let bytes = self.bytes();
-        if hole.len() <= bytes + bytes / 4 { hole } else { Span::new(hole.start, hole.start + bytes) }
+        stretched(hole, self.bytes())
     }
+
+    /// The same for the first request for a file that a person waits for, of which nothing is known yet: as much as is
+    /// wanted, in one.
+    pub(crate) fn opening_chunk(&self, hole: Span) -> Span {
+        let bytes = match self.bytes_per_second {
+            Some(rate) => ((rate * OPENING) as u64).clamp(self.min, self.max),
+            None => self.max,
+        };
+        stretched(hole, bytes)
+    }
+}
+
+fn stretched(hole: Span, bytes: u64) -> Span {
+    if hole.len() <= bytes + bytes / 4 { hole } else { Span::new(hole.start, hole.start + bytes) }
 }
 
 /// How long to wait before try number `attempt` (counted from 1): full jitter, or what the server asked for.
@@ -93,6 +109,18 @@ mod tests {
         assert_eq!(policy.bytes(), 1024 * 1024);
         (0..20).for_each(|_| policy.sample(100_000, Duration::from_secs(10)));
         assert_eq!(policy.bytes(), 64 * 1024);
+    }
+
+    #[test]
+    fn an_opening_takes_all_that_is_wanted_within_a_second_of_the_line() {
+        let mut policy = ChunkPolicy::new(&Limits::default());
+        let wanted = Span::new(0, 512 * 1024);
+        assert_eq!(policy.opening_chunk(wanted), wanted);
+        assert_eq!(policy.opening_chunk(Span::new(0, 4 << 20)).len(), 1024 * 1024);
+        policy.sample(150_000, Duration::from_secs(1));
+        assert_eq!(policy.opening_chunk(wanted).len(), 150_000);
+        (0..20).for_each(|_| policy.sample(100_000, Duration::from_secs(10)));
+        assert_eq!(policy.opening_chunk(wanted).len(), 64 * 1024);
     }
 
     #[test]

@@ -197,6 +197,11 @@ impl Route {
         }
     }
 
+    /// Whether it has an address.
+    pub(crate) fn is_known(&self) -> bool {
+        self.state().location.is_some()
+    }
+
     /// Lets nothing be asked for any more, neither bytes nor a fresh address, until an address is set.
     pub(crate) fn withdraw(&self) {
         self.state().withdrawn = true;

@@ -22,6 +22,7 @@ use super::{
     About, Accounts, ChunkPolicy, FetchDone, FetchError, FetchSummary, HostBook, Http, Limits, Priority,
     Purpose, Route, UrlResolver, Way,
 };
+use crate::recent::{REMEMBERED, Recent};
 use crate::segments::owner;
 use crate::store::{Entry, SpanSet, Validators};
 
@@ -77,6 +78,11 @@ struct Running {
     abort: Option<AbortHandle>,
 }
 
+/// Ways kept of renditions that nobody registered. As many as are registered: a kept answer names the way of each.
+const ROUTES: usize = 2 * REMEMBERED;
+/// Keys whose last request failed, before those at rest for nobody are looked for. 256: more than ever fail at a time.
+const PAUSES: usize = 256;
+
 #[derive(Default)]
 struct Pause {
     attempts: u32,
@@ -91,6 +97,20 @@ struct Queue {
     pauses: HashMap<MediaKey, Pause>,
     offline: bool,
     closed: bool,
+}
+
+impl Queue {
+    /// Makes room where too many failed: a rest that is over, of a key that nobody waits for, says nothing any more.
+    fn forget_pauses(&mut self) {
+        if self.pauses.len() < PAUSES {
+            return;
+        }
+        let (now, demands) = (Instant::now(), &self.demands);
+        self.pauses.retain(|key, pause| {
+            pause.until.is_some_and(|until| until > now)
+                || demands.values().any(|waiting| waiting.demand.entry.key == *key)
+        });
+    }
 }
 
 /// What the pump decided under the lock and does after it.
@@ -111,7 +131,7 @@ pub(crate) struct Fetcher {
     warmth: Warmth,
     said: OnceLock<Said>,
     renewed: OnceLock<Renewed>,
-    routes: Mutex<HashMap<MediaKey, Arc<Route>>>,
+    routes: Mutex<Recent<Arc<Route>>>,
     queue: Mutex<Queue>,
     policy: Mutex<ChunkPolicy>,
     samples: Mutex<Option<mpsc::Sender<FetchDone>>>,
@@ -148,7 +168,7 @@ impl Fetcher {
             warmth: Warmth::default(),
             said: OnceLock::new(),
             renewed: OnceLock::new(),
-            routes: Mutex::default(),
+            routes: Mutex::new(Recent::new(ROUTES)),
             queue: Mutex::default(),
             policy: Mutex::new(policy),
             samples: Mutex::default(),
@@ -220,7 +240,23 @@ impl Fetcher {
     pub(crate) fn route(&self, key: &MediaKey) -> Arc<Route> {
         let rendition = owner(key).map(|(rendition, _)| rendition);
         let key = rendition.as_ref().unwrap_or(key);
-        self.routes.lock().unwrap_or_else(PoisonError::into_inner).entry(key.clone()).or_default().clone()
+        let mut routes = self.routes();
+        if let Some(route) = routes.get(key) {
+            return route.clone();
+        }
+        let route = Arc::<Route>::default();
+        // One with an address leaves with its registration.
+        routes.insert(key.clone(), route.clone(), |route| Arc::strong_count(route) == 1 && !route.is_known());
+        route
+    }
+
+    fn routes(&self) -> MutexGuard<'_, Recent<Arc<Route>>> {
+        self.routes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets the way to `key`.
+    pub(crate) fn leave(&self, key: &MediaKey) {
+        self.routes().remove(key);
     }
 
     /// Sends a sample of every finished request from now on; a full channel loses samples, never time.
@@ -447,9 +483,13 @@ impl Fetcher {
         }
         let taken = SpanSet::from_spans(queue.running.values().filter(|r| r.key == *key).map(|r| r.span));
         let Some(free) = holes.iter().flat_map(|hole| taken.holes(*hole)).next() else { return };
+        let opens = playback && taken.as_slice().is_empty() && {
+            let state = demand.entry.lock();
+            state.validators().size.is_none() && state.held().as_slice().is_empty()
+        };
         let (span, next) = {
             let policy = self.policy.lock().unwrap_or_else(PoisonError::into_inner);
-            let span = policy.first_chunk(free);
+            let span = if opens { policy.opening_chunk(free) } else { policy.first_chunk(free) };
             let after = holes.iter().map(|hole| Span::new(hole.start.max(span.end), hole.end));
             (span, after.filter(|rest| !rest.is_empty()).map(|rest| policy.first_chunk(rest)).next())
         };
@@ -534,6 +574,7 @@ impl Fetcher {
         retry_after: Option<Duration>,
         elsewhere: bool,
     ) -> Option<FetchError> {
+        queue.forget_pauses();
         let pause = queue.pauses.entry(key.clone()).or_default();
         pause.attempts += 1;
         if pause.attempts >= self.limits.attempts {

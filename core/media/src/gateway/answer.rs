@@ -13,6 +13,7 @@ use super::Room;
 use super::body::{Lease, Pieces, Reply};
 use super::range::{Choice, choose};
 use super::request::{Identity, Name, Target, target};
+use super::spares::Spares;
 use super::{playlist, request::Refused};
 use crate::fetch::{FetchError, Priority};
 use crate::probe::ProbeError;
@@ -22,11 +23,12 @@ use crate::source::{ByteSource, ReadError};
 /// Versions looked at before a file is said to keep changing.
 const VERSIONS: u32 = 3;
 
-/// Answers one request. `known` is set once a request of the connection showed the token.
+/// Answers one request. `known` is set once a request of the connection showed the token; `spares` are its buffers.
 pub(super) async fn answer<B: Body>(
     room: Arc<Room>,
     identity: Identity,
     known: Arc<AtomicBool>,
+    spares: Spares,
     request: Request<B>,
 ) -> Response<Reply> {
     let target = target(&room, &identity, &request);
@@ -37,12 +39,14 @@ pub(super) async fn answer<B: Body>(
     count.fetch_add(1, Ordering::Relaxed);
     known.fetch_or(shown, Ordering::Relaxed);
     let answered = match target {
-        Ok(Target { key, name: Name::File }) => file(&room, &key, &method, &headers).await,
+        Ok(Target { key, name: Name::File }) => file(&room, &key, &method, &headers, spares).await,
         Ok(Target { key, name: Name::Playlist }) => list(&room, &key, None, &method, &headers).await,
         Ok(Target { key, name: Name::List(list_of) }) => {
             list(&room, &key, Some(list_of), &method, &headers).await
         }
-        Ok(Target { key, name: Name::Part(number) }) => part(&room, &key, number, &method, &headers).await,
+        Ok(Target { key, name: Name::Part(number) }) => {
+            part(&room, &key, number, &method, &headers, spares).await
+        }
         Err(Refused { status, .. }) => Err(Failure { status, reason: "refused" }),
     };
     let mut response = answered.unwrap_or_else(|failure| failure.response());
@@ -151,11 +155,12 @@ async fn file(
     key: &MediaKey,
     method: &Method,
     headers: &HeaderMap,
+    spares: Spares,
 ) -> Result<Response<Reply>, Failure> {
     let Version { info, source, etag } = version(room, key).await?;
     let kind = if info.video.is_some() { "video/mp4" } else { "audio/mp4" };
     let (response, span) = head(choose(method, headers, info.size, &etag), info.size, &etag, kind);
-    body(room, key, method, response, span, source).await
+    body(room, key, response, span.filter(|_| method == Method::GET), (source, spares)).await
 }
 
 /// One of several files.
@@ -165,6 +170,7 @@ async fn part(
     number: u32,
     method: &Method,
     headers: &HeaderMap,
+    spares: Spares,
 ) -> Result<Response<Reply>, Failure> {
     let priority = if room.is_watched(key) { Priority::Playback } else { Priority::Next };
     let info = known(room, key, priority).await?;
@@ -184,7 +190,7 @@ async fn part(
     let told = (key.as_str(), parts.version, number, generation, size, said.etag, said.last_modified);
     let etag = format!("\"{:032x}\"", xxh3_128(format!("{told:?}").as_bytes()));
     let (response, span) = head(choose(method, headers, size, &etag), size, &etag, kind);
-    body(room, key, method, response, span, source).await
+    body(room, key, response, span.filter(|_| method == Method::GET), (source, spares)).await
 }
 
 /// What `key` is, waiting as long as a reader does.
@@ -193,18 +199,17 @@ async fn known(room: &Room, key: &MediaKey, priority: Priority) -> Result<Arc<Me
     Ok(tokio::time::timeout(room.limits.patience, info).await.map_err(|_| Failure::timeout())??)
 }
 
-/// Puts the bytes of `span` below a head.
+/// Puts the bytes of `span`, if there is one, below a head.
 async fn body(
     room: &Arc<Room>,
     key: &MediaKey,
-    method: &Method,
     mut response: Response<Reply>,
     span: Option<Span>,
-    source: Arc<dyn ByteSource>,
+    (source, spares): (Arc<dyn ByteSource>, Spares),
 ) -> Result<Response<Reply>, Failure> {
-    if let Some(span) = span.filter(|span| method == Method::GET && !span.is_empty()) {
+    if let Some(span) = span.filter(|span| !span.is_empty()) {
         let lease = Lease::new(room, key, source);
-        let pieces = Pieces::open(lease, span, room.limits.patience).await?;
+        let pieces = Pieces::open(lease, span, room.limits.patience, spares).await?;
         *response.body_mut() = Reply::Pieces(Box::new(pieces));
     }
     Ok(response)

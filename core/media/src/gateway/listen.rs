@@ -24,6 +24,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::answer::answer;
 use super::request::Identity;
+use super::spares::Spares;
 use super::token::Token;
 use super::{GatewayError, Room};
 
@@ -140,8 +141,9 @@ async fn serve(room: Arc<Room>, identity: Identity, known: Arc<AtomicBool>, stre
     // Heads and ends of bodies are small and waited for.
     let _ = stream.set_nodelay(true);
     let limits = room.limits.clone();
+    let spares = Spares::default();
     let service = service_fn(move |request: Request<Incoming>| {
-        let answered = answer(room.clone(), identity, known.clone(), request);
+        let answered = answer(room.clone(), identity, known.clone(), spares.clone(), request);
         async move { Ok::<_, Infallible>(answered.await) }
     });
     let io = TokioIo::new(Impatient::new(stream, limits.stall_timeout));

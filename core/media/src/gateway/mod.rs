@@ -19,9 +19,10 @@ mod listen;
 mod playlist;
 mod range;
 mod request;
+mod spares;
 mod token;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -32,6 +33,7 @@ use tokio::runtime::Handle;
 use unspool_engine::{Container, MediaKey};
 
 use crate::media::Media;
+use crate::recent::{REMEMBERED, Recent};
 use crate::source::ByteSource;
 use listen::Listening;
 use token::Token;
@@ -123,16 +125,39 @@ pub(crate) struct Room {
     refused: AtomicU64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Books {
-    ids: HashMap<MediaKey, Token>,
+    /// The addresses handed out or asked for of late.
+    ids: Recent<Token>,
     keys: HashMap<Token, MediaKey>,
-    unwatched: HashSet<MediaKey>,
+    unwatched: Recent<()>,
     readers: HashMap<u64, (MediaKey, Weak<dyn ByteSource>)>,
     next_reader: u64,
 }
 
+impl Default for Books {
+    fn default() -> Self {
+        Books {
+            ids: Recent::new(REMEMBERED),
+            keys: HashMap::new(),
+            unwatched: Recent::new(REMEMBERED),
+            readers: HashMap::new(),
+            next_reader: 0,
+        }
+    }
+}
+
 impl Books {
+    /// Makes `key` reachable. Where there are too many addresses, those go that nobody asked for the longest.
+    fn name(&mut self, key: &MediaKey, id: Token) {
+        let read: Vec<Token> =
+            self.readers.values().filter_map(|(key, _)| self.ids.peek(key)).copied().collect();
+        self.keys.insert(id, key.clone());
+        for (_, gone) in self.ids.insert(key.clone(), id, |id| !read.contains(id)) {
+            self.keys.remove(&gone);
+        }
+    }
+
     fn readers_of(&self, key: &MediaKey) -> Vec<Arc<dyn ByteSource>> {
         self.readers.values().filter(|(of, _)| of == key).filter_map(|(_, reader)| reader.upgrade()).collect()
     }
@@ -144,11 +169,14 @@ impl Room {
     }
 
     fn is_watched(&self, key: &MediaKey) -> bool {
-        !self.books().unwatched.contains(key)
+        self.books().unwatched.peek(key).is_none()
     }
 
     fn key_of(&self, id: &Token) -> Option<MediaKey> {
-        self.books().keys.get(id).cloned()
+        let mut books = self.books();
+        let key = books.keys.get(id).cloned()?;
+        books.ids.get(&key)?;
+        Some(key)
     }
 }
 
@@ -186,7 +214,7 @@ impl Gateway {
     }
 
     /// The address under which a player reads `key`: the file, or for HLS a playlist over it. Good until the next
-    /// [`rebind`](Gateway::rebind). Makes `key` reachable; whoever knows the address can read it, so it belongs in no log.
+    /// [`rebind`](Gateway::rebind), or until some 4,096 others were used since it was. Makes `key` reachable; whoever knows the address can read it, so it belongs in no log.
     ///
     /// # Errors
     /// [`GatewayError::Unknown`] for a rendition that was not registered, [`GatewayError::Closed`] after the end.
@@ -199,8 +227,7 @@ impl Gateway {
             Some(id) => *id,
             None => {
                 let id = Token::random()?;
-                books.ids.insert(key.clone(), id);
-                books.keys.insert(id, key.clone());
+                books.name(key, id);
                 id
             }
         };
@@ -228,9 +255,9 @@ impl Gateway {
     pub fn set_watched(&self, key: &MediaKey, watched: bool) {
         let mut books = self.room.books();
         match watched {
-            true => books.unwatched.remove(key),
-            false => books.unwatched.insert(key.clone()),
-        };
+            true => drop(books.unwatched.remove(key)),
+            false => drop(books.unwatched.insert(key.clone(), (), |()| true)),
+        }
         let readers = books.readers_of(key);
         drop(books);
         readers.iter().for_each(|reader| reader.set_watched(watched));

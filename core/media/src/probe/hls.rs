@@ -6,6 +6,7 @@
 
 use m3u8_rs::{AlternativeMediaType, ByteRange, KeyMethod, MasterPlaylist, MediaPlaylist, Playlist};
 use unspool_engine::Span;
+use unspool_engine::info::FRAGMENT_HEAD_BYTES;
 
 use super::listing::{self, Cut, Listing};
 use super::mp4::describe_init;
@@ -228,6 +229,12 @@ pub(super) fn span(range: &ByteRange, follows: u64) -> Result<Span, ProbeError> 
 }
 
 impl Cuts {
+    /// Where the first segment ends, with the head of the next, which a demuxer reads before any sample.
+    pub(crate) fn first_end(&self) -> u64 {
+        let next = self.index.get(1).map_or(self.size, |&(_, at)| at);
+        next.saturating_add(FRAGMENT_HEAD_BYTES).min(self.size)
+    }
+
     /// What another reading must agree with.
     pub(crate) fn shape(&self) -> Shape {
         Shape::File {

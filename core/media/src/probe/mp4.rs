@@ -6,6 +6,7 @@
 //! are any, lie before it. Without them the random access index at the end is asked for.
 
 use unspool_engine::Span;
+use unspool_engine::opening::LOOK_BYTES;
 
 use super::boxes::{Head, child, head, need};
 use super::index::{Built, build};
@@ -14,8 +15,6 @@ use super::segments::{Walked, extend_by_tail, of_indexes, push};
 use super::{ProbeError, TAIL_BYTES, malformed, with_tail};
 use crate::info::{Layout, MediaInfo};
 
-/// Bytes asked for at the front of a file: one initial chunk, which holds the headers of most clips under a minute.
-const FRONT: u64 = 128 * 1024;
 /// Bytes asked for where the next box header is expected: one checksum block.
 const LOOK: u64 = 64 * 1024;
 /// Largest movie box. 8 MiB: two hours of sample tables, and what a phone spares for one clip's headers.
@@ -54,6 +53,8 @@ pub(crate) enum Step {
 /// A probe in progress.
 #[derive(Debug, Default)]
 pub(crate) struct Probe {
+    /// Bytes asked for at the front of the file.
+    front: u64,
     at: u64,
     boxes: u32,
     mdat: Option<(u64, u64)>,
@@ -65,8 +66,14 @@ pub(crate) struct Probe {
 }
 
 impl Probe {
+    /// A probe that begins with a first look.
     pub(crate) fn new() -> Self {
-        Probe::default()
+        Probe::opening(LOOK_BYTES)
+    }
+
+    /// A probe that asks for `front` bytes at the front of the file.
+    pub(crate) fn opening(front: u64) -> Self {
+        Probe { front, ..Probe::default() }
     }
 
     /// Goes on with the bytes that are there now.
@@ -85,7 +92,7 @@ impl Probe {
                 if self.first.is_some() {
                     return Ok(Step::Need(start));
                 }
-                let ahead = if self.at == 0 { FRONT } else { LOOK };
+                let ahead = if self.at == 0 { self.front } else { LOOK };
                 return Ok(Step::Need(Span::new(self.at, self.at.saturating_add(ahead).min(size))));
             };
             let found = match head(&bytes) {

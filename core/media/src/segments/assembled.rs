@@ -7,8 +7,11 @@
 //! (`styp`, `sidx`) says nothing that is not in the index. Segments of transport stream are turned into fragments when
 //! they are read, whole, and the headers are made from the first.
 
+mod directory;
+mod transport;
+
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Parts;
@@ -16,11 +19,11 @@ use super::plan::Slot;
 use crate::fetch::Fetcher;
 use crate::info::{Layout, MediaInfo, TrackKind, VideoCodec};
 use crate::probe::listing::Packing;
-use crate::probe::track_timescale;
 use crate::reader::StoreSource;
-use crate::remux::{self, Clip};
+use crate::remux;
 use crate::source::{ByteSource, ReadError};
 use crate::store::Entry;
+use transport::Start;
 use unspool_engine::Span;
 use unspool_engine::info::FRAGMENT_HEAD_BYTES;
 use unspool_engine::lead::Lead;
@@ -33,10 +36,11 @@ const GAP: u64 = 16;
 const LEADING: usize = 16;
 /// Readers kept open: of the part being read, the one before and the one after.
 const OPEN: usize = 3;
-/// Bytes of a transport stream that are turned into a fragment. 32 MiB: ten seconds at 25 Mbit/s.
-const LARGEST: usize = 32 << 20;
 /// What a look for the next fragment finds while that is not here: its name, in a box that is nothing but a header.
 const NEXT_FRAGMENT: [u8; 16] = *b"\0\0\0\x10moof\0\0\0\0\0\0\0\0";
+/// How long the first read behind the first segment waits for a picture before it asks for more. 100 ms: what a decoder takes
+/// for one on a slow phone; a picture that takes longer may need what is asked for.
+const PICTURE: Duration = Duration::from_millis(100);
 /// Longest wait of one read, whatever its deadline.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
@@ -53,12 +57,18 @@ pub(crate) struct Assembled {
     /// Whether a planner fetches what comes next.
     planned: bool,
     state: Mutex<State>,
+    /// The first picture is on show, or nobody waits any more.
+    turned: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct State {
     interrupted: bool,
     unwatched: bool,
+    /// The first picture is on show, or was waited for long enough.
+    started: bool,
+    /// The segment that was read first.
+    first: Option<usize>,
     /// Most recently used last.
     open: Vec<(usize, Arc<StoreSource>)>,
     /// Bytes in front of the first fragment of parts that were looked at.
@@ -73,16 +83,6 @@ struct State {
     made: Vec<(usize, Arc<Vec<u8>>)>,
     /// What the first transport stream says about all.
     start: Option<Start>,
-}
-
-/// What holds for all transport streams of a rendition.
-#[derive(Debug, Clone)]
-struct Start {
-    headers: Arc<Vec<u8>>,
-    /// The time that becomes 0.
-    base: u64,
-    /// From the decoding of the first picture to its showing.
-    delay: u64,
 }
 
 /// Where a place is.
@@ -112,8 +112,8 @@ impl Assembled {
             Packing::Transport => remux::VIDEO,
         };
         let size = (info.width, info.height);
-        let file =
-            Assembled { parts, fetcher, track, packing, size, planned: false, state: Mutex::default() };
+        let (planned, state, turned) = (false, Mutex::default(), Condvar::new());
+        let file = Assembled { parts, fetcher, track, packing, size, planned, state, turned };
         let mut index = Vec::with_capacity(file.parts.plan.slots.len() * 2);
         for (number, slot) in file.parts.plan.slots.iter().enumerate() {
             let Some(at) = slot.at else { continue };
@@ -131,6 +131,29 @@ impl Assembled {
             ..info.clone()
         };
         Some((file, info))
+    }
+
+    /// Lets the picture come first: a demuxer runs through the first segment faster than its first picture is decoded, and
+    /// would ask for the second meanwhile.
+    fn after_the_picture(&self, number: usize, slot: &Slot, deadline: Duration) {
+        let mut state = self.state();
+        if state.started || slot.at.is_none() || *state.first.get_or_insert(number) == number {
+            return;
+        }
+        drop(state);
+        if self.run(slot, 0) > 0 {
+            return;
+        }
+        let until = Instant::now() + PICTURE.min(deadline);
+        let mut state = self.state();
+        while !state.started && !state.interrupted {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                state.started = true;
+                return;
+            }
+            state = self.turned.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
     }
 
     /// The same for a rendition whose parts a planner fetches in the order of play.
@@ -217,6 +240,7 @@ impl Assembled {
         deadline: Duration,
     ) -> Result<usize, ReadError> {
         let until = Instant::now() + deadline;
+        self.after_the_picture(number, slot, deadline);
         let at = at + self.lead(number, slot, deadline)?;
         let deadline = until.saturating_duration_since(Instant::now());
         let source = self.open(number, slot);
@@ -285,12 +309,13 @@ impl Assembled {
         self.state().lead.get(&number).copied().unwrap_or(0)
     }
 
-    /// Asks for the beginning of the next part when the rest of this one is here.
+    /// Asks for the beginning of the next part when the rest of this one is here, once there is a picture.
     fn look_ahead(&self, number: usize, slot: &Slot, at: u64) {
-        if self.planned
-            || self.state().unwatched
-            || self.end_of(slot).is_none_or(|end| at + self.run(slot, at) < end)
-        {
+        let runs = {
+            let state = self.state();
+            state.started && !state.unwatched
+        };
+        if self.planned || !runs || self.end_of(slot).is_none_or(|end| at + self.run(slot, at) < end) {
             return;
         }
         let Some(next) = self.parts.plan.slots.get(number + 1) else { return };
@@ -322,113 +347,6 @@ impl Assembled {
         run.min(all.len().saturating_sub(at))
     }
 
-    /// The random access index: made when it is first read, from the headers that say how the track counts time.
-    fn tail(&self, deadline: Duration) -> Result<Arc<Vec<u8>>, ReadError> {
-        if let Some(tail) = &self.state().tail {
-            return Ok(tail.clone());
-        }
-        let until = Instant::now() + deadline;
-        if self.packing == Packing::Transport {
-            let tail = Arc::new(self.index(remux::TIMESCALE));
-            self.state().tail = Some(tail.clone());
-            return Ok(tail);
-        }
-        let first = self.parts.plan.slots.first().ok_or_else(|| broken("a rendition without parts"))?;
-        let mut head = Vec::new();
-        let mut piece = vec![0; 64 * 1024];
-        loop {
-            let left = until.saturating_duration_since(Instant::now());
-            match self.read_part(0, first, head.len() as u64, &mut piece, left)? {
-                0 => break,
-                got => head.extend_from_slice(&piece[..got]),
-            }
-            if head.len() as u64 > crate::probe::hls::INIT {
-                return Err(broken("the headers are too long"));
-            }
-        }
-        let scale = track_timescale(&head, self.track).ok_or_else(|| broken("the headers changed"))?;
-        let tail = Arc::new(self.index(scale));
-        self.state().tail = Some(tail.clone());
-        Ok(tail)
-    }
-
-    /// What a transport stream holds, all of it.
-    fn clip(&self, number: usize, slot: &Slot, deadline: Duration) -> Result<Clip, ReadError> {
-        let until = Instant::now() + deadline;
-        let mut bytes = match self.state().raw.take() {
-            Some((of, bytes)) if of == number => bytes,
-            _ => Vec::new(),
-        };
-        let mut piece = vec![0; 64 * 1024];
-        loop {
-            let left = until.saturating_duration_since(Instant::now());
-            match self.read_part(number, slot, bytes.len() as u64, &mut piece, left) {
-                Ok(0) => break,
-                Ok(got) => bytes.extend_from_slice(&piece[..got]),
-                Err(error) => {
-                    self.state().raw = Some((number, bytes));
-                    return Err(error);
-                }
-            }
-            if bytes.len() > LARGEST {
-                return Err(broken("a segment is too long"));
-            }
-        }
-        remux::read(&bytes).map_err(|error| broken(&error.to_string()))
-    }
-
-    /// What the first transport stream says.
-    fn start(&self, deadline: Duration) -> Result<Start, ReadError> {
-        if let Some(start) = &self.state().start {
-            return Ok(start.clone());
-        }
-        let first = self.parts.plan.slots.first().ok_or_else(|| broken("a rendition without parts"))?;
-        let clip = self.clip(0, first, deadline)?;
-        let times = clip.video.as_ref().and_then(|video| video.samples.first()).map(|first| first.times);
-        let times = times.ok_or_else(|| broken("a segment without pictures"))?;
-        let sound = clip.audio.as_ref().map(|audio| audio.shown);
-        let start = Start {
-            headers: Arc::new(remux::headers(&clip, self.size.0, self.size.1)),
-            base: remux::earlier(times.shown, sound.unwrap_or(times.shown)),
-            delay: times.shown.wrapping_sub(times.decoded),
-        };
-        let made = Arc::new(remux::fragment(&clip, 1, start.base, start.delay));
-        let mut state = self.state();
-        state.start = Some(start.clone());
-        state.made.push((0, made));
-        Ok(start)
-    }
-
-    /// A transport stream as a fragment.
-    fn made(&self, number: usize, slot: &Slot, deadline: Duration) -> Result<Arc<Vec<u8>>, ReadError> {
-        let until = Instant::now() + deadline;
-        let Start { base, delay, .. } = self.start(deadline)?;
-        {
-            let mut state = self.state();
-            if let Some(at) = state.made.iter().position(|(of, _)| *of == number) {
-                let made = state.made.remove(at);
-                state.made.push(made.clone());
-                return Ok(made.1);
-            }
-        }
-        let clip = self.clip(number, slot, until.saturating_duration_since(Instant::now()))?;
-        let segments = self.parts.plan.cuts.first().map_or(&[][..], |cut| &cut.segments);
-        let jumped = segments.iter().take(number + 1).skip(1).any(|segment| segment.jumps);
-        let first = clip.video.as_ref().and_then(|video| video.samples.first()).map(|first| first.times);
-        let base = match first.filter(|_| jumped) {
-            // Behind a jump the playlist tells the time.
-            Some(times) => times.shown.wrapping_sub(slot.at.unwrap_or(0) / 100 * 9),
-            None => base,
-        };
-        let made = Arc::new(remux::fragment(&clip, number as u32 + 1, base, delay));
-        let mut state = self.state();
-        if state.made.len() >= OPEN {
-            state.made.remove(0);
-        }
-        state.made.push((number, made.clone()));
-        Ok(made)
-    }
-
     /// Copies from bytes that fill the beginning of a region.
     fn copy(bytes: &[u8], at: u64, buf: &mut [u8]) -> usize {
         let end = bytes.len() as u64;
@@ -444,37 +362,6 @@ impl Assembled {
                 room
             }
         }
-    }
-
-    fn tail_len(&self) -> u64 {
-        // The outer box, the track's box with its fields, the closing box; an entry each.
-        8 + 24 + 16 + self.segments() * 19
-    }
-
-    /// The `mfra` box (ISO 14496-12, 8.8.9): where the first fragment of each segment is.
-    fn index(&self, scale: u32) -> Vec<u8> {
-        let length = u32::try_from(self.tail_len()).unwrap_or(u32::MAX);
-        let count = u32::try_from(self.segments()).unwrap_or(u32::MAX);
-        let mut out = Vec::with_capacity(length as usize);
-        let words = |out: &mut Vec<u8>, words: &[u32]| {
-            words.iter().for_each(|word| out.extend(word.to_be_bytes()));
-        };
-        words(&mut out, &[length]);
-        out.extend(b"mfra");
-        words(&mut out, &[length - 8 - 16]);
-        out.extend(b"tfra");
-        words(&mut out, &[1 << 24, self.track, 0, count]);
-        for (number, slot) in self.parts.plan.slots.iter().enumerate() {
-            let Some(at) = slot.at else { continue };
-            let time = u128::from(at) * u128::from(scale) / 1_000_000;
-            out.extend(u64::try_from(time).unwrap_or(u64::MAX).to_be_bytes());
-            out.extend(self.region(number).to_be_bytes());
-            out.extend([1, 1, 1]);
-        }
-        words(&mut out, &[16]);
-        out.extend(b"mfro");
-        words(&mut out, &[0, length]);
-        out
     }
 }
 
@@ -585,6 +472,7 @@ impl ByteSource for Assembled {
         state.passed = None;
         let open: Vec<Arc<StoreSource>> = state.open.iter().map(|(_, source)| source.clone()).collect();
         drop(state);
+        self.turned.notify_all();
         open.iter().for_each(|source| source.interrupt());
     }
 
@@ -601,5 +489,10 @@ impl ByteSource for Assembled {
         let open: Vec<Arc<StoreSource>> = state.open.iter().map(|(_, source)| source.clone()).collect();
         drop(state);
         open.iter().for_each(|source| source.set_watched(watched));
+    }
+
+    fn set_started(&self) {
+        self.state().started = true;
+        self.turned.notify_all();
     }
 }

@@ -350,6 +350,31 @@ impl Entry {
         }
     }
 
+    /// Copies bytes of version `generation` from `offset` without waiting for anything, be it the entry's lock or the
+    /// disk; how many. `None` where that cannot be: less than `needed` bytes follow without a gap, a block was not
+    /// compared yet or is due again, the file is closed, or the bytes are not in the system's memory.
+    pub(crate) fn read_resident(
+        &self,
+        generation: u64,
+        offset: u64,
+        buf: &mut [u8],
+        needed: u64,
+    ) -> Option<usize> {
+        let mut state = self.state.try_lock().ok()?;
+        let run = state.spans.run_from(offset);
+        if state.generation != generation || run < needed {
+            return None;
+        }
+        let want = index_of(run.min(buf.len() as u64));
+        if !state.blocks.is_trusted(Span::new(offset, offset + want as u64)) {
+            return None;
+        }
+        let got = state.file.as_ref()?.read_resident(&mut buf[..want], offset).filter(|got| *got > 0)?;
+        state.in_use = true;
+        state.blocks.sample(offset, got as u64);
+        state.blocks.is_trusted(Span::new(offset, offset + got as u64)).then_some(got)
+    }
+
     /// Compares the blocks of `span` that nobody compared yet; the first bad one has become a hole. A block without a
     /// checksum is bad: the index claims what no commit of ours said. `bytes` are those of `span` where they were just
     /// read: a block that lies in them is not read again.

@@ -25,6 +25,45 @@ pub enum StoreError {
     Migration(String),
 }
 
+/// Why a cache is in memory only: its directory gives no place for one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MemoryOnly {
+    /// The device has no room for so much as an index; free space, and the next session caches again.
+    NoSpace,
+    /// The directory may not be written to.
+    NotWritable,
+    /// The medium fails.
+    Failing,
+}
+
+impl MemoryOnly {
+    /// What `error`, with which a directory could not be opened, says of it; `None` where memory would only hide a mistake or
+    /// another owner.
+    pub(crate) fn of(error: &StoreError) -> Option<Self> {
+        use io::ErrorKind;
+        use rusqlite::ErrorCode;
+        match error {
+            StoreError::InUse | StoreError::Closed | StoreError::Migration(_) => None,
+            StoreError::Full => Some(MemoryOnly::NoSpace),
+            StoreError::Io(error) => match error.kind() {
+                ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Some(MemoryOnly::NotWritable),
+                ErrorKind::NotADirectory
+                | ErrorKind::AlreadyExists
+                | ErrorKind::InvalidInput
+                | ErrorKind::InvalidFilename => None,
+                _ => Some(MemoryOnly::Failing),
+            },
+            StoreError::Index(error) => match error.sqlite_error_code()? {
+                ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen => {
+                    Some(MemoryOnly::NotWritable)
+                }
+                ErrorCode::SystemIoFailure => Some(MemoryOnly::Failing),
+                _ => None,
+            },
+        }
+    }
+}
+
 impl StoreError {
     /// Whether there is no room, or the medium fails.
     pub(super) fn is_full(&self) -> bool {

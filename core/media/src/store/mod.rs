@@ -26,6 +26,7 @@ mod index;
 mod killed;
 mod loaded;
 mod memory;
+mod memory_disk;
 mod shared;
 mod spans;
 mod state;
@@ -46,10 +47,11 @@ use unspool_engine::{MediaKey, Span};
 use crate::segments::owner;
 
 pub(crate) use entry::{Entry, Validators};
-pub use error::StoreError;
+pub use error::{MemoryOnly, StoreError};
 use files::remove_file;
-use index::{Index, Reader, Row};
+use index::{Index, Place, Reader, Row};
 use loaded::Loaded;
+use memory_disk::MemoryDisk;
 use shared::Shared;
 pub(crate) use spans::SpanSet;
 
@@ -96,6 +98,8 @@ pub struct StoreHealth {
     pub read_through: bool,
     /// Bytes kept in memory at this moment because the disk did not take them; at most 8 MiB.
     pub memory_bytes: u64,
+    /// Why the whole cache is in memory for this session, if it is: nothing in it outlives the process.
+    pub memory_only: Option<MemoryOnly>,
 }
 
 /// The bytes of all renditions in one directory. Share it by `Arc`; dropping it stops its writer after a last commit.
@@ -104,18 +108,20 @@ pub(crate) struct Store {
     core: Arc<Core>,
     thread: Mutex<Option<JoinHandle<()>>>,
     recovered: bool,
+    memory_only: Option<MemoryOnly>,
 }
 
 #[derive(Debug)]
 struct Core {
     shared: Arc<Shared>,
     dir: PathBuf,
+    place: Place,
     index: Mutex<Index>,
     loaded: Mutex<Loaded>,
     /// Where entries are loaded from; apart from the writer, so that a lookup waits for no commit.
     reader: Mutex<Reader>,
     index_failures: AtomicU64,
-    /// The lock on the directory; released by `close`, or when the last user is gone.
+    /// The lock on the directory, where it has one; released by `close`, or when the last user is gone.
     owner: Mutex<Option<File>>,
 }
 
@@ -143,20 +149,53 @@ impl Store {
             fs::rename(&data_dir, sweep::lost_folder(dir))?;
         }
         fs::create_dir_all(&data_dir)?;
-        let shared = Arc::new(Shared::new(data_dir, disk, stored_bytes));
-        let core = Arc::new(Core {
-            shared,
+        let core = Core {
+            shared: Arc::new(Shared::new(data_dir, disk, stored_bytes)),
             dir: dir.to_owned(),
+            place: Place::Folder(dir.to_owned()),
             index: Mutex::new(index),
             loaded: Mutex::new(Loaded::new(keep_loaded)),
             reader: Mutex::new(reader),
             index_failures: AtomicU64::new(0),
             owner: Mutex::new(Some(owner)),
-        });
+        };
+        Store::start(core, swept, recovered, None)
+    }
+
+    /// A store of `bytes` in memory, because of `why` there is none in `dir`. Nobody owns anything, nothing stays.
+    pub(crate) fn in_memory(
+        dir: &Path,
+        keep_loaded: usize,
+        bytes: u64,
+        why: MemoryOnly,
+    ) -> Result<Self, StoreError> {
+        let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new(bytes));
+        let place = Place::memory();
+        let (index, reader) = Index::try_open(&place, &disk)?;
+        let core = Core {
+            shared: Arc::new(Shared::new(dir.join("spans"), disk, 0)),
+            dir: dir.to_owned(),
+            place,
+            index: Mutex::new(index),
+            loaded: Mutex::new(Loaded::new(keep_loaded)),
+            reader: Mutex::new(reader),
+            index_failures: AtomicU64::new(0),
+            owner: Mutex::new(None),
+        };
+        Store::start(core, 0, false, Some(why))
+    }
+
+    fn start(
+        core: Core,
+        swept: u64,
+        recovered: bool,
+        memory_only: Option<MemoryOnly>,
+    ) -> Result<Self, StoreError> {
+        let core = Arc::new(core);
         let writer = core.clone();
         let thread =
             std::thread::Builder::new().name("unspool-index".to_owned()).spawn(move || writer.run(swept))?;
-        Ok(Store { core, thread: Mutex::new(Some(thread)), recovered })
+        Ok(Store { core, thread: Mutex::new(Some(thread)), recovered, memory_only })
     }
 
     /// The entry of `key`; an empty one when nothing is known of it. Reads the index when it is not in memory.
@@ -168,7 +207,7 @@ impl Store {
     pub(crate) fn list(&self) -> Result<Vec<StoredMedia>, StoreError> {
         // Held while the index is read, so that what changes meanwhile is not missed between the two.
         let loaded = self.core.loaded().all();
-        let all = Reader::open(&self.core.dir)?.list()?;
+        let all = Reader::open(&self.core.place)?.list()?;
         let mut all: BTreeMap<MediaKey, StoredMedia> =
             all.into_iter().map(|stored| (stored.key.clone(), stored)).collect();
         for entry in loaded {
@@ -208,7 +247,7 @@ impl Store {
     /// The keys of everything that is pinned.
     pub(crate) fn pinned(&self) -> Result<Vec<MediaKey>, StoreError> {
         let loaded = self.core.loaded().all();
-        let mut pinned: BTreeSet<MediaKey> = Reader::open(&self.core.dir)?.pinned()?.into_iter().collect();
+        let mut pinned: BTreeSet<MediaKey> = Reader::open(&self.core.place)?.pinned()?.into_iter().collect();
         // What is in memory knows better.
         for entry in loaded {
             match entry.lock().pinned() {
@@ -225,7 +264,7 @@ impl Store {
             tracing::debug!(target: "unspool::media", %error, "eviction chooses from the index of the last commit");
         }
         drop(self.core.index()?);
-        self.core.noted(Reader::open(&self.core.dir).and_then(|reader| read(&reader)))
+        self.core.noted(Reader::open(&self.core.place).and_then(|reader| read(&reader)))
     }
 
     /// Bytes on the disk over all keys.
@@ -321,6 +360,7 @@ impl Store {
         StoreHealth {
             index_failures: self.core.index_failures.load(Ordering::Relaxed),
             index_recovered: self.recovered,
+            memory_only: self.memory_only,
             ..self.core.shared.health()
         }
     }
@@ -423,7 +463,7 @@ impl Core {
     /// Remembers for the next opening that the index is broken, if that is what `result` says.
     fn noted<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
         if result.as_ref().is_err_and(StoreError::is_corruption) {
-            index::mark_corrupt(&self.dir);
+            self.place.mark_corrupt();
         }
         result
     }

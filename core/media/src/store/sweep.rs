@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use super::Core;
 use super::StoreError;
 use super::files::remove_file;
-use super::index::{Reader, is_orphan};
+use super::index::{Place, Reader, is_orphan};
 use crate::disk::{Disk, Step};
 
 /// Folders of data files: two hexadecimal digits.
@@ -45,7 +45,8 @@ impl Sweep {
 
     /// Deletes the folders of files that lost their index, in this session or an earlier one.
     pub(super) fn lost_folders(&self, core: &Core) {
-        let Ok(entries) = fs::read_dir(&core.dir) else { return };
+        let Place::Folder(dir) = &core.place else { return };
+        let Ok(entries) = fs::read_dir(dir) else { return };
         let lost = entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(LOST));
         for folder in lost {
             if let Err(error) = delete_folder(&*core.shared.disk, &folder.path()) {
@@ -91,10 +92,12 @@ fn delete_folder(disk: &dyn Disk, folder: &Path) -> io::Result<()> {
 impl Core {
     /// Deletes the files of a folder that belong to nobody; how many there were.
     pub(super) fn sweep_folder(&self, folder: u64) -> Result<usize, StoreError> {
+        // Memory has no files that a crash left behind.
+        let Place::Folder(_) = &self.place else { return Ok(0) };
         let Ok(files) = fs::read_dir(self.shared.data_dir.join(format!("{folder:02x}"))) else {
             return Ok(0);
         };
-        let reader = Reader::open(&self.dir)?;
+        let reader = Reader::open(&self.place)?;
         let mut deleted = 0;
         for file in files {
             let file = file?;

@@ -350,3 +350,95 @@ fn an_index_that_breaks_while_it_is_used_claims_nothing_and_is_replaced_at_the_n
 fn the_index_counts_tails_from_where_the_engine_does() {
     assert_eq!(HEAD_BYTES, 131_072, "another head needs a migration that computes entry.tail again");
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn without_waiting_only_compared_bytes_are_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let size = 4 * BLOCK;
+    let (held, all) = (Span::new(0, 3 * BLOCK), size as usize);
+    let resident = |store: &Store, offset: u64, needed: u64| {
+        let (entry, mut buf) = (store.entry(&key(1)), vec![0; all]);
+        let generation = entry.lock().generation();
+        let got = entry.read_resident(generation, offset, &mut buf, needed)?;
+        buf.truncate(got);
+        Some(buf)
+    };
+    let store = open(dir.path(), 8).unwrap();
+    let entry = store.entry(&key(1));
+    entry.observe(&seen(1, 0, size));
+    let generation = entry.lock().generation();
+    entry.write(generation, 0, &truth(1, 0, held).into()).unwrap();
+    assert_eq!(resident(&store, 5, 0), Some(truth(1, 0, Span::new(5, held.end))), "just written");
+    assert_eq!(resident(&store, 5, held.end - 5), Some(truth(1, 0, Span::new(5, held.end))));
+    assert_eq!(resident(&store, 5, held.end - 4), None, "less than needed follows");
+    assert_eq!(resident(&store, held.end, 0), None, "a hole");
+    let state = entry.lock();
+    assert_eq!(entry.read_resident(generation, 0, &mut [0; 8], 0), None, "somebody works on it");
+    drop(state);
+    assert_eq!(entry.read_resident(generation + 1, 0, &mut [0; 8], 0), None, "another version");
+    let path = entry.path(generation);
+    drop(entry);
+    store.close().unwrap();
+    drop(store);
+
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[BLOCK as usize + 9] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let store = open(dir.path(), 8).unwrap();
+    let model = Model { spans: SpanSet::from_spans([held]), ..Model::default() };
+    assert_eq!(resident(&store, 0, 0), None, "nobody compared it yet");
+    check_read(&store, 1, &model, Span::new(0, BLOCK), 0);
+    let entry = store.entry(&key(1));
+    let got = entry.read_resident(generation, 0, &mut vec![0; BLOCK as usize], 0);
+    assert_eq!(got, Some(BLOCK as usize), "compared");
+    assert_eq!(resident(&store, 0, 0), None, "the next block was not");
+    let (got, _) = entry.read(&mut entry.lock(), BLOCK, &mut vec![0; 8]);
+    assert_eq!((got, store.health().damaged_blocks), (0, 1));
+    assert_eq!(resident(&store, BLOCK, 0), None, "it became a hole");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn reading_without_waiting_leaves_a_block_that_is_due_to_who_compares() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path(), 8).unwrap();
+    let entry = store.entry(&key(1));
+    let held = Span::new(0, 2 * BLOCK);
+    let generation = entry.lock().generation();
+    entry.write(generation, 0, &truth(1, 0, held).into()).unwrap();
+    let mut buf = vec![0; BLOCK as usize];
+    let (mut given, mut due) = (0, 0);
+    for _ in 0..1_000 {
+        match entry.read_resident(generation, 0, &mut buf, 0) {
+            Some(_) => given += 1,
+            None => {
+                due += 1;
+                let (got, _) = entry.read(&mut entry.lock(), 0, &mut buf);
+                assert_eq!(got, buf.len());
+            }
+        }
+    }
+    // A thousand blocks are 62 MiB, and one is compared every 8 MiB or so.
+    assert!(given > 900 && due >= 4, "{given} given, {due} due");
+}
+
+#[test]
+fn an_index_in_memory_grows_to_its_bound_and_goes_on() {
+    let store = Store::in_memory(Path::new("nowhere"), 2, 1 << 20, MemoryOnly::NotWritable).unwrap();
+    let other = Store::in_memory(Path::new("nowhere"), 2, 1 << 20, MemoryOnly::NotWritable).unwrap();
+    let blob = vec![7; 100_000];
+    for n in 0..400 {
+        store.put_blob(&format!("probe:{n}"), &blob).unwrap();
+    }
+    assert_eq!(store.get_blob("probe:399").unwrap(), Some(blob.clone()), "the newest");
+    let kept = (0..400).filter(|n| store.get_blob(&format!("probe:{n}")).unwrap().is_some()).count();
+    assert!((60..=167).contains(&kept), "16 MiB of them: {kept}");
+    let entry = store.entry(&key(1));
+    let generation = entry.lock().generation();
+    entry.write(generation, 0, &truth(1, 0, Span::new(0, 200_000)).into()).unwrap();
+    store.flush().unwrap();
+    assert_eq!(store.list().unwrap().len(), 1);
+    assert!(other.list().unwrap().is_empty() && other.get_blob("probe:399").unwrap().is_none());
+    store.close().unwrap();
+}

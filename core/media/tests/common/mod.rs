@@ -1,6 +1,7 @@
 //! A real HTTP server in the test's own process: ranges, validators, scripted faults and a log that is the truth.
 #![allow(dead_code, reason = "every test file uses its own part")]
 
+pub mod clip;
 pub mod fixture;
 pub mod scenario;
 pub mod tls;

@@ -8,45 +8,39 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use gst::prelude::*;
-use unspool_engine::{Container, MediaKey};
-use unspool_media::{Gateway, GatewayLimits, Media, MediaConfig, MediaInfo, Origin, Priority};
+use unspool_engine::Container;
+use unspool_media::{Gateway, GatewayLimits, MediaInfo, Origin, Priority};
 use unspool_player::platform::{PlatformFactory, PlatformPlayer, PlatformReport, Reports};
 use unspool_player::{PlayerError, SeekMode};
 
+use crate::support::room::Room;
+
 /// An origin, a store and its gateway.
 pub struct World {
-    runtime: tokio::runtime::Runtime,
-    folder: tempfile::TempDir,
-    media: Arc<Media>,
+    room: Room,
     gateway: Gateway,
     next: AtomicU64,
 }
 
 impl World {
     pub fn new() -> Self {
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let media = Media::open(MediaConfig::new(folder.path()), runtime.handle().clone()).unwrap();
-        let gateway =
-            Gateway::open(media.clone(), GatewayLimits::default(), runtime.handle().clone()).unwrap();
-        Self { runtime, folder, media, gateway, next: AtomicU64::new(0) }
+        let room = Room::open();
+        let handle = room.runtime.handle().clone();
+        let gateway = Gateway::open(room.media.clone(), GatewayLimits::default(), handle).unwrap();
+        Self { room, gateway, next: AtomicU64::new(0) }
     }
 
     /// Puts a clip onto an origin and gives what the probe says of it and the gateway's address.
     pub fn publish(&self, bytes: Vec<u8>) -> (Arc<MediaInfo>, String) {
-        let key = MediaKey::new(&self.next.fetch_add(1, Ordering::Relaxed).to_string(), "r");
-        let origin = Origin::new(serve(bytes), Container::Mp4);
-        self.media.register(&key, origin);
-        let info = self.runtime.block_on(self.media.probe(&key, Priority::Playback)).unwrap();
+        let name = self.next.fetch_add(1, Ordering::Relaxed).to_string();
+        let key = self.room.register(&name, Origin::new(serve(bytes), Container::Mp4));
+        let info = self.room.probe(&key, Priority::Playback);
         (info, self.gateway.url(&key).unwrap())
     }
 
     pub fn shut_down(self) {
-        self.runtime.block_on(async {
-            self.gateway.shutdown(Duration::from_secs(5)).await;
-            self.media.shutdown(Duration::from_secs(5)).await.unwrap();
-        });
-        drop(self.folder);
+        self.room.runtime.block_on(self.gateway.shutdown(Duration::from_secs(5)));
+        self.room.close();
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the player's tests share: scripted byte sources, clips made by ffmpeg, and waiting for events.
 #![allow(dead_code, unused_imports, missing_docs, reason = "each test binary uses a part")]
 
+pub mod room;
 pub mod server;
 
 use std::path::{Path, PathBuf};

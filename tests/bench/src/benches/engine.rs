@@ -171,6 +171,7 @@ impl World {
                 | Effect::Write(Write::Ahead(_))
                 | Effect::Save(_)
                 | Effect::Forget(_)
+                | Effect::Lesson(_)
                 | Effect::Notice(_) => {}
             }
         }

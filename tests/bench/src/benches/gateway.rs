@@ -3,11 +3,17 @@
 //!
 //! nginx hands the file to the kernel (`sendfile`); ours looks up spans, copies, and follows what may still be growing.
 //! Where no nginx is to be found the rows have no peer, and miss their aim.
+//!
+//! A pass takes some ten milliseconds, and one in which the machine did something else says nothing. So there are many, ours
+//! and the peer's in turn, each is compared with the one next to it, and the middle of those ratios is the row's. Beside
+//! the time on the clock stands the processor time of the serving side, which other work on the machine hardly moves.
+
+mod cpu;
+mod nginx;
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
@@ -18,19 +24,21 @@ use super::Effort;
 use crate::error::BenchError;
 use crate::report::Row;
 use crate::stats::median;
+use cpu::Cpu;
+use nginx::Nginx;
 
-/// Files each client reads in a pass.
-const FILES: usize = 4;
-/// Ranges each client asks for in a pass, and the bytes of one: what a player asks for to look something up.
-const RANGES: u64 = 256;
+/// Files read in a pass, whoever of the clients reads them.
+const FILES: usize = 8;
+/// Ranges asked for in a pass, and the bytes of one: what a player asks for to look something up.
+const RANGES: usize = 1024;
 const RANGE: u64 = 64 << 10;
 /// Bytes a client takes at once.
 const PIECE: usize = 256 << 10;
 /// The peer, and what stands in its place where there is none.
 const PEER: &str = "nginx serving the file";
 const MISSING: &str = "no nginx: apt-get install nginx-light";
-/// Time for nginx to listen.
-const START: Duration = Duration::from_secs(5);
+/// Time for the gateway to end.
+const END: Duration = Duration::from_secs(5);
 
 /// Rows for a rendition that is held whole and the same bytes in `plain`.
 pub(super) fn rows(
@@ -49,6 +57,7 @@ pub(super) fn rows(
         address: gateway.address().map_err(BenchError::step("opening the gateway"))?,
         path: path.to_owned(),
         size: plain.metadata()?.len(),
+        cpu: Cpu::Ours,
     };
     let nginx = Nginx::start(plain)?;
     if nginx.is_none() {
@@ -58,35 +67,79 @@ pub(super) fn rows(
         );
     }
     let mut rows = Vec::new();
-    for (asked, name, unit) in [
-        (Asked::Files, "reading a cached file", "MiB/s"),
-        (Asked::Ranges, "asking for ranges of 64 KiB", "requests/s"),
+    for (asked, name, unit, one) in [
+        (Asked::Files, "reading a cached file", "MiB/s", "µs/MiB"),
+        (Asked::Ranges, "asking for ranges of 64 KiB", "requests/s", "µs/request"),
     ] {
         for clients in [1, 8] {
-            let (mut mine, mut theirs) = (Vec::new(), Vec::new());
+            let mut rounds = Rounds::default();
             // The first round warms both up and is not counted.
-            for round in 0..=effort.rounds(10, 2) {
+            for round in 0..=effort.rounds(40, 2) {
                 // Who goes first changes from round to round.
                 let first = if round % 2 == 0 { None } else { peer(nginx.as_ref(), clients, asked)? };
                 let measured = ours.pass(clients, asked)?;
                 let peer = if first.is_some() { first } else { peer(nginx.as_ref(), clients, asked)? };
                 if round > 0 {
-                    mine.push(measured);
-                    theirs.extend(peer);
+                    rounds.push(measured, peer);
                 }
             }
             let name = format!("gateway, {clients} client{} {name}", if clients == 1 { "" } else { "s" });
             let of = if nginx.is_some() { PEER } else { MISSING };
-            let row = Row::new(name, unit, mine.len(), median(&mine));
-            rows.push(row.against(of, median(&theirs)).aim(">= 0.7x")?);
+            rows.push(rounds.speed.row(name.clone(), unit, of).aim(">= 0.7x")?);
+            rows.push(rounds.cpu.row(format!("{name}, processor time"), one, of));
         }
     }
-    handle.block_on(gateway.shutdown(START));
+    handle.block_on(gateway.shutdown(END));
     Ok(rows)
 }
 
-fn peer(nginx: Option<&Nginx>, clients: usize, asked: Asked) -> Result<Option<f64>, BenchError> {
+fn peer(nginx: Option<&Nginx>, clients: usize, asked: Asked) -> Result<Option<Pass>, BenchError> {
     nginx.map(|nginx| nginx.server.pass(clients, asked)).transpose()
+}
+
+/// What a pass gave.
+#[derive(Debug, Clone, Copy)]
+struct Pass {
+    /// MiB or ranges per second.
+    speed: f64,
+    /// Microseconds of processor time for one of them, on the serving side; `None` where the system does not say.
+    cpu: Option<f64>,
+}
+
+/// Passes, each of ours next to one of the peer's.
+#[derive(Debug, Default)]
+struct Rounds {
+    speed: Pairs,
+    cpu: Pairs,
+}
+
+impl Rounds {
+    fn push(&mut self, ours: Pass, theirs: Option<Pass>) {
+        self.speed.push(Some(ours.speed), theirs.map(|pass| pass.speed));
+        self.cpu.push(ours.cpu, theirs.and_then(|pass| pass.cpu));
+    }
+}
+
+/// One figure of the rounds.
+#[derive(Debug, Default)]
+struct Pairs {
+    ours: Vec<f64>,
+    theirs: Vec<f64>,
+    ratios: Vec<f64>,
+}
+
+impl Pairs {
+    fn push(&mut self, ours: Option<f64>, theirs: Option<f64>) {
+        self.ours.extend(ours);
+        self.theirs.extend(theirs);
+        self.ratios.extend(ours.zip(theirs).map(|(ours, theirs)| ours / theirs));
+    }
+
+    fn row(&self, name: String, unit: &'static str, peer: &str) -> Row {
+        Row::new(name, unit, self.ours.len(), median(&self.ours))
+            .against(peer, median(&self.theirs))
+            .paired(median(&self.ratios))
+    }
 }
 
 /// What the clients of a pass ask for.
@@ -101,45 +154,60 @@ struct Server {
     address: SocketAddr,
     path: String,
     size: u64,
+    cpu: Cpu,
 }
 
 impl Server {
-    /// Over `clients` connections: MiB per second of whole files, or ranges per second.
-    fn pass(&self, clients: usize, asked: Asked) -> Result<f64, BenchError> {
+    /// One pass over `clients` connections, which share the work.
+    fn pass(&self, clients: usize, asked: Asked) -> Result<Pass, BenchError> {
         let begin = Barrier::new(clients + 1);
+        let (files, ranges) = (FILES / clients, RANGES / clients);
         std::thread::scope(|scope| {
             let readers: Vec<_> = (0..clients)
                 .map(|_| {
                     scope.spawn(|| {
                         let connected = TcpStream::connect(self.address);
                         begin.wait();
+                        let used = cpu::of_this_thread();
                         let mut stream = connected?;
+                        let mut buffer = vec![0; PIECE];
                         match asked {
-                            Asked::Files => (0..FILES).try_for_each(|_| self.read(&mut stream, None)),
-                            Asked::Ranges => (0..RANGES).try_for_each(|n| {
+                            Asked::Files => {
+                                (0..files).try_for_each(|_| self.read(&mut stream, &mut buffer, None))
+                            }
+                            Asked::Ranges => (0..ranges as u64).try_for_each(|n| {
                                 // Steps of a prime number of ranges, which come by every place of the file.
                                 let place = n * 7_919 % (self.size / RANGE) * RANGE;
-                                self.read(&mut stream, Some(place))
+                                self.read(&mut stream, &mut buffer, Some(place))
                             }),
-                        }
+                        }?;
+                        Ok::<_, BenchError>(cpu::of_this_thread() - used)
                     })
                 })
                 .collect();
+            let used = self.cpu.used();
             begin.wait();
             let begun = Instant::now();
+            let mut reading = 0.0;
             for reader in readers {
-                reader.join().map_err(|_| BenchError::step("reading over HTTP")("a client panicked"))??;
+                reading += reader
+                    .join()
+                    .map_err(|_| BenchError::step("reading over HTTP")("a client panicked"))??;
             }
-            let all = match asked {
-                Asked::Files => FILES as f64 * self.size as f64 / f64::from(1 << 20),
-                Asked::Ranges => RANGES as f64,
-            };
-            Ok(clients as f64 * all / begun.elapsed().as_secs_f64())
+            let took = begun.elapsed().as_secs_f64();
+            let used = self.cpu.used().zip(used).map(|(now, before)| now - before);
+            let done = clients as f64
+                * match asked {
+                    Asked::Files => files as f64 * self.size as f64 / f64::from(1 << 20),
+                    Asked::Ranges => ranges as f64,
+                };
+            let cpu = used.map(|used| (used - self.cpu.shared(reading)) / done);
+            Ok(Pass { speed: done / took, cpu })
         })
     }
 
     /// Asks for the file, or for a range of it, and takes all of it.
-    fn read(&self, stream: &mut TcpStream, range: Option<u64>) -> Result<(), BenchError> {
+    fn read(&self, stream: &mut TcpStream, buffer: &mut [u8], range: Option<u64>) -> Result<(), BenchError> {
         let failed = |what: &'static str| BenchError::step("reading over HTTP")(what);
         let (wanted, status, bytes) = match range {
             None => (String::new(), "HTTP/1.1 200", self.size),
@@ -148,7 +216,6 @@ impl Server {
         // In one piece, so that it leaves in one packet.
         let asked = format!("GET /{} HTTP/1.1\r\nHost: {}\r\n{wanted}\r\n", self.path, self.address);
         stream.write_all(asked.as_bytes())?;
-        let mut buffer = vec![0; PIECE];
         let mut got = 0;
         let head = loop {
             got += match stream.read(&mut buffer[got..])? {
@@ -164,80 +231,11 @@ impl Server {
         }
         let mut left = bytes - (got - head) as u64;
         while left > 0 {
-            match stream.read(&mut buffer)? {
+            match stream.read(buffer)? {
                 0 => return Err(failed("the file ended early")),
                 some => left -= some as u64,
             }
         }
         Ok(())
     }
-}
-
-/// A running nginx over one folder; ends when dropped.
-struct Nginx {
-    server: Server,
-    process: Child,
-    _folder: tempfile::TempDir,
-}
-
-impl Nginx {
-    /// Starts it over the folder of `file`; `None` where there is none to start.
-    fn start(file: &Path) -> Result<Option<Nginx>, BenchError> {
-        let Some(program) = program() else { return Ok(None) };
-        let folder = tempfile::tempdir()?;
-        let root = file.parent().unwrap_or(file).display();
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        let config = folder.path().join("nginx.conf");
-        let dir = folder.path().display();
-        std::fs::write(
-            &config,
-            format!(
-                "user root;\nworker_processes auto;\ndaemon off;\npid {dir}/pid;\nerror_log {dir}/error.log;\n\
-                 events {{ worker_connections 64; }}\n\
-                 http {{\n access_log off;\n sendfile on;\n tcp_nopush on;\n keepalive_requests 100000;\n\
-                 client_body_temp_path {dir}/a;\n proxy_temp_path {dir}/b;\n fastcgi_temp_path {dir}/c;\n\
-                 uwsgi_temp_path {dir}/d;\n scgi_temp_path {dir}/e;\n\
-                 server {{ listen {address}; root {root}; }}\n}}\n"
-            ),
-        )?;
-        let process = Command::new(program)
-            .arg("-e")
-            .arg(folder.path().join("error.log"))
-            .arg("-p")
-            .arg(folder.path())
-            .arg("-c")
-            .arg(&config)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()?;
-        let path = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let server = Server { address, path, size: file.metadata()?.len() };
-        let nginx = Nginx { server, process, _folder: folder };
-        let until = Instant::now() + START;
-        while TcpStream::connect(address).is_err() {
-            if Instant::now() > until {
-                return Err(BenchError::step("starting nginx")("it does not listen"));
-            }
-            std::thread::yield_now();
-        }
-        Ok(Some(nginx))
-    }
-}
-
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        // The master ends its workers when it is told to; killing it would leave them.
-        let told = i32::try_from(self.process.id()).ok().and_then(rustix::process::Pid::from_raw);
-        if told.is_none_or(|pid| rustix::process::kill_process(pid, rustix::process::Signal::TERM).is_err()) {
-            let _ = self.process.kill();
-        }
-        let _ = self.process.wait();
-    }
-}
-
-/// `UNSPOOL_NGINX`, or where Debian puts it.
-fn program() -> Option<PathBuf> {
-    let named = std::env::var_os("UNSPOOL_NGINX").map(PathBuf::from);
-    named.into_iter().chain([PathBuf::from("/usr/sbin/nginx")]).find(|program| program.is_file())
 }

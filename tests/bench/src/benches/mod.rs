@@ -5,7 +5,7 @@ mod feed;
 pub(crate) mod ffi;
 mod gateway;
 pub(crate) mod media;
-mod player;
+pub(crate) mod player;
 pub(crate) mod telemetry;
 
 use crate::error::BenchError;
@@ -21,6 +21,8 @@ pub(crate) struct Effort {
     pub(crate) rounds: Option<u32>,
     /// Starts on a busy machine of the bench `player`.
     pub(crate) starts: Option<u32>,
+    /// Parts of the bench `player`.
+    pub(crate) parts: player::Parts,
     /// Languages of the bench `ffi`.
     pub(crate) languages: ffi::Chosen,
 }
@@ -61,7 +63,8 @@ pub(crate) const ALL: [Bench; 6] = [
     Bench {
         name: "feed",
         about: "What stands before the prefetcher: scoring 60 candidates with a full learner and arranging them within \
-                the bound, and learning one viewing. No peer.",
+                the bound, against sorting the same scores; learning one viewing; and the last session from disk with no \
+                network, its feed against one query and a parser.",
         rows: feed::rows,
     },
     Bench {

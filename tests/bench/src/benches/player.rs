@@ -7,6 +7,7 @@
 mod cold;
 mod link;
 mod pool;
+mod rounds;
 mod starts;
 
 use std::path::Path;
@@ -15,12 +16,15 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
+use clap::ValueEnum;
 use gst::prelude::*;
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use unspool_engine::{Container, MediaKey};
 use unspool_media::{Media, Origin};
 use unspool_player::{PlayerConfig, PlayerError, PlayerEvent, PlayerId, PlayerPool};
+
+use rounds::Rounds;
 
 use super::Effort;
 use super::media::{close, hold, open};
@@ -33,6 +37,46 @@ use crate::stats::{median, percentile};
 /// Longest wait for a first picture: 5 s is a hundred times what a start takes, so what takes longer has hung.
 const PATIENCE: Duration = Duration::from_secs(5);
 const PEERS: [&str; 2] = ["playbin", "playbin3"];
+/// How long starts from the cache may take in all, unless the caller names a number of rounds.
+const CACHED_TIME: Duration = Duration::from_secs(20);
+
+/// A part of the bench.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Part {
+    /// Starts of a clip that is all here, and of pre-rolled players.
+    Cached,
+    /// Memory of further players, and a session of swipes.
+    Pool,
+    /// Many starts on a busy machine.
+    Busy,
+    /// Starts over a far server.
+    Cold,
+}
+
+impl Part {
+    const ALL: [Part; 4] = [Part::Cached, Part::Pool, Part::Busy, Part::Cold];
+}
+
+/// Which parts to measure.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Parts([bool; 4]);
+
+impl Parts {
+    /// Those in a list; an empty one means all.
+    pub(crate) fn of(list: &[Part]) -> Self {
+        Parts(Part::ALL.map(|part| list.contains(&part)))
+    }
+
+    fn has(self, part: Part) -> bool {
+        let named = Part::ALL.into_iter().zip(self.0).any(|(other, named)| other == part && named);
+        named || !self.0.contains(&true)
+    }
+}
+
+/// Tells how far the bench is, to whoever watches.
+fn progress(what: &str) {
+    eprintln!("  {what}");
+}
 
 pub(crate) fn rows(effort: Effort) -> Result<Vec<Row>, BenchError> {
     unspool_player::warm_up().map_err(|error| match error {
@@ -74,16 +118,40 @@ fn measure(
 ) -> Result<Vec<Row>, BenchError> {
     let uri = gst::glib::filename_to_uri(plain, None).map_err(BenchError::step("naming the clip"))?;
     let mut ours = Ours::open(Arc::clone(media), key.clone())?;
+    let mut rows = Vec::new();
+    if effort.parts.has(Part::Cached) {
+        progress("starts from the cache");
+        rows.append(&mut cached(&mut ours, &uri, effort)?);
+    }
+    if effort.parts.has(Part::Pool) {
+        progress("memory of players, and a session of swipes");
+        rows.append(&mut pool::rows(&mut ours, &uri, effort)?);
+    }
+    if effort.parts.has(Part::Busy) {
+        progress("starts on a busy machine");
+        rows.append(&mut starts::rows(&mut ours, &uri, effort)?);
+    }
+    if effort.parts.has(Part::Cold) {
+        media.set_offline(false);
+        rows.append(&mut cold::rows(plain, &mut ours, handle, effort)?);
+    }
+    ours.pool.shutdown(PATIENCE);
+    Ok(rows)
+}
+
+/// Starts of a clip that is all here: from nothing, and from a player that stands at its first picture.
+fn cached(ours: &mut Ours, uri: &str, effort: Effort) -> Result<Vec<Row>, BenchError> {
     let mut cold = [Starts::default(), Starts::default(), Starts::default()];
     let mut warm = [Starts::default(), Starts::default()];
     // The first round loads plugins on every side and is not counted.
-    for round in 0..=effort.rounds(30, 5) {
+    let mut rounds = Rounds::of(effort, (60, 5), CACHED_TIME);
+    while let Some(round) = rounds.next() {
         for turn in 0..cold.len() {
             // Who goes first changes from round to round.
             let who = (turn + round) % cold.len();
             let took = match who {
                 0 => ours.cold()?,
-                peer => Peer::build(PEERS[peer - 1], &uri)?.cold()?,
+                peer => Peer::build(PEERS[peer - 1], uri)?.cold()?,
             };
             if round > 0 {
                 cold[who].take(took);
@@ -91,17 +159,12 @@ fn measure(
         }
         for turn in 0..warm.len() {
             let who = (turn + round) % warm.len();
-            let took = if who == 0 { ours.warm()? } else { warm_peer(&uri)? };
+            let took = if who == 0 { ours.warm()? } else { warm_peer(uri)? };
             if round > 0 {
                 warm[who].take(took);
             }
         }
     }
-    let mut more = pool::rows(&mut ours, &uri, effort)?;
-    more.append(&mut starts::rows(&mut ours, &uri, effort)?);
-    media.set_offline(false);
-    more.append(&mut cold::rows(plain, &mut ours, handle, median(&cold[0].came), effort)?);
-    ours.pool.shutdown(PATIENCE);
     let [own, playbin, playbin3] = &cold;
     let n = own.came.len();
     let start = "first picture, cached clip";
@@ -114,14 +177,14 @@ fn measure(
     };
     let lost = |name: &str, peer: &Starts| {
         Row::new(
-            "cold starts that brought no picture",
+            "cached starts that brought no picture",
             "starts",
             own.came.len() + own.lost,
             Some(own.lost as f64),
         )
         .against(name, Some(peer.lost as f64))
     };
-    let mut rows = vec![
+    Ok(vec![
         start_of(playbin, PEERS[0]).aim("<= 0.65x")?,
         start_of(playbin3, PEERS[1]),
         Row::new("first picture, cached clip, p95", "ms", n, percentile(&own.came, 0.95))
@@ -130,13 +193,11 @@ fn measure(
         play("play() of a pre-rolled player, p95", 0.95).aim("<= 5 ms")?,
         lost(PEERS[0], playbin),
         lost(PEERS[1], playbin3),
-    ];
-    rows.append(&mut more);
-    Ok(rows)
+    ])
 }
 
-/// Milliseconds to a picture, and what the far server had been asked by then: requests and bytes.
-type Took = Option<(f64, (u64, u64))>;
+/// Milliseconds to a picture, and the moment it came.
+type Took = Option<(f64, Instant)>;
 
 /// Starts of one side, in milliseconds.
 #[derive(Debug, Default)]
@@ -190,13 +251,14 @@ impl Ours {
         self.pool.play(id).map_err(BenchError::step("playing"))
     }
 
-    /// Prepares and plays at once; milliseconds from here to the picture at the sink.
-    fn start(&mut self, key: &MediaKey) -> Result<Option<f64>, BenchError> {
+    /// Prepares and plays at once; milliseconds from here to the picture at the sink, and when that came.
+    fn start(&mut self, key: &MediaKey) -> Result<Took, BenchError> {
         let begun = Instant::now();
         let id = self.prepare_of(key)?;
         let ahead = begun.elapsed().as_secs_f64() * 1e3;
         self.play(id)?;
-        Ok(self.until(id, first_picture)?.map(|latency| ahead + latency))
+        let took = self.until(id, first_picture)?.map(|latency| ahead + latency);
+        Ok(took.map(|ms| (ms, begun + Duration::from_secs_f64(ms / 1e3))))
     }
 
     fn let_go_of(&mut self, id: PlayerId) -> Result<(), BenchError> {
@@ -227,7 +289,7 @@ impl Ours {
     fn cold(&mut self) -> Result<Option<f64>, BenchError> {
         let took = self.start(&self.key.clone())?;
         self.let_go()?;
-        Ok(took)
+        Ok(took.map(|(ms, _)| ms))
     }
 
     /// Waits for the pre-roll, then plays.
@@ -312,12 +374,6 @@ impl Peer {
         Ok(Peer { begun, playbin, pictures })
     }
 
-    /// Plays at once; also says what `used` counts when the picture is there.
-    fn cold_until(self, used: impl Fn() -> (u64, u64)) -> Result<Took, BenchError> {
-        self.set(gst::State::Playing)?;
-        Ok(self.picture(self.begun).map(|ms| (ms, used())))
-    }
-
     /// Pauses at the first picture; says whether it got there.
     fn preroll(&self) -> Result<bool, BenchError> {
         self.set(gst::State::Paused)?;
@@ -328,8 +384,13 @@ impl Peer {
 
     /// Plays at once.
     fn cold(self) -> Result<Option<f64>, BenchError> {
+        Ok(self.start()?.map(|(ms, _)| ms))
+    }
+
+    /// The same, and when the picture came.
+    fn start(self) -> Result<Took, BenchError> {
         self.set(gst::State::Playing)?;
-        Ok(self.picture(self.begun))
+        Ok(self.picture(self.begun).map(|ms| (ms, self.begun + Duration::from_secs_f64(ms / 1e3))))
     }
 
     fn set(&self, state: gst::State) -> Result<(), BenchError> {

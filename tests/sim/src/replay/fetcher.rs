@@ -1,7 +1,8 @@
 //! The media room in simulated time: demands, chunks of HTTP, connections, and one link they share.
 //!
 //! It follows `unspool-media`: at most three chunks in flight, one of them out of reach for anything but playback; a demand has
-//! one chunk in flight; a chunk is about 0.4 s of the line, from 64 KiB to 1 MiB, and of one file; a new connection costs a
+//! one chunk in flight; a chunk is about 0.4 s of the line, from 64 KiB to 1 MiB, and of one file, the first of a file that
+//! a person waits for a whole second; a new connection costs a
 //! second round trip; a cancelled demand's running chunk is received and kept.
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ const CHUNK_INITIAL: f64 = 128.0 * 1024.0;
 const CHUNK_MIN: f64 = 64.0 * 1024.0;
 const CHUNK_MAX: f64 = 1024.0 * 1024.0;
 const CHUNK_S: f64 = 0.4;
+const OPENING_S: f64 = 1.0;
 const NEWEST: f64 = 0.4;
 
 /// Who wants bytes.
@@ -102,16 +104,34 @@ impl Fetcher {
             })
     }
 
+    /// Whether nothing was asked for yet of the file that begins at `hole`.
+    fn is_unopened(&self, key: &MediaKey, hole: Span) -> bool {
+        let begins = match self.files.get(key) {
+            Some(starts) => starts.contains(&hole.start),
+            None => self.held(key).is_empty(),
+        };
+        begins && !self.taken(key).iter().any(|t| t.start <= hole.start && hole.start < t.end)
+    }
+
     fn taken(&self, key: &MediaKey) -> Vec<Span> {
         merge(self.chunks.iter().filter(|c| c.key == *key).map(|c| c.span).collect())
     }
 
     /// The first chunk of a hole.
     fn chunk_of(&self, key: &MediaKey, hole: Span) -> Span {
+        self.chunk(key, hole, self.rate.map_or(CHUNK_INITIAL, |r| r * CHUNK_S))
+    }
+
+    /// The first request for a file that a person waits for.
+    fn opening_of(&self, key: &MediaKey, hole: Span) -> Span {
+        self.chunk(key, hole, self.rate.map_or(CHUNK_MAX, |r| r * OPENING_S))
+    }
+
+    fn chunk(&self, key: &MediaKey, hole: Span, wanted: f64) -> Span {
         let starts = self.files.get(key).map_or(&[][..], Vec::as_slice);
         let file_end = starts.iter().copied().find(|&start| start > hole.start).unwrap_or(u64::MAX);
         let hole = Span::new(hole.start, hole.end.min(file_end));
-        let wanted = self.rate.map_or(CHUNK_INITIAL, |r| r * CHUNK_S).clamp(CHUNK_MIN, CHUNK_MAX) as u64;
+        let wanted = wanted.clamp(CHUNK_MIN, CHUNK_MAX) as u64;
         if hole.len() <= wanted + wanted / 4 { hole } else { Span::new(hole.start, hole.start + wanted) }
     }
 
@@ -160,7 +180,8 @@ impl Fetcher {
         }
         let holes = missing(&demand.spans, self.held(&demand.key));
         let Some(&hole) = missing(&holes, &self.taken(&demand.key)).first() else { return };
-        let span = self.chunk_of(&demand.key, hole);
+        let opens = playback && self.is_unopened(&demand.key, hole);
+        let span = if opens { self.opening_of(&demand.key, hole) } else { self.chunk_of(&demand.key, hole) };
         let trips = if self.idle > 0 { 1.0 } else { 2.0 };
         self.idle = self.idle.saturating_sub(1);
         let key = demand.key.clone();

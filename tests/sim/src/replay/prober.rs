@@ -5,10 +5,9 @@
 //! headers are.
 
 use unspool_engine::info::missing;
+use unspool_engine::opening::LOOK_BYTES;
 use unspool_engine::{Layout, MediaInfo, Span};
 
-/// First look at a file, and at the beginning of a transport stream.
-const FRONT: u64 = 128 * 1024;
 /// Where a box is expected elsewhere.
 const LOOK: u64 = 64 * 1024;
 /// What a playlist of a short clip costs, bytes.
@@ -23,15 +22,15 @@ pub(super) enum Step {
     Known,
 }
 
-/// The next step of a probe that asked for `asked` so far.
-pub(super) fn step(info: &MediaInfo, hls: bool, held: &[Span], asked: Option<Span>) -> Step {
+/// The next step of a probe that asked for `asked` so far; `front` is what it asks for at first.
+pub(super) fn step(info: &MediaInfo, hls: bool, held: &[Span], asked: Option<Span>, front: u64) -> Step {
     let here = |span: Span| missing(&[span], held).is_empty();
     let first_sample = info.index.first().map_or(0, |e| e.1);
     if hls {
         let wants = match info.headers.first() {
             Some(header) if header.start == 0 => *header,
             // A transport stream has none; what it is, its beginning says.
-            _ => Span::new(0, FRONT.min(info.index.get(1).map_or(info.size, |e| e.1))),
+            _ => Span::new(0, LOOK_BYTES.min(info.index.get(1).map_or(info.size, |e| e.1))),
         };
         return match asked {
             _ if here(wants) => Step::Known,
@@ -39,14 +38,14 @@ pub(super) fn step(info: &MediaInfo, hls: bool, held: &[Span], asked: Option<Spa
             Some(_) => Step::Wait,
         };
     }
-    let front = Span::new(0, FRONT.min(info.size));
+    let front = Span::new(0, front.min(info.size));
     let Some(asked) = asked else {
         return if here(front) { known_or_ask(info, held) } else { Step::Ask(front) };
     };
     match info.layout {
         // What comes with the first samples tells everything.
         Layout::MoovFirst if info.headers.iter().all(|h| h.end > first_sample || here(*h)) => Step::Known,
-        Layout::Fragmented if here(front) => Step::Known,
+        Layout::Fragmented if here(Span::new(0, LOOK_BYTES.min(info.size))) => Step::Known,
         Layout::MoovLast if info.headers.iter().all(|h| here(*h)) => Step::Known,
         _ if here(asked) => known_or_ask(info, held),
         _ => Step::Wait,
@@ -88,7 +87,8 @@ mod tests {
 
     #[test]
     fn each_packing_is_known_when_its_headers_are_here() {
-        let front = Span::new(0, FRONT);
+        let front = Span::new(0, LOOK_BYTES);
+        let step = |info: &MediaInfo, hls, held: &[Span], asked| step(info, hls, held, asked, LOOK_BYTES);
         let first = info(Layout::MoovFirst, &[(0, 6_000)]);
         assert_eq!(step(&first, false, &[], None), Step::Ask(front));
         assert_eq!(step(&first, false, &[Span::new(0, 5_999)], Some(front)), Step::Wait);

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use unspool_engine::opening::{LOOK_BYTES, first_request};
 use unspool_engine::planner::{Output, Policy as PlannerPolicy};
 use unspool_engine::stage::StageOutput;
 use unspool_engine::{
     Conditions, Container, Effect, Engine, EngineConfig, FetchEnd, Layout, MediaKey, Millis, Page,
-    PlayerFact, PlayerId, Span, StartClass, Step, Time, Urgency, Wall, links,
+    PlayerFact, PlayerId, Rendition, Span, StartClass, Step, Time, Urgency, Wall, links,
 };
 
 use super::fetcher::{Demand, Fetcher, Owner};
@@ -195,8 +196,14 @@ impl<'a> Stack<'a> {
         for key in due {
             let Some(info) = self.log.layouts.get(&key).cloned() else { continue };
             let hls = self.is_hls(&key);
+            let (container, bits) =
+                self.declared(&key).map_or((None, 0), |r| (Some(r.container), r.bitrate_bps));
             let Some((_, probe)) = self.probes.iter_mut().find(|(k, _)| *k == key) else { continue };
-            match prober::step(&info, hls, self.fetcher.held(&key), probe.asked) {
+            let front = match probe.urgency {
+                Urgency::Playback => first_request(container, bits),
+                Urgency::Next | Urgency::Prefetch => LOOK_BYTES,
+            };
+            match prober::step(&info, hls, self.fetcher.held(&key), probe.asked, front) {
                 prober::Step::Wait => {}
                 prober::Step::Ask(span) => {
                     probe.asked = Some(span);
@@ -214,12 +221,14 @@ impl<'a> Stack<'a> {
         }
     }
 
-    fn is_hls(&self, key: &MediaKey) -> bool {
+    fn declared(&self, key: &MediaKey) -> Option<&Rendition> {
         let (asset, rendition) = key.parts();
-        let renditions = self.log.items.iter().find(|i| i.asset.id == asset).map(|i| &i.asset.renditions);
-        renditions
-            .and_then(|r| r.iter().find(|r| r.id == rendition))
-            .is_some_and(|r| r.container == Container::Hls)
+        let item = self.log.items.iter().find(|i| i.asset.id == asset)?;
+        item.asset.renditions.iter().find(|r| r.id == rendition)
+    }
+
+    fn is_hls(&self, key: &MediaKey) -> bool {
+        self.declared(key).is_some_and(|r| r.container == Container::Hls)
     }
 
     /// Lets demuxers read; what their readers ask for is asked for.
@@ -316,7 +325,11 @@ impl<'a> Stack<'a> {
                     self.backlog.push_back(output)
                 }
                 Effect::Stage(output) => self.stage(output),
-                Effect::Write(_) | Effect::Save(_) | Effect::Forget(_) | Effect::Notice(_) => {}
+                Effect::Write(_)
+                | Effect::Save(_)
+                | Effect::Forget(_)
+                | Effect::Lesson(_)
+                | Effect::Notice(_) => {}
             }
         }
     }

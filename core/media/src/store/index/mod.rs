@@ -4,6 +4,7 @@
 //! only say what was true at one moment. WAL with `synchronous = NORMAL` may forget the last commits in a power cut
 //! but keeps their order; a removal is committed with `FULL`, because bytes are punched out right after it.
 
+mod place;
 mod reader;
 mod schema;
 
@@ -12,13 +13,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use unspool_engine::Span;
 use unspool_engine::eviction::HEAD_BYTES;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::error::StoreError;
 use crate::disk::{Disk, Step};
+pub(super) use place::Place;
 pub(super) use reader::{Reader, is_orphan};
 #[cfg(test)]
 pub(super) use schema::first_version;
@@ -59,17 +61,19 @@ impl Row {
     }
 }
 
-/// The writing connection; one per directory, behind one lock.
+/// The writing connection; one per place, behind one lock.
 #[derive(Debug)]
 pub(super) struct Index {
     db: Connection,
+    /// Whether it may grow no further than its place, and has to make room.
+    bounded: bool,
 }
 
 impl Index {
     /// Opens or creates the index in `dir`; `true` when an unreadable one was moved aside. Reads no entry.
     pub(super) fn open(dir: &Path, disk: &Arc<dyn Disk>) -> Result<(Self, Reader, bool), StoreError> {
         if !dir.join(MARKER).exists() {
-            match Self::try_open(dir, disk) {
+            match Self::try_open(&Place::Folder(dir.to_owned()), disk) {
                 Ok((index, reader)) => return Ok((index, reader, false)),
                 Err(error) if error.is_corruption() => {}
                 Err(error) => return Err(error),
@@ -86,25 +90,51 @@ impl Index {
             }
             disk.reached(Step::Replacing);
         }
-        let (index, reader) = Self::try_open(dir, disk)?;
+        let (index, reader) = Self::try_open(&Place::Folder(dir.to_owned()), disk)?;
         fs::remove_file(dir.join(MARKER))?;
         Ok((index, reader, true))
     }
 
-    fn try_open(dir: &Path, disk: &Arc<dyn Disk>) -> Result<(Self, Reader), StoreError> {
-        let mut db = Connection::open(dir.join(DATABASE))?;
+    /// Opens or creates the index at `place`.
+    pub(super) fn try_open(place: &Place, disk: &Arc<dyn Disk>) -> Result<(Self, Reader), StoreError> {
+        let mut db = place.connect(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
         db.busy_timeout(Duration::from_secs(2))?;
+        let bounded = place.bound(&db)?;
         db.pragma_update(None, "journal_mode", "WAL")?;
         db.pragma_update(None, "synchronous", "NORMAL")?;
         db.pragma_update(None, "foreign_keys", true)?;
         schema::migrate(&mut db, disk)?;
-        let reader = Reader::open(dir)?;
+        let reader = Reader::open(place)?;
         reader.totals()?;
-        Ok((Index { db }, reader))
+        Ok((Index { db, bounded }, reader))
+    }
+
+    /// Tries again with half of what can be found out anew thrown away, where there is no room for more.
+    fn making_room<T>(&mut self, act: impl Fn(&mut Self) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let done = act(self);
+        if !(self.bounded && matches!(done, Err(StoreError::Full))) {
+            return done;
+        }
+        let tx = self.db.transaction()?;
+        tx.execute("DELETE FROM entry WHERE bytes = 0 AND pinned = 0", [])?;
+        tx.execute(
+            "DELETE FROM blob WHERE key IN (SELECT key FROM blob ORDER BY random() LIMIT \
+            (SELECT (count(*) + 1) / 2 FROM blob))",
+            [],
+        )?;
+        tx.commit()?;
+        act(self)
     }
 
     /// Writes entries in one transaction.
-    pub(super) fn write<'a>(&mut self, rows: impl Iterator<Item = &'a Row>) -> Result<(), StoreError> {
+    pub(super) fn write<'a>(
+        &mut self,
+        rows: impl Iterator<Item = &'a Row> + Clone,
+    ) -> Result<(), StoreError> {
+        self.making_room(|index| index.write_once(rows.clone()))
+    }
+
+    fn write_once<'a>(&mut self, rows: impl Iterator<Item = &'a Row>) -> Result<(), StoreError> {
         let tx = self.db.transaction()?;
         for row in rows {
             let id: i64 = tx
@@ -183,11 +213,14 @@ impl Index {
         Ok(())
     }
 
-    pub(super) fn put_blob(&self, key: &str, bytes: &[u8]) -> Result<(), StoreError> {
-        self.db
-            .prepare_cached("INSERT OR REPLACE INTO blob (key, bytes) VALUES (?1, ?2)")?
-            .execute(params![key, bytes])?;
-        Ok(())
+    pub(super) fn put_blob(&mut self, key: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        self.making_room(|index| {
+            index
+                .db
+                .prepare_cached("INSERT OR REPLACE INTO blob (key, bytes) VALUES (?1, ?2)")?
+                .execute(params![key, bytes])?;
+            Ok(())
+        })
     }
 
     pub(super) fn get_blob(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
@@ -203,7 +236,7 @@ impl Index {
 
 /// Leaves word for the next opening that the index is corrupt: only then can it be replaced, because entries in memory
 /// still lean on it now.
-pub(super) fn mark_corrupt(dir: &Path) {
+fn mark_corrupt(dir: &Path) {
     if let Err(error) = fs::write(dir.join(MARKER), b"") {
         tracing::warn!(target: "unspool::media", %error, "a corrupt cache index could not be marked");
     }

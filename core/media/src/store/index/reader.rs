@@ -4,14 +4,13 @@
 //! commit is in memory by definition, and whoever asks here has looked there first.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{CachedStatement, Connection, OpenFlags, OptionalExtension};
 use unspool_engine::{MediaKey, Span};
 
 use super::super::{StoreError, StoredMedia};
-use super::{DATABASE, Row, file_number};
+use super::{Place, Row, file_number};
 use crate::segments::owner;
 
 /// A reading connection.
@@ -28,10 +27,9 @@ enum Part {
 }
 
 impl Reader {
-    /// Opens the index in `dir`, which its writer has brought to this version.
-    pub(in super::super) fn open(dir: &Path) -> Result<Self, StoreError> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let db = Connection::open_with_flags(dir.join(DATABASE), flags)?;
+    /// Opens the index at `place`, which its writer has brought to this version.
+    pub(in super::super) fn open(place: &Place) -> Result<Self, StoreError> {
+        let db = place.connect(OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         db.busy_timeout(Duration::from_secs(2))?;
         db.pragma_update(None, "query_only", true)?;
         Ok(Reader { db })

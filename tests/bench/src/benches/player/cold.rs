@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use unspool_engine::{Container, MediaKey, TrackKind};
 use unspool_media::{Origin, Priority};
 
 use super::link::{BITS_A_SECOND, Link, ROUND_TRIP};
-use super::{Effort, Ours, PEERS, Peer, Starts, Took};
+use super::rounds::Rounds;
+use super::{Effort, Ours, PEERS, Peer, Starts, Took, progress};
 use crate::error::BenchError;
 use crate::report::Row;
 use crate::stats::{median, percentile};
@@ -48,7 +49,7 @@ const LAYOUTS: [Layout; 5] = [
         name: "fmp4",
         options: &["-movflags", "+frag_keyframe+empty_moov+default_base_moof", "-f", "mp4"],
         entry: "clip.mp4",
-        container: Container::Mp4,
+        container: Container::Fmp4,
         requests: "<= 1 requests",
     },
     Layout {
@@ -64,7 +65,7 @@ const LAYOUTS: [Layout; 5] = [
             "mp4",
         ],
         entry: "clip.mp4",
-        container: Container::Mp4,
+        container: Container::Fmp4,
         requests: "<= 1 requests",
     },
     Layout {
@@ -87,6 +88,9 @@ const LAYOUTS: [Layout; 5] = [
     },
 ];
 
+/// How long the starts of one layout may take; a peer that has no picture in time costs five seconds each.
+const TIME: Duration = Duration::from_secs(18);
+
 /// What the starts of one side took.
 #[derive(Debug, Default)]
 struct Side {
@@ -99,7 +103,6 @@ pub(super) fn rows(
     plain: &Path,
     side: &mut Ours,
     handle: &Handle,
-    decode: Option<f64>,
     effort: Effort,
 ) -> Result<Vec<Row>, BenchError> {
     let folder = tempfile::tempdir()?;
@@ -128,7 +131,9 @@ pub(super) fn rows(
     let mut rows = Vec::new();
     for (number, of) in LAYOUTS.iter().enumerate() {
         let layout = of.name;
-        let (sides, wire) = measure(&link, (number, of), side, handle, effort.rounds(20, 2))?;
+        progress(&format!("starts over a far server, {layout}"));
+        let rounds = Rounds::of(effort, (10, 2), TIME);
+        let (sides, wire, decode) = measure(&link, (number, of), side, handle, rounds)?;
         let [own, playbin, playbin3] = &sides;
         let n = own.starts.came.len();
         let name = format!("first picture, cold, 50 ms and 5 Mbit/s, {layout}");
@@ -172,17 +177,21 @@ pub(super) fn rows(
     Ok(rows)
 }
 
+/// The sides; the least that the wire takes; what a start of the held clip takes, in milliseconds.
+type Measured = ([Side; 3], Option<f64>, Option<f64>);
+
 fn measure(
     link: &Link,
     (number, layout): (usize, &Layout),
     own: &mut Ours,
     handle: &Handle,
-    rounds: usize,
-) -> Result<([Side; 3], Option<f64>), BenchError> {
+    mut rounds: Rounds,
+) -> Result<Measured, BenchError> {
     let mut sides = [Side::default(), Side::default(), Side::default()];
-    let mut wire = None;
+    let (mut wire, mut decode) = (None, Starts::default());
     // The first round loads plugins on every side and is not counted.
-    for round in 0..=rounds {
+    while let Some(round) = rounds.next() {
+        decode.take(own.cold()?);
         for turn in 0..sides.len() {
             // Who goes first changes from round to round.
             let who = (turn + round) % sides.len();
@@ -190,15 +199,16 @@ fn measure(
             let (requests, bytes) = link.used();
             let took = if who == 0 {
                 let key = MediaKey::new(&format!("{}-{round}", layout.name), "720p");
-                let (took, least) = ours(own, handle, &key, Origin::new(url, layout.container), link)?;
+                let (took, least) = ours(own, handle, &key, Origin::new(url, layout.container))?;
                 wire = wire.or(least);
                 took
             } else {
-                Peer::build(PEERS[who - 1], &url)?.cold_until(|| link.used())?
+                Peer::build(PEERS[who - 1], &url)?.start()?
             };
             if round > 0 {
                 sides[who].starts.take(took.map(|(ms, _)| ms));
-                if let Some((_, used)) = took {
+                if let Some((_, moment)) = took {
+                    let used = link.used_until(moment);
                     sides[who].requests.push((used.0 - requests) as f64);
                     sides[who].bytes.push((used.1 - bytes) as f64 / 1e3);
                 }
@@ -206,7 +216,7 @@ fn measure(
             settle(link);
         }
     }
-    Ok((sides, wire))
+    Ok((sides, wire, median(&decode.came)))
 }
 
 /// Waits until nothing is on the line any more, so that nobody pays for the one before.
@@ -229,7 +239,6 @@ fn ours(
     handle: &Handle,
     key: &MediaKey,
     origin: Origin,
-    link: &Link,
 ) -> Result<(Took, Option<f64>), BenchError> {
     let begun = Instant::now();
     side.media.register(key, origin);
@@ -246,9 +255,8 @@ fn ours(
             .map(|sample| sample.span.end - sample.span.start)
             .sum::<u64>();
     let least = (needed as f64 * 8.0 / BITS_A_SECOND + 2.0 * ROUND_TRIP.as_secs_f64()) * 1e3;
-    let latency = side.start(key)?;
-    let used = link.used();
+    let took = side.start(key)?;
     side.let_go()?;
     side.media.forget(key).map_err(BenchError::step("forgetting the clip"))?;
-    Ok((latency.map(|latency| (ahead + latency, used)), Some(least)))
+    Ok((took.map(|(ms, moment)| (ahead + ms, moment)), Some(least)))
 }

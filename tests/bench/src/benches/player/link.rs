@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::error::BenchError;
@@ -26,8 +25,9 @@ pub(super) struct Link {
 #[derive(Debug)]
 struct State {
     files: BTreeMap<String, Vec<u8>>,
-    requests: AtomicU64,
-    bytes: AtomicU64,
+    /// When each request came, and each piece went with how many bytes.
+    requests: Mutex<Vec<Instant>>,
+    pieces: Mutex<Vec<(Instant, u64)>>,
     free_at: Mutex<Instant>,
 }
 
@@ -38,8 +38,8 @@ impl Link {
         let address = listener.local_addr()?;
         let state = State {
             files,
-            requests: AtomicU64::new(0),
-            bytes: AtomicU64::new(0),
+            requests: Mutex::default(),
+            pieces: Mutex::default(),
             free_at: Mutex::new(Instant::now()),
         };
         let state = Arc::new(state);
@@ -57,9 +57,20 @@ impl Link {
     }
 
     /// Requests and body bytes so far.
-    pub(super) fn used(&self) -> (u64, u64) {
-        (self.state.requests.load(Ordering::SeqCst), self.state.bytes.load(Ordering::SeqCst))
+    pub(super) fn used(&self) -> (usize, u64) {
+        self.used_until(Instant::now())
     }
+
+    /// Requests and body bytes up to a moment that is past.
+    pub(super) fn used_until(&self, moment: Instant) -> (usize, u64) {
+        let requests = locked(&self.state.requests).iter().filter(|came| **came <= moment).count();
+        let pieces = locked(&self.state.pieces);
+        (requests, pieces.iter().filter(|(went, _)| *went <= moment).map(|(_, bytes)| bytes).sum())
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl State {
@@ -82,7 +93,7 @@ impl State {
                     range = Some((from.trim().parse::<usize>().ok()?, to.trim().parse::<usize>().ok()));
                 }
             }
-            self.requests.fetch_add(1, Ordering::SeqCst);
+            locked(&self.requests).push(Instant::now());
             std::thread::sleep(ROUND_TRIP);
             let file = self.files.get(&name)?;
             let (from, to) = range.map_or((0, None), |range| range);
@@ -100,7 +111,7 @@ impl State {
             for piece in body.chunks(PIECE) {
                 self.wait_for_line(piece.len());
                 stream.write_all(piece).ok()?;
-                self.bytes.fetch_add(piece.len() as u64, Ordering::SeqCst);
+                locked(&self.pieces).push((Instant::now(), piece.len() as u64));
             }
         }
     }
@@ -108,7 +119,7 @@ impl State {
     fn wait_for_line(&self, bytes: usize) {
         let takes = Duration::from_secs_f64(bytes as f64 * 8.0 / BITS_A_SECOND);
         let free_at = {
-            let mut free_at = self.free_at.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut free_at = locked(&self.free_at);
             *free_at = (*free_at).max(Instant::now()) + takes;
             *free_at
         };

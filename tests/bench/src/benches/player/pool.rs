@@ -38,7 +38,7 @@ pub(super) fn rows(side: &mut Ours, uri: &str, effort: Effort) -> Result<Vec<Row
     };
     let memory =
         Row::new("memory of a further pre-rolled player", "MB", LADDER, ours).against(PEERS[1], theirs);
-    let swipes = effort.rounds(40, 5);
+    let swipes = effort.rounds(60, 5);
     let mut session = Session::default();
     let mut next = side.prepare()?;
     for _ in 0..swipes {

@@ -3,33 +3,45 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use super::{Effort, Ours, PEERS, Peer, Starts};
+use super::rounds::Rounds;
+use super::{Effort, Ours, PEERS, Peer, Starts, progress};
 use crate::error::BenchError;
 use crate::report::Row;
 use crate::stats::percentile;
 
 /// Starts when the caller says nothing: enough to see a fault of one in thirty.
 const USUAL: usize = 100;
+/// How long that may take.
+const TIME: Duration = Duration::from_secs(30);
 
 pub(super) fn rows(side: &mut Ours, uri: &str, effort: Effort) -> Result<Vec<Row>, BenchError> {
-    let wanted = effort.starts.and_then(|starts| usize::try_from(starts).ok());
-    let rounds = wanted.unwrap_or_else(|| effort.rounds(USUAL, 5));
+    let effort = Effort { rounds: effort.starts.or(effort.rounds), ..effort };
+    let mut rounds = Rounds::of(effort, (USUAL, 5), TIME);
     let busy = Busy::begin();
     let (mut own, mut peer) = (Starts::default(), Starts::default());
-    for round in 0..rounds {
+    while let Some(round) = rounds.next() {
+        if round > 0 && round % 100 == 0 {
+            progress(&format!("{round} starts, {} of ours and {} of the peer lost", own.lost, peer.lost));
+        }
         // Cold ones and pre-rolled ones in turn; who goes first changes too.
         let ours = |side: &mut Ours| if round % 2 == 0 { side.cold() } else { side.warm() };
         let theirs = || Peer::build(PEERS[1], uri)?.cold();
-        if round % 4 < 2 {
-            own.take(ours(side)?);
-            peer.take(theirs()?);
+        let (mine, other) = if round % 4 < 2 {
+            let mine = ours(side)?;
+            (mine, theirs()?)
         } else {
-            peer.take(theirs()?);
-            own.take(ours(side)?);
+            let other = theirs()?;
+            (ours(side)?, other)
+        };
+        if round > 0 {
+            own.take(mine);
+            peer.take(other);
         }
     }
     drop(busy);
+    let rounds = own.came.len() + own.lost;
     Ok(vec![
         Row::new("starts on a busy machine that brought no picture", "starts", rounds, Some(own.lost as f64))
             .against(PEERS[1], Some(peer.lost as f64))

@@ -1,0 +1,292 @@
+"""Drives the demo's page in headless Chromium as a person would, and compares what it shows with the server's books.
+
+usage: check.py PROGRAM CHROMIUM OUT_DIR JUNIT      (PROGRAM is unspool-demo; pictures go to OUT_DIR)
+"""
+
+import sys
+import tempfile
+import time
+import traceback
+import urllib.error
+import urllib.request
+from pathlib import Path
+from xml.sax.saxutils import quoteattr
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import sync_playwright
+
+from world import Demo, Phone, until
+
+SWIPES = 15
+OFFLINE_SWIPES = 5
+CLIPS = "12"
+
+
+class Check:
+    def __init__(self, demo: Demo, phone: Phone, browser, pictures: Path):
+        self.demo, self.phone, self.page, self.browser = demo, phone, phone.page, browser
+        self.pictures = pictures
+        self.report = pictures / "report.html"
+
+    def picture(self, name: str):
+        self.page.evaluate("scrollTo(0, 0)")
+        self.page.screenshot(path=self.pictures / f"{name}.png", full_page=name == "inspector")
+
+    def accessible(self, where: str):
+        """Axe finds nothing serious."""
+        found = Axe().run(self.page, options={"resultTypes": ["violations"]}).response["violations"]
+        bad = [
+            f"{one['id']}: {one['help']} ({one['nodes'][0]['target']})"
+            for one in found if one["impact"] in ("serious", "critical")
+        ]
+        assert not bad, f"{where}: {bad}"
+
+    # --- The steps, in order ---
+
+    def strangers_are_refused(self):
+        for address, host, status in [
+            (self.demo.address.rsplit("/", 2)[0] + "/0123456789abcdef0123456789abcdef/", None, 404),
+            (self.demo.address, "rebound.example", 421),
+        ]:
+            request = urllib.request.Request(address, headers={"Host": host} if host else {})
+            try:
+                urllib.request.urlopen(request, timeout=5)
+                raise AssertionError("it answered")
+            except urllib.error.HTTPError as refused:
+                assert refused.code == status, refused.code
+
+    def interests_come_first(self):
+        page = self.page
+        page.goto(self.demo.address)
+        page.get_by_role("heading", name="What do you like?").wait_for()
+        self.accessible("interests")
+        self.picture("interests")
+        page.get_by_role("button", name="Music").press("Enter")
+        page.get_by_role("button", name="Science").press("Space")
+        assert page.get_by_role("button", name="Music").get_attribute("aria-pressed") == "true"
+        page.get_by_role("button", name="Start with 2").press("Enter")
+        self.phone.plays()
+        chosen = "SELECT count(*) FROM desired WHERE verb = 'interest' AND state"
+        until("both interests at the server", lambda: self.demo.store(chosen) == 2)
+
+    def swipes_by_touch_wheel_and_keys(self):
+        for number in range(SWIPES):
+            self.phone.swipe(["drag", "wheel", "key"][number % 3])
+            self.phone.plays()
+            if number == 3:
+                self.picture("phone")
+        assert self.phone.position() == SWIPES + 1, self.phone.position()
+
+    def goes_back_by_every_way(self):
+        for how in ("key", "drag", "wheel"):
+            self.phone.swipe(how, forward=False)
+            self.phone.plays(0.1)
+        for _ in range(3):
+            self.phone.swipe("key")
+        self.phone.plays(0.1)
+
+    def pauses_likes_and_sounds_by_keyboard_alone(self):
+        page = self.page
+        paused = lambda: page.evaluate("document.querySelector('.card.here video').paused")
+        page.locator("#feed").focus()
+        page.keyboard.press("Space")
+        until("it stands still", paused)
+        page.keyboard.press("Space")
+        until("it plays", lambda: not paused())
+        like = page.locator(".card.here").get_by_role("button", name="Like")
+        like.focus()
+        page.keyboard.press("Enter")
+        until("it is liked", lambda: like.get_attribute("aria-pressed") == "true")
+        page.locator("#feed").focus()
+        page.keyboard.press("m")
+        sound = page.locator(".card.here").get_by_role("button", name="Sound")
+        until("it sounds", lambda: sound.get_attribute("aria-pressed") == "true")
+        until("the video sounds", lambda: page.evaluate("!document.querySelector('.card.here video').muted"))
+        page.keyboard.press("m")
+        until("it is silent", lambda: sound.get_attribute("aria-pressed") == "false")
+        names = page.eval_on_selector_all(
+            ".card.here button, .card.here input", "all => all.map(one => one.getAttribute('aria-label') || one.textContent)"
+        )
+        assert all(names) and len(names) >= 6, names
+
+    def comments_are_sent_and_sheets_give_the_focus_back(self):
+        page = self.page
+        page.locator("#feed").focus()
+        page.keyboard.press("c")
+        page.get_by_role("dialog", name="Comments").wait_for()
+        page.get_by_role("textbox", name="Your comment").fill("A fine bass line")
+        page.keyboard.press("Enter")
+        page.get_by_text("At the server").wait_for()
+        self.accessible("comments")
+        self.picture("comments")
+        page.keyboard.press("Escape")
+        until("the sheet is away", lambda: page.get_by_role("dialog").count() == 0)
+        assert page.evaluate("document.activeElement.id") == "feed"
+
+    def menu_says_why_and_takes_no_for_an_answer(self):
+        page, before = self.page, self.phone.position()
+        page.locator(".card.here").get_by_role("button", name="More").click()
+        page.get_by_role("button", name="Why this video").click()
+        page.get_by_role("dialog", name="Why this video").wait_for()
+        page.keyboard.press("Escape")
+        page.keyboard.press("x")
+        until("the next card", lambda: self.phone.position() == before + 1)
+        self.phone.plays(0.1)
+        told = lambda: self.demo.store("SELECT count(*) FROM events WHERE event_name = 'unspool.not_interested'")
+        until("the server was told", told)
+
+    def nothing_serious_for_axe(self):
+        self.accessible("the feed and the inspector")
+
+    def plays_on_without_a_network(self):
+        page, phone = self.page, self.phone
+        ahead = "[...document.querySelectorAll('.window li')].slice(1).filter(row => ['fetched', 'pre-rolled'].includes(row.dataset.stage)).length"
+        until("cards are ahead", lambda: page.evaluate(ahead) >= 3 and phone.figures()["requests"]["underWay"] == 0)
+        page.get_by_role("button", name="Offline").click()
+        until("the phone says so", lambda: page.locator("#net").inner_text() == "No network")
+        until("nothing is under way", lambda: phone.figures()["requests"]["underWay"] == 0)
+        lines = len(self.demo.access())
+        forward, played = True, 0
+        for _ in range(OFFLINE_SWIPES * 3):
+            try:
+                phone.swipe("key", forward, within=5)
+            except AssertionError:
+                assert forward, "there is nothing before this card"
+                forward = False
+                continue
+            if phone.covered():
+                continue
+            phone.plays(0.2)
+            played += 1
+            if played == 2:
+                page.keyboard.press("l")
+                like = page.locator(".card.here").get_by_role("button", name="Like")
+                until("it is liked", lambda: like.get_attribute("aria-pressed") == "true")
+                until("it waits on disk", lambda: phone.figures()["out"]["intentsQueued"] == 1)
+                self.picture("offline")
+            if played == OFFLINE_SWIPES:
+                break
+        assert played == OFFLINE_SWIPES, played
+        assert len(self.demo.access()) == lines, "the server was asked"
+
+    def like_goes_out_later_once(self):
+        likes = lambda: self.demo.store("SELECT count(*) FROM operations WHERE verb = 'like' AND state")
+        before = likes()
+        self.page.get_by_role("button", name="4G").click()
+        until("the like is at the server", lambda: likes() == before + 1)
+        until("nothing waits", lambda: self.phone.figures()["out"]["intentsQueued"] == 0)
+
+    def a_late_label_covers_a_card_and_its_bytes_go(self):
+        page = self.page
+        until("there is a third card", lambda: page.locator(".window li").count() > 2)
+        page.get_by_role("button", name="Let a moderator label").click()
+        until("a card is covered", lambda: page.locator(".window li[data-stage=covered]").count() > 0)
+
+    def both_sets_of_books_are_equal(self):
+        page, demo, client = self.page, self.demo, self.demo.client()
+        page.locator("#feed").focus()
+        if not page.evaluate("document.querySelector('.card.here video')?.paused ?? true"):
+            page.keyboard.press("Space")
+
+        def compared():
+            now, access = self.phone.figures(), demo.access()
+            counted = {
+                "bytes": (now["bytes"]["network"], sum(line["bytes"] for line in access if line["client"] == client)),
+                "requests": (now["requests"]["answered"], sum(line["status"] > 0 for line in access)),
+                "records": (now["out"]["delivered"], demo.store("SELECT count(*) FROM events")),
+                "viewings": (
+                    now["story"]["shown"] - 1,
+                    demo.store("SELECT count(*) FROM events WHERE event_name = 'unspool.impression'"),
+                ),
+            }
+            self.counted = counted
+            return all(ours == theirs and ours > 0 for ours, theirs in counted.values())
+
+        try:
+            until("both sides count the same", compared)
+        except AssertionError as late:
+            raise AssertionError(f"{late}: {self.counted}") from None
+        until("the page says so", lambda: page.locator("#books-bytes .same").count() == 1)
+        out = self.phone.figures()["out"]
+        assert out["recorded"] == out["delivered"] + out["queued"] + out["dropped"] + out["quarantined"], out
+        print(f"    {self.counted}", flush=True)
+        self.picture("inspector")
+
+    def still_for_who_wants_no_motion(self):
+        context = self.browser.new_context(reduced_motion="reduce", viewport={"width": 400, "height": 800})
+        other = Phone(context.new_page())
+        other.page.goto(self.demo.address)
+        until("the phone came along", lambda: other.position() > 0)
+        moving = other.page.evaluate("getComputedStyle(document.querySelector('.reel')).transitionDuration")
+        assert moving in ("0s", "0ms"), moving
+        other.page.screenshot(path=self.pictures / "narrow.png")
+        self.page.get_by_text("open in another window").wait_for()
+        context.close()
+
+    def nothing_was_wrong_on_the_page(self):
+        # Cutting the network is what this does; a player that says so is right.
+        faults = [fault for fault in self.phone.faults if "net::ERR" not in fault and "503" not in fault and "409" not in fault]
+        assert not faults, faults
+
+    def ends_at_once_leaves_nothing_but_a_report(self):
+        assert self.demo.children, "the server is a process of its own"
+        assert self.demo.interrupt() == 0, "\n".join(self.demo.words[-10:])
+        until("no process is left", lambda: not any(Path(f"/proc/{pid}").exists() for pid in self.demo.children))
+        asked: list[str] = []
+        page = self.browser.new_page(viewport={"width": 1180, "height": 1000})
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda error: asked.append(str(error)))
+        page.goto(self.report.as_uri())
+        page.get_by_role("heading", name="Two sets of books").wait_for()
+        assert page.locator("canvas").count() == 3
+        for what in ("bytes received", "requests answered", "records delivered", "viewings"):
+            ours, theirs = page.get_by_role("row", name=what).locator("td").all_inner_texts()
+            assert ours == theirs and ours != "0", (what, ours, theirs)
+        page.screenshot(path=self.pictures / "report.png", full_page=True)
+        assert asked == [self.report.as_uri()], asked
+
+    STEPS = [
+        strangers_are_refused, interests_come_first, swipes_by_touch_wheel_and_keys, goes_back_by_every_way,
+        pauses_likes_and_sounds_by_keyboard_alone, comments_are_sent_and_sheets_give_the_focus_back,
+        menu_says_why_and_takes_no_for_an_answer, nothing_serious_for_axe, plays_on_without_a_network,
+        like_goes_out_later_once, a_late_label_covers_a_card_and_its_bytes_go, both_sets_of_books_are_equal,
+        still_for_who_wants_no_motion, nothing_was_wrong_on_the_page, ends_at_once_leaves_nothing_but_a_report,
+    ]
+
+
+def main(program: str, chromium: str, pictures: Path, junit: Path) -> int:
+    pictures.mkdir(parents=True, exist_ok=True)
+    cases, failed = [], 0
+    with tempfile.TemporaryDirectory(prefix="unspool-demo-check-") as state, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium, headless=True, args=["--headless=new", "--no-sandbox", "--disable-gpu"]
+        )
+        demo = Demo(program, Path(state), "--clips", CLIPS, "--report", str(pictures / "report.html"))
+        try:
+            phone = Phone(browser.new_page(viewport={"width": 1560, "height": 1000}))
+            check = Check(demo, phone, browser, pictures)
+            for step in Check.STEPS:
+                began, words = time.monotonic(), ""
+                # What comes after a failed step is not tested: it builds on it.
+                if failed == 0:
+                    try:
+                        step(check)
+                    except Exception:
+                        words, failed = traceback.format_exc(), 1
+                        check.picture("failed")
+                        print(words, "\n".join(demo.words[-15:]), *phone.faults[-10:], sep="\n", flush=True)
+                    took = time.monotonic() - began
+                    print(f"{'FAILED' if words else 'ok'} {step.__name__} ({took:.1f} s)", flush=True)
+                    inside = f"<failure message={quoteattr(words)}/>" if words else ""
+                    cases.append(f"<testcase name={quoteattr(step.__name__)} time='{took:.2f}'>{inside}</testcase>")
+        finally:
+            demo.kill()
+            browser.close()
+    junit.parent.mkdir(parents=True, exist_ok=True)
+    junit.write_text(f"<testsuite name='demo' tests='{len(cases)}' failures='{failed}'>{''.join(cases)}</testsuite>\n")
+    print(f"demo: {len(cases) - failed} passed, {failed} failed", flush=True)
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4])))

@@ -1,0 +1,132 @@
+"""The demo as a process of its own, a browser on its page, and the server's own books."""
+
+import json
+import re
+import signal
+import sqlite3
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+from playwright.sync_api import Page
+
+PATIENCE = 20.0
+"""Seconds within which anything that is waited for has to come about on a busy machine."""
+
+
+def until(what: str, look, within: float = PATIENCE):
+    """Waits until `look` answers something true, and gives it."""
+    deadline = time.monotonic() + within
+    while True:
+        seen = look()
+        if seen:
+            return seen
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {within:.0f} s: {what}")
+        time.sleep(0.05)
+
+
+class Demo:
+    """`unspool-demo`, started as a person starts it."""
+
+    def __init__(self, program: str, state: Path, *more: str):
+        self.state = state
+        self.words: list[str] = []
+        self.process = subprocess.Popen(
+            [program, "--no-browser", "--state", str(state), *more],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+        self.address = until("an address is printed", self._address, within=300)
+        self.children = self._children()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.words.append(line.rstrip())
+
+    def _address(self):
+        if self.process.poll() is not None:
+            raise AssertionError("the demo ended: " + "\n".join(self.words[-10:]))
+        return next((found[0] for line in list(self.words) if (found := re.search(r"http://127\S+", line))), None)
+
+    def _children(self) -> list[int]:
+        listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").parent.parent.glob("*/children")
+        return [int(pid) for one in listed for pid in one.read_text().split()]
+
+    def interrupt(self) -> int:
+        """Ctrl-C; the code it ended with."""
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(PATIENCE)
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def access(self) -> list[dict]:
+        """The lines of the server's log."""
+        return [json.loads(line) for line in (self.state / "access.jsonl").read_text().splitlines()]
+
+    def client(self) -> str:
+        return (self.state / "client").read_text().strip()
+
+    def store(self, question: str, *values) -> int:
+        """A number out of the server's database, read while it runs."""
+        with sqlite3.connect(f"file:{self.state / 'origin.db'}?mode=ro", uri=True) as books:
+            return books.execute(question, values).fetchone()[0]
+
+
+class Phone:
+    """The page, as a person uses it."""
+
+    def __init__(self, page: Page):
+        self.page = page
+        self.faults: list[str] = []
+        page.on("pageerror", lambda error: self.faults.append(str(error)))
+        page.on("console", lambda said: self.faults.append(said.text) if said.type == "error" else None)
+
+    def figures(self) -> dict:
+        """What the inspector was told last."""
+        return self.page.evaluate("window.unspool ?? null") or {}
+
+    def position(self) -> int:
+        return self.page.evaluate("Number(document.querySelector('.card.here')?.getAttribute('aria-posinset') ?? 0)")
+
+    def seconds(self) -> float:
+        """Media time of the video on the screen; -1 where there is none with a picture."""
+        return self.page.evaluate(
+            "(() => { const v = document.querySelector('.card.here video'); return v && v.readyState > 1 ? v.currentTime : -1 })()"
+        )
+
+    def covered(self) -> bool:
+        return self.page.evaluate("document.querySelector('.card.here')?.classList.contains('veiled') ?? false")
+
+    def swipe(self, how: str, forward: bool = True, within: float = PATIENCE):
+        """Swipes, and waits until another card is there."""
+        before = self.position()
+        box = self.page.locator("#feed").bounding_box()
+        x, y = box["x"] + box["width"] * 0.4, box["y"] + box["height"] * 0.5
+        if how == "wheel":
+            self.page.mouse.move(x, y)
+            self.page.mouse.wheel(0, 240 if forward else -240)
+        elif how == "drag":
+            self.page.mouse.move(x, y)
+            self.page.mouse.down()
+            for step in range(1, 7):
+                self.page.mouse.move(x, y + (-1 if forward else 1) * step * box["height"] * 0.06)
+            self.page.mouse.up()
+        else:
+            self.page.keyboard.press("ArrowDown" if forward else "ArrowUp")
+        until(f"another card after {how}", lambda: self.position() not in (0, before), within)
+
+    def plays(self, at_least: float = 0.25):
+        """Waits until the video on the screen has a picture and its time advances; a covered card is revealed first."""
+        if self.covered():
+            reason = self.page.locator(".card.here .cover h3").inner_text()
+            assert reason, "a covered card says why"
+            self.page.locator(".card.here .cover button").click()
+            until("the card is uncovered", lambda: not self.covered())
+        began = until("a picture", lambda: (at := self.seconds()) >= 0 and (at,))[0]
+        until("time advances", lambda: (at := self.seconds()) >= 0 and (at > began + at_least or at < began))

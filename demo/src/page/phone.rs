@@ -1,0 +1,304 @@
+//! The phone: one session, one feed once the person chose interests, and what the page is shown of them.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use unspool::{Card, CardView, Conditions, FeedKind, FeedSession, Snapshot, Unspool};
+
+use super::logs::Tail;
+use super::network::{Choice, InForce};
+use super::players::Hub;
+use super::report::History;
+use super::story::Story;
+use super::words;
+use crate::origin::Origin;
+
+/// Cards whose likes and reasons are remembered behind the current one.
+const BEHIND: u64 = 3;
+
+/// Everything the page's server serves.
+pub struct Phone {
+    /// The core.
+    pub session: Unspool,
+    /// The players of the page.
+    pub hub: Arc<Hub>,
+    /// The server on the far side, where there is one.
+    pub origin: Option<Origin>,
+    /// Name of this client in the server's log.
+    pub client: String,
+    /// What happened.
+    pub story: Story,
+    /// The log's end.
+    pub tail: Tail,
+    /// What was the case, over the session.
+    pub history: History,
+    state: Mutex<State>,
+    changed: watch::Sender<u64>,
+}
+
+struct State {
+    feed: Option<FeedSession>,
+    /// What was said of cards when they were moved to.
+    cards: BTreeMap<u64, Known>,
+    online: bool,
+    muted: bool,
+    captions: bool,
+    /// The page went away while a card played.
+    left: bool,
+    preset: Option<String>,
+    network: Option<InForce>,
+}
+
+#[derive(Default, Clone)]
+struct Known {
+    liked: bool,
+    decision: Value,
+}
+
+impl Phone {
+    /// A phone that shows nothing yet.
+    pub fn new(session: Unspool, hub: Arc<Hub>, origin: Option<Origin>, client: String, tail: Tail) -> Self {
+        let state = State {
+            feed: None,
+            cards: BTreeMap::new(),
+            online: origin.is_some(),
+            muted: true,
+            captions: true,
+            left: false,
+            preset: None,
+            network: None,
+        };
+        let (story, history) = (Story::default(), History::default());
+        Phone {
+            session,
+            hub,
+            origin,
+            client,
+            story,
+            tail,
+            history,
+            state: Mutex::new(state),
+            changed: watch::Sender::new(0),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says that what the page shows has changed outside of the feed.
+    fn touch(&self) {
+        self.changed.send_modify(|n| *n += 1);
+    }
+
+    /// Grows when something changed that no snapshot of the feed tells.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// The open feed.
+    pub fn feed(&self) -> Result<FeedSession, unspool::Error> {
+        self.state().feed.clone().ok_or(unspool::Error::Config { reason: "choose interests first".into() })
+    }
+
+    /// Opens the feed and moves to its first card.
+    pub async fn begin(&self) -> Result<(), unspool::Error> {
+        let feed = self.session.feed(FeedKind::ForYou)?;
+        feed.set_muted(self.state().muted)?;
+        self.story.another_feed();
+        {
+            let mut state = self.state();
+            state.cards.clear();
+            state.feed = Some(feed);
+        }
+        self.touch();
+        self.go(true).await
+    }
+
+    /// Moves on, or back.
+    pub async fn go(&self, forward: bool) -> Result<(), unspool::Error> {
+        let feed = self.feed()?;
+        let moved = if forward { feed.next().await } else { feed.previous().await };
+        let card = moved?;
+        self.known(&card).await;
+        Ok(())
+    }
+
+    /// Uncovers a card.
+    pub async fn reveal(&self, position: u64) -> Result<(), unspool::Error> {
+        let card = self.feed()?.reveal(position).await?;
+        self.known(&card).await;
+        Ok(())
+    }
+
+    async fn known(&self, card: &Card) {
+        let liked = matches!(self.session.liked(&card.item.id).await, Ok(Some(true)));
+        let known = Known { liked, decision: words::decision(&card.decision) };
+        let mut state = self.state();
+        state.cards.insert(card.position, known);
+        let oldest = card.position.saturating_sub(BEHIND);
+        state.cards.retain(|position, _| *position >= oldest);
+        drop(state);
+        self.touch();
+    }
+
+    /// Likes an item of the feed.
+    pub async fn like(&self, item: &str, position: u64, liked: bool) -> Result<(), unspool::Error> {
+        self.session.set_liked(item, liked).await?;
+        self.state().cards.entry(position).or_default().liked = liked;
+        self.touch();
+        Ok(())
+    }
+
+    /// Silences the feed, or gives it sound.
+    pub fn mute(&self, muted: bool) -> Result<(), unspool::Error> {
+        self.feed()?.set_muted(muted)?;
+        self.state().muted = muted;
+        self.touch();
+        Ok(())
+    }
+
+    /// Shows captions or not.
+    pub fn captions(&self, on: bool) -> Result<(), unspool::Error> {
+        self.session.set_captions(if on { LANGUAGES.map(str::to_owned).to_vec() } else { Vec::new() })?;
+        self.state().captions = on;
+        self.touch();
+        Ok(())
+    }
+
+    /// A page has the phone now: what stood still because there was none goes on.
+    pub fn came(&self) {
+        let mut state = self.state();
+        let feed = state.feed.clone().filter(|_| std::mem::take(&mut state.left));
+        drop(state);
+        if let Some(feed) = feed {
+            // A feed that ended has nothing that could go on.
+            let _ = feed.set_paused(false);
+        }
+    }
+
+    /// Nobody looks at the phone any more.
+    pub fn left(&self) {
+        let mut state = self.state();
+        let feed = state.feed.clone().filter(|feed| !feed.snapshot().paused);
+        state.left = feed.is_some();
+        drop(state);
+        if let Some(feed) = feed {
+            let _ = feed.set_paused(true);
+        }
+    }
+
+    /// Takes the server's settings as those in force.
+    pub async fn read_network(&self) -> Result<(), Box<dyn std::error::Error>> {
+        if let Some(origin) = &self.origin {
+            let settings = origin.network().await?;
+            self.state().network = Some(InForce::new(settings));
+        }
+        Ok(())
+    }
+
+    /// Chooses a network; the device is told whether there is one, as a phone would be.
+    pub async fn choose(
+        &self,
+        choice: &Choice,
+        name: Option<String>,
+    ) -> Result<(), Box<dyn std::error::Error>> {
+        let origin = self.origin.as_ref().ok_or("there is no server whose network could be changed")?;
+        let before = self.state().network.as_ref().map_or(json!({}), |network| network.settings.clone());
+        let online = choice.online();
+        if !online {
+            // The system tells first, then nothing gets through.
+            self.session.set_conditions(Conditions { online, ..Conditions::default() });
+        }
+        let settings = origin.set_network(&choice.settings(&before)).await?;
+        if online {
+            self.session.set_conditions(Conditions::default());
+        }
+        let mut state = self.state();
+        state.network = Some(InForce::new(settings));
+        (state.preset, state.online) = (name, online);
+        drop(state);
+        self.touch();
+        Ok(())
+    }
+
+    /// What the server's books say now; null without a server.
+    pub async fn books(&self) -> Value {
+        let Some(origin) = &self.origin else { return Value::Null };
+        let told = origin.books(&self.client, &self.session.installation()).await;
+        told.unwrap_or_else(|error| json!({ "error": error.to_string() }))
+    }
+
+    /// The network as the inspector shows it.
+    pub fn network(&self) -> Value {
+        let state = self.state();
+        let truth = state
+            .network
+            .as_ref()
+            .map(|network| json!({ "settings": network.settings, "bps": network.bps() }));
+        json!({ "preset": state.preset, "online": state.online, "truth": truth })
+    }
+
+    /// What the phone shows.
+    pub fn shown(&self) -> Value {
+        let state = self.state();
+        let Some(feed) = &state.feed else {
+            return json!({ "begun": false, "online": state.online, "muted": state.muted, "captions": state.captions });
+        };
+        let now = feed.snapshot();
+        let cards: Vec<Value> = now.window.iter().map(|view| self.card(&state, view, &now)).collect();
+        let cues: Vec<&str> = now.captions.cues.iter().map(|cue| cue.text.as_str()).collect();
+        json!({
+            "begun": true,
+            "current": now.current,
+            "online": state.online,
+            "paused": now.paused,
+            "muted": state.muted,
+            "captions": state.captions,
+            "cues": cues,
+            "cueLanguage": now.captions.language,
+            "playheadMs": now.playhead_ms,
+            "hidden": now.hidden,
+            "cards": cards,
+        })
+    }
+
+    fn card(&self, state: &State, view: &CardView, now: &Snapshot) -> Value {
+        let item = &view.item;
+        let known = state.cards.get(&view.position).cloned().unwrap_or_default();
+        let decision = match self.story.closed(view.position) {
+            Some(decision) if view.covered => decision,
+            _ => known.decision,
+        };
+        let address = view.rendition.as_ref().filter(|_| !view.covered);
+        let address = address.and_then(|rendition| self.session.gateway_url(&item.asset.id, rendition).ok());
+        let chosen = item.asset.renditions.iter().find(|r| Some(&r.id) == view.rendition.as_ref());
+        json!({
+            "position": view.position,
+            "current": now.current == Some(view.position),
+            "item": item.id,
+            "asset": item.asset.id,
+            "creator": { "id": item.creator.id, "handle": item.creator.handle, "name": item.creator.name },
+            "caption": item.caption,
+            "alt": item.alt_text,
+            "topics": item.topics,
+            "labels": item.labels,
+            "sound": item.sound,
+            "durationMs": item.asset.duration_ms,
+            "rendition": view.rendition,
+            "container": chosen.map(|r| r.container),
+            "kbps": chosen.map(|r| r.bitrate_bps / 1_000),
+            "stage": words::stage(view.stage),
+            "aheadMs": view.ahead_ms,
+            "covered": view.covered,
+            "decision": decision,
+            "liked": known.liked,
+            "address": address,
+        })
+    }
+}
+
+/// Languages of captions the phone asks for, best first.
+pub const LANGUAGES: [&str; 3] = ["en", "de", "*"];

@@ -1,0 +1,159 @@
+//! What happened so far, gathered from the feed's events: first frames by class, stalls, and a line for each.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde_json::{Value, json};
+use unspool::{Event, FeedSession, StartClass, Unspool};
+
+use super::logs::Tail;
+use super::words;
+use crate::report::Latency;
+
+/// First frames of one class that are kept for the percentiles.
+const SAMPLES: usize = 2_000;
+/// Upper ends of the histogram's bins in milliseconds; the last bin has none.
+const BINS: [f64; 9] = [10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 640.0, 1_280.0, 2_560.0];
+
+/// What happened. Shared by the task that gathers and the pages that show.
+#[derive(Debug, Default)]
+pub struct Story(Mutex<Told>);
+
+#[derive(Debug, Default)]
+struct Told {
+    seen: u64,
+    starts: [Vec<f64>; 3],
+    /// Cards that became current.
+    shown: u64,
+    stalls: u64,
+    stall_ms: u64,
+    failed: u64,
+    closed: BTreeMap<u64, Value>,
+    requests: Requests,
+}
+
+/// Requests by what became of them. The session remembers the newest thousand; those that ended are counted here.
+#[derive(Debug, Default, Clone)]
+struct Requests {
+    settled: u64,
+    answered: u64,
+    unanswered: u64,
+    under_way: u64,
+}
+
+impl Story {
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes in what the feed has to tell.
+    pub fn take(&self, feed: &FeedSession, tail: &Tail) {
+        let mut told = self.told();
+        loop {
+            let batch = feed.events(told.seen, 256);
+            if batch.events.is_empty() {
+                return;
+            }
+            told.seen = batch.last;
+            for event in batch.events {
+                told.event(&event);
+                if let Some(line) = words::event(&event) {
+                    tail.push("EVENT", &line);
+                }
+            }
+        }
+    }
+
+    /// Why a card was closed after it had been given, where that happened.
+    pub fn closed(&self, position: u64) -> Option<Value> {
+        self.told().closed.get(&position).cloned()
+    }
+
+    /// Counts requests that ended since the last time.
+    pub fn count(&self, session: &Unspool) -> Value {
+        let mut told = self.told();
+        let batch = session.outbound_after(told.requests.settled);
+        let requests = &mut told.requests;
+        requests.under_way = 0;
+        let mut gapless = true;
+        let mut later = (0, 0);
+        for request in &batch.requests {
+            let ended = request.took_ms.is_some();
+            let (answered, unanswered) =
+                (u64::from(ended && request.status > 0), u64::from(ended && request.status == 0));
+            gapless &= ended;
+            if gapless {
+                requests.settled = request.number;
+                requests.answered += answered;
+                requests.unanswered += unanswered;
+            } else {
+                later = (later.0 + answered, later.1 + unanswered);
+                requests.under_way += u64::from(!ended);
+            }
+        }
+        json!({
+            "answered": requests.answered + later.0,
+            "unanswered": requests.unanswered + later.1,
+            "underWay": requests.under_way,
+        })
+    }
+
+    /// The figures for the inspector.
+    pub fn figures(&self) -> Value {
+        let told = self.told();
+        let names = [StartClass::PreRolled, StartClass::Cached, StartClass::Cold].map(StartClass::name);
+        let classes: Vec<Value> = names
+            .iter()
+            .zip(&told.starts)
+            .map(|(name, ms)| {
+                let mut bins = [0_u32; BINS.len() + 1];
+                for ms in ms {
+                    bins[BINS.iter().position(|end| ms < end).unwrap_or(BINS.len())] += 1;
+                }
+                json!({ "class": name, "bins": bins, "latency": Latency::of(ms.clone()) })
+            })
+            .collect();
+        json!({
+            "starts": classes,
+            "bins": BINS,
+            "shown": told.shown,
+            "stalls": told.stalls,
+            "stallMs": told.stall_ms,
+            "failed": told.failed,
+        })
+    }
+
+    /// Forgets the numbers of a feed's events; another feed begins.
+    pub fn another_feed(&self) {
+        let mut told = self.told();
+        told.seen = 0;
+        told.closed.clear();
+    }
+}
+
+impl Told {
+    fn event(&mut self, event: &Event) {
+        match event {
+            Event::FirstFrame { class, latency_ms, .. } => {
+                let starts = &mut self.starts[match class {
+                    StartClass::PreRolled => 0,
+                    StartClass::Cached => 1,
+                    StartClass::Cold => 2,
+                }];
+                if starts.len() < SAMPLES {
+                    starts.push(*latency_ms);
+                }
+            }
+            Event::Current { .. } => self.shown += 1,
+            Event::Stalled { ms, .. } => {
+                self.stalls += 1;
+                self.stall_ms += ms;
+            }
+            Event::CardFailed { .. } => self.failed += 1,
+            Event::CardClosed { position, decision, .. } => {
+                self.closed.insert(*position, words::decision(decision));
+            }
+            _ => {}
+        }
+    }
+}

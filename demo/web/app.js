@@ -1,0 +1,55 @@
+// Begins everything, and hands what the demo tells to the phone, its players and the inspector.
+
+import { act, listen } from "./link.js";
+import { Inspector } from "./inspector.js";
+import { Phone } from "./phone.js";
+import { Players } from "./players.js";
+import { Sheets } from "./sheets.js";
+
+const sheets = new Sheets();
+const players = new Players(() => phone.place());
+const phone = new Phone(players, sheets);
+const inspector = new Inspector(phone);
+
+let alive = false;
+let begun = false;
+
+listen(
+  {
+    player: (wish) => players.take(wish),
+    phone: (state) => {
+      phone.show(state);
+      if (!state.begun && !begun) void choose();
+      begun = true;
+    },
+    figures: (figures) => inspector.show(figures),
+    taken: () => phone.say("The phone is open in another window."),
+  },
+  (now) => {
+    if (now && !alive) players.reset();
+    if (!now && alive) phone.say("The demo has ended. Run make demo again.");
+    alive = now;
+    document.body.classList.toggle("dead", !now);
+  },
+);
+
+/** The first start: interests, then the feed. */
+async function choose() {
+  const { topics, chosen } = await act({ do: "topics" }).catch(() => ({ topics: [], chosen: [] }));
+  let interests = null;
+  if (chosen.length === 0 && topics.length > 0) interests = await sheets.interests(topics);
+  await act({ do: "begin", interests }).catch((error) => phone.say(error.message));
+  document.getElementById("feed")?.focus();
+}
+
+// A phone in a pocket plays nothing: the card stands still while nobody can see it.
+let pausedForHiding = false;
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden && phone.plays()) {
+    pausedForHiding = true;
+    void act({ do: "pause", on: true });
+  } else if (!document.hidden && pausedForHiding) {
+    pausedForHiding = false;
+    void act({ do: "pause", on: false });
+  }
+});

@@ -1,0 +1,325 @@
+// The inspector: what the core does and what it counted, beside what the server's books say.
+
+/* global uPlot */
+import { act } from "./link.js";
+import { Network, speed } from "./network.js";
+import { el } from "./phone.js";
+
+/** Points of the plot: a minute at four a second. */
+const POINTS = 240;
+/** Lines of the log that are shown. */
+const LINES = 120;
+
+const STAGES = /** @type {Record<string, string>} */ ({
+  none: "nothing yet", headers: "headers", fetched: "fetched", "pre-rolled": "pre-rolled", playing: "playing", failed: "cannot play",
+});
+const PURPOSES = [["playback", "playing"], ["next", "next card"], ["prefetch", "fetched ahead"], ["probe", "headers"], ["offline", "kept"]];
+const CLASSES = [["prerolled", "pre-rolled"], ["cached", "cached"], ["cold", "cold"]];
+
+/** @param {number} n */
+const bytes = (n) => (n >= 1e6 ? `${(n / 1e6).toFixed(n >= 1e8 ? 0 : 1)} MB` : n >= 1e3 ? `${(n / 1e3).toFixed(0)} kB` : `${n} B`);
+/** @param {number} n */
+const whole = (n) => n.toLocaleString("en");
+/** @param {number | null | undefined} ms */
+const millis = (ms) => (ms === null || ms === undefined ? "–" : ms < 10 ? `${ms.toFixed(1)} ms` : ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(2)} s`);
+/** @param {Element} node @param {string} words */
+const put = (node, words) => {
+  if (node.textContent !== words) node.textContent = words;
+};
+
+/** @param {string} title @param {string} kind @param {...Node} inside */
+function panel(title, kind, ...inside) {
+  return el("section", { class: `panel ${kind}`, "aria-label": title }, el("h3", { text: title }), ...inside);
+}
+
+export class Inspector {
+  /** @param {import("./phone.js").Phone} phone */
+  constructor(phone) {
+    this.phone = phone;
+    this.network = new Network((words) => phone.say(words));
+    this.tiles = new Map(["start", "stalls", "throughput", "fetched", "unwatched", "records"].map((name) => [name, this.tile(name)]));
+    this.window = el("ol", { class: "window" });
+    this.doing = el("p", { class: "doing", role: "status" });
+    this.plot = el("div", { class: "plot", role: "img" });
+    this.purposes = el("div", { class: "purposes" });
+    this.starts = el("div", { class: "starts" });
+    this.books = el("table", { class: "books" });
+    this.spool = el("div", { class: "spool" });
+    this.loop = el("div", { class: "loop" });
+    this.requests = el("table", { class: "requests" });
+    this.log = el("ol", { class: "log", tabindex: 0, "aria-label": "Log" });
+    this.level = el("select", { "aria-label": "Level" }, ...[["all", "everything"], ["EVENT", "events"], ["INFO", "info and above"], ["WARN", "warnings"]].map(([value, text]) => el("option", { value, text })));
+    this.level.addEventListener("change", () => this.relog());
+    /** @type {any[]} */
+    this.lines = [];
+    const label = el("button", { class: "plain", text: "Let a moderator label the card after next", onclick: () => this.label() });
+    const root = /** @type {HTMLElement} */ (document.getElementById("inspector"));
+    root.append(
+      el("header", {}, el("h2", { text: "Unspool" }), el("span", { class: "sub", text: "inspector" }), el("span", { class: "client", id: "client" }), el("a", { class: "save", href: "report.html", download: "unspool-report.html", text: "Save a report" })),
+      el("div", { class: "tiles" }, ...this.tiles.values()),
+      panel("Network", "wide", this.network.node),
+      panel("On the device, ahead of the thumb", "wide", this.window, this.doing),
+      panel("Throughput, Mbit/s", "half", this.plot),
+      panel("From swipe to first picture", "half", this.starts),
+      panel("Media bytes by purpose", "half", this.purposes),
+      panel("Two sets of books", "half", this.books),
+      panel("Records and intents", "half", this.spool),
+      panel("Loop bound and safety", "half", this.loop, label),
+      panel("Every request that left", "wide", el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Requests" }, this.requests)),
+      panel("Log", "wide", this.level, this.log),
+    );
+    /** @type {number[][]} */
+    this.points = [[], [], [], []];
+    this.shown = /** @type {Map<number, string[]>} */ (new Map());
+    this.last = null;
+    this.reducing = matchMedia("(prefers-reduced-motion: reduce)");
+  }
+
+  /** @param {string} name */
+  tile(name) {
+    const titles = /** @type {Record<string, string>} */ ({
+      start: "start, median", stalls: "stood still", throughput: "estimate", fetched: "fetched", unwatched: "fetched, not read", records: "records delivered",
+    });
+    return el("div", { class: "tile", id: `tile-${name}` }, el("strong", { text: "–" }), el("span", { text: titles[name] }));
+  }
+
+  /** @param {string} name @param {string} words @param {string} [mood] */
+  set(name, words, mood = "") {
+    const tile = this.tiles.get(name);
+    put(tile.firstChild, words);
+    tile.dataset.mood = mood;
+  }
+
+  /** @param {any} now */
+  show(now) {
+    this.now = now;
+    put(/** @type {Element} */ (document.getElementById("client")), now.client);
+    this.network.show(now.network);
+    this.showTiles(now);
+    this.showWindow();
+    this.showPlot(now);
+    this.showPurposes(now.bytes);
+    this.showStarts(now.story);
+    this.showBooks(now);
+    this.showSpool(now);
+    this.showLoop(now);
+    this.showRequests(now.outbound);
+    if (now.log.length > 0) {
+      this.lines.push(...now.log);
+      this.lines.splice(0, this.lines.length - LINES);
+      this.relog();
+    }
+    /** @type {any} */ (window).unspool = now;
+  }
+
+  /** @param {any} now */
+  showTiles(now) {
+    const all = now.story.starts.filter((/** @type {any} */ c) => c.latency.n > 0);
+    const best = all[0];
+    if (best) put(this.tiles.get("start").lastChild, `${CLASSES.find(([name]) => name === best.class)?.[1]} start, median`);
+    this.set("start", best ? millis(best.latency.p50) : "–", best && best.latency.p50 < 100 ? "good" : "");
+    const watched = Math.max(1, now.watchedMs + now.story.stallMs);
+    this.set("stalls", now.story.stalls === 0 ? "never" : `${now.story.stalls} × ${millis(now.story.stallMs / now.story.stalls)}`, now.story.stallMs / watched < 0.01 ? "good" : "poor");
+    this.set("throughput", now.estimateBps > 0 ? speed(now.estimateBps / 1000) : "–");
+    this.set("fetched", bytes(now.bytes.network));
+    const share = now.bytes.media > 0 ? Math.round((100 * now.bytes.wasted) / now.bytes.media) : 0;
+    this.set("unwatched", `${share} %`);
+    this.set("records", `${whole(now.out.delivered)} / ${whole(now.out.recorded)}`, now.out.queued === 0 ? "good" : "");
+  }
+
+  showWindow() {
+    const cards = this.phone.state.cards;
+    while (this.window.children.length > cards.length) this.window.lastChild.remove();
+    cards.forEach((/** @type {any} */ card, /** @type {number} */ n) => {
+      let row = this.window.children[n];
+      if (!row) {
+        row = el("li", {}, el("span", { class: "place" }), el("span", { class: "stage" }), el("span", { class: "who" }), el("span", { class: "track" }, el("i", { class: "played" }), el("i", { class: "held" })), el("span", { class: "told" }));
+        this.window.append(row);
+      }
+      const [place, stage, who, track, told] = row.children;
+      const name = card.covered ? "covered" : card.stage;
+      row.dataset.stage = name;
+      const at = card.current ? this.phone.state.playheadMs : 0;
+      const length = Math.max(1, card.durationMs);
+      put(place, card.current ? "▶" : `+${n}`);
+      put(stage, card.covered ? "covered" : STAGES[card.stage] ?? card.stage);
+      put(who, `@${card.creator.handle} · ${card.caption}`);
+      track.children[0].style.width = `${Math.min(100, (100 * at) / length)}%`;
+      track.children[1].style.left = `${Math.min(100, (100 * at) / length)}%`;
+      track.children[1].style.width = `${Math.max(0, Math.min(100 - (100 * at) / length, (100 * card.aheadMs) / length))}%`;
+      put(told, card.covered ? "0 bytes" : `${(Math.min(length, at + card.aheadMs) / 1000).toFixed(1)} of ${(length / 1000).toFixed(1)} s${card.rendition ? ` · ${card.rendition}p ${card.container ?? ""}` : ""}`);
+      row.setAttribute("aria-label", `Card ${card.position + 1}, ${stage.textContent}, ${told.textContent}`);
+    });
+    put(this.doing, this.sentence(cards));
+  }
+
+  /** What is being done now, in a sentence. @param {any[]} cards */
+  sentence(cards) {
+    const now = this.now;
+    if (!now || cards.length === 0) return "Waiting for the first page.";
+    const flying = now.outbound.filter((/** @type {any} */ r) => r.ms === null || r.ms === undefined);
+    const media = flying.filter((/** @type {any} */ r) => r.purpose === "media");
+    if (!now.network.online) return "No network: plays what is on the device, writes everything else down.";
+    if (media.length === 0) {
+      const rest = flying[0];
+      return rest ? `Talking to the server: ${rest.purpose}.` : "Resting: enough is on the device, and a byte fetched now might never be watched.";
+    }
+    const got = media.reduce((/** @type {number} */ sum, /** @type {any} */ r) => sum + r.received, 0);
+    const thin = cards.find((card) => !card.covered && card.aheadMs < 3000 && card.stage !== "failed" && card.aheadMs + (card.current ? this.phone.state.playheadMs : 0) < card.durationMs - 200) ?? cards[0];
+    return `Fetching over ${media.length} request${media.length > 1 ? "s" : ""} (${bytes(got)} so far); thinnest is ${thin.current ? "the card on the screen" : `card +${cards.indexOf(thin)}`} with ${(thin.aheadMs / 1000).toFixed(1)} s ahead.`;
+  }
+
+  /** @param {any} now */
+  showPlot(now) {
+    const t = performance.now() / 1000;
+    const received = this.last ? ((now.bytes.network - this.last.bytes) * 8) / (t - this.last.t) / 1e6 : 0;
+    this.last = { t, bytes: now.bytes.network };
+    const truth = now.network.truth?.bps;
+    const shown = (/** @type {number | null | undefined} */ mbit) => (mbit === null || mbit === undefined ? null : Math.max(0.05, mbit));
+    const row = [t, shown(truth === null || truth === undefined ? null : truth / 1e6), shown(now.estimateBps > 0 ? now.estimateBps / 1e6 : null), shown(received)];
+    row.forEach((value, n) => {
+      this.points[n].push(/** @type {number} */ (value));
+      if (this.points[n].length > POINTS) this.points[n].shift();
+    });
+    this.plot.setAttribute("aria-label", `Throughput: estimate ${speed(now.estimateBps / 1000)}, network ${truth === null || truth === undefined ? "without a limit" : speed(truth / 1000)}, received ${speed(received * 1000)}`);
+    const width = this.plot.clientWidth;
+    if (width === 0) return;
+    if (!this.chart) {
+      const axis = { stroke: "#9aa3b5", grid: { stroke: "#232938", width: 1 }, ticks: { show: false }, font: "11px system-ui" };
+      this.chart = new uPlot({
+        width, height: 170, cursor: { show: false }, legend: { show: false },
+        scales: { x: { time: false, range: (/** @type {any} */ _u, /** @type {number} */ _min, /** @type {number} */ max) => [max - POINTS / 4, max] }, y: { distr: 3, range: (/** @type {any} */ _u, /** @type {number} */ _min, /** @type {number} */ max) => [0.05, Math.max(10, (max ?? 10) * 1.6)] } },
+        axes: [{ ...axis, size: 26, values: (/** @type {any} */ _u, /** @type {number[]} */ at) => at.map((v) => `${Math.round(v - this.points[0][this.points[0].length - 1])} s`) }, { ...axis, size: 40, splits: () => [0.1, 1, 10, 100, 1000], filter: (/** @type {any} */ _u, /** @type {number[]} */ at) => at, values: (/** @type {any} */ _u, /** @type {number[]} */ at) => at.map(String) }],
+        series: [
+          {},
+          { label: "network", stroke: "#7d879b", width: 1.5, dash: [5, 4], points: { show: false }, paths: uPlot.paths.stepped({ align: 1 }) },
+          { label: "estimate", stroke: "#39d0b8", width: 2, points: { show: false } },
+          { label: "received", stroke: "#ff7a59", width: 1, fill: "rgba(255,122,89,.18)", points: { show: false } },
+        ],
+      }, this.points, this.plot);
+      this.plot.after(el("ul", { class: "legend" }, ...[["truth", "the shaper lets through"], ["estimate", "the core's estimate"], ["received", "received"]].map(([kind, text]) => el("li", { class: kind, text }))));
+    } else {
+      if (this.chart.width !== width) this.chart.setSize({ width, height: 170 });
+      this.chart.setData(this.points);
+    }
+  }
+
+  /** @param {any} all */
+  showPurposes(all) {
+    const most = Math.max(1, ...all.purposes.map((/** @type {any} */ p) => p.network));
+    const rows = PURPOSES.map(([name, words]) => {
+      const account = all.purposes.find((/** @type {any} */ p) => p.purpose === name);
+      return { words, ...account };
+    }).filter((row) => row.purpose !== "offline" || row.network > 0);
+    if (this.purposes.children.length !== rows.length + 1) {
+      this.purposes.replaceChildren(...rows.map((row) => el("div", { class: "row" }, el("span", { text: row.words }), el("span", { class: "track" }, el("i", { class: "used" }), el("i", { class: "waste" })), el("span", { class: "told" }))), el("p", { class: "note" }));
+    }
+    rows.forEach((row, n) => {
+      const [, track, told] = this.purposes.children[n].children;
+      track.children[0].style.width = `${(100 * (row.network - row.wasted)) / most}%`;
+      track.children[1].style.width = `${(100 * row.wasted) / most}%`;
+      put(told, row.wasted > 0 ? `${bytes(row.network)}, ${bytes(row.wasted)} not read` : bytes(row.network));
+    });
+    put(this.purposes.lastChild, `Read from the cache ${bytes(all.fromCache)} · on disk ${bytes(all.onDisk)} · came twice ${bytes(all.duplicate)}`);
+  }
+
+  /** @param {any} story */
+  showStarts(story) {
+    const count = story.bins.length + 1;
+    if (this.starts.children.length === 0) {
+      const names = [...story.bins.map((/** @type {number} */ ms, /** @type {number} */ n) => (n % 2 === 0 ? (ms < 1000 ? String(ms) : `${ms / 1000}s`) : "")), "more"];
+      this.starts.append(
+        el("div", { class: "columns", role: "img" }, ...Array.from({ length: count }, () => el("div", { class: "column" }, ...[...CLASSES].reverse().map(([name]) => el("i", { class: name }))))),
+        el("div", { class: "axis", "aria-hidden": "true" }, ...names.map((text) => el("span", { text }))),
+        el("ul", { class: "legend" }, ...CLASSES.map(([name]) => el("li", { class: name }))),
+      );
+    }
+    const [columns, , legend] = this.starts.children;
+    const tall = Math.max(1, ...Array.from({ length: count }, (_, n) => story.starts.reduce((/** @type {number} */ sum, /** @type {any} */ c) => sum + c.bins[n], 0)));
+    for (let n = 0; n < count; n += 1) {
+      [...CLASSES].reverse().forEach(([name], row) => {
+        const bins = story.starts.find((/** @type {any} */ c) => c.class === name)?.bins ?? [];
+        columns.children[n].children[row].style.height = `${(100 * (bins[n] ?? 0)) / tall}%`;
+      });
+    }
+    const words = CLASSES.map(([name, title], n) => {
+      const latency = story.starts.find((/** @type {any} */ c) => c.class === name)?.latency;
+      const text = latency?.n ? `${title}: ${latency.n}, median ${millis(latency.p50)}, p95 ${millis(latency.p95)}` : `${title}: none`;
+      put(legend.children[n], text);
+      return text;
+    });
+    columns.setAttribute("aria-label", words.join("; "));
+  }
+
+  /** @param {any} now */
+  showBooks(now) {
+    const origin = now.origin;
+    const none = origin === null || origin === undefined || origin.error;
+    const rows = [
+      ["bytes received", "bytes", now.bytes.network, none ? null : origin.bytes],
+      ["requests answered", "requests", now.requests.answered, none ? null : origin.requests],
+      ["records delivered", "records", now.out.delivered, none ? null : origin.records],
+      ["viewings that ended", "viewings", Math.max(0, now.story.shown - 1), none ? null : origin.impressions],
+    ];
+    const cells = rows.map(([words, id, ours, theirs]) => {
+      const same = theirs === null ? null : ours === theirs;
+      return el("tr", { id: `books-${id}` }, el("th", { scope: "row", text: words }), el("td", { class: "ours", text: whole(Number(ours)) }), el("td", { class: "theirs", text: theirs === null ? "–" : whole(Number(theirs)) }), el("td", { class: same === null ? "" : same ? "same" : "differ", text: same === null ? "" : same ? "equal" : "under way" }));
+    });
+    this.books.replaceChildren(el("caption", { text: none ? "Without a server there is one set" : "The core's count and the server's own log" }), el("thead", {}, el("tr", {}, el("td"), el("th", { scope: "col", text: "core" }), el("th", { scope: "col", text: "server" }), el("td"))), el("tbody", {}, ...cells));
+  }
+
+  /** @param {any} now */
+  showSpool(now) {
+    const out = now.out;
+    const flow = (/** @type {string} */ name, /** @type {number} */ total, /** @type {[string, number, string][]} */ parts) => {
+      const sum = parts.reduce((all, part) => all + part[1], 0);
+      return el("div", { class: "flow" },
+        el("p", {}, el("strong", { text: `${whole(total)} ${name}` }), el("span", { class: sum === total ? "same" : "differ", text: sum === total ? "all accounted for" : `${Math.abs(total - sum)} unaccounted` })),
+        el("span", { class: "track" }, ...parts.map(([, n, kind]) => { const bar = el("i", { class: kind }); bar.style.width = `${(100 * n) / Math.max(1, total)}%`; return bar; })),
+        el("p", { class: "note", text: parts.filter(([, n], place) => n > 0 || place < 2).map(([words, n]) => `${words} ${whole(n)}`).join(" · ") }));
+    };
+    this.spool.replaceChildren(
+      flow("records written down", out.recorded, [["delivered", out.delivered, "used"], ["waiting on disk", out.queued, "waste"], ["given up", out.dropped, "lost"], ["refused", out.quarantined, "lost"]]),
+      flow("likes, comments and choices", out.intents, [["delivered", out.intentsDelivered, "used"], ["waiting on disk", out.intentsQueued, "waste"], ["refused", out.intentsWedged, "lost"]]),
+    );
+  }
+
+  /** @param {any} now */
+  showLoop(now) {
+    for (const card of this.phone.state.cards) if (card.current) this.shown.set(card.position, card.topics);
+    const ten = [...this.shown.entries()].sort((a, b) => b[0] - a[0]).slice(0, 10);
+    /** @type {Map<string, number>} */
+    const counts = new Map();
+    for (const [, topics] of ten) for (const topic of topics) counts.set(topic, (counts.get(topic) ?? 0) + 1);
+    const [topic, most] = [...counts.entries()].sort((a, b) => b[1] - a[1])[0] ?? ["–", 0];
+    this.loop.replaceChildren(
+      el("p", {}, el("strong", { text: `${most} of ${ten.length}` }), ` cards shown last are about ${topic}`),
+      el("ul", { class: "topics" }, ...ten.map(([, topics]) => el("li", { text: topics[0] ?? "" }))),
+      el("p", { class: "note", text: `Safety rules version ${now.rules} · ${whole(this.phone.state.hidden ?? 0)} hidden · a hidden or covered card costs no byte` }),
+    );
+  }
+
+  async label() {
+    const card = this.phone.state.cards[2];
+    if (!card) return;
+    await act({ do: "label", item: card.item, label: "graphic-media" }).catch((error) => this.phone.say(error.message));
+  }
+
+  /** @param {any[]} list */
+  showRequests(list) {
+    const rows = list.slice(0, 14).map((r) => el("tr", { class: r.ms === null || r.ms === undefined ? "flying" : r.status >= 400 || r.status === 0 ? "bad" : "" },
+      el("td", { text: `#${r.n}` }), el("td", { text: new Date(r.at).toLocaleTimeString("en-GB") }), el("td", { text: r.purpose }), el("td", { text: r.host }),
+      el("td", { class: "num", text: bytes(r.sent) }), el("td", { class: "num", text: bytes(r.received) }),
+      el("td", { class: "num", text: r.ms === null || r.ms === undefined ? "under way" : r.status === 0 ? (r.purpose === "prewarm" ? "connected" : "no answer") : String(r.status) }), el("td", { class: "num", text: millis(r.ms) })));
+    this.requests.replaceChildren(el("thead", {}, el("tr", {}, ...["no.", "at", "for", "host", "out", "in", "answer", "took"].map((text) => el("th", { scope: "col", text })))), el("tbody", {}, ...rows));
+  }
+
+  relog() {
+    const level = this.level.value;
+    const order = ["DEBUG", "INFO", "WARN", "ERROR"];
+    const wanted = this.lines.filter((line) => level === "all" || line.level === level || (level !== "EVENT" && order.indexOf(line.level) >= order.indexOf(level)));
+    const down = this.log.scrollTop + this.log.clientHeight >= this.log.scrollHeight - 12;
+    this.log.replaceChildren(...wanted.map((line) => el("li", { class: line.level.toLowerCase() }, el("b", { text: line.level.toLowerCase() }), ` ${line.text}`)));
+    if (down) this.log.scrollTop = this.log.scrollHeight;
+  }
+}

@@ -1,0 +1,458 @@
+// The phone: a reel of full-height cards, moved by touch, wheel and keys.
+
+import { act } from "./link.js";
+
+/** @typedef {import("./players.js").Players} Players */
+/** @typedef {import("./sheets.js").Sheets} Sheets */
+
+/** Cards kept in the page on each side of the current one. */
+const KEPT = 2;
+/** Share of the screen, and pixels a millisecond, from which a drag is a swipe. */
+const FAR = 0.18;
+const FAST = 0.45;
+/** Milliseconds between two taps that are one double tap. */
+const DOUBLE = 260;
+
+const ICONS = {
+  heart: "M12 21s-7.5-4.6-9.6-9.1C.9 8.5 2.6 5 6 5c2.1 0 3.7 1.1 6 3.700C14.3 6.1 15.9 5 18 5c3.4 0 5.1 3.5 3.6 6.900C19.5 16.4 12 21 12 21z",
+  comment: "M4 4h16a2 2 0 0 1 2 2v9a2 2 0 0 1-2 2h-7l-5 4v-4H4a2 2 0 0 1-2-2V6a2 2 0 0 1 2-2z",
+  share: "M14 5v4C7 10 4 15 3 20c2.5-3.5 6-5.1 11-5.100V19l8-7z",
+  more: "M5 10a2 2 0 1 0 0 4 2 2 0 0 0 0-4zm7 0a2 2 0 1 0 0 4 2 2 0 0 0 0-4zm7 0a2 2 0 1 0 0 4 2 2 0 0 0 0-4z",
+  sound: "M4 9v6h4l5 5V4L8 9zm12.5 3a4.5 4.5 0 0 0-2.5-4v8a4.5 4.5 0 0 0 2.5-4zM14 3.200v2.100a7 7 0 0 1 0 13.400v2.100a9 9 0 0 0 0-17.600z",
+  muted: "M4 9v6h4l5 5V4L8 9zm17.6-.6-1.4-1.4-2.7 2.700L14.8 7l-1.4 1.4 2.7 2.7-2.7 2.7 1.4 1.4 2.7-2.7 2.7 2.7 1.4-1.4-2.7-2.700z",
+  play: "M8 5v14l11-7z",
+  captions: "M3 5h18a1 1 0 0 1 1 1v12a1 1 0 0 1-1 1H3a1 1 0 0 1-1-1V6a1 1 0 0 1 1-1zm3 5v4h4v-1.500H7.500v-1H10V10zm8 0v4h4v-1.500h-2.500v-1H18V10z",
+};
+
+/**
+ * @param {string} tag
+ * @param {Record<string, any>} [set] attributes; `text` is its text, `on...` are listeners
+ * @param {...(Node | string)} inside
+ * @returns {any}
+ */
+export function el(tag, set = {}, ...inside) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(set)) {
+    if (name === "text") node.textContent = value;
+    else if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (value === true) node.setAttribute(name, "");
+    else if (value !== false && value !== null && value !== undefined) node.setAttribute(name, String(value));
+  }
+  node.append(...inside);
+  return node;
+}
+
+/** @param {keyof typeof ICONS} name */
+export function icon(name) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("viewBox", "0 0 24 24");
+  svg.setAttribute("aria-hidden", "true");
+  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  path.setAttribute("d", ICONS[name]);
+  svg.append(path);
+  return svg;
+}
+
+/** Runs what a control does, and says what went wrong. @param {Phone} phone @param {object} command */
+async function attempt(phone, command) {
+  try {
+    return await act(command);
+  } catch (error) {
+    phone.say(sentence(/** @type {Error} */ (error).message));
+    return null;
+  }
+}
+
+/** @param {string} words */
+const sentence = (words) => `${words.charAt(0).toUpperCase()}${words.slice(1)}.`;
+
+export class Phone {
+  /** @param {Players} players @param {Sheets} sheets */
+  constructor(players, sheets) {
+    this.players = players;
+    this.sheets = sheets;
+    /** @type {any} */
+    this.state = { begun: false, cards: [] };
+    /** @type {Map<number, Card>} */
+    this.cards = new Map();
+    this.feed = /** @type {HTMLElement} */ (document.getElementById("feed"));
+    this.toast = /** @type {HTMLElement} */ (document.getElementById("toast"));
+    this.reel = el("div", { class: "reel" });
+    this.feed.append(this.reel);
+    this.at = 0;
+    /** @type {number | undefined} */
+    this.told = undefined;
+    this.moving = false;
+    this.gestures();
+    this.keys();
+    const clock = /** @type {HTMLElement} */ (document.getElementById("clock"));
+    const tick = () => {
+      clock.textContent = new Date().toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+    };
+    tick();
+    setInterval(tick, 5_000);
+  }
+
+  /** Whether a card plays. */
+  plays() {
+    return this.state.begun && !this.state.paused;
+  }
+
+  /** The card on the screen. @returns {any} */
+  current() {
+    return this.state.cards.find((/** @type {any} */ card) => card.current);
+  }
+
+  /** @param {any} state */
+  show(state) {
+    this.state = { cards: [], ...state };
+    const net = /** @type {HTMLElement} */ (document.getElementById("net"));
+    net.textContent = state.online ? "Online" : "No network";
+    net.dataset.online = String(state.online);
+    if (!state.begun) return;
+    if (typeof state.current === "number" && !this.moving) this.at = state.current;
+    for (const view of this.state.cards) {
+      let card = this.cards.get(view.position);
+      if (!card || card.item !== view.item) {
+        card?.node.remove();
+        card = new Card(this, view);
+        this.cards.set(view.position, card);
+        this.reel.append(card.node);
+      }
+      card.update(view, this.state);
+    }
+    for (const [position, card] of this.cards) {
+      if (position < this.at - KEPT || position > this.at + KEPT + 2) {
+        card.node.remove();
+        this.cards.delete(position);
+      } else {
+        card.node.inert = position !== this.at;
+        card.node.classList.toggle("here", position === this.at);
+      }
+    }
+    this.feed.setAttribute("aria-busy", "false");
+    this.place();
+    if (this.told !== state.current) {
+      this.told = state.current;
+      this.slide(0);
+      const card = this.current();
+      const said = card ? `Card ${card.position + 1}. ${card.creator.name}: ${card.caption}` : "";
+      /** @type {HTMLElement} */ (document.getElementById("said")).textContent = said;
+    }
+  }
+
+  /** Puts every player's video into the card it belongs to. */
+  place() {
+    const taken = new Set();
+    for (const view of [...this.state.cards].sort((a, b) => a.position - b.position)) {
+      const card = this.cards.get(view.position);
+      if (!card) continue;
+      const player = view.address ? this.players.of(view.address).find((p) => !taken.has(p.id)) : undefined;
+      if (player) taken.add(player.id);
+      card.holds(player?.video ?? null, player?.plays ?? false);
+    }
+  }
+
+  /** Moves the reel: `offset` is the drag in pixels. @param {number} offset */
+  slide(offset) {
+    this.reel.style.transform = `translate3d(0, calc(${-this.at * 100}% + ${offset}px), 0)`;
+  }
+
+  /** @param {boolean} forward */
+  async go(forward) {
+    if (this.moving || !this.state.begun || this.sheets.open) return;
+    this.moving = true;
+    const target = this.at + (forward ? 1 : -1);
+    const before = this.at;
+    if (this.cards.has(target)) {
+      this.at = target;
+      this.slide(0);
+    }
+    try {
+      await act({ do: forward ? "next" : "previous" });
+    } catch (error) {
+      this.at = before;
+      this.slide(0);
+      this.say(sentence(/** @type {Error} */ (error).message));
+    }
+    this.moving = false;
+    this.show(this.state);
+  }
+
+  /** @param {boolean} [paused] */
+  pause(paused = !this.state.paused) {
+    return attempt(this, { do: "pause", on: paused });
+  }
+
+  /** @param {boolean} on @param {boolean} double */
+  async like(on, double = false) {
+    const card = this.current();
+    if (!card || card.covered) return;
+    if (double && !matchMedia("(prefers-reduced-motion: reduce)").matches) this.cards.get(card.position)?.heart();
+    if (double && card.liked) return;
+    const done = await attempt(this, { do: "like", item: card.item, position: card.position, on, double });
+    if (done && !this.state.online) this.say(on ? "Liked. It goes out when there is a network." : "Taken back.");
+  }
+
+  /** @param {any} command */
+  async run(command) {
+    return attempt(this, command);
+  }
+
+  /** Shows a line for a moment. @param {string} words */
+  say(words) {
+    this.toast.textContent = words;
+    this.toast.classList.add("up");
+    clearTimeout(this.hush);
+    this.hush = setTimeout(() => this.toast.classList.remove("up"), 3_500);
+  }
+
+  gestures() {
+    const { feed } = this;
+    /** @type {{ y: number, at: number, moved: number, id: number } | null} */
+    let drag = null;
+    let tapped = 0;
+    /** @type {number | undefined} */
+    let single;
+    feed.addEventListener("pointerdown", (event) => {
+      const control = /** @type {Element} */ (event.target).closest("button, input, a, .cover");
+      if (control || event.button !== 0) return;
+      drag = { y: event.clientY, at: event.timeStamp, moved: 0, id: event.pointerId };
+      this.reel.classList.add("held");
+      feed.setPointerCapture(event.pointerId);
+    });
+    feed.addEventListener("pointermove", (event) => {
+      if (!drag || event.pointerId !== drag.id) return;
+      drag.moved = event.clientY - drag.y;
+      this.slide(drag.moved);
+    });
+    const up = (/** @type {PointerEvent} */ event) => {
+      if (!drag || event.pointerId !== drag.id) return;
+      const { moved, at } = drag;
+      drag = null;
+      this.reel.classList.remove("held");
+      const speed = Math.abs(moved) / Math.max(1, event.timeStamp - at);
+      if (Math.abs(moved) > feed.clientHeight * FAR || (Math.abs(moved) > 24 && speed > FAST)) {
+        void this.go(moved < 0);
+        if (moved > 0 && this.at === 0) this.slide(0);
+        return;
+      }
+      this.slide(0);
+      if (Math.abs(moved) > 6 || event.type === "pointercancel") return;
+      if (event.timeStamp - tapped < DOUBLE) {
+        clearTimeout(single);
+        tapped = 0;
+        void this.like(true, true);
+        return;
+      }
+      tapped = event.timeStamp;
+      single = window.setTimeout(() => void this.pause(), DOUBLE);
+    };
+    feed.addEventListener("pointerup", up);
+    feed.addEventListener("pointercancel", up);
+
+    let wheeled = 0;
+    let quiet = 0;
+    feed.addEventListener("wheel", (event) => {
+      event.preventDefault();
+      const now = event.timeStamp;
+      // A flick goes on for a while; it is one swipe until it has been quiet, or long ago.
+      if (now - quiet > 160) wheeled = 0;
+      quiet = now;
+      if (Math.abs(event.deltaY) < 8 || now - wheeled < 600) return;
+      wheeled = now;
+      void this.go(event.deltaY > 0);
+    }, { passive: false });
+  }
+
+  keys() {
+    document.addEventListener("keydown", (event) => {
+      const target = /** @type {HTMLElement} */ (event.target);
+      if (event.ctrlKey || event.metaKey || event.altKey) return;
+      if (this.sheets.open) return;
+      const typing = target.closest("input, textarea, select");
+      if (typing) return;
+      const onControl = target.closest("button, a, summary");
+      const card = this.current();
+      const keys = /** @type {Record<string, () => unknown>} */ ({
+        ArrowDown: () => this.go(true), PageDown: () => this.go(true), j: () => this.go(true),
+        ArrowUp: () => this.go(false), PageUp: () => this.go(false), k: () => this.go(false),
+        ArrowLeft: () => this.seek(-2_000), ArrowRight: () => this.seek(2_000),
+        m: () => this.run({ do: "mute", on: !this.state.muted }),
+        l: () => this.like(!card?.liked),
+        c: () => this.comments(), s: () => this.share(), w: () => this.why(),
+        t: () => this.run({ do: "captions", on: !this.state.captions }),
+        x: () => this.notInterested(),
+        o: () => document.dispatchEvent(new CustomEvent("network", { detail: "toggle" })),
+        "?": () => this.sheets.keys(),
+      });
+      if (!onControl) keys[" "] = () => this.pause();
+      const does = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+      if (!does || !this.state.begun) return;
+      event.preventDefault();
+      void does();
+    });
+  }
+
+  /** @param {number} by milliseconds */
+  seek(by) {
+    const card = this.current();
+    if (!card) return;
+    const ms = Math.max(0, Math.min(card.durationMs - 200, this.state.playheadMs + by));
+    return this.run({ do: "seek", ms: Math.round(ms) });
+  }
+
+  async comments() {
+    const card = this.current();
+    if (card) await this.sheets.comments(card, (command) => this.run(command), () => this.state.online);
+  }
+
+  async share() {
+    const card = this.current();
+    if (!card) return;
+    const done = await this.run({ do: "share", item: card.item, position: card.position });
+    await navigator.clipboard?.writeText(`https://example.test/v/${card.item}`).catch(() => {});
+    if (done) this.say("Link copied");
+  }
+
+  async notInterested() {
+    const card = this.current();
+    if (!card) return;
+    const done = await this.run({ do: "not_interested", item: card.item, position: card.position });
+    if (done) this.say("Noted: less like this");
+  }
+
+  async why() {
+    const card = this.current();
+    if (!card) return;
+    await this.run({ do: "why" });
+    const { chosen, topics } = (await this.run({ do: "topics" })) ?? { chosen: [], topics: [] };
+    await this.sheets.why(card, chosen, topics);
+  }
+
+  async more() {
+    const card = this.current();
+    if (!card) return;
+    const choice = await this.sheets.more(card, this.state);
+    switch (choice) {
+      case "not_interested": return this.notInterested();
+      case "why": return this.why();
+      case "captions": return this.run({ do: "captions", on: !this.state.captions });
+      case "block": {
+        const done = await this.run({ do: "block", creator: card.creator.id, on: true });
+        if (done) this.say(`You will see nothing of @${card.creator.handle} any more`);
+        return done;
+      }
+      case "report": {
+        const category = await this.sheets.report(card);
+        if (!category) return undefined;
+        const done = await this.run({ do: "report", item: card.item, category });
+        if (done) this.say("Reported. Thank you.");
+        return done;
+      }
+    }
+    return undefined;
+  }
+}
+
+/** One card of the reel. */
+class Card {
+  /** @param {Phone} phone @param {any} view */
+  constructor(phone, view) {
+    this.phone = phone;
+    this.item = view.item;
+    this.position = view.position;
+    const name = `card-${view.position}`;
+    const hue = [...view.item].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 360, 7);
+    this.picture = el("div", { class: "picture", role: "img", "aria-label": view.alt || "Video" });
+    this.wait = el("div", { class: "wait", "aria-hidden": "true" });
+    this.big = el("div", { class: "big", "aria-hidden": "true" }, icon("play"));
+    this.cues = el("p", { class: "cues" });
+    this.likes = el("button", { class: "act like", "aria-pressed": "false", "aria-label": "Like", onclick: () => phone.like(!this.view.liked) }, icon("heart"), el("span", { text: "Like", "aria-hidden": "true" }));
+    this.sound = el("button", { class: "act sound", "aria-pressed": "false", "aria-label": "Sound", onclick: () => phone.run({ do: "mute", on: !phone.state.muted }) });
+    this.bar = el("input", { type: "range", class: "bar", min: 0, max: Math.max(1, view.durationMs), step: 100, value: 0, "aria-label": "Playhead" });
+    this.bar.addEventListener("input", () => phone.run({ do: "seek", ms: Number(this.bar.value) }));
+    this.cover = el("div", { class: "cover", hidden: true });
+    const button = (/** @type {string} */ kind, /** @type {keyof typeof ICONS} */ sign, /** @type {string} */ label, /** @type {() => unknown} */ does) =>
+      el("button", { class: `act ${kind}`, "aria-label": label, onclick: does }, icon(sign), el("span", { text: label, "aria-hidden": "true" }));
+    const avatar = el("span", { class: "avatar", "aria-hidden": "true", text: view.creator.name.charAt(0) });
+    avatar.style.setProperty("--hue", String(hue));
+    const tags = el("p", { class: "tags" }, ...view.topics.map((/** @type {string} */ topic) => el("span", { text: topic })), ...view.labels.filter((/** @type {string} */ l) => MARKS[l]).map((/** @type {string} */ l) => el("span", { class: "mark", text: MARKS[l] })));
+    this.rail = el("div", { class: "rail" }, avatar, this.likes,
+      button("comment", "comment", "Comments", () => phone.comments()),
+      button("share", "share", "Share", () => phone.share()),
+      this.sound,
+      button("more", "more", "More", () => phone.more()));
+    this.words = el("div", { class: "words" }, el("h2", { id: name, text: `@${view.creator.handle}` }), el("p", { class: "caption", text: view.caption }), tags);
+    this.node = el("article", { class: "card", "aria-labelledby": name, "aria-posinset": view.position + 1, "aria-setsize": -1 },
+      this.picture, this.wait, el("div", { class: "shade" }), this.big, this.cover, this.cues, this.words, this.rail, this.bar);
+    this.node.style.top = `${view.position * 100}%`;
+    this.node.style.setProperty("--hue", String(hue));
+    this.view = view;
+  }
+
+  /** @param {any} view @param {any} state */
+  update(view, state) {
+    this.view = view;
+    this.likes.setAttribute("aria-pressed", String(view.liked));
+    this.node.classList.toggle("failed", view.stage === "failed");
+    this.covered(view);
+    if (!view.current) {
+      this.cues.textContent = "";
+      return;
+    }
+    this.big.classList.toggle("up", state.paused && !view.covered);
+    this.cues.textContent = state.cues.join("\n");
+    this.cues.lang = state.cueLanguage ?? "";
+    this.cues.hidden = state.cues.length === 0;
+    if (document.activeElement !== this.bar || !this.bar.matches(":active")) this.bar.value = String(state.playheadMs);
+    this.bar.setAttribute("aria-valuetext", `${(state.playheadMs / 1000).toFixed(0)} of ${(view.durationMs / 1000).toFixed(0)} seconds`);
+    this.bar.style.setProperty("--done", `${(100 * state.playheadMs) / Math.max(1, view.durationMs)}%`);
+    if (this.muted !== state.muted) {
+      this.muted = state.muted;
+      this.sound.replaceChildren(icon(state.muted ? "muted" : "sound"), el("span", { text: state.muted ? "Muted" : "Sound", "aria-hidden": "true" }));
+      this.sound.setAttribute("aria-pressed", String(!state.muted));
+    }
+  }
+
+  /** Covers the card, or uncovers it. @param {any} view */
+  covered(view) {
+    if (this.cover.hidden === !view.covered && !(view.covered && this.reason !== view.decision?.reason)) return;
+    this.cover.hidden = !view.covered;
+    this.node.classList.toggle("veiled", view.covered);
+    this.reason = view.decision?.reason;
+    if (!view.covered) return;
+    const inside = [el("h3", { text: this.reason ?? "Covered by the safety filter" }), el("p", { text: "Nothing of it has been fetched." })];
+    if (view.decision?.revealable) {
+      inside.push(el("button", { class: "solid", text: "Show it anyway", onclick: () => this.phone.run({ do: "reveal", position: view.position }) }));
+    }
+    this.cover.replaceChildren(...inside);
+  }
+
+  /** @param {HTMLVideoElement | null} video @param {boolean} plays */
+  holds(video, plays) {
+    if (video && video.parentElement !== this.picture) {
+      this.picture.replaceChildren(video);
+      // A video that was somewhere else stands still after the move.
+      if (plays && video.paused) video.play().catch(() => {});
+    } else if (!video && this.view.address && this.picture.firstChild && !this.view.current) {
+      this.picture.replaceChildren();
+    }
+  }
+
+  /** A heart flies up. */
+  heart() {
+    const heart = el("div", { class: "burst", "aria-hidden": "true" }, icon("heart"));
+    this.node.append(heart);
+    heart.addEventListener("animationend", () => heart.remove());
+  }
+}
+
+/** Labels that tell something and cover nothing. */
+const MARKS = /** @type {Record<string, string>} */ ({
+  ai_generated: "Made with AI",
+  paid_promotion: "Paid promotion",
+  reviewed: "Reviewed",
+  conspiracy: "Disputed claim",
+  state_media: "State media",
+});
