@@ -13,6 +13,7 @@ mod recall;
 mod reports;
 mod safety;
 mod storage;
+mod wellbeing;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -174,6 +175,7 @@ pub(crate) struct Driver {
     paused: bool,
     sound: playing::Sound,
     captioning: captions::Captioning,
+    watching: wellbeing::Watching,
 }
 
 impl Driver {
@@ -235,6 +237,7 @@ impl Driver {
             paused: false,
             sound: playing::Sound::new(wishes.focus),
             captioning: captions::Captioning::new(wishes.captions),
+            watching: wellbeing::Watching::default(),
         }
     }
 
@@ -312,6 +315,7 @@ impl Driver {
         let (saved, stored, recalled) = loaded.await.unwrap_or_default();
         self.recall(&recalled);
         self.set_ranking();
+        self.begin_watching(self.clock.now());
         self.engine.handle_start(self.clock.now(), saved, stored);
     }
 
@@ -339,7 +343,12 @@ impl Driver {
         let engine = self.engine.poll_timeout().map(|(at, _)| at);
         let waiting = self.waiting.iter().map(|w| w.until).min();
         let caption = self.captions_change(now);
-        let waits = engine.into_iter().chain(waiting).chain(caption).chain(self.safety_due());
+        let waits = engine
+            .into_iter()
+            .chain(waiting)
+            .chain(caption)
+            .chain(self.safety_due())
+            .chain(self.break_opens(now));
         let at = waits.min().unwrap_or(now + Millis(60_000));
         Duration::from_millis(at.since(now).0)
     }
@@ -366,7 +375,10 @@ impl Driver {
                 self.page_trouble = None;
                 self.engine.handle_retry(now);
             }
-            Input::Reveal(position, asked, reply) => self.reveal(now, asked, position, reply),
+            Input::Reveal(position, asked, reply) => match self.core.wellbeing.standing() {
+                Some(card) => drop(reply.send(Err(Error::Break(card)))),
+                None => self.reveal(now, asked, position, reply),
+            },
             Input::Why(position, reply) => {
                 let _ = reply.send(self.why(position));
             }
@@ -462,11 +474,25 @@ impl Driver {
         if reply.is_closed() {
             return;
         }
+        let rested = match self.go_on(now, false) {
+            Ok(rested) => rested,
+            Err(card) => {
+                let _ = reply.send(Err(Error::Break(card)));
+                return;
+            }
+        };
         let wall = Clock::wall();
         let step =
             if forward { self.engine.handle_next(now, wall) } else { self.engine.handle_previous(now, wall) };
+        if rested && !matches!(step, Step::Moved(_)) {
+            // There is nowhere to go yet: the card that stood goes on.
+            self.engine.handle_rest_over(now, wall, true);
+        }
         match step {
             Step::Moved(position) => {
+                if forward {
+                    self.core.wellbeing.moved();
+                }
                 let ready = self.engine.stage().player(position).is_some_and(|p| self.prerolled.contains(&p));
                 let expected = match self.engine.playable_ms(position) {
                     _ if ready => StartClass::PreRolled,
@@ -476,7 +502,7 @@ impl Driver {
                 self.intent = Some(Intent { position, at: asked, expected, played_at: None });
                 self.playhead_ms = 0;
                 self.frames = 0;
-                self.paused = false;
+                self.paused = self.engine.is_held();
                 self.sound.handle_person();
                 self.point(now, 0, false);
                 if let Some(card) = self.card(position) {
@@ -494,7 +520,7 @@ impl Driver {
                     self.waiting.push_back(Waiting { forward, until: now + Millis(wait), asked, reply });
                 }
             },
-            Step::AtEnd => {
+            Step::AtEnd | Step::Resting => {
                 let error = match &self.page_trouble {
                     Some(trouble) if !trouble.retryable() => public(trouble),
                     _ if !self.conditions.online => Error::Offline,
@@ -527,6 +553,8 @@ impl Driver {
                 }
             }
         }
+        self.drain();
+        self.tend_watching(now);
         self.drain();
         self.tend_captions();
         self.publish();

@@ -42,6 +42,7 @@ impl Driver {
             }
             PlayerEvent::Position { position_ms, active_ms, frames, .. } => {
                 self.count_frames(id, frames);
+                self.count_watched(id, active_ms);
                 if position.is_some() && position == self.engine.current() {
                     self.playhead_ms = position_ms;
                     self.point(now, position_ms, true);
@@ -89,6 +90,7 @@ impl Driver {
                 self.prerolled.remove(&id);
                 self.leases.remove(&id);
                 self.counted.remove(&id);
+                self.forget_watched(id);
                 return;
             }
         };
