@@ -7,15 +7,15 @@ set -euo pipefail
 
 requirements=$root_dir/demo/check/requirements.txt
 
-chromium() { command -v chromium || command -v chromium-browser || command -v google-chrome; }
+find_browser() { command -v chromium || command -v chromium-browser || command -v google-chrome; }
 new_enough() {
     command -v python3 >/dev/null 2>&1 &&
         python3 -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1
 }
 
-if ! chromium >/dev/null 2>&1 || ! new_enough; then "$root_dir/scripts/setup-apt.sh" browser >&2; fi
+if ! find_browser >/dev/null 2>&1 || ! new_enough; then "$root_dir/scripts/setup-apt.sh" browser >&2; fi
 new_enough || die "no Python 3.10 or newer with venv on this machine"
-browser=$(chromium 2>/dev/null) || die "no Chromium on this machine"
+browser=$(find_browser 2>/dev/null) || die "no Chromium on this machine"
 
 version=$(python3 -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])')
 home=$tools_dir/browser-$version-$(sha256sum "$requirements" | cut -c 1-12)

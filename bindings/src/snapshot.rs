@@ -177,6 +177,7 @@ impl From<unspool::Outgoing> for Outgoing {
             intents_delivered,
             intents_queued,
             intents_wedged,
+            intents_settled: _,
         } = out;
         Outgoing {
             recorded,

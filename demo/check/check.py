@@ -98,6 +98,11 @@ class Check:
         page.keyboard.press("Enter")
         until("it is liked", lambda: like.get_attribute("aria-pressed") == "true")
         page.locator("#feed").focus()
+        for key, name in (("f", "Follow"), ("b", "Save")):
+            control = page.locator(".card.here").get_by_role("button", name=name)
+            wanted = "false" if control.get_attribute("aria-pressed") == "true" else "true"
+            page.keyboard.press(key)
+            until(f"{name} is {wanted}", lambda: control.get_attribute("aria-pressed") == wanted)
         page.keyboard.press("m")
         sound = page.locator(".card.here").get_by_role("button", name="Sound")
         until("it sounds", lambda: sound.get_attribute("aria-pressed") == "true")
@@ -163,6 +168,7 @@ class Check:
                 like = page.locator(".card.here").get_by_role("button", name="Like")
                 until("it is liked", lambda: like.get_attribute("aria-pressed") == "true")
                 until("it waits on disk", lambda: phone.figures()["out"]["intentsQueued"] == 1)
+                assert phone.seen()
                 self.picture("offline")
             if played == OFFLINE_SWIPES:
                 break
@@ -209,6 +215,8 @@ class Check:
         until("the page says so", lambda: page.locator("#books-bytes .same").count() == 1)
         out = self.phone.figures()["out"]
         assert out["recorded"] == out["delivered"] + out["queued"] + out["dropped"] + out["quarantined"], out
+        gone = out["intentsDelivered"] + out["intentsSettled"]
+        assert out["intents"] == gone + out["intentsQueued"] + out["intentsWedged"], out
         print(f"    {self.counted}", flush=True)
         self.picture("inspector")
 
@@ -289,4 +297,4 @@ def main(program: str, chromium: str, pictures: Path, junit: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4])))
+    sys.exit(main(sys.argv[1], sys.argv[2], Path(sys.argv[3]).resolve(), Path(sys.argv[4])))

@@ -100,6 +100,13 @@ class Phone:
             "(() => { const v = document.querySelector('.card.here video'); return v && v.readyState > 1 ? v.currentTime : -1 })()"
         )
 
+    def seen(self) -> bool:
+        """Whether the card that plays fills the screen."""
+        return self.page.evaluate(
+            "Math.abs((document.querySelector('.card.here')?.getBoundingClientRect().top ?? Infinity)"
+            " - document.getElementById('feed').getBoundingClientRect().top) < 2"
+        )
+
     def covered(self) -> bool:
         return self.page.evaluate("document.querySelector('.card.here')?.classList.contains('veiled') ?? false")
 
@@ -128,5 +135,6 @@ class Phone:
             assert reason, "a covered card says why"
             self.page.locator(".card.here .cover button").click()
             until("the card is uncovered", lambda: not self.covered())
+        until("the card is where the person looks", self.seen)
         began = until("a picture", lambda: (at := self.seconds()) >= 0 and (at,))[0]
         until("time advances", lambda: (at := self.seconds()) >= 0 and (at > began + at_least or at < began))

@@ -39,7 +39,7 @@ async function choose() {
   let interests = null;
   if (chosen.length === 0 && topics.length > 0) interests = await sheets.interests(topics);
   await act({ do: "begin", interests }).catch((error) => phone.say(error.message));
-  document.getElementById("feed")?.focus();
+  document.getElementById("feed")?.focus({ preventScroll: true });
 }
 
 // A phone in a pocket plays nothing: the card stands still while nobody can see it.

@@ -78,7 +78,7 @@ export class Inspector {
   /** @param {string} name */
   tile(name) {
     const titles = /** @type {Record<string, string>} */ ({
-      start: "start, median", stalls: "stood still", throughput: "estimate", fetched: "fetched", unwatched: "fetched, not read", records: "records delivered",
+      start: "start, p50", stalls: "stood still", throughput: "estimate", fetched: "fetched", unwatched: "fetched, not read", records: "records delivered",
     });
     return el("div", { class: "tile", id: `tile-${name}` }, el("strong", { text: "–" }), el("span", { text: titles[name] }));
   }
@@ -116,7 +116,7 @@ export class Inspector {
   showTiles(now) {
     const all = now.story.starts.filter((/** @type {any} */ c) => c.latency.n > 0);
     const best = all[0];
-    if (best) put(this.tiles.get("start").lastChild, `${CLASSES.find(([name]) => name === best.class)?.[1]} start, median`);
+    if (best) put(this.tiles.get("start").lastChild, `${CLASSES.find(([name]) => name === best.class)?.[1]} start, p50`);
     this.set("start", best ? millis(best.latency.p50) : "–", best && best.latency.p50 < 100 ? "good" : "");
     const watched = Math.max(1, now.watchedMs + now.story.stallMs);
     this.set("stalls", now.story.stalls === 0 ? "never" : `${now.story.stalls} × ${millis(now.story.stallMs / now.story.stalls)}`, now.story.stallMs / watched < 0.01 ? "good" : "poor");
@@ -280,7 +280,7 @@ export class Inspector {
     };
     this.spool.replaceChildren(
       flow("records written down", out.recorded, [["delivered", out.delivered, "used"], ["waiting on disk", out.queued, "waste"], ["given up", out.dropped, "lost"], ["refused", out.quarantined, "lost"]]),
-      flow("likes, comments and choices", out.intents, [["delivered", out.intentsDelivered, "used"], ["waiting on disk", out.intentsQueued, "waste"], ["refused", out.intentsWedged, "lost"]]),
+      flow("likes, comments and choices", out.intents, [["delivered", out.intentsDelivered, "used"], ["waiting on disk", out.intentsQueued, "waste"], ["refused", out.intentsWedged, "lost"], ["changed before they left", out.intentsSettled, "needless"]]),
     );
   }
 

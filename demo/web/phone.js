@@ -18,6 +18,7 @@ const ICONS = {
   comment: "M4 4h16a2 2 0 0 1 2 2v9a2 2 0 0 1-2 2h-7l-5 4v-4H4a2 2 0 0 1-2-2V6a2 2 0 0 1 2-2z",
   share: "M14 5v4C7 10 4 15 3 20c2.5-3.5 6-5.1 11-5.100V19l8-7z",
   more: "M5 10a2 2 0 1 0 0 4 2 2 0 0 0 0-4zm7 0a2 2 0 1 0 0 4 2 2 0 0 0 0-4zm7 0a2 2 0 1 0 0 4 2 2 0 0 0 0-4z",
+  save: "M6 3h12a1 1 0 0 1 1 1v17l-7-5-7 5V4a1 1 0 0 1 1-1z",
   sound: "M4 9v6h4l5 5V4L8 9zm12.5 3a4.5 4.5 0 0 0-2.5-4v8a4.5 4.5 0 0 0 2.5-4zM14 3.200v2.100a7 7 0 0 1 0 13.400v2.100a9 9 0 0 0 0-17.600z",
   muted: "M4 9v6h4l5 5V4L8 9zm17.6-.6-1.4-1.4-2.7 2.700L14.8 7l-1.4 1.4 2.7 2.7-2.7 2.7 1.4 1.4 2.7-2.7 2.7 2.7 1.4-1.4-2.7-2.700z",
   play: "M8 5v14l11-7z",
@@ -80,8 +81,10 @@ export class Phone {
     this.reel = el("div", { class: "reel" });
     this.feed.append(this.reel);
     this.at = 0;
-    /** @type {number | undefined} */
+    /** @type {number | undefined} the card that was announced last */
     this.told = undefined;
+    /** @type {number | undefined} the card the reel was moved to last */
+    this.slid = undefined;
     this.moving = false;
     this.gestures();
     this.keys();
@@ -132,29 +135,48 @@ export class Phone {
     }
     this.feed.setAttribute("aria-busy", "false");
     this.place();
+    if (this.slid !== this.at) this.slide(0);
     if (this.told !== state.current) {
       this.told = state.current;
-      this.slide(0);
       const card = this.current();
       const said = card ? `Card ${card.position + 1}. ${card.creator.name}: ${card.caption}` : "";
       /** @type {HTMLElement} */ (document.getElementById("said")).textContent = said;
     }
   }
 
-  /** Puts every player's video into the card it belongs to. */
+  /**
+   * Puts every player's video into the card it belongs to. Cards may show the same clip, so an address can have several
+   * players: the one that plays belongs to the card on the screen, each other one stays where it is, and a new one goes to
+   * the nearest card that has none.
+   */
   place() {
-    const taken = new Set();
-    for (const view of [...this.state.cards].sort((a, b) => a.position - b.position)) {
-      const card = this.cards.get(view.position);
-      if (!card) continue;
-      const player = view.address ? this.players.of(view.address).find((p) => !taken.has(p.id)) : undefined;
-      if (player) taken.add(player.id);
-      card.holds(player?.video ?? null, player?.plays ?? false);
+    const cards = [...this.cards.values()].sort((a, b) => a.position - b.position);
+    /** @param {Card} card */
+    const of = (card) => (card.view.address ? this.players.of(card.view.address) : []);
+    const here = this.cards.get(this.state.current);
+    const playing = here && of(here).find((player) => player.plays);
+    const taken = new Set(playing ? [playing.id] : []);
+    /** @type {Map<Card, import("./players.js").Player | undefined>} */
+    const holders = new Map(here && playing ? [[here, playing]] : []);
+    for (const card of cards) {
+      if (holders.has(card)) continue;
+      const held = of(card).find((player) => player.id === card.player && !taken.has(player.id));
+      if (!held) continue;
+      holders.set(card, held);
+      taken.add(held.id);
     }
+    for (const card of cards) {
+      if (holders.has(card) || card.position < this.state.current) continue;
+      const free = of(card).find((player) => !taken.has(player.id));
+      holders.set(card, free);
+      if (free) taken.add(free.id);
+    }
+    for (const card of cards) card.holds(holders.get(card));
   }
 
   /** Moves the reel: `offset` is the drag in pixels. @param {number} offset */
   slide(offset) {
+    this.slid = this.at;
     this.reel.style.transform = `translate3d(0, calc(${-this.at * 100}% + ${offset}px), 0)`;
   }
 
@@ -192,6 +214,16 @@ export class Phone {
     if (double && card.liked) return;
     const done = await attempt(this, { do: "like", item: card.item, position: card.position, on, double });
     if (done && !this.state.online) this.say(on ? "Liked. It goes out when there is a network." : "Taken back.");
+  }
+
+  follow() {
+    const card = this.current();
+    return card && this.run({ do: "follow", creator: card.creator.id, position: card.position, on: !card.followed });
+  }
+
+  save() {
+    const card = this.current();
+    return card && this.run({ do: "save", item: card.item, position: card.position, on: !card.saved });
   }
 
   /** @param {any} command */
@@ -232,12 +264,12 @@ export class Phone {
       drag = null;
       this.reel.classList.remove("held");
       const speed = Math.abs(moved) / Math.max(1, event.timeStamp - at);
+      // Back to its place, unless the swipe moves on in this same turn.
+      this.slide(0);
       if (Math.abs(moved) > feed.clientHeight * FAR || (Math.abs(moved) > 24 && speed > FAST)) {
         void this.go(moved < 0);
-        if (moved > 0 && this.at === 0) this.slide(0);
         return;
       }
-      this.slide(0);
       if (Math.abs(moved) > 6 || event.type === "pointercancel") return;
       if (event.timeStamp - tapped < DOUBLE) {
         clearTimeout(single);
@@ -282,6 +314,7 @@ export class Phone {
         l: () => this.like(!card?.liked),
         c: () => this.comments(), s: () => this.share(), w: () => this.why(),
         t: () => this.run({ do: "captions", on: !this.state.captions }),
+        f: () => this.follow(), b: () => this.save(),
         x: () => this.notInterested(),
         o: () => document.dispatchEvent(new CustomEvent("network", { detail: "toggle" })),
         "?": () => this.sheets.keys(),
@@ -362,6 +395,8 @@ class Card {
     this.phone = phone;
     this.item = view.item;
     this.position = view.position;
+    /** @type {number | undefined} */
+    this.player = undefined;
     const name = `card-${view.position}`;
     const hue = [...view.item].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 360, 7);
     this.picture = el("div", { class: "picture", role: "img", "aria-label": view.alt || "Video" });
@@ -375,11 +410,14 @@ class Card {
     this.cover = el("div", { class: "cover", hidden: true });
     const button = (/** @type {string} */ kind, /** @type {keyof typeof ICONS} */ sign, /** @type {string} */ label, /** @type {() => unknown} */ does) =>
       el("button", { class: `act ${kind}`, "aria-label": label, onclick: does }, icon(sign), el("span", { text: label, "aria-hidden": "true" }));
-    const avatar = el("span", { class: "avatar", "aria-hidden": "true", text: view.creator.name.charAt(0) });
+    const avatar = el("button", { class: "avatar", text: view.creator.name.charAt(0), onclick: () => phone.follow() });
+    this.avatar = avatar;
+    this.keep = el("button", { class: "act save", "aria-pressed": "false", "aria-label": "Save", onclick: () => phone.save() }, icon("save"), el("span", { text: "Save", "aria-hidden": "true" }));
     avatar.style.setProperty("--hue", String(hue));
     const tags = el("p", { class: "tags" }, ...view.topics.map((/** @type {string} */ topic) => el("span", { text: topic })), ...view.labels.filter((/** @type {string} */ l) => MARKS[l]).map((/** @type {string} */ l) => el("span", { class: "mark", text: MARKS[l] })));
     this.rail = el("div", { class: "rail" }, avatar, this.likes,
       button("comment", "comment", "Comments", () => phone.comments()),
+      this.keep,
       button("share", "share", "Share", () => phone.share()),
       this.sound,
       button("more", "more", "More", () => phone.more()));
@@ -395,6 +433,9 @@ class Card {
   update(view, state) {
     this.view = view;
     this.likes.setAttribute("aria-pressed", String(view.liked));
+    this.keep.setAttribute("aria-pressed", String(view.saved));
+    this.avatar.setAttribute("aria-pressed", String(view.followed));
+    this.avatar.setAttribute("aria-label", `Follow @${view.creator.handle}`);
     this.node.classList.toggle("failed", view.stage === "failed");
     this.covered(view);
     if (!view.current) {
@@ -429,14 +470,15 @@ class Card {
     this.cover.replaceChildren(...inside);
   }
 
-  /** @param {HTMLVideoElement | null} video @param {boolean} plays */
-  holds(video, plays) {
-    if (video && video.parentElement !== this.picture) {
-      this.picture.replaceChildren(video);
-      // A video that was somewhere else stands still after the move.
-      if (plays && video.paused) video.play().catch(() => {});
-    } else if (!video && this.view.address && this.picture.firstChild && !this.view.current) {
+  /** @param {import("./players.js").Player | undefined} player */
+  holds(player) {
+    this.player = player?.id;
+    if (!player) {
       this.picture.replaceChildren();
+    } else if (player.video.parentElement !== this.picture) {
+      this.picture.replaceChildren(player.video);
+      // A video that was somewhere else stands still after the move.
+      if (player.plays && player.video.paused) player.video.play().catch(() => {});
     }
   }
 

@@ -5,7 +5,7 @@ import { tell } from "./link.js";
 /** Milliseconds between two reports of a playhead. */
 const REPORT_EVERY = 200;
 
-class Player {
+export class Player {
   /**
    * @param {number} id
    * @param {string} address of the core's gateway
@@ -159,7 +159,10 @@ export class Players {
     const player = this.all.get(wish.player);
     if (!player) return;
     switch (wish.wish) {
-      case "play": player.play(); break;
+      case "play":
+        player.play();
+        this.changed();
+        break;
       case "pause": player.pause(); break;
       case "seek": player.seek(wish.ms); break;
       case "mute": player.video.muted = wish.on; break;

@@ -74,9 +74,9 @@
       ["records delivered", whole(out.delivered), origin?.records === undefined ? "–" : whole(origin.records)],
       ["viewings", whole(story.shown), origin?.impressions === undefined ? "–" : whole(origin.impressions)],
     ])),
-    panel("Records and intents", "half", table("Every one is accounted for", ["", "written down", "delivered", "waiting", "given up"], [
-      ["records", whole(out.recorded), whole(out.delivered), whole(out.queued), whole(out.dropped + out.quarantined)],
-      ["intents", whole(out.intents), whole(out.intentsDelivered), whole(out.intentsQueued), whole(out.intentsWedged)],
+    panel("Records and intents", "half", table("Every one is accounted for", ["", "written down", "delivered", "waiting", "refused or given up", "needless"], [
+      ["records", whole(out.recorded), whole(out.delivered), whole(out.queued), whole(out.dropped + out.quarantined), ""],
+      ["intents", whole(out.intents), whole(out.intentsDelivered), whole(out.intentsQueued), whole(out.intentsWedged), whole(out.intentsSettled)],
     ])),
   );
   for (const draw of plots) draw();

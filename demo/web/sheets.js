@@ -34,7 +34,7 @@ export class Sheets {
         this.shut = null;
         for (const node of behind) node.inert = false;
         const again = before?.isConnected && before !== document.body ? before : behind[0];
-        again?.focus();
+        again?.focus({ preventScroll: true });
         resolve(answer);
       };
       const heading = el("h2", { id: "sheet-title", text: title, tabindex: -1 });
@@ -47,7 +47,7 @@ export class Sheets {
       this.open = true;
       for (const node of behind) node.inert = true;
       this.root.replaceChildren(back);
-      heading.focus();
+      heading.focus({ preventScroll: true });
     });
   }
 
@@ -150,7 +150,7 @@ export class Sheets {
   keys() {
     const rows = [
       ["↓ or J", "next video"], ["↑ or K", "the one before"], ["Space", "pause and play"], ["← →", "two seconds back, on"],
-      ["L", "like"], ["C", "comments"], ["S", "share"], ["M", "sound"], ["T", "captions"], ["X", "not interested"],
+      ["L", "like"], ["C", "comments"], ["F", "follow"], ["B", "save"], ["S", "share"], ["M", "sound"], ["T", "captions"], ["X", "not interested"],
       ["W", "why this video"], ["O", "network off and on"], ["Esc", "put a sheet away"],
     ];
     return this.ask("Keys", () => [el("dl", { class: "keylist" }, ...rows.flatMap(([key, does]) => [el("dt", {}, el("kbd", { text: key })), el("dd", { text: does })]))]);

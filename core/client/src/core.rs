@@ -409,6 +409,7 @@ impl Core {
             intents_delivered: intents.delivered_total,
             intents_queued: intents.pending,
             intents_wedged: intents.wedged,
+            intents_settled: intents.folded_total + intents.dismissed_total + intents.damaged_total,
         }
     }
 

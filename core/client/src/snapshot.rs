@@ -80,6 +80,9 @@ pub struct Outgoing {
     pub intents_queued: u64,
     /// Intents the backend refused for good.
     pub intents_wedged: u64,
+    /// Intents that are done with in another way: a later one made them needless, a refusal was dismissed, or a damaged file
+    /// lost them. With the three above they are `intents`.
+    pub intents_settled: u64,
 }
 
 /// Everything an app shows of a feed session.

@@ -30,6 +30,8 @@ pub enum Command {
     Rate { rate: f64 },
     Reveal { position: u64 },
     Like { item: String, position: u64, on: bool, double: bool },
+    Follow { creator: String, position: u64, on: bool },
+    Save { item: String, position: u64, on: bool },
     Comments { item: String, opened: bool },
     Comment { item: String, text: String },
     Share { item: String, position: u64 },
@@ -74,6 +76,14 @@ pub async fn run(phone: &Phone, command: Command) -> Answer {
         Command::Like { item, position, on, double } => {
             phone.feed()?.viewer(Viewer::Tapped(if double { Tap::Double } else { Tap::Like }))?;
             phone.like(&item, position, on).await?;
+        }
+        Command::Follow { creator, position, on } => {
+            phone.feed()?.viewer(Viewer::Tapped(Tap::Follow))?;
+            phone.follow(&creator, position, on).await?;
+        }
+        Command::Save { item, position, on } => {
+            phone.feed()?.viewer(Viewer::Tapped(Tap::Save))?;
+            phone.save(&item, position, on).await?;
         }
         Command::Comments { item, opened } => {
             if opened {

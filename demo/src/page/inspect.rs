@@ -55,6 +55,7 @@ pub fn figures(phone: &Phone, origin: &Value) -> Value {
             "intentsDelivered": out.intents_delivered,
             "intentsQueued": out.intents_queued,
             "intentsWedged": out.intents_wedged,
+            "intentsSettled": out.intents_settled,
         },
         "watchedMs": session.watched_ms(),
         "story": phone.story.figures(),

@@ -54,6 +54,8 @@ struct State {
 #[derive(Default, Clone)]
 struct Known {
     liked: bool,
+    followed: bool,
+    saved: bool,
     decision: Value,
 }
 
@@ -134,8 +136,19 @@ impl Phone {
     }
 
     async fn known(&self, card: &Card) {
-        let liked = matches!(self.session.liked(&card.item.id).await, Ok(Some(true)));
-        let known = Known { liked, decision: words::decision(&card.decision) };
+        let yes = |wish: Result<Option<bool>, unspool::Error>| matches!(wish, Ok(Some(true)));
+        let (item, creator) = (&card.item.id, &card.item.creator.id);
+        let followed = match self.session.followed(creator).await {
+            Ok(Some(followed)) => followed,
+            // What this device does not know the backend told with the card.
+            _ => card.item.relation.following,
+        };
+        let known = Known {
+            liked: yes(self.session.liked(item).await),
+            followed,
+            saved: yes(self.session.saved(item).await),
+            decision: words::decision(&card.decision),
+        };
         let mut state = self.state();
         state.cards.insert(card.position, known);
         let oldest = card.position.saturating_sub(BEHIND);
@@ -148,6 +161,22 @@ impl Phone {
     pub async fn like(&self, item: &str, position: u64, liked: bool) -> Result<(), unspool::Error> {
         self.session.set_liked(item, liked).await?;
         self.state().cards.entry(position).or_default().liked = liked;
+        self.touch();
+        Ok(())
+    }
+
+    /// Follows the creator of a card.
+    pub async fn follow(&self, creator: &str, position: u64, followed: bool) -> Result<(), unspool::Error> {
+        self.session.set_followed(creator, followed).await?;
+        self.state().cards.entry(position).or_default().followed = followed;
+        self.touch();
+        Ok(())
+    }
+
+    /// Saves an item for later.
+    pub async fn save(&self, item: &str, position: u64, saved: bool) -> Result<(), unspool::Error> {
+        self.session.set_saved(item, saved).await?;
+        self.state().cards.entry(position).or_default().saved = saved;
         self.touch();
         Ok(())
     }
@@ -295,6 +324,8 @@ impl Phone {
             "covered": view.covered,
             "decision": decision,
             "liked": known.liked,
+            "followed": known.followed,
+            "saved": known.saved,
             "address": address,
         })
     }
