@@ -42,6 +42,8 @@ impl Driver {
         let answer = match item {
             Some(item) => {
                 self.engine.handle_signal(now, &Signal::NotInterested(item));
+                // Whoever waited for it finds it learnt.
+                self.drain();
                 Ok(())
             }
             None => Err(Error::NoSuchCard),
