@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from support import Follower, Origin, config, offline, until
+from support import Follower, Origin, config, eventually, offline, until
 from unspool import FeedKind, LoopChoice, LoopState, TopicWeight, Unspool, UnspoolError
 
 
@@ -52,7 +52,11 @@ async def test_a_card_says_why_and_a_viewing_is_learnt(origin: Origin, core: Pat
         await feed.not_interested(card.position)
         feed.answer_loop(LoopChoice.KEEP_GOING)
         await feed.next()
-        assert session.learner_card().viewings == 1
+
+        async def learnt() -> bool:
+            return session.learner_card().viewings == 1
+
+        await eventually("the viewing is learnt", learnt)
         topic = card.item.topics[0]
         believed = {line.about: line.amount for line in session.learner_card().topics}
         assert believed[topic] < 0, "who wants nothing like it is believed"

@@ -78,6 +78,8 @@ pub enum SafetySource {
     Rule,
     /// The backend took the item back.
     Withdrawn,
+    /// The person reported the item.
+    HiddenItem,
 }
 
 /// Who put a label where.
@@ -161,6 +163,7 @@ impl From<unspool::Source> for SafetySource {
             Core::BlockedBy => SafetySource::BlockedBy,
             Core::Rule => SafetySource::Rule,
             Core::Withdrawn => SafetySource::Withdrawn,
+            Core::HiddenItem => SafetySource::HiddenItem,
         }
     }
 }

@@ -5,7 +5,9 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use once_cell::sync::Lazy;
 use rustix::time::{ClockId, clock_gettime};
+use unspool_engine::wellbeing::Moment;
 use unspool_engine::{Time, Wall};
 
 // Apple's monotonic clock counts suspension; Linux and Android keep that for the boot clock.
@@ -13,6 +15,13 @@ use unspool_engine::{Time, Wall};
 const CLOCK: ClockId = ClockId::Boottime;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 const CLOCK: ClockId = ClockId::Monotonic;
+
+/// Names the start of the device: the kernel's random name of it, where there is one.
+static BOOT: Lazy<Option<u64>> = Lazy::new(|| {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let digits: String = text.chars().filter(char::is_ascii_hexdigit).take(16).collect();
+    u64::from_str_radix(&digits, 16).ok()
+});
 
 /// A clock that began when the session did.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +42,11 @@ impl Clock {
     pub(crate) fn wall() -> Wall {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Wall { unix_ms: i64::try_from(since.as_millis()).unwrap_or(i64::MAX), offset_min: 0 }
+    }
+
+    /// All clocks at once, for a person whose zone is so many minutes east of UTC.
+    pub(crate) fn moment(offset_min: i16) -> Moment {
+        Moment { ticks: ticks(), boot: *BOOT, wall: Wall { offset_min, ..Clock::wall() } }
     }
 }
 

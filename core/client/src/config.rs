@@ -163,6 +163,11 @@ pub struct Config {
     /// Languages of captions the person wants, best first, as BCP 47 tags, `*` for any; see
     /// [`set_captions`](crate::Unspool::set_captions). Default none: captions are off.
     pub captions: Vec<String>,
+    /// Whether the system says that the person wants little motion: no card plays without a tap then. Default no.
+    pub reduced_motion: bool,
+    /// Minutes east of UTC of the local time; see [`set_utc_offset`](crate::Unspool::set_utc_offset). Default: what was told
+    /// last, or UTC.
+    pub utc_offset_min: Option<i16>,
     /// How telemetry leaves.
     pub telemetry: TelemetryOptions,
     /// Whom HTTPS trusts besides the platform's store, and which hosts must show which keys. Holds for the backend, the
@@ -243,6 +248,8 @@ impl Config {
             player: PlayerOptions::default(),
             engine: PlayerEngine::default(),
             captions: Vec::new(),
+            reduced_motion: false,
+            utc_offset_min: None,
             telemetry: TelemetryOptions::default(),
             tls: TlsConfig::default(),
             cmcd: None,

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use unspool_engine::captions::is_captions;
 use unspool_engine::safety::SafetySettings;
-use unspool_engine::schema::{self, Consent};
+use unspool_engine::schema;
 use unspool_engine::{Circumstances, Conditions, Exit, Impression, MediaKey, SavedFeed};
 use unspool_media::{
     LocalFile, Location, Media, MediaConfig, Outbound, OutboundPurpose, ResolveError, UrlResolver, Wire,
@@ -35,10 +35,13 @@ use crate::meter::Meter;
 use crate::outbox::{Outbox, Verb};
 use crate::owner;
 use crate::records;
+use crate::reports::ReportRoom;
 use crate::safety::SafetyRoom;
+use crate::settings::SettingsRoom;
 use crate::snapshot::{Bytes, Outgoing};
 use crate::spool::{self, Class, Pending, Rules, Spool, SpoolError, SpoolLimits};
 use crate::store::SessionStore;
+use crate::wellbeing::WellbeingRoom;
 use crate::wishes::Board;
 
 pub(crate) use errors::outbox_error;
@@ -68,6 +71,9 @@ pub(crate) struct Core {
     pub(crate) board: Board,
     pub(crate) keep: KeepRoom,
     pub(crate) safety: SafetyRoom,
+    pub(crate) settings: SettingsRoom,
+    pub(crate) wellbeing: Arc<WellbeingRoom>,
+    pub(crate) reports: ReportRoom,
     pub(crate) learning: LearningRoom,
     pub(crate) store: Arc<SessionStore>,
     pub(crate) spool: Spool,
@@ -126,11 +132,13 @@ impl Core {
         let media = Media::open(media_config, handle.clone()).map_err(|e| media_error(&e))?;
         media.set_offline(!config.conditions.online);
         let store = SessionStore::open(&dir.join("session.db")).map_err(|e| store_error(&e))?;
+        let store = Arc::new(store);
+        let settings = SettingsRoom::open(Arc::clone(&store), &config).map_err(|e| store_error(&e))?;
         let limits = SpoolLimits::default();
         let events = owner::events_of(&dir, &config.account)
             .map_err(|e| Error::Storage { reason: format!("telemetry: {e}") })?;
-        let spool =
-            Spool::open_with(events, limits, Rules::Schema, config.consent).map_err(|e| spool_error(&e))?;
+        let spool = Spool::open_with(events, limits, Rules::Schema, settings.consent())
+            .map_err(|e| spool_error(&e))?;
         let outbox = Outbox::open(dir.join("outbox.db")).map_err(|e| outbox_error(&e))?;
         // An erasure that a kill cut short is finished before anything is sent.
         if outbox.is_erasing().map_err(|e| outbox_error(&e))? {
@@ -143,21 +151,25 @@ impl Core {
             Lanes::start(base, &config, &auth, (&spool, &outbox), (client, &meter), seed, handle)
         });
 
-        let (store, clock) = (Arc::new(store), Clock::start());
+        let clock = Clock::start();
         let keeping = (config.keep.clone(), config.conditions, seed);
         let keep = KeepRoom::open(Arc::clone(&media), Arc::clone(&store), clock, keeping)
             .map_err(|e| store_error(&e))?;
         keep.start(handle);
         let keys = config.safety_keys.clone();
-        let safety =
-            SafetyRoom::open(Arc::clone(&store), keys, &config.account).map_err(|e| store_error(&e))?;
+        let reports = ReportRoom::open(Arc::clone(&store), &config.account).map_err(|e| store_error(&e))?;
+        let safety = SafetyRoom::open(Arc::clone(&store), keys, &config.account, reports.items())
+            .map_err(|e| store_error(&e))?;
+        let (age, zone) = (safety.settings().age, config.utc_offset_min);
+        let wellbeing = WellbeingRoom::open(Arc::clone(&store), &config.account, age, zone);
+        let wellbeing = Arc::new(wellbeing.map_err(|e| store_error(&e))?);
         let interests = outbox.interests(&config.account).map_err(|e| outbox_error(&e))?;
         let ranking = config.ranking.clone();
         let learning = LearningRoom::open(Arc::clone(&store), ranking, &config.account, interests)
             .map_err(|e| store_error(&e))?;
         let (saves, saved) = watch::channel(None);
         let saver = handle.spawn(keep_saving(Arc::clone(&store), saved));
-        let board = Board::new(&config);
+        let board = Board::new(&config, settings.in_force());
         let core = Arc::new(Core {
             config,
             board,
@@ -169,6 +181,9 @@ impl Core {
             gate: Gate::new(handle),
             keep,
             safety,
+            settings,
+            wellbeing,
+            reports,
             learning,
             store,
             spool,
@@ -183,6 +198,8 @@ impl Core {
             saves,
             saver: Mutex::new(Some(saver)),
         });
+        // What a kill kept out of the outbox goes into it now.
+        core.send_reports()?;
         core.tell_cost();
         Ok(core)
     }
@@ -266,16 +283,26 @@ impl Core {
         Ok(())
     }
 
-    pub(crate) async fn set_consent(&self, consent: Consent) -> Result<(), Error> {
-        self.spool.set_consent(consent).await.map(drop).map_err(|e| spool_error(&e))
-    }
-
     pub(crate) async fn set_safety(self: Arc<Self>, settings: SafetySettings) -> Result<(), Error> {
-        blocking(move || self.safety.set_settings(settings)).await
+        blocking(move || {
+            // How old somebody is decides what is guarded, so the guard is asked first.
+            let age = settings.age;
+            self.wellbeing.may_be(age)?;
+            self.safety.set_settings(settings)?;
+            let done = self.wellbeing.set_age(age);
+            self.settings_changed();
+            done
+        })
+        .await
     }
 
     pub(crate) async fn set_rules(self: Arc<Self>, signed: Vec<u8>) -> Result<u64, Error> {
-        blocking(move || self.safety.set_rules(&signed)).await
+        blocking(move || {
+            let version = self.safety.set_rules(&signed)?;
+            self.settings_changed();
+            Ok(version)
+        })
+        .await
     }
 
     /// Hides what a creator makes, or shows it again, on this device at once and at the backend when it can be.
@@ -308,6 +335,7 @@ impl Core {
             let account = &self.config.account;
             let done = self.outbox.set_interests(&topics, account, Clock::wall().unix_ms);
             self.nudge();
+            self.settings_changed();
             done.map_err(|e| outbox_error(&e))?;
             // They count from now on, with or without a network.
             let chosen = |pipeline: &mut unspool_engine::pipeline::Pipeline| {
@@ -429,7 +457,9 @@ impl Core {
         self.spool.suspend().await.map_err(|e| spool_error(&e))?;
         self.write_learnt().await;
         let (store, outbox, media) = (Arc::clone(&self.store), self.outbox.clone(), Arc::clone(&self.media));
+        let wellbeing = Arc::clone(&self.wellbeing);
         blocking(move || {
+            wellbeing.save(true)?;
             outbox.suspend().map_err(|e| outbox_error(&e))?;
             media.flush().map_err(|e| media_error(&e))?;
             store.suspend().map_err(|e| store_error(&e))
@@ -471,7 +501,11 @@ impl Core {
                 None => true,
             };
             let (store, outbox) = (Arc::clone(&self.store), self.outbox.clone());
+            let wellbeing = Arc::clone(&self.wellbeing);
             let stores = blocking(move || {
+                if let Err(error) = wellbeing.save(true) {
+                    tracing::warn!(%error, "what was watched last is not on the disk");
+                }
                 outbox.suspend().map_err(|e| outbox_error(&e))?;
                 store.suspend().map_err(|e| store_error(&e))
             });

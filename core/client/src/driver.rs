@@ -10,8 +10,10 @@ mod learning;
 mod playing;
 mod publish;
 mod recall;
+mod reports;
 mod safety;
 mod storage;
+mod wellbeing;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -23,7 +25,7 @@ use unspool_engine::feed::Step;
 use unspool_engine::pipeline::{Manner, Pipeline};
 use unspool_engine::planner::FetchEnd;
 use unspool_engine::safety::{Decision, Filter};
-use unspool_engine::session::{Conditions, Effect, Engine, EngineConfig, Notice, PlayerFact, Signal};
+use unspool_engine::session::{Conditions, Effect, Engine, EngineConfig, Notice, Signal};
 use unspool_engine::stage::StageOutput;
 use unspool_engine::{
     DemandId, Item, LabelUpdate, MediaInfo, MediaKey, Millis, NetworkClass, Page, PageFailure, PlayerId,
@@ -173,6 +175,7 @@ pub(crate) struct Driver {
     paused: bool,
     sound: playing::Sound,
     captioning: captions::Captioning,
+    watching: wellbeing::Watching,
 }
 
 impl Driver {
@@ -234,6 +237,7 @@ impl Driver {
             paused: false,
             sound: playing::Sound::new(wishes.focus),
             captioning: captions::Captioning::new(wishes.captions),
+            watching: wellbeing::Watching::default(),
         }
     }
 
@@ -311,6 +315,7 @@ impl Driver {
         let (saved, stored, recalled) = loaded.await.unwrap_or_default();
         self.recall(&recalled);
         self.set_ranking();
+        self.begin_watching(self.clock.now());
         self.engine.handle_start(self.clock.now(), saved, stored);
     }
 
@@ -338,7 +343,12 @@ impl Driver {
         let engine = self.engine.poll_timeout().map(|(at, _)| at);
         let waiting = self.waiting.iter().map(|w| w.until).min();
         let caption = self.captions_change(now);
-        let waits = engine.into_iter().chain(waiting).chain(caption).chain(self.safety_due());
+        let waits = engine
+            .into_iter()
+            .chain(waiting)
+            .chain(caption)
+            .chain(self.safety_due())
+            .chain(self.break_opens(now));
         let at = waits.min().unwrap_or(now + Millis(60_000));
         Duration::from_millis(at.since(now).0)
     }
@@ -365,7 +375,10 @@ impl Driver {
                 self.page_trouble = None;
                 self.engine.handle_retry(now);
             }
-            Input::Reveal(position, asked, reply) => self.reveal(now, asked, position, reply),
+            Input::Reveal(position, asked, reply) => match self.core.wellbeing.standing() {
+                Some(card) => drop(reply.send(Err(Error::Break(card)))),
+                None => self.reveal(now, asked, position, reply),
+            },
             Input::Why(position, reply) => {
                 let _ = reply.send(self.why(position));
             }
@@ -461,11 +474,25 @@ impl Driver {
         if reply.is_closed() {
             return;
         }
+        let rested = match self.go_on(now, false) {
+            Ok(rested) => rested,
+            Err(card) => {
+                let _ = reply.send(Err(Error::Break(card)));
+                return;
+            }
+        };
         let wall = Clock::wall();
         let step =
             if forward { self.engine.handle_next(now, wall) } else { self.engine.handle_previous(now, wall) };
+        if rested && !matches!(step, Step::Moved(_)) {
+            // There is nowhere to go yet: the card that stood goes on.
+            self.engine.handle_rest_over(now, wall, true);
+        }
         match step {
             Step::Moved(position) => {
+                if forward {
+                    self.core.wellbeing.moved();
+                }
                 let ready = self.engine.stage().player(position).is_some_and(|p| self.prerolled.contains(&p));
                 let expected = match self.engine.playable_ms(position) {
                     _ if ready => StartClass::PreRolled,
@@ -475,7 +502,7 @@ impl Driver {
                 self.intent = Some(Intent { position, at: asked, expected, played_at: None });
                 self.playhead_ms = 0;
                 self.frames = 0;
-                self.paused = false;
+                self.paused = self.engine.is_held();
                 self.sound.handle_person();
                 self.point(now, 0, false);
                 if let Some(card) = self.card(position) {
@@ -493,7 +520,7 @@ impl Driver {
                     self.waiting.push_back(Waiting { forward, until: now + Millis(wait), asked, reply });
                 }
             },
-            Step::AtEnd => {
+            Step::AtEnd | Step::Resting => {
                 let error = match &self.page_trouble {
                     Some(trouble) if !trouble.retryable() => public(trouble),
                     _ if !self.conditions.online => Error::Offline,
@@ -502,114 +529,6 @@ impl Driver {
                 let _ = reply.send(Err(error));
             }
         }
-    }
-
-    fn handle_player(&mut self, event: PlayerEvent) {
-        let now = self.clock.now();
-        let id = event.id();
-        let position = self.engine.stage().position(id);
-        let item = position.and_then(|p| self.engine.item(p)).map(|i| i.id.clone()).unwrap_or_default();
-        let fact = match event {
-            PlayerEvent::PreRolled { .. } => {
-                self.prerolled.insert(id);
-                return;
-            }
-            PlayerEvent::FirstFrame { class, latency_ms, width, height, luma, .. } => {
-                self.prerolled.insert(id);
-                if self.frames == 0 {
-                    let shown = self.counted.get(&id).copied().unwrap_or(0) + 1;
-                    self.count_frames(id, shown);
-                }
-                if position.is_some() && position == self.engine.current() {
-                    self.point(now, self.playhead_ms, true);
-                }
-                let asked = self.take_intent(position, class, latency_ms);
-                if let Some(position) = position {
-                    let luma = luma.map(|l| l.mean);
-                    self.events.push(match asked {
-                        Some((class, latency_ms)) => {
-                            Event::FirstFrame { position, item, class, latency_ms, width, height, luma }
-                        }
-                        None => Event::Resumed { position },
-                    });
-                }
-                let (class, latency_ms) = asked.unwrap_or((class, latency_ms));
-                PlayerFact::FirstFrame { class, latency_ms }
-            }
-            PlayerEvent::Position { position_ms, active_ms, frames, .. } => {
-                self.count_frames(id, frames);
-                if position.is_some() && position == self.engine.current() {
-                    self.playhead_ms = position_ms;
-                    self.point(now, position_ms, true);
-                    self.tell_playback(false);
-                    if let Some(key) = position.and_then(|p| self.engine.planner().key(p)).cloned() {
-                        let held = self.core.media.held(&key);
-                        self.engine.handle_held(now, &key, held);
-                    }
-                }
-                PlayerFact::Progress { playhead_ms: position_ms, active_ms }
-            }
-            PlayerEvent::StallBegin { .. } => {
-                if position.is_some() && position == self.engine.current() {
-                    self.point(now, self.playhead_ms, false);
-                    self.tell_playback(true);
-                }
-                return;
-            }
-            PlayerEvent::Rendition { .. }
-            | PlayerEvent::Dropped { .. }
-            | PlayerEvent::SurfaceFailed { .. }
-            | PlayerEvent::Ended { .. } => {
-                if let Some(position) = position {
-                    let event = Event::of_player(position, event);
-                    event.into_iter().for_each(|event| self.events.push(event));
-                }
-                return;
-            }
-            PlayerEvent::StallEnd { ms, .. } => {
-                if let Some(position) = position {
-                    self.events.push(Event::Stalled { position, ms });
-                }
-                PlayerFact::Stalled { ms }
-            }
-            PlayerEvent::Looped { .. } => {
-                if let Some(position) = position {
-                    self.events.push(Event::Looped { position });
-                }
-                PlayerFact::Looped
-            }
-            PlayerEvent::Error { error, recoverable, .. } => {
-                PlayerFact::Failed { reason: error.to_string(), recoverable }
-            }
-            PlayerEvent::Released { .. } => {
-                self.prerolled.remove(&id);
-                self.leases.remove(&id);
-                self.counted.remove(&id);
-                return;
-            }
-        };
-        self.engine.handle_player(now, id, fact);
-    }
-
-    /// Takes in that a player has shown `frames` pictures since it was prepared; those of the current card count.
-    fn count_frames(&mut self, id: PlayerId, frames: u64) {
-        let before = self.counted.insert(id, frames).unwrap_or(0);
-        let position = self.engine.stage().position(id);
-        if position.is_some() && position == self.engine.current() {
-            self.frames += frames.saturating_sub(before);
-        }
-    }
-
-    /// Counts a first frame from the swipe that asked for it; `None` when no swipe did.
-    fn take_intent(
-        &mut self,
-        position: Option<u64>,
-        class: StartClass,
-        latency_ms: f64,
-    ) -> Option<(StartClass, f64)> {
-        let Intent { at, expected, played_at, .. } = self.intent.take_if(|i| Some(i.position) == position)?;
-        let before = played_at.unwrap_or(at).saturating_duration_since(at).as_secs_f64() * 1_000.0;
-        Some((class.max(expected), latency_ms + before))
     }
 
     /// Drains the engine, answers waits that can be answered, and publishes what changed.
@@ -634,6 +553,8 @@ impl Driver {
                 }
             }
         }
+        self.drain();
+        self.tend_watching(now);
         self.drain();
         self.tend_captions();
         self.publish();

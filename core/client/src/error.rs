@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use unspool_engine::wellbeing::Break;
+
 use crate::safety::RulesError;
 
 /// Why a call of the session gave no answer.
@@ -68,6 +70,21 @@ pub enum Error {
     /// The card stays covered: it is not, or the person may not decide otherwise.
     #[error("the card cannot be revealed")]
     NotRevealable,
+    /// A break card stands in the card's place; show it, and call again when it opens. Nothing else passes it.
+    #[error("a break: {0:?}")]
+    Break(Break),
+    /// It would loosen what is guarded; have the guardian give the passcode first, or set one where there is none.
+    #[error("the passcode comes first")]
+    Guarded {
+        /// Whether there is a passcode.
+        is_set: bool,
+    },
+    /// The passcode was wrong, or none may be given yet.
+    #[error("not the passcode; the next one in {wait:?}")]
+    WrongPasscode {
+        /// How long to wait before the next one.
+        wait: Duration,
+    },
     /// This feed holds no card at that position; ask for one that it gave.
     #[error("no card at this position")]
     NoSuchCard,

@@ -13,6 +13,7 @@ use unspool_player::PlayerEvent;
 
 use crate::captions::CaptionTrouble;
 use unspool_engine::safety::Decision;
+use unspool_engine::wellbeing::Break;
 
 /// Events kept for a reader that is behind: at some ten a second in the fastest swiping, minutes.
 pub const KEPT: usize = 2_048;
@@ -133,6 +134,13 @@ pub enum Event {
         /// What the filter says now: hidden, then it is not in the feed any more, or blurred, then it waits to be revealed.
         decision: Decision,
     },
+    /// A break began: playing ended, and the card stands in the place of the next video.
+    BreakBegan {
+        /// Why, what it takes to go on, and when it opens.
+        card: Break,
+    },
+    /// The break is over, and the person goes on.
+    BreakOver,
     /// Cards were added to the feed.
     FeedGrew,
     /// The person goes round in circles, or the feed leads them out of it; the app shows it. An offer is answered with

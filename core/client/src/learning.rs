@@ -118,7 +118,13 @@ impl LearningRoom {
             state.unwritten = 0;
             Arc::clone(&state.pipeline)
         };
-        self.store.remember(&self.record, &text(&pipeline)?).map_err(|e| refused(&e))
+        let written = text(&pipeline)
+            .and_then(|text| self.store.remember(&self.record, &text).map_err(|e| refused(&e)));
+        if written.is_err() {
+            // The next viewing tries again.
+            self.state().unwritten = WRITE_EVERY;
+        }
+        written
     }
 
     /// Changes what is known by the person's hand: on the disk first, then here and in the open feed. `change` says whether

@@ -32,8 +32,10 @@ pub mod outbox;
 mod owner;
 mod players;
 mod records;
+mod reports;
 mod safety;
 mod session;
+mod settings;
 mod snapshot;
 mod social;
 pub mod spool;
@@ -41,6 +43,7 @@ mod store;
 pub mod telemetry;
 mod tls;
 mod wallet;
+mod wellbeing;
 #[cfg(feature = "gstreamer")]
 mod windows;
 #[cfg(not(feature = "gstreamer"))]
@@ -79,11 +82,18 @@ pub use unspool_engine::breaker::{Choice as LoopChoice, LoopState, Word as LoopW
 pub use unspool_engine::exposure::GroupReport;
 pub use unspool_engine::learner::{Card as LearnerCard, Line as LearnerLine};
 pub use unspool_engine::ranking::{Parameter, PolicyError, RankingPolicy};
+pub use unspool_engine::report::{
+    Filed, Reason as ReportReason, Report, ReportState, Scene, Subject as ReportSubject,
+};
 pub use unspool_engine::safety::{
     Action, AgeBand, Cause, Choice, Decision, HarmClass, LabelOf, MutedWord, Rules, SafetySettings, Source,
     Surfaces, Treatment, Weight,
 };
 pub use unspool_engine::schema::{self, Consent, Purpose};
+pub use unspool_engine::settings::{PreferenceChoices, Preferences, Settings};
+pub use unspool_engine::wellbeing::{
+    Break, Cause as BreakCause, Choices, Day, GuardView, Limits, Measure, Night, Recap, WellbeingView,
+};
 pub use unspool_engine::{
     Asset, CaptionTrack, Conditions, Container, Creator, Embedding, Exit, Hold, Item, KeepEstimate,
     KeepFailure, KeepPolicy, KeepState, LabelUpdate, MediaKey, MemoryPressure, NetworkClass, Page,
@@ -98,3 +108,4 @@ pub use unspool_player::platform::{PlatformFactory, PlatformPlayer, PlatformRepo
 #[cfg(feature = "gstreamer")]
 pub use unspool_player::version as player_version;
 pub use unspool_player::{PlayerError, SeekMode};
+pub use wellbeing::WellbeingState;

@@ -11,6 +11,7 @@ use tokio::sync::{oneshot, watch};
 use unspool_engine::safety::SafetySettings;
 use unspool_engine::schema::Consent;
 use unspool_engine::session::{Conditions, Signal};
+use unspool_engine::settings;
 use unspool_engine::{MediaKey, MemoryPressure, SoundFocus};
 use unspool_media::{LocalFile, OutboundBatch};
 
@@ -139,7 +140,7 @@ impl Unspool {
     pub fn feed(&self, kind: FeedKind) -> Result<FeedSession, Error> {
         self.check()?;
         let inner = &self.0;
-        let conditions = *lock(&inner.conditions);
+        let conditions = inner.core.settings.over(*lock(&inner.conditions));
         inner.core.media.set_offline(!conditions.online);
         let mut screen = lock(&inner.screen);
         let (feed, launch) = FeedSession::new(self.clone(), &inner.core, kind, conditions, screen.window);
@@ -191,10 +192,13 @@ impl Unspool {
     /// are hidden by it go, with their bytes.
     ///
     /// # Errors
-    /// [`Error::Config`] when a bound is broken, [`Error::Storage`] when the disk refuses. Nothing is changed then.
+    /// [`Error::Config`] when a bound is broken, [`Error::Guarded`] for an age that would loosen the limits of a minor,
+    /// [`Error::Storage`] when the disk refuses. Nothing is changed then.
     pub async fn set_safety(&self, settings: SafetySettings) -> Result<(), Error> {
         let core = Arc::clone(&self.0.core);
-        self.write(async move { core.set_safety(settings).await }).await
+        let done = self.write(async move { core.set_safety(settings).await }).await;
+        self.tell(Input::Control(Control::Motion));
+        done
     }
 
     /// Blocks a creator, or takes that back. On disk when it returns, and what they made leaves the open feed at once; the
@@ -255,8 +259,9 @@ impl Unspool {
     /// # Errors
     /// [`Error::Storage`] when the disk refuses.
     pub async fn set_consent(&self, consent: Consent) -> Result<(), Error> {
-        let core = Arc::clone(&self.0.core);
-        self.write(async move { core.set_consent(consent).await }).await
+        let session = self.clone();
+        let agreed = settings::purposes(consent);
+        self.write(async move { session.prefer(|chosen| chosen.consent = Some(agreed)).await }).await
     }
 
     /// Deletes all telemetry of this device that was not sent, under every account, and asks the backend to delete what it
@@ -299,6 +304,7 @@ impl Unspool {
     pub fn set_conditions(&self, conditions: Conditions) {
         let inner = &self.0;
         *lock(&inner.conditions) = conditions;
+        let conditions = inner.core.settings.over(conditions);
         inner.core.media.set_offline(!conditions.online);
         inner.core.set_conditions(conditions);
         self.tell(Input::Conditions(conditions));
@@ -382,8 +388,9 @@ impl Unspool {
     /// [`Error::Config`] for more than 16 languages or a text that is no tag; nothing is changed then.
     pub fn set_captions(&self, languages: Vec<String>) -> Result<(), Error> {
         wishes::languages_fit(&languages)?;
-        self.0.core.board.change(|wishes| wishes.captions = languages);
+        self.0.core.board.change(|wishes| wishes.captions.clone_from(&languages));
         self.tell(Input::Control(Control::Captions));
+        self.remember_captions(languages);
         Ok(())
     }
 
@@ -535,6 +542,15 @@ impl Unspool {
                 Ok(())
             }
         }
+    }
+
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.0.handle
+    }
+
+    /// What the host said of the device last.
+    pub(crate) fn conditions(&self) -> Conditions {
+        *lock(&self.0.conditions)
     }
 
     pub(crate) fn core(&self) -> &Arc<Core> {

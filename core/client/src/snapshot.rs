@@ -2,6 +2,7 @@
 
 use unspool_engine::Item;
 use unspool_engine::breaker::LoopState;
+use unspool_engine::wellbeing::Break;
 use unspool_media::ByPurpose;
 
 use crate::captions::CaptionView;
@@ -102,6 +103,8 @@ pub struct Snapshot {
     pub paused: bool,
     /// Whether it is paused because another app has the loudspeaker for a while; it goes on by itself.
     pub interrupted: bool,
+    /// The break that stands in the place of the next video; nothing plays meanwhile.
+    pub resting: Option<Break>,
     /// What is on show of the captions of the current card.
     pub captions: CaptionView,
     /// Whether the host says there is a network.

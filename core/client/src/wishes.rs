@@ -4,6 +4,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use unspool_engine::captions::MOST_WISHES;
+use unspool_engine::settings::Preferences;
 use unspool_engine::{MemoryPressure, SoundFocus};
 
 use crate::config::Config;
@@ -20,6 +21,7 @@ pub(crate) struct Wishes {
     pub(crate) pressure: MemoryPressure,
     pub(crate) focus: SoundFocus,
     pub(crate) captions: Vec<String>,
+    pub(crate) reduced_motion: bool,
 }
 
 /// The same, shared by the session and its feeds.
@@ -27,13 +29,14 @@ pub(crate) struct Wishes {
 pub(crate) struct Board(Mutex<Wishes>);
 
 impl Board {
-    pub(crate) fn new(config: &Config) -> Self {
+    pub(crate) fn new(config: &Config, preferences: Preferences) -> Self {
         Board(Mutex::new(Wishes {
             players: config.player.players,
             memory_bytes: config.player.memory_bytes,
             pressure: MemoryPressure::Normal,
             focus: SoundFocus::Gained,
-            captions: config.captions.clone(),
+            captions: preferences.captions,
+            reduced_motion: preferences.reduced_motion,
         }))
     }
 

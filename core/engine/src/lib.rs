@@ -32,14 +32,17 @@ pub mod planner;
 mod port;
 pub mod pressure;
 pub mod ranking;
+pub mod report;
 pub mod safety;
 pub mod schema;
 pub mod session;
+pub mod settings;
 pub mod stage;
 #[cfg(test)]
 mod testing;
 pub mod throughput;
 mod time;
+pub mod wellbeing;
 
 pub use buffering::{BufferPolicy, Supply};
 pub use delivery::{

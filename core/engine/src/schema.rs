@@ -9,9 +9,11 @@
 mod kinds;
 
 pub use kinds::{ALL, IMPRESSION};
+use serde::{Deserialize, Serialize};
 
 /// Why an event is collected. Consent is given and withdrawn for each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Purpose {
     /// To do what the person asked for: money, reports, well-being. Not optional while the service is used.
     Service,

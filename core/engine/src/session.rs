@@ -10,6 +10,7 @@ use std::sync::Arc;
 mod closing;
 mod learning;
 mod looking;
+mod rest;
 mod settling;
 
 pub use crate::port::Signal;
@@ -24,6 +25,8 @@ use crate::safety::Filter;
 use crate::stage::{PlayerId, Stage};
 use crate::throughput::Remembered;
 use crate::time::{Millis, Time, Wall};
+
+use rest::Hold;
 
 /// Milliseconds of media a card needs in the store to be pre-rolled. One second covers the first group of pictures of
 /// clips cut for feeds and the time a swipe animation takes.
@@ -60,6 +63,7 @@ pub struct Engine {
     link: LinkState,
     /// Whether the planner was given cards that it has to be told are gone.
     planned: bool,
+    hold: Hold,
     ended: bool,
     /// What the person said of the card on the screen beside watching it.
     said: learning::Said,
@@ -70,9 +74,12 @@ impl Engine {
     /// An engine for one feed.
     #[must_use]
     pub fn new(config: EngineConfig, conditions: Conditions) -> Self {
+        let mut feed = Feed::new(config.seed);
+        // What is looked at is fixed; the stage looks at the next card whatever the planner does.
+        feed.set_fixed_ahead(usize::try_from(config.policy.window.max(1)).unwrap_or(usize::MAX));
         Engine {
             feed_name: config.feed,
-            feed: Feed::new(config.seed),
+            feed,
             planner: Planner::new(config.policy),
             stage: Stage::new(config.players),
             recorder: Recorder::default(),
@@ -85,6 +92,7 @@ impl Engine {
             saved_at: None,
             link: LinkState::default(),
             planned: false,
+            hold: Hold::default(),
             ended: false,
             said: learning::Said::default(),
             out: VecDeque::new(),
@@ -102,6 +110,7 @@ impl Engine {
         }
         self.planner.handle_network(self.conditions.network);
         self.planner.handle_limits(now, self.limits());
+        self.stage.handle_paused(None, self.hold.stands());
         self.settle(now);
     }
 
@@ -157,7 +166,7 @@ impl Engine {
 
     /// The person wants to see what is covered at a position. Says whether they may; it is fetched and played from then on.
     pub fn handle_reveal(&mut self, now: Time, wall: Wall, position: u64) -> bool {
-        let revealed = self.feed.reveal(position);
+        let revealed = !self.hold.resting && self.feed.reveal(position);
         if revealed {
             if self.feed.current() == Some(position) && self.recorder.open().is_none() {
                 self.show(now, wall);
@@ -271,6 +280,10 @@ impl Engine {
 
     /// The person paused the current card or let it run.
     pub fn handle_paused(&mut self, now: Time, paused: bool) {
+        if self.hold.resting && !paused {
+            return;
+        }
+        self.hold.tapped |= !paused;
         self.recorder.handle_paused(now, paused);
         self.stage.handle_paused(self.feed.current(), paused);
         self.settle(now);
@@ -290,7 +303,8 @@ impl Engine {
         self.planner.handle_network(conditions.network);
         self.planner.handle_limits(now, self.limits());
         if before.foreground != conditions.foreground {
-            self.stage.handle_paused(self.feed.current(), !conditions.foreground);
+            let stands = !conditions.foreground || self.hold.stands();
+            self.stage.handle_paused(self.feed.current(), stands);
             if conditions.foreground {
                 self.show(now, wall);
             } else {
@@ -363,6 +377,9 @@ impl Engine {
     }
 
     fn step(&mut self, now: Time, wall: Wall, exit: Exit) -> Step {
+        if self.hold.resting {
+            return Step::Resting;
+        }
         let (stored, online) = (&self.stored, self.conditions.online);
         let playable = |_: u64, item: &Item| {
             let enough = OFFLINE_MS.min(item.asset.duration_ms);
@@ -381,8 +398,9 @@ impl Engine {
         let step = if step == Step::Waiting && !online { Step::AtEnd } else { step };
         if let Step::Moved(_) = step {
             self.recorder.handle_left(now, exit);
+            self.hold.tapped = false;
             self.show(now, wall);
-            self.stage.handle_paused(self.feed.current(), false);
+            self.stage.handle_paused(self.feed.current(), self.hold.stands());
             self.save();
         }
         self.settle(now);
@@ -401,7 +419,7 @@ impl Engine {
     }
 
     fn show(&mut self, now: Time, wall: Wall) {
-        let shown = self.feed.current().filter(|&p| self.feed.shown(p));
+        let shown = self.feed.current().filter(|&p| self.feed.shown(p) && !self.hold.resting);
         let Some((position, item)) = shown.and_then(|p| self.feed.item(p).map(|i| (p, i))) else {
             return;
         };
@@ -419,6 +437,9 @@ impl Engine {
             },
         };
         self.recorder.handle_shown(now, wall, shown);
+        if self.hold.stands() {
+            self.recorder.handle_paused(now, true);
+        }
     }
 
     fn note_held(&mut self, key: &MediaKey, held: &[Span]) {

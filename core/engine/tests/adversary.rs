@@ -2,6 +2,9 @@
 //! item twice or one that is hidden, no topic takes over a feed that is bound, nothing is fetched for ever, and no turn waits
 //! for nothing.
 
+// Helpers of tests fail loudly.
+#![allow(clippy::unwrap_used)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -157,9 +160,10 @@ impl<S: FnMut(&PageRequest) -> Page> Person<S> {
             Step::Waiting => match self.feed.next(|_, _| true) {
                 Step::Waiting => panic!("nobody will ever answer"),
                 Step::AtEnd => false,
-                Step::Moved(_) => panic!("a card came without a page"),
+                other => panic!("{other:?} came without a page"),
             },
             Step::AtEnd => false,
+            Step::Resting => panic!("a feed by itself does not rest"),
         }
     }
 

@@ -63,6 +63,7 @@ pub fn decision(decision: &Decision) -> Value {
                 Source::MutedCreator | Source::Blocked => "You do not want to see this creator".to_owned(),
                 Source::BlockedBy => "This creator does not show you their videos".to_owned(),
                 Source::Rule => format!("The rules name it: {what}"),
+                Source::HiddenItem => "You reported it".to_owned(),
                 Source::Withdrawn => "It was taken back".to_owned(),
             }
         }),

@@ -28,7 +28,7 @@ use crate::playlist::encode;
 use crate::sign::Signer;
 use crate::store::Store;
 use crate::tokens::{MAX_TOKEN, Revoked, actor_of, refuse_revoked, unauthorized};
-use crate::{catalogue, comments, logs, media, wallets};
+use crate::{catalogue, comments, logs, media, reports, wallets};
 
 /// Largest JSON body, bytes: a hundred interactions are a tenth of it.
 pub(crate) const MAX_JSON: usize = 256 * 1024;
@@ -72,6 +72,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/assets/{asset}/renditions/{rendition}", only(get(fresh_url)))
         .route("/v1/labels", only(post(moderation::labels)))
         .route("/v1/rules", only(get(moderation::rules)))
+        .route("/v1/reports", only(get(reports::list)))
         .route("/v1/logs", only(post(logs::post)))
         .route("/thumbnails/{item}", only(get(moderation::thumbnail)))
         .route("/media/{asset}/{*file}", only(get(media::get)))
@@ -91,7 +92,7 @@ pub fn router(app: Arc<App>) -> Router {
     ),
     paths(
         healthz, feed_page, topics, interactions, comments::post, wallets::pay, wallets::resolve, fresh_url,
-        moderation::labels, moderation::rules, moderation::thumbnail, logs::post, media::get
+        moderation::labels, moderation::rules, moderation::thumbnail, reports::list, logs::post, media::get
     ),
     modifiers(&Bearer)
 )]

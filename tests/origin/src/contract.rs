@@ -310,6 +310,24 @@ pub enum InteractionStatus {
     Rejected,
 }
 
+/// Answer of `GET /v1/reports`.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Reports {
+    /// By target.
+    pub reports: Vec<ReportStatus>,
+}
+
+/// A report and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReportStatus {
+    /// What was reported and why: `<kind>:<identifier>#<class>.<reason>`, with `@<from>-<to>`, milliseconds of the video,
+    /// where it names a scene.
+    pub target: String,
+    /// What was decided, in a word; null until somebody has.
+    #[schema(required = true)]
+    pub outcome: Option<String>,
+}
+
 /// Body of `POST /v1/comments`.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct CommentsRequest {

@@ -21,6 +21,7 @@ use crate::gate::{method_not_allowed, not_found};
 use crate::logs::read;
 use crate::moderation::SignedRules;
 use crate::network::NetworkSettings;
+use crate::reports::ReportDecision;
 use crate::shaper::Shaper;
 use crate::store::{Desired, StoredEvent};
 use crate::wallets::StoredPayment;
@@ -122,6 +123,7 @@ pub fn router(control: Control) -> Router {
         .route("/control/comments", get(comments).fallback(method_not_allowed))
         .route("/control/payments", get(payments).fallback(method_not_allowed))
         .route("/control/tokens", post(revoke).fallback(method_not_allowed))
+        .route("/control/reports", post(decide).fallback(method_not_allowed))
         .route("/control/labels", post(label).fallback(method_not_allowed))
         .route("/control/rules", put(set_rules).delete(clear_rules).fallback(method_not_allowed))
         .route("/control/shutdown", post(shutdown).fallback(method_not_allowed))
@@ -245,6 +247,16 @@ async fn label(State(control): State<Control>, body: Body) -> Result<Json<Labell
     let said = item.clone();
     control.app.moderation.label(item).map_err(|detail| ApiError::bad("bad_label", detail))?;
     Ok(Json(said))
+}
+
+/// What a moderator decides about a report.
+async fn decide(State(control): State<Control>, body: Body) -> Result<Json<ReportDecision>, ApiError> {
+    let decision = json::<ReportDecision>(body).await?;
+    blocking(move || {
+        control.app.store.decide(&decision).map_err(|error| ApiError::internal(&error))?;
+        Ok(Json(decision))
+    })
+    .await
 }
 
 /// Rules as they are to be handed out, sound or not.

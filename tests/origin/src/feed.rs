@@ -366,7 +366,8 @@ fn invent(number: usize, assets: &[Asset]) -> Card {
         prior: (draw(11) % 4 != 0).then(|| rounded(share(12))),
         vector: Some(vector(&topics, share(15))),
         // Every third item is a part of its topic's course.
-        series: (number % 3 == 0)
+        series: number
+            .is_multiple_of(3)
             .then(|| SeriesPart { id: format!("course-{}", TOPICS[topic].0), part: (number / 3) as u32 }),
         topics,
     }

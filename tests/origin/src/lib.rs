@@ -35,6 +35,7 @@ pub mod parent;
 pub mod playlist;
 pub mod ranges;
 pub mod recipes;
+pub mod reports;
 pub mod serve;
 pub mod shaper;
 pub mod sign;

@@ -157,6 +157,7 @@ impl Store {
         database.execute_batch(SCHEMA)?;
         database.execute_batch(crate::comments::SCHEMA)?;
         database.execute_batch(crate::wallets::SCHEMA)?;
+        database.execute_batch(crate::reports::SCHEMA)?;
         let path = state.join("telemetry.jsonl");
         let telemetry = OpenOptions::new()
             .create(true)

@@ -54,9 +54,8 @@ extension UnspoolTests {
             try await feed.notInterested(position: card.position)
             try feed.answerLoop(choice: .keepGoing)
             _ = try await feed.next()
-            let learnt = session.learnerCard()
-            #expect(learnt.viewings == 1)
-            let believed = try #require(learnt.topics.first { $0.about == card.item.topics.first })
+            try await eventually("the viewing is learnt") { session.learnerCard().viewings == 1 }
+            let believed = try #require(session.learnerCard().topics.first { $0.about == card.item.topics.first })
             #expect(believed.amount < 0, "who wants nothing like it is believed")
             #expect(feed.snapshot().loopState == .normal)
             #expect(feed.snapshot().enoughOf.isEmpty)

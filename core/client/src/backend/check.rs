@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use unspool_engine::learner::MAX_DIMENSIONS;
+use unspool_engine::report::MOST_REPORTS;
 use unspool_engine::{CaptionTrack, Embedding, Item, LabelUpdate, Page, Rendition};
 use unspool_media::Location;
 use url::Url;
@@ -134,6 +135,12 @@ pub(super) fn labels(updates: Vec<LabelUpdate>) -> Vec<LabelUpdate> {
     let list_fits = |l: &Vec<String>| l.len() <= LIST_ENTRIES && l.iter().all(|t| id_fits(t));
     let fits = |u: &LabelUpdate| id_fits(&u.item) && list_fits(&u.labels) && list_fits(&u.creator_labels);
     updates.into_iter().filter(fits).take(PAGE_ITEMS).collect()
+}
+
+/// The decisions about reports that keep the bounds.
+pub(super) fn reports(decided: Vec<(String, String)>) -> Vec<(String, String)> {
+    let fits = |(target, outcome): &(String, String)| target.len() <= URL_BYTES && id_fits(outcome);
+    decided.into_iter().filter(fits).take(MOST_REPORTS).collect()
 }
 
 pub(super) fn topics(topics: Vec<Topic>) -> Vec<Topic> {

@@ -67,6 +67,10 @@ impl Backend for Hosted {
         Box::pin(self.answer(move |host| host.rules(held)))
     }
 
+    fn reports(&self) -> BoxFuture<'_, Result<Vec<(String, String)>, BackendError>> {
+        Box::pin(async move { Ok(check::reports(self.answer(|host| host.reports()).await?)) })
+    }
+
     fn locate<'a>(&'a self, key: &'a MediaKey) -> BoxFuture<'a, Result<Located, BackendError>> {
         Box::pin(async move { check::located(self.answer(|host| host.locate(key)).await?) })
     }

@@ -126,6 +126,12 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
         Box::pin(std::future::ready(Ok(None)))
     }
 
+    /// What became of the person's reports, as (target, outcome) of those that were decided about. A backend that does not
+    /// tell need not answer.
+    fn reports(&self) -> BoxFuture<'_, Result<Vec<(String, String)>, BackendError>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
     /// A fresh address of a rendition whose old one no longer answers.
     fn locate<'a>(&'a self, key: &'a MediaKey) -> BoxFuture<'a, Result<Located, BackendError>>;
 }

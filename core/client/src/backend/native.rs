@@ -171,6 +171,19 @@ impl Backend for Native {
         })
     }
 
+    fn reports(&self) -> BoxFuture<'_, Result<Vec<(String, String)>, BackendError>> {
+        Box::pin(async move {
+            let answer = match self.send(&["reports"], &[], None).await {
+                // An older server, which tells nothing of reports.
+                Err(BackendError::Refused { status: 404 }) => return Ok(Vec::new()),
+                answer => answer?,
+            };
+            let wire: WireReports = parsed(&answer)?;
+            let decided = wire.reports.into_iter().filter_map(|r| Some((r.target, r.outcome?)));
+            Ok(check::reports(decided.collect()))
+        })
+    }
+
     fn locate<'a>(&'a self, key: &'a MediaKey) -> BoxFuture<'a, Result<Located, BackendError>> {
         Box::pin(async move {
             let (asset, rendition) = key.parts();
@@ -311,6 +324,17 @@ struct WireLabelled {
     creator_labels: Vec<String>,
     #[serde(default)]
     gone: bool,
+}
+
+#[derive(Deserialize)]
+struct WireReports {
+    reports: Vec<WireReport>,
+}
+
+#[derive(Deserialize)]
+struct WireReport {
+    target: String,
+    outcome: Option<String>,
 }
 
 #[derive(Deserialize)]

@@ -23,6 +23,8 @@ pub(crate) enum Control {
     Budget,
     /// The languages of captions have changed.
     Captions,
+    /// Whether cards play by themselves has changed.
+    Motion,
     /// The gateway's addresses from before are dead.
     Rebound,
 }
@@ -64,7 +66,10 @@ impl Driver {
         match control {
             Control::Pause(paused) => {
                 self.sound.handle_person();
-                self.set_paused(now, paused);
+                // To let a card run is to go on; a break stands in the way of that too.
+                if paused || !self.engine.is_resting() || self.go_on(now, true).is_ok() {
+                    self.set_paused(now, paused);
+                }
             }
             Control::Seek(ms, mode) => {
                 self.engine.handle_viewer(now, Clock::wall(), Viewer::Sought);
@@ -88,6 +93,7 @@ impl Driver {
             }
             Control::Focus(focus) => self.focus(now, focus),
             Control::Budget => self.tell_budget(now),
+            Control::Motion => self.tell_motion(now),
             Control::Captions => self.set_languages(self.core.board.now().captions),
             Control::Rebound => {
                 if matches!(self.core.config.engine, PlayerEngine::Platform { .. }) {
@@ -98,6 +104,9 @@ impl Driver {
     }
 
     fn set_paused(&mut self, now: Time, paused: bool) {
+        if self.engine.is_resting() {
+            return;
+        }
         self.paused = paused;
         self.engine.handle_paused(now, paused);
         self.point(now, self.playhead_ms, false);

@@ -42,6 +42,7 @@ impl Driver {
             frames: self.frames,
             paused: self.paused,
             interrupted: self.sound.interrupted,
+            resting: self.core.wellbeing.standing().filter(|_| self.engine.is_resting()),
             captions: self.captions_now(self.clock.now()),
             online: self.conditions.online,
             hidden: self.engine.hidden(),

@@ -5,6 +5,7 @@
 
 mod signed;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
@@ -33,6 +34,15 @@ pub(crate) struct SafetyRoom {
 struct State {
     rules: Rules,
     settings: SafetySettings,
+    /// Items that were reported.
+    hidden: BTreeSet<String>,
+}
+
+impl State {
+    fn filter(&self) -> Result<Filter, SafetyError> {
+        let filter = Filter::new(&self.rules, &self.settings, Clock::wall())?;
+        Ok(filter.hiding(self.hidden.clone()))
+    }
 }
 
 impl SafetyRoom {
@@ -42,6 +52,7 @@ impl SafetyRoom {
         store: Arc<SessionStore>,
         keys: Vec<[u8; 32]>,
         account: &str,
+        hidden: BTreeSet<String>,
     ) -> Result<Self, StoreError> {
         let record = format!("safety:{account}");
         let rules = store.recall(RULES)?.and_then(|signed| {
@@ -53,10 +64,11 @@ impl SafetyRoom {
             let settings = settings.and_then(|s| s.check().map(|()| s).map_err(|e| e.to_string()));
             settings.inspect_err(|e| tracing::warn!(%e, "the choices that were kept are not used")).ok()
         });
-        let (rules, settings) = (rules.unwrap_or_default(), settings.unwrap_or_default());
-        let filter = Filter::new(&rules, &settings, Clock::wall()).unwrap_or_else(|_| Filter::cautious());
+        let state =
+            State { rules: rules.unwrap_or_default(), settings: settings.unwrap_or_default(), hidden };
+        let filter = state.filter().unwrap_or_else(|_| Filter::cautious());
         let filter = watch::Sender::new(Arc::new(filter));
-        Ok(SafetyRoom { store, keys, record, state: Mutex::new(State { rules, settings }), filter })
+        Ok(SafetyRoom { store, keys, record, state: Mutex::new(state), filter })
     }
 
     /// The filter in use and those to come.
@@ -83,11 +95,22 @@ impl SafetyRoom {
     pub(crate) fn set_settings(&self, settings: SafetySettings) -> Result<(), Error> {
         let mut state = self.state();
         let filter = Filter::new(&state.rules, &settings, Clock::wall()).map_err(wrong)?;
+        let filter = filter.hiding(state.hidden.clone());
         let json = serde_json::to_string(&settings).map_err(|e| Error::Internal { reason: e.to_string() })?;
         self.store.remember_for_sure(&self.record, &json).map_err(|e| refused(&e))?;
         state.settings = settings;
         self.filter.send_replace(Arc::new(filter));
         Ok(())
+    }
+
+    /// Hides an item from now on, in this session; the report that it was hidden for outlives it.
+    pub(crate) fn hide_item(&self, item: &str) {
+        let mut state = self.state();
+        if state.hidden.insert(item.to_owned())
+            && let Ok(filter) = state.filter()
+        {
+            self.filter.send_replace(Arc::new(filter));
+        }
     }
 
     /// Takes signed rules that are newer than those in use; gives their version. Blocks for the disk.
@@ -99,6 +122,7 @@ impl SafetyRoom {
             return Err(Error::Rules(RulesError::Older { held, offered }));
         }
         let filter = Filter::new(&rules, &state.settings, Clock::wall()).map_err(wrong)?;
+        let filter = filter.hiding(state.hidden.clone());
         let text =
             std::str::from_utf8(signed).map_err(|e| Error::Rules(RulesError::Malformed(e.to_string())))?;
         self.store.remember_for_sure(RULES, text).map_err(|e| refused(&e))?;
@@ -115,7 +139,7 @@ impl SafetyRoom {
             return;
         }
         let state = self.state();
-        if let Ok(filter) = Filter::new(&state.rules, &state.settings, now) {
+        if let Ok(filter) = state.filter() {
             self.filter.send_replace(Arc::new(filter));
         }
     }
@@ -148,7 +172,7 @@ mod tests {
         let path = dir.path().join("session.db");
         let open = |keys: &[[u8; 32]], account: &str| {
             let store = Arc::new(SessionStore::open(&path).unwrap());
-            SafetyRoom::open(store, keys.to_vec(), account).unwrap()
+            SafetyRoom::open(store, keys.to_vec(), account, BTreeSet::new()).unwrap()
         };
         let (second, key) = signed::tests::sign(&rules(2), 7);
         let (first, _) = signed::tests::sign(&rules(1), 7);

@@ -59,6 +59,8 @@ impl BatchCodec for Otlp {
 /// (miniz_oxide, 2026-11-22). The phone is playing video, and bytes on a mobile network cost more than 2 µs.
 const LEVEL: u32 = 3;
 
+/// Level 3 of zstd, its own default. Of the same 500 events it leaves 31.2 bytes each where gzip leaves 30.2, of 100 36.4
+/// and 35.7, for no more processor time (medians of three runs on a busy machine, 2026-11-23). Levels were not searched yet.
 #[cfg(feature = "zstd")]
 const ZSTD_LEVEL: i32 = 3;
 

@@ -63,6 +63,8 @@ pub enum Step {
     Waiting,
     /// There is no further card in this direction.
     AtEnd,
+    /// A break stands in the card's place.
+    Resting,
 }
 
 /// What a feed has to say beside its order.

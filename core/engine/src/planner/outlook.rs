@@ -18,8 +18,7 @@ impl Planner {
         let (mut positions, mut outlooks) = (Vec::new(), Vec::new());
         let mut arrival: Option<Arrival> = None;
         let mut before = self.shown_mbps;
-        for (&position, card) in &self.cards {
-            let distance = position.saturating_sub(current);
+        for (distance, (&position, card)) in (self.first_distance(current)..).zip(&self.cards) {
             #[expect(clippy::cast_precision_loss, reason = "milliseconds of a video")]
             let at = if distance == 0 { self.playhead_ms as f64 } else { 0.0 };
             let stays = |ms: f64| card.stays(at, ms);

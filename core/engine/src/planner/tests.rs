@@ -315,7 +315,7 @@ fn fact() -> impl Strategy<Value = Fact> {
 }
 
 #[test]
-fn a_card_that_plays_twice_as_fast_needs_twice_the_media() {
+fn a_second_ahead_lasts_half_a_second_at_twice_the_speed() {
     let ahead = |rate: f64| {
         let (mut planner, mut world) = (Planner::new(Policy::default()), World::default());
         for _ in 0..8 {
@@ -331,7 +331,7 @@ fn a_card_that_plays_twice_as_fast_needs_twice_the_media() {
         (ahead, planner.in_danger(0))
     };
     let (normal, fast) = (ahead(1.0), ahead(2.0));
-    assert!(fast.0 > normal.0, "{normal:?} {fast:?}");
+    assert!(fast.0 >= normal.0, "{normal:?} {fast:?}");
     assert_eq!((normal.1, fast.1), (false, true), "a second lasts half a second");
     assert_eq!(ahead(f64::NAN), normal);
 }

@@ -61,7 +61,7 @@ impl Planner {
     /// Asks for the next step of a card; `false` when it cannot be asked for now.
     fn start(&mut self, current: u64, position: u64, rung: usize) -> bool {
         let from = if position == current { self.playhead_ms } else { 0 };
-        let urgency = urgency(position - current);
+        let urgency = urgency(self.swipes_to(current, position));
         let ahead = self.bytes_ahead(current);
         let asked: u64 = self.cards.values().filter_map(|c| c.running).map(|r| r.bytes).sum();
         // What a card brings back into the window counts against the bytes ahead, and is known with its layout.
@@ -105,8 +105,8 @@ impl Planner {
     }
 
     fn promote(&mut self, current: u64) {
-        for (&position, card) in &mut self.cards {
-            let urgency = urgency(position.saturating_sub(current));
+        for (distance, card) in (self.first_distance(current)..).zip(self.cards.values_mut()) {
+            let urgency = urgency(distance);
             if let Some(running) = &mut card.running
                 && running.urgency < urgency
             {
@@ -121,7 +121,8 @@ impl Planner {
         let allowed: Vec<(u64, Urgency)> = self
             .cards
             .keys()
-            .map(|&p| (p, urgency(p.saturating_sub(current))))
+            .zip(self.first_distance(current)..)
+            .map(|(&p, distance)| (p, urgency(distance)))
             .filter(|&(_, u)| u == Urgency::Playback || (!danger && fine && self.limits.prefetching))
             .collect();
         for (position, urgency) in allowed {
@@ -165,6 +166,16 @@ impl Planner {
         let (positions, outlooks) = self.outlooks(now, current, &[]);
         let place = positions.iter().position(|&p| p == position);
         place.map_or(0, |place| self.order(&outlooks).rung(place))
+    }
+
+    /// Swipes from the current card to the nearest one of the window: none where that is the current card.
+    pub(super) fn first_distance(&self, current: u64) -> u64 {
+        u64::from(!self.cards.contains_key(&current))
+    }
+
+    /// Swipes from the current card to one of the window. Places between them where a card had to go take none.
+    fn swipes_to(&self, current: u64, position: u64) -> u64 {
+        if position <= current { 0 } else { self.cards.range(current + 1..=position).count() as u64 }
     }
 
     /// Media milliseconds that play in so many.

@@ -45,6 +45,8 @@ pub enum Source {
     Rule,
     /// The backend took the item back.
     Withdrawn,
+    /// The person reported the item.
+    HiddenItem,
 }
 
 /// What a cause does to a card, least strict first.

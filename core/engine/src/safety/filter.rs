@@ -1,6 +1,6 @@
 //! The decision itself: rules and settings prepared once, then one pass over what is known of a card.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::SafetyError;
 use super::decision::{Action, CAUSES, Cause, Decision, LabelOf, Source, Surfaces, Treatment, Weight};
@@ -79,6 +79,7 @@ pub struct Filter {
     for_followed: Words,
     for_others: Words,
     valid_until: Option<i64>,
+    hidden: BTreeSet<String>,
 }
 
 impl Filter {
@@ -139,6 +140,7 @@ impl Filter {
             for_others: prepare(false),
             valid_until: words().filter_map(|(_, w)| w.expires_at_ms).min(),
             settings: settings.clone(),
+            hidden: BTreeSet::new(),
         })
     }
 
@@ -158,7 +160,15 @@ impl Filter {
             for_followed: Words::default(),
             for_others: Words::default(),
             valid_until: None,
+            hidden: BTreeSet::new(),
         })
+    }
+
+    /// The same, and hides items by their identifiers: those that were reported.
+    #[must_use]
+    pub fn hiding(mut self, items: BTreeSet<String>) -> Self {
+        self.hidden = items;
+        self
     }
 
     /// Version of the rules.
@@ -231,6 +241,10 @@ impl Filter {
     fn names(&self, subject: &Subject<'_>, tally: &mut Tally) {
         let topic = subject.topics.iter().find(|t| self.settings.topics.contains(*t));
         let sound = subject.sound.filter(|s| self.settings.sounds.contains(*s));
+        let item = Some(subject.id).filter(|id| self.hidden.contains(*id));
+        if let Some(item) = item {
+            tally.mute(Source::HiddenItem, item);
+        }
         for (source, name) in [(Source::MutedTopic, topic.map(String::as_str)), (Source::MutedSound, sound)] {
             if let Some(name) = name {
                 tally.mute(source, name);

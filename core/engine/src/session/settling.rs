@@ -18,7 +18,7 @@ impl Engine {
         let small = battery_saver || hot;
         Limits {
             online,
-            prefetching: foreground && !scarce && !used_up,
+            prefetching: foreground && !scarce && !used_up && !self.hold.resting,
             price: if metered { METERED_PRICE } else { 1.0 },
             max_height: if small { SMALL_HEIGHT } else { u32::MAX },
             lowest: scarce || used_up,
@@ -82,6 +82,7 @@ impl Engine {
         }
         if self.conditions.online
             && self.conditions.foreground
+            && !self.hold.resting
             && let Some(request) = self.feed.poll_request(now)
         {
             self.out.push_back(Effect::Page(request));

@@ -58,9 +58,8 @@ class LearningTest {
                 feed.notInterested(card.position)
                 feed.answerLoop(LoopChoice.KEEP_GOING)
                 feed.next()
-                val learnt = session.learnerCard()
-                assertEquals(1uL, learnt.viewings)
-                val believed = learnt.topics.first { it.about == card.item.topics.first() }
+                eventually("the viewing is learnt") { session.learnerCard().viewings == 1uL }
+                val believed = session.learnerCard().topics.first { it.about == card.item.topics.first() }
                 assertTrue(believed.amount < 0, "who wants nothing like it is believed: $believed")
                 val state = feed.snapshot()
                 assertEquals(LoopState.NORMAL to emptyList<String>(), state.loopState to state.enoughOf)
