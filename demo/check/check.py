@@ -161,7 +161,8 @@ class Check:
                 continue
             if phone.covered():
                 continue
-            phone.plays(0.2)
+            if not phone.plays_or_fails(0.2):
+                continue
             played += 1
             if played == 2:
                 page.keyboard.press("l")

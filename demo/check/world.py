@@ -137,4 +137,19 @@ class Phone:
             until("the card is uncovered", lambda: not self.covered())
         until("the card is where the person looks", self.seen)
         began = until("a picture", lambda: (at := self.seconds()) >= 0 and (at,))[0]
-        until("time advances", lambda: (at := self.seconds()) >= 0 and (at > began + at_least or at < began))
+        until("time advances", lambda: self.advanced(began, at_least))
+
+    def advanced(self, began: float, by: float) -> bool:
+        """Whether the video on the screen has gone on since `began`, or started over."""
+        at = self.seconds()
+        return at >= 0 and (at > began + by or at < began)
+
+    def plays_or_fails(self, by: float) -> bool:
+        """Whether the card on the screen plays. A browser's reader of HLS gives a clip up when a segment cannot be had."""
+        failed = lambda: self.page.evaluate("document.querySelector('.card.here')?.classList.contains('failed') ?? false")
+        until("the card is where the person looks", self.seen)
+        began = until("a picture, or a word that there is none", lambda: failed() or ((at := self.seconds()) >= 0 and (at,)))
+        if began is True:
+            return False
+        until("time advances, or a word that it does not", lambda: failed() or self.advanced(began[0], by))
+        return not failed()

@@ -203,7 +203,14 @@ export class Phone {
 
   /** @param {boolean} [paused] */
   pause(paused = !this.state.paused) {
+    // A second press may come before the core has told of the first.
+    this.state.paused = paused;
     return attempt(this, { do: "pause", on: paused });
+  }
+
+  mute() {
+    this.state.muted = !this.state.muted;
+    return this.run({ do: "mute", on: this.state.muted });
   }
 
   /** @param {boolean} on @param {boolean} double */
@@ -310,7 +317,7 @@ export class Phone {
         ArrowDown: () => this.go(true), PageDown: () => this.go(true), j: () => this.go(true),
         ArrowUp: () => this.go(false), PageUp: () => this.go(false), k: () => this.go(false),
         ArrowLeft: () => this.seek(-2_000), ArrowRight: () => this.seek(2_000),
-        m: () => this.run({ do: "mute", on: !this.state.muted }),
+        m: () => this.mute(),
         l: () => this.like(!card?.liked),
         c: () => this.comments(), s: () => this.share(), w: () => this.why(),
         t: () => this.run({ do: "captions", on: !this.state.captions }),
@@ -404,7 +411,7 @@ class Card {
     this.big = el("div", { class: "big", "aria-hidden": "true" }, icon("play"));
     this.cues = el("p", { class: "cues" });
     this.likes = el("button", { class: "act like", "aria-pressed": "false", "aria-label": "Like", onclick: () => phone.like(!this.view.liked) }, icon("heart"), el("span", { text: "Like", "aria-hidden": "true" }));
-    this.sound = el("button", { class: "act sound", "aria-pressed": "false", "aria-label": "Sound", onclick: () => phone.run({ do: "mute", on: !phone.state.muted }) });
+    this.sound = el("button", { class: "act sound", "aria-pressed": "false", "aria-label": "Sound", onclick: () => phone.mute() });
     this.bar = el("input", { type: "range", class: "bar", min: 0, max: Math.max(1, view.durationMs), step: 100, value: 0, "aria-label": "Playhead" });
     this.bar.addEventListener("input", () => phone.run({ do: "seek", ms: Number(this.bar.value) }));
     this.cover = el("div", { class: "cover", hidden: true });
