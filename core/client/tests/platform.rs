@@ -86,7 +86,7 @@ impl Backend for Pages {
                     expires_at_ms: None,
                 }],
             },
-            creator: Creator { id: "c".into(), handle: "ada".into(), name: "Ada".into() },
+            creator: Creator { id: format!("creator-{number}"), handle: "ada".into(), name: "Ada".into() },
             topics: Vec::new(),
             caption: String::new(),
             alt_text: String::new(),
