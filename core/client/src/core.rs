@@ -459,7 +459,10 @@ impl Core {
         let (store, outbox, media) = (Arc::clone(&self.store), self.outbox.clone(), Arc::clone(&self.media));
         let wellbeing = Arc::clone(&self.wellbeing);
         blocking(move || {
-            wellbeing.save(true)?;
+            // What is suspended already was written down then.
+            if store.is_open() {
+                wellbeing.save(true)?;
+            }
             outbox.suspend().map_err(|e| outbox_error(&e))?;
             media.flush().map_err(|e| media_error(&e))?;
             store.suspend().map_err(|e| store_error(&e))
@@ -503,7 +506,9 @@ impl Core {
             let (store, outbox) = (Arc::clone(&self.store), self.outbox.clone());
             let wellbeing = Arc::clone(&self.wellbeing);
             let stores = blocking(move || {
-                if let Err(error) = wellbeing.save(true) {
+                if store.is_open()
+                    && let Err(error) = wellbeing.save(true)
+                {
                     tracing::warn!(%error, "what was watched last is not on the disk");
                 }
                 outbox.suspend().map_err(|e| outbox_error(&e))?;

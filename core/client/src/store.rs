@@ -176,6 +176,11 @@ impl SessionStore {
         Ok(())
     }
 
+    /// Whether something can be written: it is not suspended.
+    pub(crate) fn is_open(&self) -> bool {
+        self.lock().is_some()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Option<Connection>> {
         self.db.lock().unwrap_or_else(PoisonError::into_inner)
     }
