@@ -208,7 +208,7 @@ async fn the_published_document_is_the_generated_one() {
     assert!(served == published, "regenerate: cargo run -p unspool-origin -- openapi > docs/openapi.json");
     let document: Value = serde_json::from_str(&served).unwrap();
     assert_eq!(document["openapi"], "3.1.0");
-    assert_eq!(document["paths"].as_object().unwrap().len(), 13);
+    assert_eq!(document["paths"].as_object().unwrap().len(), 14);
     let health = origin.get("/healthz").send().await.unwrap().json::<Value>().await.unwrap();
     assert_eq!(health, json!({"status": "ok", "assets": 4, "items": 72}));
 }
