@@ -76,6 +76,12 @@ pub enum UnspoolError {
     /// The card stays covered: it is not, or the person may not decide otherwise. Show why instead.
     #[error("there is nothing to reveal, or the person may not decide; show why instead")]
     NotRevealable,
+    /// The person's limits ask for a break: show one in the card's place, and call again later. Nothing passes it.
+    #[error("the person's limits ask for a break; show one, and call again later")]
+    Break,
+    /// It would loosen what is guarded for somebody who is under age, and nothing was changed: leave it as it is.
+    #[error("it would loosen what is guarded for somebody under age; leave it as it is")]
+    Guarded,
     /// This feed holds no card at that position: ask for one that it gave.
     #[error("no card at this position; ask for one that the feed gave")]
     NoSuchCard,
@@ -114,6 +120,8 @@ impl From<Error> for UnspoolError {
             Error::NoSuchCard => UnspoolError::NoSuchCard,
             Error::Withheld { items } => UnspoolError::Withheld { items },
             Error::NotRevealable => UnspoolError::NotRevealable,
+            Error::Break(_) => UnspoolError::Break,
+            Error::Guarded { .. } | Error::WrongPasscode { .. } => UnspoolError::Guarded,
             Error::Internal { reason } => UnspoolError::Internal { reason },
             other => UnspoolError::Internal { reason: other.to_string() },
         }

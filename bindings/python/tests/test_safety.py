@@ -131,7 +131,9 @@ async def test_what_was_chosen_stays_and_what_cannot_be_changes_nothing(core: Pa
         assert session.safety() == SafetySettings(age=AgeBand.UNKNOWN)
         await session.set_safety(chosen)
         with pytest.raises(UnspoolError.Config):
-            await session.set_safety(SafetySettings(age=AgeBand.ADULT, words=[MutedWord(value=" ")]))
+            await session.set_safety(SafetySettings(age=AgeBand.TEEN, words=[MutedWord(value=" ")]))
+        with pytest.raises(UnspoolError.Guarded):
+            await session.set_safety(SafetySettings(age=AgeBand.ADULT))
         with pytest.raises(UnspoolError.Config):
             await session.set_blocked("", True)
         assert session.safety() == chosen

@@ -132,8 +132,10 @@ extension UnspoolTests {
         try await Unspool.withSession(config: offlineConfig(scratch)) { session in
             #expect(session.safety() == SafetySettings(age: .unknown))
             try await session.setSafety(settings: chosen)
-            let nothing = session.safety().with(age: .adult, words: [MutedWord(value: " ")])
+            let nothing = session.safety().with(words: [MutedWord(value: " ")])
             await #expect(throws: UnspoolError.self) { try await session.setSafety(settings: nothing) }
+            let older = session.safety().with(age: .adult)
+            await #expect(throws: UnspoolError.Guarded) { try await session.setSafety(settings: older) }
             await #expect(throws: UnspoolError.self) { try await session.setBlocked(creator: "", blocked: true) }
             #expect(session.safety() == chosen)
             #expect(session.safety().with() == chosen)

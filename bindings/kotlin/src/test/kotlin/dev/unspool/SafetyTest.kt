@@ -124,7 +124,8 @@ class SafetyTest {
         withUnspool(config) { session ->
             assertEquals(SafetySettings(AgeBand.UNKNOWN), session.safety())
             session.setSafety(chosen)
-            assertThrows<UnspoolException.Config> { session.setSafety(grownUp.copy(words = listOf(MutedWord(" ")))) }
+            assertThrows<UnspoolException.Config> { session.setSafety(chosen.copy(words = listOf(MutedWord(" ")))) }
+            assertThrows<UnspoolException.Guarded> { session.setSafety(chosen.copy(age = AgeBand.ADULT)) }
             assertThrows<UnspoolException.Config> { session.setBlocked("", true) }
             assertEquals(chosen, session.safety())
         }
