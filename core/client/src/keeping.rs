@@ -27,7 +27,7 @@ impl Unspool {
     }
 
     /// Keeps the videos of `items` for offline, until they are [forgotten](Unspool::forget_kept): one rendition of each,
-    /// the tallest within the caps of [`Config::keep`], is fetched behind everything else, while the conditions allow,
+    /// the tallest within the caps of [`Config::keep`](crate::Config::keep), is fetched behind everything else, while the conditions allow,
     /// in this session and later ones, and never evicted. On disk when it returns; the bytes come afterwards,
     /// [`kept`](Unspool::kept) says how far they are. Keeping what is kept already changes nothing.
     ///

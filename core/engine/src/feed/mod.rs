@@ -4,7 +4,7 @@
 //! committed once: an identifier that was seen is dropped, and so is what the safety filter hides, before anything else hears
 //! of it. The cards the person may reach soon are fixed: they are being fetched and never change their position. What lies
 //! behind them is put into order anew with every lesson and every page, by the [`Pipeline`] where the feed has one
-//! ([`order`]). A card that has to go later leaves an empty place, which moving passes over.
+//! (`order`). A card that has to go later leaves an empty place, which moving passes over.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
