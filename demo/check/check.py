@@ -22,6 +22,11 @@ OFFLINE_SWIPES = 5
 CLIPS = "12"
 
 
+# Axe takes a colour that is still fading in for the one that is meant.
+SETTLED = """document.getAnimations().every(one =>
+    one.playState !== "running" || one.effect.getComputedTiming().endTime === Infinity)"""
+
+
 class Check:
     def __init__(self, demo: Demo, phone: Phone, browser, pictures: Path):
         self.demo, self.phone, self.page, self.browser = demo, phone, phone.page, browser
@@ -34,6 +39,7 @@ class Check:
 
     def accessible(self, where: str):
         """Axe finds nothing serious."""
+        until("the page has settled", lambda: self.page.evaluate(SETTLED))
         found = Axe().run(self.page, options={"resultTypes": ["violations"]}).response["violations"]
         bad = [
             f"{one['id']}: {one['help']} ({one['nodes'][0]['target']})"
