@@ -513,6 +513,22 @@ proptest! {
         prop_assert_eq!(planner.ahead_ms(current, 0), 10_000);
     }
 
+    /// Where a byte costs more than any stall, a card that is not shown gets the second that a player begins with, no more.
+    #[test]
+    fn bytes_dearer_than_any_stall_are_not_fetched_ahead(playhead in 500u64..9_000, ms in 800u64..4_000) {
+        let (mut planner, mut world) = (Planner::new(Policy::default()), World::default());
+        for _ in 0..8 {
+            planner.handle_transfer("", 250_000, Millis(50), Millis(ms));
+        }
+        planner.handle_limits(Time::ZERO, Limits { price: 1e6, ..Limits::default() });
+        show(&mut planner, &mut world, Time::ZERO, 0);
+        let mut now = Time::ZERO;
+        play(&mut planner, &mut world, &mut now, 0, playhead);
+        for position in 1..5 {
+            prop_assert!(planner.ahead_ms(position, 0) <= 1_000, "{}", planner.ahead_ms(position, 0));
+        }
+    }
+
     /// A card nobody will get to is worth nothing, however idle the link.
     #[test]
     fn with_nothing_to_gain_it_waits(playhead in 0u64..9_000) {

@@ -1,8 +1,9 @@
 //! Whether the simulator says of a network what the real stack shows on it.
 //!
-//! Two runs of the real stack on one trace are not alike: requests begin within a few milliseconds of each other until one
+//! Every run is of the same person, whose name decides the order of the reference server's feed, so the same cards come.
+//! Two runs of the real stack are not alike even so: requests begin within a few milliseconds of each other until one
 //! choice falls otherwise, and from there on a dip of the trace meets another card. So medians are compared: of an
-//! odd number of real runs, and of as many replays of each of their logs with other times that threads take.
+//! odd number of real runs, and of an odd number of replays of each of their logs with other times that threads take.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -17,6 +18,8 @@ use crate::error::SimError;
 const REAL_STALLS_MS: f64 = 500.0;
 /// A real run that takes longer hangs.
 const RUN_WITHIN: Duration = Duration::from_secs(900);
+/// Who swipes.
+const CLIENT: &str = "agree";
 /// Between two looks at whether a run has ended.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -37,7 +40,8 @@ pub struct Course {
     pub seed: u64,
     /// Real runs at a time.
     pub beside: usize,
-    /// Where logs go, or are: `TRACE-RUN.jsonl`, with the last two parts of the trace's path.
+    /// Where logs go, or are: `TRACE-RUN.jsonl`, with the last two parts of the trace's path. Each run's state is beside its
+    /// log; a folder where there are some already is refused.
     pub logs: PathBuf,
 }
 
@@ -184,8 +188,14 @@ fn run_all(demo: &Path, course: &Course) -> Result<(), SimError> {
 
 fn start(demo: &Path, course: &Course, trace: &Path, run: usize) -> Result<Running, SimError> {
     let log = log_file(course, trace, run);
+    // A run with a cache, or with what another one learnt of the network, would be another one.
+    let state = log.with_extension("state");
+    std::fs::create_dir(&state).map_err(|e| SimError::io(&state, e))?;
+    std::fs::write(state.join("client"), CLIENT).map_err(|e| SimError::io(&state, e))?;
     let child = Command::new(demo)
         .args(["--headless", "--swipes", &course.swipes.to_string(), "--seed", &course.seed.to_string()])
+        .arg("--state")
+        .arg(&state)
         .arg("--network")
         .arg(trace)
         .arg("--json")
