@@ -1,6 +1,7 @@
 //! Whether the simulator says of a network what the real stack shows on it.
 //!
-//! Every run is of the same person, whose name decides the order of the reference server's feed, so the same cards come.
+//! Every run swipes through the feed that is the same for everybody, so the same cards come: in the others the server's order
+//! depends on the person, and the device's on how long each card was looked at.
 //! Two runs of the real stack are not alike even so: requests begin within a few milliseconds of each other until one
 //! choice falls otherwise, and from there on a dip of the trace meets another card. So medians are compared: of an
 //! odd number of real runs, and of an odd number of replays of each of their logs with other times that threads take.
@@ -18,8 +19,6 @@ use crate::error::SimError;
 const REAL_STALLS_MS: f64 = 500.0;
 /// A real run that takes longer hangs.
 const RUN_WITHIN: Duration = Duration::from_secs(900);
-/// Who swipes.
-const CLIENT: &str = "agree";
 /// Between two looks at whether a run has ended.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -191,9 +190,9 @@ fn start(demo: &Path, course: &Course, trace: &Path, run: usize) -> Result<Runni
     // A run with a cache, or with what another one learnt of the network, would be another one.
     let state = log.with_extension("state");
     std::fs::create_dir(&state).map_err(|e| SimError::io(&state, e))?;
-    std::fs::write(state.join("client"), CLIENT).map_err(|e| SimError::io(&state, e))?;
     let child = Command::new(demo)
         .args(["--headless", "--swipes", &course.swipes.to_string(), "--seed", &course.seed.to_string()])
+        .arg("--non-profiled")
         .arg("--state")
         .arg(&state)
         .arg("--network")

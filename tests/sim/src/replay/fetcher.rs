@@ -29,7 +29,7 @@ const PIECE_AGE_MS: f64 = 50.0;
 const SLICE_MS: f64 = 50.0;
 const SLICE_MIN: f64 = 1_024.0;
 const SLICE_MAX: f64 = 16_384.0;
-/// How late its timer wakes: a grain of a millisecond, and a little. Where answers take turns nobody notices.
+/// How late its timer wakes: a grain of a millisecond, and a little. An answer that goes on loses none of the link by it.
 const TIMER_MS: f64 = 1.2;
 /// What a request and its answer spend in threads of both sides before the server sees the one and the client the other:
 /// the mean where it is drawn, as a wait for a processor is.
@@ -326,6 +326,7 @@ impl Fetcher {
     /// An answer sends what it waited with, and books the link for what comes next.
     fn turn(&mut self, at: f64, turn: usize, trace: &Trace) {
         let chunk = &mut self.chunks[turn];
+        let goes_on = chunk.booked.is_some();
         if let Some(booked) = chunk.booked.take() {
             if chunk.got <= chunk.filed {
                 chunk.oldest_ms = at;
@@ -337,7 +338,7 @@ impl Fetcher {
             return;
         }
         let bytes = (trace.bytes_within(at, 1.0) * SLICE_MS).clamp(SLICE_MIN, SLICE_MAX).min(left);
-        let from = self.free_ms.max(at);
+        let from = self.free_ms.max(if goes_on { at - TIMER_MS } else { at });
         self.free_ms = from + trace.transfer_ms(from, bytes);
         chunk.booked = Some(Booked { bytes, until_ms: self.free_ms });
     }
