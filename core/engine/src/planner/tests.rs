@@ -24,11 +24,14 @@ fn info() -> Arc<MediaInfo> {
     })
 }
 
+/// What is fetched of what, and how urgently.
+type Fetching = (MediaKey, Vec<Span>, Urgency);
+
 /// A store and a fetcher that does as it is told, one span at a time.
 #[derive(Default)]
 struct World {
     held: BTreeMap<MediaKey, Vec<Span>>,
-    running: BTreeMap<DemandId, (MediaKey, Vec<Span>, Urgency)>,
+    running: BTreeMap<DemandId, Fetching>,
     cancelled: Vec<DemandId>,
     fetched: u64,
 }
@@ -421,7 +424,7 @@ fn replay(log: &[Fact], policy: &Policy, mut check: impl FnMut(&Planner, &World,
 
 impl World {
     /// What runs and was not cancelled.
-    fn live(&self) -> Vec<(&DemandId, &(MediaKey, Vec<Span>, Urgency))> {
+    fn live(&self) -> Vec<(&DemandId, &Fetching)> {
         self.running.iter().filter(|(d, _)| !self.cancelled.contains(d)).collect()
     }
 
@@ -469,7 +472,7 @@ proptest! {
                 assert_eq!(queued.clone().count(), 0, "no prefetch allowed");
             }
             if let Some(left) = limits.data_left {
-                let bytes = |r: &(MediaKey, Vec<Span>, Urgency)| r.1.iter().map(Span::len).sum::<u64>();
+                let bytes = |r: &Fetching| r.1.iter().map(Span::len).sum::<u64>();
                 let all: u64 = queued.clone().map(|(_, r)| bytes(r)).sum();
                 assert!(all <= left || new.clone().count() == 0, "data of the day");
             }
