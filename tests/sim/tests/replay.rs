@@ -57,14 +57,15 @@ fn log(dir: &Path, mbps: f64) -> std::path::PathBuf {
 fn a_slow_network_stalls_and_a_fast_one_does_not() {
     let dir = tempfile::tempdir().unwrap();
     let run = |mbps| replay(&SessionLog::read(&log(dir.path(), mbps)).unwrap());
-    let (slow, fast) = (run(0.6), run(20.0));
+    // Half of what the clips need: near it, the way the choices fall decides.
+    let (slow, fast) = (run(0.5), run(20.0));
     assert!(slow.stall_ms > 1_000.0, "a link below the clips' rate: {slow:?}");
     assert_eq!(fast.stall_ms, 0.0);
     assert_eq!((slow.first_frames_ms.len(), fast.first_frames_ms.len()), (5, 5));
     assert!(fast.first_frames_ms[1..].iter().all(|&ms| ms < 100.0), "{fast:?}");
-    assert!(slow.media_bytes as f64 <= 20_100.0 * 75.0 * 1.01, "no more than the link carried: {slow:?}");
+    assert!(slow.media_bytes as f64 <= 20_100.0 * 62.5 * 1.01, "no more than the link carried: {slow:?}");
     assert!(fast.media_bytes > 5 * 300_000);
-    assert_eq!(slow, run(0.6), "the same log gives the same figures");
+    assert_eq!(slow, run(0.5), "the same log gives the same figures");
 }
 
 #[test]
