@@ -29,6 +29,7 @@ mod feed;
 mod host;
 mod keep;
 mod learning;
+mod logs;
 mod outbound;
 mod players;
 mod playing;
@@ -54,6 +55,7 @@ pub use learning::{
     GroupExposure, LearnerCard, LearnerLine, LoopChoice, LoopState, LoopWord, Parameter, TopicWeight, Why,
     WhyReason,
 };
+pub use logs::{LogBatch, LogLevel, LogLine, logs_after, set_log_level};
 pub use outbound::{OutboundBatch, OutboundPurpose, OutboundRequest};
 pub use players::{PlatformPlayers, PlayerReport, PlayerReports, PlayerRequest};
 pub use playing::{CaptionStatus, CaptionTrack, CaptionView, CardCaptions, Cue, MemoryPressure, SoundFocus};

@@ -63,6 +63,9 @@ from ._bindings import (
     LearnerLine,
     LocalFile,
     Location,
+    LogBatch,
+    LogLevel,
+    LogLine,
     LoopChoice,
     LoopState,
     LoopWord,
@@ -113,9 +116,12 @@ from ._bindings import (
     ViewerAction,
     Why,
     WhyReason,
+    logs_after,
+    set_log_level,
 )
 from ._errors import give_errors_their_text
 from ._feed import Feed
+from ._logs import log_batches
 from ._session import Unspool
 
 give_errors_their_text()
@@ -173,6 +179,9 @@ __all__ = [
     "LearnerLine",
     "LocalFile",
     "Location",
+    "LogBatch",
+    "LogLevel",
+    "LogLine",
     "LoopChoice",
     "LoopState",
     "LoopWord",
@@ -224,4 +233,7 @@ __all__ = [
     "ViewerAction",
     "Why",
     "WhyReason",
+    "log_batches",
+    "logs_after",
+    "set_log_level",
 ]
