@@ -15,6 +15,7 @@ mod config;
 mod core;
 mod crash;
 mod driver;
+mod erase;
 mod error;
 mod events;
 mod explain;
@@ -59,6 +60,7 @@ pub use config::{Config, FeedKind, PlayerOptions, TelemetryOptions};
 #[cfg(feature = "fault-injection")]
 pub use crash::POINTS as CRASH_POINTS;
 pub use driver::Card;
+pub use erase::EraseScope;
 pub use error::Error;
 pub use events::{Event, EventBatch};
 pub use explain::{Reason, Why};
@@ -100,8 +102,8 @@ pub use unspool_engine::{
     PageRequest, Policy, Relation, Rendition, SeriesPart, SoundFocus, StartClass, Tap, Viewer,
 };
 pub use unspool_media::{
-    ByPurpose, Cmcd, HostPins, LocalFile, OUTBOUND_REQUESTS, OutboundBatch, OutboundPurpose, OutboundRequest,
-    Pin, TlsConfig, TlsError, Traffic,
+    ByPurpose, Cmcd, HostPattern, HostPins, LocalFile, OUTBOUND_REQUESTS, OutboundBatch, OutboundPurpose,
+    OutboundRequest, PatternError, Pin, TlsConfig, TlsError, Traffic,
 };
 pub use unspool_player::captions::Cue;
 pub use unspool_player::platform::{PlatformFactory, PlatformPlayer, PlatformReport, Reports};

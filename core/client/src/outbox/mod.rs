@@ -15,6 +15,7 @@
 //! about after. What can be read of a damaged file goes into a new one, and the rest is counted.
 
 mod comments;
+mod erase;
 mod file;
 mod intents;
 mod lines;
@@ -35,6 +36,7 @@ use rusqlite::Transaction;
 use tokio::sync::watch;
 
 pub use comments::{Comment, CommentState, MAX_COMMENT_CHARS};
+pub(crate) use erase::{Erased, erase};
 pub use model::{
     Intent, MAX_ID_BYTES, MAX_INTERESTS, MAX_PENDING, OpId, OutboxError, OutboxLevel, Verb, Wedged,
 };

@@ -1,0 +1,73 @@
+//! What is taken out of the outbox when a person erases what they did.
+
+use std::path::Path;
+use std::path::PathBuf;
+
+use rusqlite::{Transaction, TransactionBehavior, params};
+
+use super::file;
+use super::intents::{self, Thing, count};
+use super::model::{OutboxError, Verb};
+use crate::erase::without_remains;
+use crate::spool::database::{Database, Durability};
+
+/// Whose, and what else is to be noted.
+pub(crate) struct Erased<'a> {
+    pub actor: &'a str,
+    /// The name that what remains is filed under, which does not show the account.
+    pub shown_as: String,
+    /// Whether what the person did goes.
+    pub deeds: bool,
+    /// Whose telemetry the backend is asked to delete.
+    pub installations: &'a [String],
+    pub at_ms: i64,
+}
+
+/// Takes it out of the closed file at `path`, and notes what the backend has to be asked. May be done twice.
+pub(crate) fn erase(path: &Path, erased: &Erased<'_>) -> Result<(), OutboxError> {
+    let database = file::database(PathBuf::from(path), Durability::Power);
+    if erased.deeds {
+        // What was set aside as damaged is kept for inspection only, and holds the same.
+        database.delete_set_aside()?;
+    }
+    let mut connection = match open(&database) {
+        Err(OutboxError::Store(crate::spool::SpoolError::Corrupt)) => {
+            database.delete()?;
+            open(&database)?
+        }
+        other => other?,
+    };
+    connection.pragma_update(None, "secure_delete", "ON")?;
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if erased.deeds {
+        take_out(&tx, erased)?;
+    }
+    for target in erased.installations {
+        let thing = Thing { actor: &erased.shown_as, verb: Verb::Erase, target };
+        intents::set(&tx, &thing, true, erased.at_ms)?;
+    }
+    tx.commit()?;
+    without_remains(&connection)?;
+    Ok(())
+}
+
+fn open(database: &Database) -> Result<rusqlite::Connection, OutboxError> {
+    Ok(database.open()?)
+}
+
+fn take_out(tx: &Transaction<'_>, erased: &Erased<'_>) -> rusqlite::Result<()> {
+    let actor = erased.actor;
+    // The backend is still to be asked to delete what it has.
+    tx.execute(
+        "UPDATE intent SET actor = ?2, parcel = NULL WHERE actor = ?1 AND verb = ?3 AND reason IS NULL",
+        params![actor, erased.shown_as, Verb::Erase.as_str()],
+    )?;
+    let mut dismissed = tx.execute("DELETE FROM intent WHERE actor = ?1", [actor])?;
+    dismissed += tx.execute("DELETE FROM comment_op WHERE actor = ?1", [actor])?;
+    count(tx, "dismissed", dismissed as u64)?;
+    for table in ["parcel", "confirmed", "interest", "comment", "balance"] {
+        tx.execute(&format!("DELETE FROM {table} WHERE actor = ?1"), [actor])?;
+    }
+    tx.execute("DELETE FROM payment WHERE actor = ?1 AND state NOT IN ('sending', 'unknown')", [actor])?;
+    Ok(())
+}
