@@ -32,6 +32,7 @@ mod learning;
 mod outbound;
 mod players;
 mod playing;
+mod privacy;
 mod safety;
 mod session;
 mod snapshot;
@@ -57,6 +58,7 @@ pub use learning::{
 pub use outbound::{OutboundBatch, OutboundPurpose, OutboundRequest};
 pub use players::{PlatformPlayers, PlayerReport, PlayerReports, PlayerRequest};
 pub use playing::{CaptionStatus, CaptionTrack, CaptionView, CardCaptions, Cue, MemoryPressure, SoundFocus};
+pub use privacy::{DataExport, EraseScope, ExportProgress};
 pub use safety::{
     AgeBand, CardSafety, Harm, HarmChoice, LabelChoice, LabelOf, MutedWord, RulesTrouble, SafetyChoice,
     SafetyReason, SafetySettings, SafetySource, SafetySurfaces, SafetyTreatment, SafetyWeight,

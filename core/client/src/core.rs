@@ -45,8 +45,8 @@ use crate::store::SessionStore;
 use crate::wellbeing::WellbeingRoom;
 use crate::wishes::Board;
 
-pub(crate) use errors::{media_error, outbox_error};
-use errors::{spool_error, store_error, tls_error};
+use errors::tls_error;
+pub(crate) use errors::{media_error, outbox_error, spool_error, store_error};
 
 /// Part of the time to close that is spent on sending; the rest is for the databases and the media room.
 const SEND_SHARE_PERCENT: u32 = 70;
@@ -269,6 +269,14 @@ impl Core {
             Err(SpoolError::Consent) => Ok(false),
             Err(e) => Err(spool_error(&e)),
         }
+    }
+
+    /// Writes down what rooms keep in memory for a while.
+    pub(crate) async fn settle_records(self: &Arc<Self>) -> Result<(), Error> {
+        self.keep.settle().await;
+        self.write_learnt().await;
+        let core = Arc::clone(self);
+        blocking(move || if core.store.is_open() { core.wellbeing.save(true) } else { Ok(()) }).await
     }
 
     /// Writes down that `scopes` are to be erased.

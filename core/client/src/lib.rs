@@ -19,6 +19,7 @@ mod erase;
 mod error;
 mod events;
 mod explain;
+mod export;
 #[cfg(feature = "fault-injection")]
 mod fault;
 mod feed;
@@ -34,6 +35,7 @@ mod owner;
 mod players;
 mod records;
 mod reports;
+mod rows;
 mod safety;
 mod session;
 mod settings;
@@ -64,6 +66,7 @@ pub use erase::EraseScope;
 pub use error::Error;
 pub use events::{Event, EventBatch};
 pub use explain::{Reason, Why};
+pub use export::{Export, ExportProgress};
 #[cfg(feature = "fault-injection")]
 pub use fault::Place;
 pub use feed::FeedSession;

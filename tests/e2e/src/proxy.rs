@@ -3,6 +3,7 @@
 //! It reads each request to its end, writes it down as it came, carries it to the server on a connection of its own, and may
 //! change the answer on the way back. A stranger counts whoever connects to it.
 
+use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -166,8 +167,9 @@ async fn exchange(
     rest: &mut Vec<u8>,
     state: &State,
     change: &Change,
-) -> Done<()> {
-    let length: usize = header(&head, "content-length").map_or(Ok(0), str::parse)?;
+) -> io::Result<()> {
+    let length: usize =
+        header(&head, "content-length").map_or(Ok(0), str::parse).map_err(io::Error::other)?;
     let body = read_body(client, rest, length).await?;
     let request = Passed { head, body, status: 0, received: 0 };
     let number = {
@@ -180,10 +182,10 @@ async fn exchange(
     server.write_all(b"\r\nconnection: close\r\n\r\n").await?;
     server.write_all(&request.body).await?;
     let mut answered = Vec::new();
-    let head = read_head(&mut server, &mut answered).await?.ok_or("no answer")?;
+    let head = read_head(&mut server, &mut answered).await?.ok_or_else(|| io::Error::other("no answer"))?;
     server.read_to_end(&mut answered).await?;
     let body = match header(&head, "transfer-encoding") {
-        Some(_) => return Err("the reference server states lengths".into()),
+        Some(_) => return Err(io::Error::other("the reference server states lengths")),
         None => answered,
     };
     let Answer { head, body } = change(&request, Answer { head, body });
@@ -212,14 +214,14 @@ async fn exchange(
 }
 
 /// The next head of a message, with the empty line; `None` at the end of the connection. What came after it is in `rest`.
-async fn read_head(from: &mut TcpStream, rest: &mut Vec<u8>) -> Done<Option<String>> {
+async fn read_head(from: &mut TcpStream, rest: &mut Vec<u8>) -> io::Result<Option<String>> {
     loop {
         if let Some(at) = rest.windows(4).position(|four| four == b"\r\n\r\n") {
             let after = rest.split_off(at + 4);
-            return Ok(Some(String::from_utf8(std::mem::replace(rest, after))?));
+            return String::from_utf8(std::mem::replace(rest, after)).map(Some).map_err(io::Error::other);
         }
         if rest.len() > HEAD_BYTES {
-            return Err("too long a head".into());
+            return Err(io::Error::other("too long a head"));
         }
         if from.read_buf(rest).await? == 0 {
             return Ok(None);
@@ -227,10 +229,10 @@ async fn read_head(from: &mut TcpStream, rest: &mut Vec<u8>) -> Done<Option<Stri
     }
 }
 
-async fn read_body(from: &mut TcpStream, rest: &mut Vec<u8>, length: usize) -> Done<Vec<u8>> {
+async fn read_body(from: &mut TcpStream, rest: &mut Vec<u8>, length: usize) -> io::Result<Vec<u8>> {
     while rest.len() < length {
         if from.read_buf(rest).await? == 0 {
-            return Err("a body that was cut short".into());
+            return Err(io::Error::other("a body that was cut short"));
         }
     }
     let after = rest.split_off(length);

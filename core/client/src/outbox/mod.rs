@@ -45,6 +45,7 @@ pub use teller::{Teller, TellerConfig, TellerHandle};
 pub use unspool_engine::payment::{Payment, PaymentFact};
 pub use wallet::{Cause, Errand, Order, PaymentIntent};
 
+use crate::rows::Query;
 use crate::spool::database::Durability;
 use file::File;
 
@@ -121,6 +122,16 @@ impl Outbox {
     /// Keeps the file open again.
     pub fn resume(&self) {
         self.0.file.lock().unwrap_or_else(PoisonError::into_inner).resume();
+    }
+
+    /// A page of rows of `actors`.
+    pub(crate) fn rows(
+        &self,
+        query: Query,
+        actors: &[String; 2],
+        from: usize,
+    ) -> Result<Vec<serde_json::Value>, OutboxError> {
+        self.write(|tx| query.page(tx, &[&actors[0], &actors[1]], from))
     }
 
     /// Runs `work` in one transaction, and tells the new books when it is committed. It runs again when the file turned
