@@ -1,7 +1,7 @@
 //! What leaves the device, seen by a proxy on the line: only what the configuration allows, all of it on the core's own list,
 //! and in a feed that is not profiled the same for everybody.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -87,6 +87,19 @@ fn row(listed: &OutboundRequest) -> Row {
     (host.clone(), (*method).to_owned(), purpose.name(), *sent, *status, *received)
 }
 
+/// The rows of each that the other lacks, in order.
+fn apart(mut one: BTreeMap<Row, usize>, mut other: BTreeMap<Row, usize>) -> (Vec<Row>, Vec<Row>) {
+    for (row, count) in &mut one {
+        let held = other.entry(row.clone()).or_default();
+        let same = (*count).min(*held);
+        (*count, *held) = (*count - same, *held - same);
+    }
+    let left = |rows: BTreeMap<Row, usize>| {
+        rows.into_iter().flat_map(|(row, count)| std::iter::repeat_n(row, count)).collect()
+    };
+    (left(one), left(other))
+}
+
 /// How often each row is there.
 fn counted(rows: impl Iterator<Item = Row>) -> BTreeMap<Row, usize> {
     rows.fold(BTreeMap::new(), |mut rows, row| {
@@ -109,11 +122,11 @@ async fn a_long_session_asks_listed_hosts_only_and_lists_every_request() -> Done
     session.topics().await?;
     session.set_interests(vec!["music".into()]).await?;
     let feed = session.feed(FeedKind::ForYou)?;
-    let mut seen = 0;
+    let (mut seen, mut played) = (0, 0);
     for n in 0..6 {
         let card = feed.next().await?;
-        // A card whose bytes were sent astray has none; the others play.
-        let _ = tokio::time::timeout(PATIENCE, first_frame(&feed, &mut seen, card.position)).await;
+        // A card whose bytes were sent astray fails; the others play.
+        played += usize::from(first_frame(&feed, &mut seen, card.position).await.is_ok());
         session.set_liked(&card.item.id, n % 2 == 0).await?;
         match n {
             1 => drop(session.add_comment(&card.item.id, None, "well said").await?),
@@ -126,12 +139,17 @@ async fn a_long_session_asks_listed_hosts_only_and_lists_every_request() -> Done
             _ => {}
         }
     }
+    assert!(played >= 3, "{played} of six cards played");
     let said = vec![("query".to_owned(), spool::Value::Str("cats".into()))];
     session.record("unspool.search", said)?;
     session.flush(PATIENCE).await?;
     // Without a network nothing leaves, and what was done meanwhile is sent after.
     session.set_conditions(Conditions { online: false, ..Conditions::default() });
-    eventually("nothing is on its way", async || Ok(api.is_quiet() && cdn.is_quiet())).await?;
+    eventually("nothing is on its way", async || {
+        let ended = session.outbound_after(0).requests.iter().all(|request| request.took_ms.is_some());
+        Ok(ended && api.is_quiet() && cdn.is_quiet())
+    })
+    .await?;
     let before = (api.passed().len(), cdn.passed().len());
     session.set_saved("item-without-a-network", true).await?;
     let _ = feed.next().await;
@@ -156,30 +174,17 @@ async fn a_long_session_asks_listed_hosts_only_and_lists_every_request() -> Done
     for purpose in ["feed", "media", "telemetry", "intents", "comments"] {
         assert!(left.iter().any(|r| r.purpose.name() == purpose), "no request for {purpose}");
     }
-    // What the core gave up in the middle was handed to the connection and not read; of it the rest agrees.
     let passed: Vec<Passed> = api.passed().into_iter().chain(cdn.passed()).collect();
-    let mut theirs = counted(passed.iter().map(row_of));
-    let mut ours = counted(left.iter().map(row));
-    theirs.retain(|row, count| {
-        let same = ours.get(row).copied().unwrap_or(0).min(*count);
-        if let Some(other) = ours.get_mut(row) {
-            *other -= same;
-        }
-        *count -= same;
-        *count > 0
-    });
-    ours.retain(|_, count| *count > 0);
-    let given_up = |rows: &BTreeMap<Row, usize>| {
-        let mut asked: Vec<_> = Vec::new();
-        for ((host, method, purpose, sent, ..), count) in rows {
-            asked.extend(std::iter::repeat_n((host.clone(), method.clone(), *purpose, *sent), *count));
-        }
-        asked.sort();
-        asked
+    let (theirs, ours) = apart(counted(passed.iter().map(row_of)), counted(left.iter().map(row)));
+    // What is left over was handed to the connection and given up by the core: asked alike, and read to a part.
+    let asked = |rows: &[Row]| -> Vec<(String, String, &'static str, u64)> {
+        rows.iter()
+            .map(|(host, method, purpose, sent, ..)| (host.clone(), method.clone(), *purpose, *sent))
+            .collect()
     };
-    assert_eq!(given_up(&ours), given_up(&theirs), "the list of the core and that of the proxy");
-    let odd: usize = theirs.values().sum();
-    assert!(odd <= 3, "{odd} of {} requests were given up: {theirs:?} {ours:?}", passed.len());
+    assert_eq!(asked(&ours), asked(&theirs), "the list of the core and that of the proxy");
+    let read = |rows: &[Row]| rows.iter().map(|row| row.5).sum::<u64>();
+    assert!(read(&ours) <= read(&theirs) && theirs.len() * 4 <= passed.len(), "{theirs:?} {ours:?}");
     assert!(passed.len() >= 20, "{} requests are no long session", passed.len());
     Ok(())
 }
@@ -252,13 +257,16 @@ async fn in_the_feed_that_is_not_profiled_two_people_ask_the_same_byte_for_byte(
     Ok(())
 }
 
-/// The requests for pages and what belongs to them, byte for byte, without the token and the proxy's own port.
-fn feed_requests(passed: &[Passed], token: &str) -> Done<Vec<(String, Vec<u8>)>> {
-    let mut requests = Vec::new();
-    for request in passed.iter().filter(|passed| purpose_of(passed) == OutboundPurpose::Feed) {
+/// The requests for pages and what belongs to them, byte for byte, without the token and the proxy's own port. Labels are asked
+/// for by the minute, so whether they are depends on the machine.
+fn feed_requests(passed: &[Passed], token: &str) -> Done<BTreeSet<(String, Vec<u8>)>> {
+    let mut requests = BTreeSet::new();
+    let of_the_feed =
+        |passed: &&Passed| purpose_of(passed) == OutboundPurpose::Feed && passed.path() != "/v1/labels";
+    for request in passed.iter().filter(of_the_feed) {
         assert_eq!(request.header("authorization"), Some(&*format!("Bearer {token}")));
         let host = request.header("host").ok_or("no host")?;
-        requests.push((request.head_without("authorization").replace(host, "api"), request.body.clone()));
+        requests.insert((request.head_without("authorization").replace(host, "api"), request.body.clone()));
     }
     Ok(requests)
 }

@@ -71,3 +71,61 @@ fn take_out(tx: &Transaction<'_>, erased: &Erased<'_>) -> rusqlite::Result<()> {
     tx.execute("DELETE FROM payment WHERE actor = ?1 AND state NOT IN ('sending', 'unknown')", [actor])?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use unspool_engine::payment::Payment;
+
+    use super::super::{Cause, Errand, Order, Outbox};
+    use super::*;
+
+    fn order(recipient: &str) -> Order {
+        let (recipient, price_version) = (recipient.to_owned(), "1".to_owned());
+        Order { cause: Cause::Gift, recipient, subject: String::new(), amount: 5, price_version }
+    }
+
+    #[test]
+    fn a_payment_under_way_and_requests_for_erasure_stay_and_all_else_goes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("outbox.db");
+        let outbox = Outbox::open(&path).unwrap();
+        let sent = outbox.draft_payment(&order("still-asked-about"), "ada", 1).unwrap();
+        outbox.confirm_payment(&sent).unwrap();
+        assert!(matches!(outbox.next_errand("ada", 2), Ok(Some(Errand::Send(_)))));
+        let waiting = outbox.draft_payment(&order("word-of-ada"), "ada", 3).unwrap();
+        outbox.confirm_payment(&waiting).unwrap();
+        outbox.draft_payment(&order("of-bea"), "bea", 3).unwrap();
+        outbox.set(Verb::Like, "word-of-ada", true, "ada", 4).unwrap();
+        outbox.set(Verb::Like, "of-bea", true, "bea", 4).unwrap();
+        outbox.request_erasure(&["earlier".to_owned()], "ada", 5).unwrap();
+        outbox.erased().unwrap();
+        drop(outbox);
+        std::fs::write(dir.path().join("outbox.db.corrupt-1"), "word-of-ada").unwrap();
+        let installations = ["now".to_owned()];
+        let erased = Erased {
+            actor: "ada",
+            shown_as: "hidden".into(),
+            deeds: true,
+            installations: &installations,
+            at_ms: 6,
+        };
+        for _ in 0..2 {
+            erase(&path, &erased).unwrap();
+        }
+        for entry in std::fs::read_dir(dir.path()).unwrap() {
+            let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+            assert!(!bytes.windows(11).any(|w| w == b"word-of-ada"));
+        }
+        let outbox = Outbox::open(&path).unwrap();
+        let payments = outbox.payments("ada").unwrap();
+        assert_eq!(payments.iter().map(|p| (&p.op, p.state)).collect::<Vec<_>>(), [(&sent, Payment::Unknown)]);
+        assert!(matches!(outbox.next_errand("ada", 7), Ok(Some(Errand::Resolve(_)))), "it is still asked about");
+        assert_eq!(outbox.payments("bea").unwrap().len(), 1);
+        let pending = outbox.pending().unwrap();
+        let left: Vec<(&str, &str)> =
+            pending.iter().map(|intent| (intent.actor.as_str(), intent.target.as_str())).collect();
+        assert_eq!(left, [("bea", "of-bea"), ("hidden", "earlier"), ("hidden", "now")]);
+        let books = outbox.level();
+        assert_eq!(books.queued_total, books.pending + books.dismissed_total);
+    }
+}
