@@ -214,6 +214,7 @@ fn write(
     let outbound = core.outbound.after(0).requests;
     out.list("outbound", |from| Ok(outbound.iter().skip(from).take(PAGE).map(request).collect()))?;
     out.text("\n}\n")?;
+    out.progress.send_replace(out.done);
     let file = out.out.into_inner().map_err(|e| refused(e.error()))?;
     file.sync_all().map_err(|e| refused(&e))
 }
