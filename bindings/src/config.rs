@@ -83,6 +83,11 @@ pub struct SessionConfig {
     /// Hosts that must show one of these keys, whoever vouches for them.
     #[uniffi(default = [])]
     pub pins: Vec<HostPins>,
+    /// Where media may come from besides the backend's own host: `https://cdn.example`, `https://*.cdn.example:8443`, at most
+    /// 64. Requests to other hosts do not leave, and are listed as refused. Default: media come from the backend's host and
+    /// the names below it; where the app supplies the pages, from any host over HTTPS.
+    #[uniffi(default = [])]
+    pub media_hosts: Vec<String>,
     /// Whether media requests tell servers of the playback they serve (CTA-5004), and how. Default: they do not.
     #[uniffi(default = None)]
     pub cmcd: Option<Cmcd>,
@@ -259,6 +264,8 @@ impl SessionConfig {
         }
         config.safety_keys = self.safety_keys.iter().map(|key| safety_key(key)).collect::<Result<_, _>>()?;
         config.tls.pins = self.pins.into_iter().map(HostPins::into_core).collect::<Result<_, _>>()?;
+        let pattern = |text: &String| text.parse().map_err(|e: unspool::PatternError| wrong(&e.to_string()));
+        config.media_hosts = self.media_hosts.iter().map(pattern).collect::<Result<_, _>>()?;
         config.cmcd = self.cmcd.map(|way| match way {
             Cmcd::Headers => unspool::Cmcd::Headers,
             Cmcd::Query => unspool::Cmcd::Query,

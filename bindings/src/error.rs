@@ -44,6 +44,12 @@ pub enum UnspoolError {
     /// There is no network and what was asked for is not on the device: try again when there is one.
     #[error("no network, and it is not on this device; try again when there is one")]
     Offline,
+    /// Requests may not go to this host, and nothing left: list it in the configuration, or find out who names it.
+    #[error("requests may not go to {host}; list it in the configuration, or find out who names it")]
+    HostRefused {
+        /// Name and port.
+        host: String,
+    },
     /// The backend wants the person to sign in again; call `signedIn` afterwards.
     #[error("the backend wants the person to sign in again; call signedIn afterwards")]
     SignIn,
@@ -111,6 +117,7 @@ impl From<Error> for UnspoolError {
             Error::NoRoom { needed, free } => UnspoolError::NoRoom { needed_bytes: needed, free_bytes: free },
             Error::NotComplete { reason } => UnspoolError::NotComplete { reason },
             Error::Offline => UnspoolError::Offline,
+            Error::HostRefused { host } => UnspoolError::HostRefused { host },
             Error::SignIn => UnspoolError::SignIn,
             Error::Backend { reason, retry_after } => UnspoolError::Backend { reason, retry_after },
             Error::EndOfFeed => UnspoolError::EndOfFeed,

@@ -33,6 +33,7 @@ mod logs;
 mod outbound;
 mod players;
 mod playing;
+mod privacy;
 mod safety;
 mod session;
 mod snapshot;
@@ -59,6 +60,7 @@ pub use logs::{LogBatch, LogLevel, LogLine, logs_after, set_log_level};
 pub use outbound::{OutboundBatch, OutboundPurpose, OutboundRequest};
 pub use players::{PlatformPlayers, PlayerReport, PlayerReports, PlayerRequest};
 pub use playing::{CaptionStatus, CaptionTrack, CaptionView, CardCaptions, Cue, MemoryPressure, SoundFocus};
+pub use privacy::{DataExport, EraseScope, ExportProgress};
 pub use safety::{
     AgeBand, CardSafety, Harm, HarmChoice, LabelChoice, LabelOf, MutedWord, RulesTrouble, SafetyChoice,
     SafetyReason, SafetySettings, SafetySource, SafetySurfaces, SafetyTreatment, SafetyWeight,

@@ -77,6 +77,7 @@ fn config(dir: &tempfile::TempDir) -> SessionConfig {
         request_timeout: None,
         extra_roots: None,
         pins: Vec::new(),
+        media_hosts: Vec::new(),
         cmcd: None,
         consent: None,
         safety_keys: Vec::new(),

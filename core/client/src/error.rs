@@ -44,6 +44,12 @@ pub enum Error {
     /// There is no network and what was asked for is not on the device; try again when there is one.
     #[error("no network, and it is not on this device")]
     Offline,
+    /// Requests may not go to this host, and nothing left; list it in the configuration, or find out who names it.
+    #[error("{host} is none of the hosts that requests may go to")]
+    HostRefused {
+        /// Name and port.
+        host: String,
+    },
     /// The backend wants the person to sign in again.
     #[error("sign in again")]
     SignIn,

@@ -19,6 +19,7 @@ use unspool_engine::wellbeing::{
 use crate::clock::Clock;
 use crate::core::blocking;
 use crate::driver::{Control, Input};
+use crate::erase::guarding;
 use crate::error::Error;
 use crate::session::Unspool;
 use crate::store::{SessionStore, StoreError};
@@ -63,7 +64,12 @@ impl WellbeingRoom {
         let told = store.recall(ZONE)?.and_then(|zone| zone.parse().ok());
         let zone = zone.or(told).filter(|zone| ZONES.contains(zone)).unwrap_or(0);
         let now = Clock::moment(zone);
-        let kept = store.recall(&record)?.and_then(|text| {
+        let text = match store.recall(&record)? {
+            // What guards the person outlives the erasure of the account.
+            None => store.recall(&guarding("wellbeing", account))?,
+            text => text,
+        };
+        let kept = text.and_then(|text| {
             let kept = Wellbeing::restore(&text, age, now);
             kept.inspect_err(|e| tracing::warn!(%e, "what was watched before is not known")).ok()
         });

@@ -3,6 +3,7 @@
 //! Clips are made once and kept with those of the demo; the tests use the first few.
 
 pub mod log;
+pub mod proxy;
 
 use std::collections::BTreeSet;
 use std::error::Error;

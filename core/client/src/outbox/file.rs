@@ -60,10 +60,14 @@ pub(super) struct File {
     suspended: bool,
 }
 
+/// The file at `path`, and how it is opened.
+pub(super) fn database(path: PathBuf, durability: Durability) -> Database {
+    Database { path, durability, page_bytes: PAGE_BYTES, migrations: &MIGRATIONS }
+}
+
 impl File {
     pub fn new(path: PathBuf, durability: Durability) -> Self {
-        let database = Database { path, durability, page_bytes: PAGE_BYTES, migrations: &MIGRATIONS };
-        File { database, connection: None, suspended: false }
+        File { database: database(path, durability), connection: None, suspended: false }
     }
 
     /// Runs `work` in one transaction; gives the books after it, and whether a row was changed.
