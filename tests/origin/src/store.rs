@@ -54,6 +54,8 @@ CREATE TABLE IF NOT EXISTS desired (
 pub const VERBS: [&str; 7] = ["like", "follow", "save", "interest", "block", "report", "erase"];
 /// Longest identifier in an interaction, bytes.
 pub const MAX_ID: usize = 200;
+/// Longest words with a report, bytes.
+pub const MAX_WORDS: usize = 1_200;
 /// Most rows a listing answers with.
 pub const MAX_LISTED: u32 = 100_000;
 
@@ -357,6 +359,8 @@ fn refusal(operation: &Interaction) -> Option<&'static str> {
         Some("bad_op_id")
     } else if bad(&operation.target) {
         Some("bad_target")
+    } else if operation.words.as_ref().is_some_and(|w| operation.verb != "report" || w.len() > MAX_WORDS) {
+        Some("bad_words")
     } else {
         None
     }
@@ -368,7 +372,7 @@ fn apply_one(
     idempotency_key: &str,
     operation: &Interaction,
 ) -> Result<(InteractionStatus, Option<&'static str>), OriginError> {
-    let Interaction { op_id, verb, target, state, at_ms } = operation;
+    let Interaction { op_id, verb, target, state, at_ms, words } = operation;
     let before: Option<(String, String, bool)> = database
         .prepare_cached("SELECT verb, target, state FROM operations WHERE actor = ?1 AND op_id = ?2")?
         .query_row(params![actor, op_id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
@@ -385,6 +389,11 @@ fn apply_one(
             database
                 .prepare_cached("INSERT OR REPLACE INTO desired VALUES (?1, ?2, ?3, ?4, ?5)")?
                 .execute(params![actor, verb, target, state, at_ms])?;
+            if let Some(words) = words {
+                database
+                    .prepare_cached("INSERT OR REPLACE INTO report_words VALUES (?1, ?2, ?3)")?
+                    .execute(params![actor, target, words])?;
+            }
             Ok((InteractionStatus::Applied, None))
         }
     }
@@ -395,7 +404,14 @@ mod tests {
     use super::*;
 
     fn like(op_id: &str, verb: &str, state: bool) -> Interaction {
-        Interaction { op_id: op_id.into(), verb: verb.into(), target: "item-1".into(), state, at_ms: 5 }
+        Interaction {
+            op_id: op_id.into(),
+            verb: verb.into(),
+            target: "item-1".into(),
+            state,
+            at_ms: 5,
+            words: None,
+        }
     }
 
     #[test]

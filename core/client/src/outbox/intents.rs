@@ -116,6 +116,12 @@ pub(super) fn set(
     Ok(op)
 }
 
+/// Puts words beside an intent that waits.
+pub(super) fn say(tx: &Transaction<'_>, op: &OpId, words: &str) -> rusqlite::Result<()> {
+    tx.execute("UPDATE intent SET words = ?2 WHERE op_id = ?1", params![op.0, words])?;
+    Ok(())
+}
+
 pub(super) fn state(tx: &Transaction<'_>, thing: &Thing<'_>) -> rusqlite::Result<Option<bool>> {
     for in_parcel in [false, true] {
         if let Some((_, _, state)) = find(tx, thing, in_parcel)? {
@@ -165,7 +171,7 @@ pub(super) fn confirm(
     Ok(())
 }
 
-const INTENT: &str = "op_id, actor, verb, target, state, at_ms, parcel IS NOT NULL";
+const INTENT: &str = "op_id, actor, verb, target, state, at_ms, parcel IS NOT NULL, words";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Intent> {
     Ok(Intent {
@@ -176,6 +182,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Intent> {
         state: row.get(4)?,
         at_ms: row.get(5)?,
         in_flight: row.get(6)?,
+        words: row.get(7)?,
     })
 }
 
@@ -189,7 +196,7 @@ pub(super) fn wedged(tx: &Transaction<'_>, actor: &str) -> rusqlite::Result<Vec<
     tx.prepare_cached(&format!(
         "SELECT {INTENT}, reason FROM intent WHERE actor = ?1 AND reason IS NOT NULL ORDER BY seq"
     ))?
-    .query_map([actor], |row| Ok(Wedged { intent: read(row)?, reason: row.get(7)? }))?
+    .query_map([actor], |row| Ok(Wedged { intent: read(row)?, reason: row.get(8)? }))?
     .collect()
 }
 

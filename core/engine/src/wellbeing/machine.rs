@@ -55,6 +55,30 @@ pub struct Break {
     pub passcode_opens: bool,
 }
 
+/// What can be done where a break stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Put the phone down.
+    Leave,
+    /// Wait until it opens.
+    Wait,
+    /// Go on: the next swipe passes it.
+    GoOn,
+    /// Give the guardian's passcode, and allow more.
+    AllowMore,
+}
+
+impl Break {
+    /// What the card offers, in the order it is shown.
+    #[must_use]
+    pub fn actions(&self) -> Vec<Action> {
+        let on = if self.opens_in_ms > 0 { Action::Wait } else { Action::GoOn };
+        let more = (self.passcode_opens && self.opens_in_ms > 0).then_some(Action::AllowMore);
+        [Some(Action::Leave), Some(on), more].into_iter().flatten().collect()
+    }
+}
+
 /// What [`Wellbeing::handle_watched`] and [`Wellbeing::review`] found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Change {

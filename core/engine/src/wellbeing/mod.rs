@@ -23,7 +23,7 @@ pub use guard::{Attempt, FREE_GUESSES, GuardError, GuardView, Hashed, UNLOCKED_M
 pub use ledger::{CREDIT_MS, DAYS, Day, Recap};
 pub use limits::{Choices, Limits, LimitsError, Measure, Night};
 pub use machine::{
-    AHEAD_MS, Break, Cause, Change, PAGE_CARDS, PAUSE_MS, REPEAT_MS, REST_MS, Wellbeing, WellbeingError,
-    WellbeingView,
+    AHEAD_MS, Action, Break, Cause, Change, PAGE_CARDS, PAUSE_MS, REPEAT_MS, REST_MS, Wellbeing,
+    WellbeingError, WellbeingView,
 };
 pub use record::{RECORD_BYTES, RecordError};
