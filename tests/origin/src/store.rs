@@ -40,6 +40,11 @@ CREATE TABLE IF NOT EXISTS operations (
     received_ms INTEGER NOT NULL,
     PRIMARY KEY (actor, op_id)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS arrivals (
+    turn INTEGER PRIMARY KEY AUTOINCREMENT,
+    actor TEXT NOT NULL,
+    op_id TEXT NOT NULL
+);
 CREATE TABLE IF NOT EXISTS desired (
     actor TEXT NOT NULL,
     verb TEXT NOT NULL,
@@ -335,6 +340,20 @@ impl Store {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// Operations of an actor in the order in which they came first, as verb and target.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn arrivals(&self, actor: &str) -> Result<Vec<(String, String)>, OriginError> {
+        let inner = self.lock();
+        let mut query = inner.database.prepare_cached(
+            "SELECT o.verb, o.target FROM arrivals AS a JOIN operations AS o ON o.actor = a.actor AND o.op_id = a.op_id
+             WHERE a.actor = ?1 ORDER BY a.turn LIMIT ?2",
+        )?;
+        let rows = query.query_map(params![actor, MAX_LISTED], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     /// How much is stored.
     ///
     /// # Errors
@@ -386,6 +405,9 @@ fn apply_one(
             database
                 .prepare_cached("INSERT INTO operations VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
                 .execute(params![actor, op_id, verb, target, state, at_ms, idempotency_key, now_ms()])?;
+            database
+                .prepare_cached("INSERT INTO arrivals(actor, op_id) VALUES (?1, ?2)")?
+                .execute(params![actor, op_id])?;
             database
                 .prepare_cached("INSERT OR REPLACE INTO desired VALUES (?1, ?2, ?3, ?4, ?5)")?
                 .execute(params![actor, verb, target, state, at_ms])?;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::calendar::{Calendar, Moment};
+use super::calendar::{Calendar, Moment, Passed};
 use super::guard::{Attempt, Guard, GuardError, GuardView, Hashed};
 use super::ledger::{Ledger, Recap, monday};
 use super::limits::{Choices, Limits, LimitsError, Measure};
@@ -191,6 +191,14 @@ impl Wellbeing {
     pub fn review(&mut self, now: Moment) -> Change {
         self.pass(now);
         self.judge()
+    }
+
+    /// A server said what time it is, in milliseconds since 1970: what passed while the device was off counts, and what its
+    /// clock only claimed is paid back.
+    pub fn handle_server_time(&mut self, now: Moment, unix_ms: i64) {
+        self.pass(now);
+        let settled = self.state.calendar.settle(unix_ms);
+        self.took(settled);
     }
 
     /// The person wants to go on: with the next card, or with the one that stands. A break stands in its place, or nothing.
@@ -402,8 +410,12 @@ impl Wellbeing {
 
     /// Takes in a moment; gives what lies in the new day where one began.
     pub(super) fn pass(&mut self, now: Moment) -> Option<u64> {
+        let passed = self.state.calendar.observe(now);
+        self.took(passed)
+    }
+
+    fn took(&mut self, passed: Passed) -> Option<u64> {
         let state = &mut self.state;
-        let passed = state.calendar.observe(now);
         state.ledger.pass(passed, state.calendar.date(), REST_MS);
         state.guard.pass(passed.sure);
         state.awake_ms = state.awake_ms.saturating_sub(passed.sure);
