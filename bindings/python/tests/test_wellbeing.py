@@ -63,8 +63,8 @@ async def test_a_break_stands_in_a_cards_place_and_only_its_own_way_out_passes_i
         await feed.next()
         await in_time("it is over", events.until(lambda e: isinstance(e, Event.BREAK_OVER)))
 
-        await session.set_passcode("2468")
         await session.set_limits(LimitChoices(night=Night(from_min=600, until_min=840), at_night=BreakMeasure.STOP))
+        await session.set_passcode("2468")
         asleep = await broken(feed)
         assert (asleep.cause, asleep.measure) == (BreakCause.NIGHT, BreakMeasure.STOP)
         assert asleep.passcode_opens and asleep.opens_in_ms > 3_000_000

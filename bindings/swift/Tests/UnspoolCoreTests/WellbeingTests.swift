@@ -35,9 +35,9 @@ extension UnspoolTests {
             _ = try await feed.next()
             try await events.until("it is over") { $0 == .breakOver }
 
-            try await session.setPasscode(code: "2468")
             let night = LimitChoices(night: Night(fromMin: 600, untilMin: 840), atNight: .stop)
             try await session.setLimits(choices: night)
+            try await session.setPasscode(code: "2468")
             let asleep = try await feed.broken()
             #expect(asleep.cause == .night && asleep.measure == .stop && asleep.passcodeOpens)
             #expect(asleep.opensInMs > 3_000_000 && asleep.actions == [.leave, .wait, .allowMore])

@@ -32,7 +32,6 @@ class ReportTest {
                 val follower = Follower(feed)
                 val gone = inTime("it goes") { follower.until { it is Event.CardClosed && it.item == card.item.id } }
                 assertTrue((gone as Event.CardClosed).current && gone.safety.reasons.single().source == SafetySource.HiddenItem)
-                assertThrows<UnspoolException.Offline> { session.refreshReports() }
                 for (wrong in listOf(
                     report.copy(scene = Scene(2uL, 1uL)),
                     report.copy(words = "a".repeat(301)),
@@ -59,9 +58,9 @@ class ReportTest {
     @Test
     fun `flashing lights are covered until somebody decides`(@TempDir dir: Path) = test {
         Origin(dir.resolve("origin")).use { origin ->
-            val items = origin.offered(3)
-            origin.label(items[0], "flashing")
-            origin.label(items[1])
+            val items = origin.offered(4)
+            items.take(3).forEach { origin.label(it, "flashing") }
+            origin.label(items[3])
             withUnspool(configOf(dir.resolve("core"), origin)) { session ->
                 val feed = session.feed(FeedKind.NonProfiled)
                 val card = feed.next()
@@ -74,11 +73,15 @@ class ReportTest {
                 val shown = feed.reveal(card.position)
                 Follower(feed).firstFrame(shown.position)
 
-                session.setSafety(session.safety().copy(harms = listOf(HarmChoice(Harm.FLASHING, SafetyChoice.HIDE))))
-                assertFalse(session.feed(FeedKind.NonProfiled).next().item.id == items[0], "skipped")
-                session.setSafety(session.safety().copy(harms = listOf(HarmChoice(Harm.FLASHING, SafetyChoice.SHOW))))
-                val plain = session.feed(FeedKind.NonProfiled).next()
-                assertTrue(plain.item.id == items[0] && !plain.safety.covered, "warnings are off")
+                suspend fun choose(choice: SafetyChoice) =
+                    session.setSafety(session.safety().copy(harms = listOf(HarmChoice(Harm.FLASHING, choice))))
+                choose(SafetyChoice.SHOW)
+                eventually("warnings are off") { feed.peek(1u).single().thumbnail != null }
+                val plain = feed.next()
+                assertTrue(plain.item.id == items[1] && !plain.safety.covered && plain.safety.reasons.isEmpty(), "$plain")
+                choose(SafetyChoice.HIDE)
+                eventually("they are skipped") { feed.peek(50u).none { it.id == items[2] } }
+                assertEquals(items[3], feed.next().item.id)
             }
         }
     }

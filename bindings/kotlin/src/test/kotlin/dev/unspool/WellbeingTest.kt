@@ -43,9 +43,9 @@ class WellbeingTest {
                 feed.next()
                 inTime("it is over") { events.until { it == Event.BreakOver } }
 
-                session.setPasscode("2468")
                 val night = none.copy(night = Night(600u, 840u), atNight = BreakMeasure.STOP)
                 session.setLimits(night)
+                session.setPasscode("2468")
                 val asleep = feed.broken()
                 assertEquals(BreakCause.NIGHT to BreakMeasure.STOP, asleep.cause to asleep.measure)
                 assertTrue(asleep.passcodeOpens && asleep.opensInMs > 3_000_000uL && asleep.actions == stops, "$asleep")
