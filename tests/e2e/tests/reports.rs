@@ -28,7 +28,12 @@ async fn cards(feed: &FeedSession) -> Done<BTreeSet<String>> {
 fn scam(item: &Item, from_ms: u64) -> Report {
     let scene = Some(Scene { from_ms, to_ms: from_ms + 1_500 });
     let words = Some("They want “coins” first.".to_owned());
-    Report { subject: ReportSubject::Item(item.id.clone()), reason: ReportReason::MisleadingScam, scene, words }
+    Report {
+        subject: ReportSubject::Item(item.id.clone()),
+        reason: ReportReason::MisleadingScam,
+        scene,
+        words,
+    }
 }
 
 async fn states(session: &Unspool) -> Done<Vec<ReportState>> {

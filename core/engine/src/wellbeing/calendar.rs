@@ -112,8 +112,14 @@ impl Calendar {
     }
 
     /// A server says what time it is. What passed unseen passes now; what was claimed and did not pass is put onto the day.
-    pub(super) fn settle(&mut self, server_ms: i64) -> Passed {
-        let Some(last) = self.last else { return Passed::default() };
+    /// Says whether the account is another one.
+    pub(super) fn settle(&mut self, server_ms: i64) -> (Passed, bool) {
+        let before = (self.claims.clone(), self.put_off);
+        let passed = self.last.map_or_else(Passed::default, |last| self.settled(last, server_ms));
+        (passed, !self.claims.differs_in_time_alone(&before.0) || self.put_off != before.1)
+    }
+
+    fn settled(&mut self, last: Moment, server_ms: i64) -> Passed {
         match self.claims.settle(server_ms) {
             Verdict::Nothing => Passed::default(),
             Verdict::Less(ms) => {
@@ -129,7 +135,8 @@ impl Calendar {
             Verdict::True => {
                 let shown = Wall { unix_ms: server_ms, ..last.wall };
                 let ends_in = until_midnight(Moment { wall: shown, ..last }.local_ms());
-                if std::mem::take(&mut self.put_off) && self.lasted.saturating_add(ends_in) >= SHORTEST_DAY_MS {
+                if std::mem::take(&mut self.put_off) && self.lasted.saturating_add(ends_in) >= SHORTEST_DAY_MS
+                {
                     self.ends_in = self.ends_in.min(ends_in);
                 }
                 Passed::default()

@@ -63,6 +63,13 @@ impl Claims {
         self.pending_ms
     }
 
+    /// Whether the server's time is all that is another one: that goes on by itself.
+    pub(super) fn differs_in_time_alone(&self, before: &Claims) -> bool {
+        let known = |claims: &Claims| claims.proven_ms.is_some();
+        let rest = |claims: &Claims| (claims.believed_ms, claims.pending_ms, claims.closed_ms);
+        known(self) == known(before) && rest(self) == rest(before)
+    }
+
     pub(super) fn forget_pending(&mut self) {
         self.pending_ms = 0;
     }

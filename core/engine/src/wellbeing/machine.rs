@@ -197,7 +197,9 @@ impl Wellbeing {
     /// clock only claimed is paid back.
     pub fn handle_server_time(&mut self, now: Moment, unix_ms: i64) {
         self.pass(now);
-        let settled = self.state.calendar.settle(unix_ms);
+        let (settled, news) = self.state.calendar.settle(unix_ms);
+        // A server agrees with every answer; only what it changes is worth a write.
+        self.changed |= news;
         self.took(settled);
     }
 
