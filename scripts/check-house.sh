@@ -99,6 +99,7 @@ found=$(git ls-files -z '*.rs' '*.kt' '*.swift' '*.py' '*.sh' | xargs -0 grep -I
 
 # --- Examples of the documentation are those that tests run ----------------------------------------------------------
 found=$(python3 scripts/check-examples.py 2>&1) || breach "examples:" "$found"
+found=$(python3 scripts/guides.py "$target_dir/guides" 2>&1) || breach "guides:" "$found"
 
 # --- Scripts ---------------------------------------------------------------------------------------------------------
 mapfile -t scripts < <(git ls-files '*.sh' .ci/run)

@@ -71,6 +71,8 @@ fn config(dir: &tempfile::TempDir) -> SessionConfig {
         captions: Vec::new(),
         sound: false,
         players: 3,
+        reduced_motion: false,
+        utc_offset_min: None,
         loop_playback: true,
         describe_first_frame: false,
         send_every: None,

@@ -42,7 +42,7 @@ use crate::settings::SettingsRoom;
 use crate::snapshot::{Bytes, Outgoing};
 use crate::spool::{self, Class, Pending, Rules, Spool, SpoolError, SpoolLimits};
 use crate::store::SessionStore;
-use crate::wellbeing::WellbeingRoom;
+use crate::wellbeing::{ServerTime, WellbeingRoom};
 use crate::wishes::Board;
 
 use errors::tls_error;
@@ -112,15 +112,14 @@ impl Core {
         let outbound = Outbound::within(config.reach());
         let client = Wire::new(client, outbound.clone(), OutboundPurpose::Feed);
         let auth = Auth::new(config.credentials.clone(), config.request_timeout);
+        let time = ServerTime::default();
         let backend: Arc<dyn Backend> = match (&config.host, &config.backend) {
             (Some(host), _) => Arc::new(Hosted::new(Arc::clone(host), config.request_timeout)),
-            (None, Some(base)) => Arc::new(Native::new(
-                client.clone(),
-                base.clone(),
-                auth.clone(),
-                config.request_timeout,
-                meter.clone(),
-            )),
+            (None, Some(base)) => {
+                let (client, within) = (client.clone(), config.request_timeout);
+                let native = Native::new(client, base.clone(), auth.clone(), within, meter.clone());
+                Arc::new(native.telling(time.clone()))
+            }
             (None, None) => {
                 return Err(Error::Config { reason: "neither a backend nor a host backend is given".into() });
             }
@@ -168,6 +167,7 @@ impl Core {
         let (age, zone) = (safety.settings().age, config.utc_offset_min);
         let wellbeing = WellbeingRoom::open(Arc::clone(&store), &config.account, age, zone);
         let wellbeing = Arc::new(wellbeing.map_err(|e| store_error(&e))?);
+        time.goes_to(&wellbeing);
         let interests = outbox.interests(&config.account).map_err(|e| outbox_error(&e))?;
         let ranking = config.ranking.clone();
         let learning = LearningRoom::open(Arc::clone(&store), ranking, &config.account, interests)

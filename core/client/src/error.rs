@@ -90,6 +90,8 @@ pub enum Error {
     WrongPasscode {
         /// How long to wait before the next one.
         wait: Duration,
+        /// How many were wrong in a row.
+        wrong: u32,
     },
     /// This feed holds no card at that position; ask for one that it gave.
     #[error("no card at this position")]

@@ -97,7 +97,8 @@ pub use unspool_engine::safety::{
 pub use unspool_engine::schema::{self, Consent, Purpose};
 pub use unspool_engine::settings::{PreferenceChoices, Preferences, Settings};
 pub use unspool_engine::wellbeing::{
-    Break, Cause as BreakCause, Choices, Day, GuardView, Limits, Measure, Night, Recap, WellbeingView,
+    Action as BreakAction, Break, Cause as BreakCause, Choices, Day, GuardView, Limits, Measure, Night,
+    Recap, WellbeingView,
 };
 pub use unspool_engine::{
     Asset, CaptionTrack, Conditions, Container, Creator, Embedding, Exit, Hold, Item, KeepEstimate,

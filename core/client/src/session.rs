@@ -617,7 +617,7 @@ impl Unspool {
     }
 
     /// Waits until the open feed has taken everything it was told.
-    async fn settle(&self) {
+    pub(crate) async fn settle(&self) {
         let (reply, done) = oneshot::channel();
         self.tell(Input::Peek(0, reply));
         let _ = done.await;

@@ -127,6 +127,12 @@ impl Origin {
         Ok(list.iter().map(|i| (text(&i["verb"]), text(&i["target"]), i["state"] == true)).collect())
     }
 
+    /// Verb and target of what an actor sent, in the order in which it came first.
+    pub async fn arrivals(&self, actor: &str) -> Done<Vec<(String, String)>> {
+        let answer = self.get(&format!("/control/interactions?actor={actor}")).await?;
+        Ok(serde_json::from_value(answer["arrivals"].clone())?)
+    }
+
     /// Shapes the network.
     pub async fn network(&self, settings: Value) -> Done<()> {
         let request = self.client.put(format!("{}/control/network", self.control)).json(&settings);

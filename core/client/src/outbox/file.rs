@@ -47,6 +47,7 @@ const STEPS: &[M<'static>] = &[
      CREATE INDEX comment_op_of ON comment_op(actor, item);
      CREATE INDEX comment_op_in ON comment_op(parcel);",
     ),
+    M::up("ALTER TABLE intent ADD COLUMN words TEXT;"),
 ];
 static MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 
