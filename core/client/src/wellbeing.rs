@@ -5,6 +5,7 @@
 //! who writes holds a lock of its own while it takes the text and hands it to the disk.
 
 mod passcode;
+mod server_time;
 
 use std::sync::atomic::{AtomicBool, AtomicI16, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,6 +24,8 @@ use crate::erase::guarding;
 use crate::error::Error;
 use crate::session::Unspool;
 use crate::store::{SessionStore, StoreError};
+
+pub(crate) use server_time::ServerTime;
 
 /// The record of the zone that was told last.
 const ZONE: &str = "zone";
@@ -96,6 +99,11 @@ impl WellbeingRoom {
     /// Time passed; a break may stand after it.
     pub(crate) fn review(&self) {
         self.with(|machine, now| machine.review(now));
+    }
+
+    /// The backend said what time it is.
+    fn server_says(&self, unix_ms: i64) {
+        self.with(|machine, now| machine.handle_server_time(now, unix_ms));
     }
 
     /// The person wants to go on; gives the break that stands in the way.

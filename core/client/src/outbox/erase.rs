@@ -118,8 +118,14 @@ mod tests {
         }
         let outbox = Outbox::open(&path).unwrap();
         let payments = outbox.payments("ada").unwrap();
-        assert_eq!(payments.iter().map(|p| (&p.op, p.state)).collect::<Vec<_>>(), [(&sent, Payment::Unknown)]);
-        assert!(matches!(outbox.next_errand("ada", 7), Ok(Some(Errand::Resolve(_)))), "it is still asked about");
+        assert_eq!(
+            payments.iter().map(|p| (&p.op, p.state)).collect::<Vec<_>>(),
+            [(&sent, Payment::Unknown)]
+        );
+        assert!(
+            matches!(outbox.next_errand("ada", 7), Ok(Some(Errand::Resolve(_)))),
+            "it is still asked about"
+        );
         assert_eq!(outbox.payments("bea").unwrap().len(), 1);
         let pending = outbox.pending().unwrap();
         let left: Vec<(&str, &str)> =
