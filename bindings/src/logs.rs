@@ -132,7 +132,9 @@ impl Tail {
     }
 
     fn push(&self, level: LogLevel, target: &str, text: String) {
-        let at_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
+        let at_ms = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let number = *self.newest.borrow() + 1;
         if lines.len() == KEPT {
@@ -144,7 +146,8 @@ impl Tail {
 
     fn after(&self, after: u64) -> LogBatch {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        let found: Vec<LogLine> = lines.iter().filter(|line| line.number > after).take(BATCH).cloned().collect();
+        let found: Vec<LogLine> =
+            lines.iter().filter(|line| line.number > after).take(BATCH).cloned().collect();
         let (first, last) = (found.first(), found.last());
         let missed = first.map_or(0, |line| line.number - after - 1);
         LogBatch { last: last.map_or(after, |line| line.number), missed, lines: found }
