@@ -23,7 +23,12 @@ listen(
       begun = true;
     },
     figures: (figures) => inspector.show(figures),
-    taken: () => phone.say("The phone is open in another window."),
+    taken: () => {
+      // Nobody tells these players anything any more.
+      players.reset();
+      phone.place();
+      phone.say("The phone is open in another window.");
+    },
   },
   (now) => {
     if (now && !alive) players.reset();
@@ -47,9 +52,9 @@ let pausedForHiding = false;
 document.addEventListener("visibilitychange", () => {
   if (document.hidden && phone.plays()) {
     pausedForHiding = true;
-    void act({ do: "pause", on: true });
+    void phone.pause(true);
   } else if (!document.hidden && pausedForHiding) {
     pausedForHiding = false;
-    void act({ do: "pause", on: false });
+    void phone.pause(false);
   }
 });

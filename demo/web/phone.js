@@ -86,6 +86,10 @@ export class Phone {
     /** @type {number | undefined} the card the reel was moved to last */
     this.slid = undefined;
     this.moving = false;
+    /** @type {boolean | undefined} the swipe that waits for the one under way */
+    this.next = undefined;
+    /** @type {boolean | undefined} what the person asked for and the core has not told of yet */
+    this.pausing = undefined;
     this.gestures();
     this.keys();
     const clock = /** @type {HTMLElement} */ (document.getElementById("clock"));
@@ -109,6 +113,8 @@ export class Phone {
   /** @param {any} state */
   show(state) {
     this.state = { cards: [], ...state };
+    if (this.pausing === this.state.paused) this.pausing = undefined;
+    this.state.paused = this.pausing ?? this.state.paused;
     const net = /** @type {HTMLElement} */ (document.getElementById("net"));
     net.textContent = state.online ? "Online" : "No network";
     net.dataset.online = String(state.online);
@@ -133,7 +139,7 @@ export class Phone {
         card.node.classList.toggle("here", position === this.at);
       }
     }
-    this.feed.setAttribute("aria-busy", "false");
+    this.feed.setAttribute("aria-busy", String(this.moving));
     this.place();
     if (this.slid !== this.at) this.slide(0);
     if (this.told !== state.current) {
@@ -180,10 +186,27 @@ export class Phone {
     this.reel.style.transform = `translate3d(0, calc(${-this.at * 100}% + ${offset}px), 0)`;
   }
 
-  /** @param {boolean} forward */
+  /**
+   * Swipes. One that comes while another is under way is done after it; of several, the last.
+   * @param {boolean} forward
+   */
   async go(forward) {
-    if (this.moving || !this.state.begun || this.sheets.open) return;
+    if (!this.state.begun || this.sheets.open) return;
+    this.next = forward;
+    if (this.moving) return;
     this.moving = true;
+    this.feed.setAttribute("aria-busy", "true");
+    while (this.next !== undefined) {
+      const wish = this.next;
+      this.next = undefined;
+      await this.step(wish);
+    }
+    this.moving = false;
+    this.show(this.state);
+  }
+
+  /** @param {boolean} forward */
+  async step(forward) {
     const target = this.at + (forward ? 1 : -1);
     const before = this.at;
     if (this.cards.has(target)) {
@@ -197,15 +220,14 @@ export class Phone {
       this.slide(0);
       this.say(sentence(/** @type {Error} */ (error).message));
     }
-    this.moving = false;
-    this.show(this.state);
   }
 
   /** @param {boolean} [paused] */
-  pause(paused = !this.state.paused) {
-    // A second press may come before the core has told of the first.
+  async pause(paused = !this.state.paused) {
+    // A second press may come before the core has told of the first, and what was told before is late.
     this.state.paused = paused;
-    return attempt(this, { do: "pause", on: paused });
+    this.pausing = paused;
+    if ((await attempt(this, { do: "pause", on: paused })) === null) this.pausing = undefined;
   }
 
   mute() {

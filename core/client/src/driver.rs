@@ -602,6 +602,7 @@ pub(crate) fn public(error: &BackendError) -> Error {
     match error {
         BackendError::Network(_) => Error::Offline,
         BackendError::SignIn => Error::SignIn,
+        BackendError::HostRefused { host } => Error::HostRefused { host: host.clone() },
         BackendError::Busy { retry_after, .. } => {
             Error::Backend { reason: error.to_string(), retry_after: *retry_after }
         }

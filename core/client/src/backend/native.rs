@@ -10,7 +10,7 @@ use unspool_engine::{
     Asset, CaptionTrack, Container, Creator, Embedding, Item, LabelUpdate, MediaKey, Page, PageRequest,
     Relation, Rendition, SeriesPart,
 };
-use unspool_media::{OutboundPurpose, Wire};
+use unspool_media::{OutboundPurpose, Wire, WireError};
 use url::Url;
 
 use super::{Backend, BackendError, Located, Topic, check};
@@ -78,7 +78,10 @@ impl Native {
 
     async fn send_as(&self, request: reqwest::RequestBuilder, token: &str) -> Result<Vec<u8>, BackendError> {
         let request = request.bearer_auth(token).timeout(self.timeout);
-        let mut answer = self.wire.send(request).await.map_err(|e| network(&e))?;
+        let mut answer = self.wire.send(request).await.map_err(|e| match e {
+            WireError::HostRefused { host } => BackendError::HostRefused { host },
+            WireError::Client(e) => network(&e),
+        })?;
         let (status, headers) = (answer.status(), answer.headers().clone());
         let mut body = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(|e| network(&e))? {
