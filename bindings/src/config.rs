@@ -161,6 +161,10 @@ pub struct Conditions {
     /// What kind of network it is.
     #[uniffi(default = None)]
     pub network: Option<NetworkClass>,
+    /// Whether the system says that the network is about to go (Android's `onLosing`): the card on screen is fetched to its end
+    /// then, before anything else.
+    #[uniffi(default = false)]
+    pub leaving: bool,
 }
 
 /// A kind of network, as far as the device knows.
@@ -314,8 +318,17 @@ impl HostPins {
 
 impl From<Conditions> for unspool::Conditions {
     fn from(c: Conditions) -> Self {
-        let Conditions { online, metered, data_saver, foreground, low_storage, battery_saver, hot, network } =
-            c;
+        let Conditions {
+            online,
+            metered,
+            data_saver,
+            foreground,
+            low_storage,
+            battery_saver,
+            hot,
+            network,
+            leaving,
+        } = c;
         let network = match network {
             None => unspool::NetworkClass::Unknown,
             Some(NetworkClass::Wifi) => unspool::NetworkClass::Wifi,
@@ -331,6 +344,7 @@ impl From<Conditions> for unspool::Conditions {
             low_storage,
             battery_saver,
             hot,
+            leaving,
             network,
         }
     }

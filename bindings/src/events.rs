@@ -141,6 +141,12 @@ pub enum Event {
         /// The topics.
         enough_of: Vec<String>,
     },
+    /// The network began or ceased to bring what is asked of it, though the device is online. Meanwhile only the card on screen
+    /// is asked for; the app may show why it waits.
+    Link {
+        /// What it does now.
+        state: LinkState,
+    },
     /// A page of the feed could not be had.
     PageFailed {
         /// Whether it will be asked for again.
@@ -170,6 +176,17 @@ pub enum Event {
     },
 }
 
+/// What the network does with what is asked of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+pub enum LinkState {
+    /// It brings it, or nothing was asked.
+    Fine,
+    /// Nothing arrives, for much longer than it should take.
+    Stalled,
+    /// Everything is answered by a refusal, as in front of a log-in page.
+    Captive,
+}
+
 /// How a first frame came about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
 pub enum StartClass {
@@ -196,6 +213,16 @@ impl From<unspool::EventBatch> for EventBatch {
     fn from(batch: unspool::EventBatch) -> Self {
         let unspool::EventBatch { last, missed, events } = batch;
         EventBatch { last, missed, events: events.into_iter().map(Event::from).collect() }
+    }
+}
+
+impl From<unspool::LinkState> for LinkState {
+    fn from(state: unspool::LinkState) -> Self {
+        match state {
+            unspool::LinkState::Fine => LinkState::Fine,
+            unspool::LinkState::Stalled => LinkState::Stalled,
+            unspool::LinkState::Captive => LinkState::Captive,
+        }
     }
 }
 
@@ -247,6 +274,7 @@ impl From<unspool::Event> for Event {
             Core::BreakBegan { card } => Event::BreakBegan { card: card.into() },
             Core::BreakOver => Event::BreakOver,
             Core::FeedThin { enough_of } => Event::FeedThin { enough_of },
+            Core::Link { state } => Event::Link { state: state.into() },
             Core::PageFailed { retryable, reason } => Event::PageFailed { retryable, reason },
             Core::PlayersFailed { reason } => Event::PlayersFailed { reason },
             Core::CoreFailed { reason } => Event::CoreFailed { reason },

@@ -48,7 +48,7 @@ pub use cancel::CancelToken;
 pub use card::{Card, Creator, Item, Relation, SeriesPart};
 pub use config::{Cmcd, Conditions, FeedKind, HostPins, NetworkClass, SessionConfig};
 pub use error::UnspoolError;
-pub use events::{Event, EventBatch, StartClass};
+pub use events::{Event, EventBatch, LinkState, StartClass};
 pub use feed::Feed;
 pub use host::{
     CaptionFile, Container, Embedding, HostBackend, HostError, HostItem, HostPage, LabelUpdate, Location,

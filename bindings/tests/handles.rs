@@ -164,6 +164,7 @@ async fn a_token_ends_a_wait_before_and_during_it_and_the_answer_is_still_to_be_
         battery_saver: false,
         hot: false,
         network: None,
+        leaving: false,
     });
     let mut seen = feed.snapshot();
     while seen.online {

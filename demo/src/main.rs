@@ -77,6 +77,10 @@ struct DemoArgs {
     /// trace then starts with the session.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["media", "offline", "origin"])]
     log: Option<PathBuf>,
+    /// Swipe through the feed that is the same for everybody and follows nobody's taste, so that two headless runs meet the
+    /// same cards.
+    #[arg(long, requires = "headless")]
+    non_profiled: bool,
     /// Use a running server instead of starting one.
     #[arg(long, value_name = "URL")]
     origin: Option<String>,

@@ -578,8 +578,10 @@ impl Driver {
 
     fn notice(&mut self, notice: Notice) {
         self.events.push(match notice {
-            // Support finds it in the log; the person sees it as buffering.
-            Notice::Link(state) => return tracing::info!(?state, "the link"),
+            Notice::Link(state) => {
+                tracing::info!(?state, "the link");
+                Event::Link { state }
+            }
             Notice::Grew => Event::FeedGrew,
             Notice::Loop(word) => Event::Loop { word },
             Notice::Thin(enough_of) => Event::FeedThin { enough_of },

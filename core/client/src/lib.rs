@@ -86,6 +86,7 @@ pub use tls::install as install_tls;
 pub use unspool_engine::breaker::{Choice as LoopChoice, LoopState, Word as LoopWord};
 pub use unspool_engine::exposure::GroupReport;
 pub use unspool_engine::learner::{Card as LearnerCard, Line as LearnerLine};
+pub use unspool_engine::planner::LinkState;
 pub use unspool_engine::ranking::{Parameter, PolicyError, RankingPolicy};
 pub use unspool_engine::report::{
     Filed, Reason as ReportReason, Report, ReportState, Scene, Subject as ReportSubject,
