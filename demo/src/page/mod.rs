@@ -9,6 +9,7 @@ mod guard;
 mod inspect;
 pub mod logs;
 mod network;
+mod person;
 mod phone;
 mod players;
 mod relay;
