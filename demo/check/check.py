@@ -3,6 +3,8 @@
 usage: check.py PROGRAM CHROMIUM OUT_DIR JUNIT      (PROGRAM is unspool-demo; pictures go to OUT_DIR)
 """
 
+import re
+import subprocess
 import sys
 import tempfile
 import time
@@ -35,7 +37,7 @@ class Check:
     def __init__(self, demo: Demo, phone: Phone, browser, pictures: Path):
         self.demo, self.phone, self.page, self.browser = demo, phone, phone.page, browser
         self.pictures = pictures
-        self.report = pictures / "report.html"
+        self.report, self.tape = pictures / "report.html", pictures / "session.tape"
 
     def picture(self, name: str):
         self.page.evaluate("scrollTo(0, 0)")
@@ -386,6 +388,20 @@ class Check:
     def nothing_was_wrong_on_the_page(self):
         assert not self.phone.faults, self.phone.faults
 
+    def plays_back_to_the_same(self):
+        played = subprocess.run([self.demo.program, "replay", str(self.tape)], capture_output=True, text=True, timeout=300)
+        assert played.returncode == 0, played.stderr
+        print(f"    {played.stdout.strip()}", flush=True)
+        assert int(re.search(r"(\d+) effects", played.stdout)[1]) > 300, played.stdout
+        # A session that was another one is told from it: one picture less was shown.
+        lines = self.tape.read_text().splitlines(keepends=True)
+        gone = next(n for n, line in enumerate(lines) if '"first_frame"' in line)
+        other = self.pictures / "other.tape"
+        other.write_text("".join(lines[:gone] + lines[gone + 1:]))
+        differs = subprocess.run([self.demo.program, "replay", str(other)], capture_output=True, text=True, timeout=300)
+        assert differs.returncode == 1 and "recorded" in differs.stderr, differs
+        other.unlink()
+
     def ends_at_once_leaves_nothing_but_a_report(self):
         assert self.demo.children, "the server is a process of its own"
         assert self.demo.interrupt() == 0, "\n".join(self.demo.words[-10:])
@@ -409,7 +425,7 @@ class Check:
         menu_says_why_and_takes_no_for_an_answer, a_report_hides_at_once_and_has_a_receipt,
         break_card_cannot_be_skipped, weights_are_the_persons_to_change, nothing_serious_for_axe, plays_on_without_a_network,
         like_goes_out_later_once, a_late_label_covers_a_card_and_its_bytes_go, both_sets_of_books_are_equal,
-        still_for_who_wants_no_motion, nothing_was_wrong_on_the_page, ends_at_once_leaves_nothing_but_a_report,
+        still_for_who_wants_no_motion, nothing_was_wrong_on_the_page, ends_at_once_leaves_nothing_but_a_report, plays_back_to_the_same,
     ]
 
 
@@ -420,7 +436,8 @@ def main(program: str, chromium: str, pictures: Path, junit: Path) -> int:
         browser = playwright.chromium.launch(
             executable_path=chromium, headless=True, args=["--headless=new", "--no-sandbox", "--disable-gpu"]
         )
-        demo = Demo(program, Path(state), "--clips", CLIPS, "--report", str(pictures / "report.html"))
+        written = ("--report", str(pictures / "report.html"), "--record", str(pictures / "session.tape"))
+        demo = Demo(program, Path(state), "--clips", CLIPS, *written)
         try:
             phone = Phone(browser.new_page(viewport={"width": 1560, "height": 1000}))
             check = Check(demo, phone, browser, pictures)
