@@ -395,7 +395,7 @@ class Check:
         assert int(re.search(r"(\d+) effects", played.stdout)[1]) > 300, played.stdout
         # A session that was another one is told from it: one picture less was shown.
         lines = self.tape.read_text().splitlines(keepends=True)
-        gone = next(n for n, line in enumerate(lines) if '"first_frame"' in line)
+        gone = next(n for n, line in enumerate(lines) if '"FirstFrame"' in line)
         other = self.pictures / "other.tape"
         other.write_text("".join(lines[:gone] + lines[gone + 1:]))
         differs = subprocess.run([self.demo.program, "replay", str(other)], capture_output=True, text=True, timeout=300)

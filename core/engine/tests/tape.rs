@@ -82,7 +82,7 @@ fn session(seed: u64) -> String {
             8 => engine.handle_transfer("h", 90_000 + turn, Millis(30), Millis(70)),
             9 => {
                 let current = engine.current().and_then(|at| engine.item(at)).map(|item| item.id.clone());
-                drop(engine.handle_signal(now, &Signal::NotInterested(current.unwrap_or_default())));
+                let _ = engine.handle_signal(now, &Signal::NotInterested(current.unwrap_or_default()));
             }
             10 if turn > 60 => engine.handle_rest(now),
             11 => engine.handle_rest_over(now, wall, true),
@@ -189,7 +189,7 @@ fn what_was_tampered_with_is_told() {
     let lines: Vec<&str> = tape.lines().collect();
     let differs = |lines: &[&str]| replay(lines.iter().copied()).unwrap().difference;
     let at = |mark: &str| lines.iter().position(|line| line.contains(mark)).unwrap();
-    for mark in ["\"next\"", "\"page\"", "\"first_frame\"", "\"rest\"", "\"labels\"", "\"pipeline\":{\"now\""]
+    for mark in ["\"next\"", "\"page\"", "\"FirstFrame\"", "\"rest\"", "\"labels\"", "\"pipeline\":{\"now\""]
     {
         let mut less = lines.clone();
         less.remove(at(mark));
