@@ -86,6 +86,10 @@ struct DemoArgs {
     /// Write everything the core's engine is told and does here, for `unspool-demo replay`. It names what was watched.
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
+    /// Swipe through the feed that is the same for everybody and follows nobody's taste, so that two headless runs meet the
+    /// same cards.
+    #[arg(long, requires = "headless")]
+    non_profiled: bool,
     /// Use a running server instead of starting one.
     #[arg(long, value_name = "URL")]
     origin: Option<String>,

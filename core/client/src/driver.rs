@@ -591,8 +591,10 @@ impl Driver {
 
     fn notice(&mut self, notice: Notice) {
         self.events.push(match notice {
-            // Support finds it in the log; the person sees it as buffering.
-            Notice::Link(state) => return tracing::info!(?state, "the link"),
+            Notice::Link(state) => {
+                tracing::info!(?state, "the link");
+                Event::Link { state }
+            }
             Notice::Grew => Event::FeedGrew,
             Notice::Loop(word) => Event::Loop { word },
             Notice::Thin(enough_of) => Event::FeedThin { enough_of },
@@ -615,6 +617,7 @@ pub(crate) fn public(error: &BackendError) -> Error {
     match error {
         BackendError::Network(_) => Error::Offline,
         BackendError::SignIn => Error::SignIn,
+        BackendError::HostRefused { host } => Error::HostRefused { host: host.clone() },
         BackendError::Busy { retry_after, .. } => {
             Error::Backend { reason: error.to_string(), retry_after: *retry_after }
         }

@@ -42,6 +42,9 @@ pub struct Conditions {
     pub battery_saver: bool,
     /// Whether the device is hot and slows itself down.
     pub hot: bool,
+    /// Whether the system says that the network is about to go, as Android does when it lingers on one; the card on screen is
+    /// fetched to its end then, before anything else.
+    pub leaving: bool,
     /// What kind of network it is.
     pub network: NetworkClass,
 }
@@ -56,6 +59,7 @@ impl Default for Conditions {
             low_storage: false,
             battery_saver: false,
             hot: false,
+            leaving: false,
             network: NetworkClass::Unknown,
         }
     }

@@ -73,6 +73,8 @@ pub struct Limits {
     pub lowest: bool,
     /// Bytes that may still be fetched today; prefetches never go beyond it.
     pub data_left: Option<u64>,
+    /// Whether the current card is fetched to its end before anything else: the network is about to go.
+    pub finish: bool,
 }
 
 impl Default for Limits {
@@ -84,6 +86,7 @@ impl Default for Limits {
             max_height: u32::MAX,
             lowest: false,
             data_left: None,
+            finish: false,
         }
     }
 }

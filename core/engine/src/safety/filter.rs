@@ -380,7 +380,7 @@ impl Tally {
         match class {
             Some(HarmClass::Conspiracy | HarmClass::Propaganda) => self.no_amplification = true,
             Some(HarmClass::Scam) => self.offer_report = true,
-            Some(HarmClass::Adult) | None => {}
+            Some(HarmClass::Adult | HarmClass::Flashing) | None => {}
         }
     }
 
