@@ -3,6 +3,7 @@
 use crate::learning::LoopWord;
 use crate::playing::CaptionStatus;
 use crate::safety::CardSafety;
+use crate::wellbeing::BreakCard;
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, uniffi::Enum)]
@@ -127,6 +128,13 @@ pub enum Event {
         /// What is to be shown.
         word: LoopWord,
     },
+    /// A break began: its card stands in the place of a video.
+    BreakBegan {
+        /// The card.
+        card: BreakCard,
+    },
+    /// The break is over; the card on the screen plays, or the next one.
+    BreakOver,
     /// The backend sends too much of some topics: the rest of what it sent has no room in the feed, and it was asked for
     /// others. With no topics the feed is not thin any more.
     FeedThin {
@@ -263,6 +271,8 @@ impl From<unspool::Event> for Event {
             }
             Core::FeedGrew => Event::FeedGrew,
             Core::Loop { word } => Event::Loop { word: word.into() },
+            Core::BreakBegan { card } => Event::BreakBegan { card: card.into() },
+            Core::BreakOver => Event::BreakOver,
             Core::FeedThin { enough_of } => Event::FeedThin { enough_of },
             Core::Link { state } => Event::Link { state: state.into() },
             Core::PageFailed { retryable, reason } => Event::PageFailed { retryable, reason },
