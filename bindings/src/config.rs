@@ -91,8 +91,8 @@ pub struct SessionConfig {
     /// Hosts that must show one of these keys, whoever vouches for them.
     #[uniffi(default = [])]
     pub pins: Vec<HostPins>,
-    /// Where media may come from besides the backend's own host: `https://cdn.example`, `https://*.cdn.example:8443`, at most
-    /// 64. Requests to other hosts do not leave, and are listed as refused. Default: media come from the backend's host and
+    /// Where media may come from besides the backend's own host: `https://cdn.example`, `https://cdn.example:8443`, and with a
+    /// star and a dot before the name every name below it; at most 64. Requests to other hosts do not leave, and are listed as refused. Default: media come from the backend's host and
     /// the names below it; where the app supplies the pages, from any host over HTTPS.
     #[uniffi(default = [])]
     pub media_hosts: Vec<String>,

@@ -33,7 +33,7 @@ class Demo:
     """`unspool-demo`, started as a person starts it."""
 
     def __init__(self, program: str, state: Path, *more: str):
-        self.state = state
+        self.program, self.state = program, state
         self.words: list[str] = []
         self.process = subprocess.Popen(
             [program, "--no-browser", "--state", str(state), *more],

@@ -266,7 +266,8 @@ pub fn open(args: &DemoArgs, state: &Path, url: &str, client: &str, online: bool
     config.conditions.online = online;
     config.player.loop_playback = true;
     config.telemetry.send_every = Duration::from_secs(2);
-    let _ = args;
+    // A headless run opens the core a second time without a network; the first session is the one that is recorded.
+    config.tape = args.record.clone().filter(|_| online || args.offline);
     Ok(Unspool::open(config)?)
 }
 

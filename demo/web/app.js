@@ -10,6 +10,8 @@ const sheets = new Sheets();
 const players = new Players(() => phone.place());
 const phone = new Phone(players, sheets);
 const inspector = new Inspector(phone);
+// For whoever looks at the page from outside.
+/** @type {any} */ (window).phone = phone;
 
 let alive = false;
 let begun = false;
@@ -40,6 +42,8 @@ listen(
 
 /** The first start: interests, then the feed. */
 async function choose() {
+  // Days and nights are those of the person.
+  await act({ do: "zone", minutes: -new Date().getTimezoneOffset() }).catch(() => {});
   const { topics, chosen } = await act({ do: "topics" }).catch(() => ({ topics: [], chosen: [] }));
   let interests = null;
   if (chosen.length === 0 && topics.length > 0) interests = await sheets.interests(topics);

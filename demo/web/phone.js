@@ -1,6 +1,7 @@
 // The phone: a reel of full-height cards, moved by touch, wheel and keys.
 
 import { act } from "./link.js";
+import { Rest, timeSheet } from "./time.js";
 
 /** @typedef {import("./players.js").Players} Players */
 /** @typedef {import("./sheets.js").Sheets} Sheets */
@@ -80,6 +81,7 @@ export class Phone {
     this.toast = /** @type {HTMLElement} */ (document.getElementById("toast"));
     this.reel = el("div", { class: "reel" });
     this.feed.append(this.reel);
+    this.rest = new Rest(this.feed, (stay) => (stay ? this.pause(false) : this.go(true)), () => this.time());
     this.at = 0;
     /** @type {number | undefined} the card that was announced last */
     this.told = undefined;
@@ -135,11 +137,12 @@ export class Phone {
         card.node.remove();
         this.cards.delete(position);
       } else {
-        card.node.inert = position !== this.at;
+        card.node.inert = position !== this.at || Boolean(this.state.resting);
         card.node.classList.toggle("here", position === this.at);
       }
     }
     this.feed.setAttribute("aria-busy", String(this.moving));
+    this.rest.show(this.state.resting);
     this.place();
     if (this.slid !== this.at) this.slide(0);
     if (this.told !== state.current) {
@@ -209,15 +212,19 @@ export class Phone {
   async step(forward) {
     const target = this.at + (forward ? 1 : -1);
     const before = this.at;
-    if (this.cards.has(target)) {
+    if (this.cards.has(target) && !this.state.resting) {
       this.at = target;
       this.slide(0);
     }
-    try {
-      await act({ do: forward ? "next" : "previous" });
-    } catch (error) {
+    const back = () => {
       this.at = before;
       this.slide(0);
+    };
+    try {
+      const done = await act({ do: forward ? "next" : "previous" });
+      if (done.resting) back();
+    } catch (error) {
+      back();
       this.say(sentence(/** @type {Error} */ (error).message));
     }
   }
@@ -225,6 +232,8 @@ export class Phone {
   /** @param {boolean} [paused] */
   async pause(paused = !this.state.paused) {
     // A second press may come before the core has told of the first, and what was told before is late.
+    // A break lets nothing go on before its time; what the core tells is what holds.
+    if (this.state.resting) return void (await attempt(this, { do: "pause", on: paused }));
     this.state.paused = paused;
     this.pausing = paused;
     if ((await attempt(this, { do: "pause", on: paused })) === null) this.pausing = undefined;
@@ -346,6 +355,7 @@ export class Phone {
         f: () => this.follow(), b: () => this.save(),
         x: () => this.notInterested(),
         o: () => document.dispatchEvent(new CustomEvent("network", { detail: "toggle" })),
+        r: () => this.report(), u: () => this.time(),
         "?": () => this.sheets.keys(),
       });
       if (!onControl) keys[" "] = () => this.pause();
@@ -377,19 +387,33 @@ export class Phone {
     if (done) this.say("Link copied");
   }
 
+  time() {
+    return timeSheet(this.sheets, (words) => this.say(words));
+  }
+
   async notInterested() {
     const card = this.current();
     if (!card) return;
     const done = await this.run({ do: "not_interested", item: card.item, position: card.position });
-    if (done) this.say("Noted: less like this");
+    if (done) this.say("Noted: the next ones are chosen by it");
   }
 
   async why() {
     const card = this.current();
     if (!card) return;
-    await this.run({ do: "why" });
-    const { chosen, topics } = (await this.run({ do: "topics" })) ?? { chosen: [], topics: [] };
-    await this.sheets.why(card, chosen, topics);
+    const told = await this.run({ do: "why", position: card.position });
+    if (told) await this.sheets.why(card, told.why, told.parameters);
+  }
+
+  async report() {
+    const card = this.current();
+    if (!card) return;
+    const reason = await this.sheets.report(card, this.state.playheadMs);
+    if (!reason) return;
+    const told = await this.run({ do: "report", item: card.item, reason, at_ms: Math.round(this.state.playheadMs) });
+    if (!told) return;
+    await this.sheets.receipts("Reported. Thank you.", told.reports, (command) => this.run(command));
+    if (this.current()?.item === card.item) await this.go(true);
   }
 
   async more() {
@@ -405,13 +429,9 @@ export class Phone {
         if (done) this.say(`You will see nothing of @${card.creator.handle} any more`);
         return done;
       }
-      case "report": {
-        const category = await this.sheets.report(card);
-        if (!category) return undefined;
-        const done = await this.run({ do: "report", item: card.item, category });
-        if (done) this.say("Reported. Thank you.");
-        return done;
-      }
+      case "report": return this.report();
+      case "receipts": return this.sheets.receipts("Your reports", (await this.run({ do: "reports" }))?.reports ?? [], (command) => this.run(command));
+      case "time": return this.time();
     }
     return undefined;
   }
@@ -492,7 +512,7 @@ class Card {
     this.node.classList.toggle("veiled", view.covered);
     this.reason = view.decision?.reason;
     if (!view.covered) return;
-    const inside = [el("h3", { text: this.reason ?? "Covered by the safety filter" }), el("p", { text: "Nothing of it has been fetched." })];
+    const inside = [el("h3", { text: this.reason ?? "Covered by the safety filter" }), el("p", { text: view.late ? "Its bytes have left this device." : "Nothing of it has been fetched." })];
     if (view.decision?.revealable) {
       inside.push(el("button", { class: "solid", text: "Show it anyway", onclick: () => this.phone.run({ do: "reveal", position: view.position }) }));
     }

@@ -185,6 +185,10 @@ pub struct Config {
     pub cmcd: Option<Cmcd>,
     /// Time a request may take until its answer has arrived. Default 15 s.
     pub request_timeout: Duration,
+    /// A file that everything the feeds are told and do is written to, so that the session can be played back
+    /// ([`unspool_engine::tape`]). It names what was watched: for who mends the core, with the person's word, and never sent.
+    /// Up to 256 MiB; what the file held is gone. Default none.
+    pub tape: Option<PathBuf>,
 }
 
 impl Config {
@@ -263,6 +267,7 @@ impl Config {
             media_hosts: Vec::new(),
             cmcd: None,
             request_timeout: Duration::from_secs(15),
+            tape: None,
         })
     }
 

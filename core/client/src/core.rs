@@ -42,6 +42,7 @@ use crate::settings::SettingsRoom;
 use crate::snapshot::{Bytes, Outgoing};
 use crate::spool::{self, Class, Pending, Rules, Spool, SpoolError, SpoolLimits};
 use crate::store::SessionStore;
+use crate::taping::Tape;
 use crate::wellbeing::{ServerTime, WellbeingRoom};
 use crate::wishes::Board;
 
@@ -90,6 +91,8 @@ pub(crate) struct Core {
     viewing: Mutex<Option<Impression>>,
     saves: watch::Sender<Option<Save>>,
     saver: Mutex<Option<JoinHandle<()>>>,
+    /// Where everything the feeds are told and do is written, if it is.
+    pub(crate) tape: Option<Tape>,
 }
 
 impl Core {
@@ -175,7 +178,9 @@ impl Core {
         let (saves, saved) = watch::channel(None);
         let saver = handle.spawn(keep_saving(Arc::clone(&store), saved));
         let board = Board::new(&config, settings.in_force());
+        let tape = config.tape.as_deref().map(Tape::open).transpose()?;
         let core = Arc::new(Core {
+            tape,
             config,
             board,
             clock,
@@ -537,6 +542,8 @@ impl Core {
             self.keep.stop().await;
             let media = self.media.shutdown(left).await.is_ok();
             let spool = self.spool.close().await.is_ok();
+            let core = Arc::clone(self);
+            let _ = tokio::task::spawn_blocking(move || core.tape.as_ref().map(Tape::close)).await;
             self.saves.send_replace(None);
             let saver = self.saver.lock().unwrap_or_else(PoisonError::into_inner).take();
             let saved = match saver {

@@ -43,6 +43,7 @@ mod snapshot;
 mod social;
 pub mod spool;
 mod store;
+mod taping;
 pub mod telemetry;
 mod tls;
 mod wallet;
@@ -97,6 +98,7 @@ pub use unspool_engine::safety::{
 };
 pub use unspool_engine::schema::{self, Consent, Purpose};
 pub use unspool_engine::settings::{PreferenceChoices, Preferences, Settings};
+pub use unspool_engine::tape;
 pub use unspool_engine::wellbeing::{
     Action as BreakAction, Break, Cause as BreakCause, Choices, Day, GuardView, Limits, Measure, Night,
     Recap, WellbeingView,

@@ -1,5 +1,7 @@
 //! What crosses between an engine and its driver: facts in, effects out.
 
+use serde::{Deserialize, Serialize};
+
 use crate::breaker::Word;
 use crate::feed::{PageRequest, SavedFeed};
 use crate::impression::{StartClass, Write};
@@ -11,7 +13,7 @@ use crate::stage::StageOutput;
 use crate::throughput::NetworkClass;
 
 /// What does not change while the session runs.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EngineConfig {
     /// Seed of every jitter.
     pub seed: u64,
@@ -24,7 +26,7 @@ pub struct EngineConfig {
 }
 
 /// What the host knows of the device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conditions {
     /// Whether there is a network.
     pub online: bool,
@@ -64,7 +66,7 @@ impl Default for Conditions {
 }
 
 /// What a player reports.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum PlayerFact {
     /// It rendered its first frame after it was told to play.
     FirstFrame {
@@ -156,7 +158,7 @@ pub enum Notice {
 }
 
 /// What the person said of a card in so many words.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Signal {
     /// Likes the item, or no longer does.
     Liked(String, bool),

@@ -1,11 +1,13 @@
 //! What the planner may do: how far it looks, and what the device and the person allow.
 
+use serde::{Deserialize, Serialize};
+
 use super::swipe::Habit;
 use super::tuning::{Tuning, Worth};
 use crate::throughput::Memory;
 
 /// How far ahead to fetch, and how to decide.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Policy {
     /// Cards after the current one that are looked at.
     pub window: u64,
