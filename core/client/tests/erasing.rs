@@ -36,7 +36,11 @@ fn found(dir: &Path) -> HashMap<String, String> {
                     folders.push(path);
                     Vec::new()
                 }
-                false => std::fs::read(&path).unwrap(),
+                // A log goes with the last connection, which may close at this moment.
+                false => match std::fs::read(&path) {
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                    read => read.unwrap(),
+                },
             };
             for bytes in [name.as_bytes(), &bytes] {
                 for at in (0..bytes.len()).filter(|&at| bytes[at..].starts_with(b"cnry-")) {

@@ -47,6 +47,8 @@ impl HostBook {
     /// A request sent at `began` ended in `error`; errors that do not speak of the host are no failure of it.
     pub(crate) fn failed(&self, host: &str, began: Instant, error: &FetchError, wait: Option<Duration>) {
         let failure = match error {
+            // A host that sends on to one that is refused is well itself.
+            FetchError::HostRefused { host: refused } if !host.ends_with(&format!("//{refused}")) => return,
             FetchError::Unreachable
             | FetchError::Certificate(_)
             | FetchError::Pinned
