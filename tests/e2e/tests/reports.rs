@@ -153,8 +153,10 @@ async fn a_report_teaches_against_a_card_and_a_comment_for_it() -> Done<()> {
     assert_eq!(session.learner_card().viewings, 1, "and once");
     session.shutdown(PATIENCE).await;
 
-    // Left after a moment, which alone says nothing good of it.
-    let session = Unspool::open(config(&dir.path().join("bob"), &origin.url, "bob")?)?;
+    // Left after a moment, which alone says nothing good of it; a comment is worth a whole viewing here.
+    let mut config = config(&dir.path().join("bob"), &origin.url, "bob")?;
+    config.ranking.learner.label.comment = 1.0;
+    let session = Unspool::open(config)?;
     let feed = session.feed(FeedKind::ForYou)?;
     let card = feed.next().await?;
     first_frame(&feed, &mut 0, card.position).await?;

@@ -19,22 +19,20 @@ extension UnspoolTests {
         try await session.erase(scopes: [.history, .deeds])
         await #expect(throws: UnspoolError.ShutDown) { try await session.setLiked(item: "i", liked: true) }
         try await Unspool.withSession(config: offlineConfig(scratch)) { session in
-            #expect(try await session.liked(item: "a-liked-item") == nil)
-            #expect(try await session.interests().isEmpty)
+            let (liked, interests) = (try await session.liked(item: "a-liked-item"), try await session.interests())
+            #expect(liked == nil && interests.isEmpty)
         }
     }
 
     @Test func mediaComeFromListedHostsOnly() async throws {
         let scratch = try Scratch()
         let origin = try Origin(in: scratch.url)
-        var elsewhere = config(scratch, origin)
-        elsewhere.mediaHosts = ["https://cdn.example"]
+        let elsewhere = config(scratch, origin, mediaHosts: ["https://cdn.example"])
         try await Unspool.withSession(config: elsewhere) { session in
             let listed = session.outboundAfter(after: 0)
             #expect(listed.requests.isEmpty)
         }
-        elsewhere.mediaHosts = ["cdn.example"]
-        let wrong = elsewhere
+        let wrong = config(scratch, origin, mediaHosts: ["cdn.example"])
         await #expect(throws: UnspoolError.self) { _ = try await Unspool.open(config: wrong) }
     }
 }

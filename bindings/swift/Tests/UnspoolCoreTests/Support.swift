@@ -34,11 +34,12 @@ final class Scratch: Sendable {
 func config(
     _ scratch: Scratch, _ origin: Origin? = nil, backend: String? = nil, dir: String = "core", token: String? = "ada",
     conditions: Conditions? = nil, requestTimeout: TimeInterval? = nil, safetyKeys: [String] = [],
-    captions: [String] = [], reducedMotion: Bool = false, utcOffsetMin: Int32? = nil
+    mediaHosts: [String] = [], captions: [String] = [], reducedMotion: Bool = false, utcOffsetMin: Int32? = nil
 ) -> SessionConfig {
     SessionConfig(
         dataDir: scratch.path(dir), account: "ada", backend: origin?.url ?? backend, token: token, conditions: conditions,
-        captions: captions, reducedMotion: reducedMotion, utcOffsetMin: utcOffsetMin, describeFirstFrame: true, sendEvery: 0.2, requestTimeout: requestTimeout, safetyKeys: safetyKeys)
+        captions: captions, reducedMotion: reducedMotion, utcOffsetMin: utcOffsetMin, describeFirstFrame: true,
+        sendEvery: 0.2, requestTimeout: requestTimeout, mediaHosts: mediaHosts, safetyKeys: safetyKeys)
 }
 
 /// A configuration without a network and without a server.

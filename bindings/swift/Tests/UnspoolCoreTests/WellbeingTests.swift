@@ -133,7 +133,7 @@ extension UnspoolTests {
             #expect(all.preferencesPolicy == fresh.preferencesPolicy, "the policy stands beside the choice")
             #expect(all.limits.breakMin == 20 && all.limitsPolicy.breakMin == 60)
             #expect(all.safety.age == .adult && all.interests == ["science"])
-            async let ended = inTime("the states end") {
+            async let ended: Void = inTime("the states end") {
                 for try await _ in session.settingsStates {}
                 for try await _ in session.wellbeingStates {}
             }
