@@ -136,7 +136,7 @@ async fn done(phone: &Phone, command: Command) -> Answer {
             let scene = Some(Scene { from_ms: at_ms, to_ms: at_ms });
             phone
                 .session
-                .report(Report { subject: ReportSubject::Item(item.clone()), reason, scene })
+                .report(Report { subject: ReportSubject::Item(item.clone()), reason, scene, words: None })
                 .await?;
             let told = vec![text("subject", &item), text("about", "item"), text("category", reason.name())];
             record(phone, "unspool.report", told).await?;
