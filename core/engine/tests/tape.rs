@@ -199,7 +199,7 @@ fn what_was_tampered_with_is_told() {
     let mut less = lines.clone();
     less.remove(effect);
     assert_eq!(differs(&less).unwrap().line, effect + 1);
-    let other = lines[effect].replace("Page", "Pace");
+    let other = lines[effect].replacen("\"did\":\"", "\"did\":\"Not", 1);
     let mut changed = lines.clone();
     changed[effect] = &other;
     assert_eq!(differs(&changed).unwrap().line, effect + 1);
