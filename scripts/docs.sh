@@ -48,14 +48,15 @@ kotlin() {
 }
 
 swift() {
-    local log=$reports_dir/docs-swift.log why graphs=$out/swift/symbol-graphs
+    local log=$reports_dir/docs-swift.log why graphs=$out/swift/symbol-graphs triple
     if ! why=$(scripts/in-swift.sh swift --version 2>&1); then skip swift "${why#error: }"; return 0; fi
     sources || return 1
+    triple=$(scripts/in-swift.sh swiftc -print-target-info | sed -n 's/^ *"triple": "\(.*\)",*$/\1/p' | head -n 1)
     rm -rf "$out/swift"
     mkdir -p "$graphs"
     if ! { scripts/build-swift.sh "$target_dir/ffi" debug --target UnspoolCore &&
         for module in UnspoolBindings UnspoolCore; do
-            scripts/in-swift.sh swift-symbolgraph-extract -module-name "$module" -target "$(uname -m)-unknown-linux-gnu" \
+            scripts/in-swift.sh swift-symbolgraph-extract -module-name "$module" -target "$triple" \
                 -I "$target_dir/swift/build/debug/Modules" -I bindings/swift/Sources/UnspoolFFI -minimum-access-level public \
                 -pretty-print -output-dir "$graphs"
         done; } >"$log" 2>&1; then
@@ -74,7 +75,7 @@ python() {
     if ! { wheel=$(scripts/wheel-python.sh --faults) &&
         "$interpreter" -m venv --without-pip "$fresh" &&
         "$interpreter" -m pip --python "$fresh/bin/python" install -q --disable-pip-version-check --no-index --no-deps "$wheel" &&
-        (cd "$out/python" && "$fresh/bin/python" -m pydoc -w unspool unspool._bindings); } >"$log" 2>&1; then
+        (cd "$out/python" && "$fresh/bin/python" -m pydoc -w unspool); } >"$log" 2>&1; then
         tail -n 20 "$log" >&2
         return 1
     fi

@@ -114,7 +114,9 @@ if why=$(scripts/in-swift.sh swift --version 2>&1); then part "the Swift package
 if scripts/setup-python.sh >/dev/null 2>&1; then part "the wheel" wheel; else without "the wheel" "Python 3.10 or newer with venv" "apt-get install python3-venv"; fi
 part "bill of materials and licences" materials
 part "size" scripts/size.sh
-cp docs/size.csv CHANGELOG.md LICENSE-MIT LICENSE-APACHE "$out/"
+cp CHANGELOG.md LICENSE-MIT LICENSE-APACHE "$out/"
+# The ledger begins with the first figure that somebody records.
+if [ -f docs/size.csv ]; then cp docs/size.csv "$out/"; fi
 
 # The archives for phones take toolchains of their owners.
 ndk=${ANDROID_NDK_HOME:-${ANDROID_NDK_ROOT:-}}

@@ -16,7 +16,8 @@ pub enum EraseScope {
     /// Telemetry that was not sent, under every account; the backend is asked to delete what it was sent from here.
     Telemetry,
     /// What the person did: likes, follows, comments, interests, reports and payments, sent or not. What waited is not sent.
-    /// A payment that was sent and whose answer is awaited stays until it is known.
+    /// A payment that was sent and whose answer is awaited stays until it is known. What the ranking made of it goes with
+    /// `History`.
     Deeds,
     /// All of the account. What guards a minor stays, and what other accounts of this device chose stays theirs.
     Account,

@@ -301,7 +301,14 @@ impl Core {
     /// Carries out what was ordered; every room is closed.
     pub(crate) async fn carry_out_erasure(&self) -> Result<(), Error> {
         let dir = self.config.data_dir.clone();
-        blocking(move || erase::finish(&dir)).await
+        blocking(move || match erase::finish(&dir) {
+            Err(Error::InUse) => {
+                let reason = "erasing: something did not end in time; the next opening goes on".to_owned();
+                Err(Error::Storage { reason })
+            }
+            done => done,
+        })
+        .await
     }
 
     /// Deletes all telemetry, and asks the collector's side to delete what it has.

@@ -38,7 +38,7 @@ const DEEDS: [(&str, Query); 7] = [
         "intents",
         Query(
             "SELECT op_id AS id, verb, target, state AS \"bool:state\", at_ms, parcel IS NOT NULL AS \"bool:on_its_way\",
-             reason AS refused FROM intent WHERE actor IN (?1, ?2) ORDER BY seq",
+             reason AS refused, words FROM intent WHERE actor IN (?1, ?2) ORDER BY seq",
         ),
     ),
     (

@@ -210,7 +210,7 @@ async fn exchange(
         client.write_all(piece).await?;
         state.with(number, |passed| passed.received += piece.len() as u64);
     }
-    Ok(client.flush().await?)
+    client.flush().await
 }
 
 /// The next head of a message, with the empty line; `None` at the end of the connection. What came after it is in `rest`.

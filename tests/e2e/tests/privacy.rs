@@ -134,7 +134,7 @@ async fn a_long_session_asks_listed_hosts_only_and_lists_every_request() -> Done
             3 => {
                 let (subject, reason) =
                     (ReportSubject::Item(card.item.id.clone()), ReportReason::MisleadingScam);
-                session.report(Report { subject, reason, scene: None }).await?;
+                session.report(Report { subject, reason, scene: None, words: None }).await?;
             }
             _ => {}
         }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::UNIX_EPOCH;
 
-use reqwest::header::{DATE, HeaderMap};
+use reqwest::header::{AGE, DATE, HeaderMap};
 
 use super::WellbeingRoom;
 
@@ -18,9 +18,11 @@ impl ServerTime {
         let _ = self.0.set(Arc::downgrade(room));
     }
 
-    /// Takes the time from an answer that the backend gave to who signed in. One without a date that can be read is no news.
+    /// Takes the time from an answer that the backend gave to who signed in. One without a date that can
+    /// be read is no news, and neither is one that lay in a cache.
     pub(crate) fn hear(&self, headers: &HeaderMap) {
         let date = headers.get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
+        let date = date.filter(|_| !headers.contains_key(AGE));
         let since = date.and_then(|date| date.duration_since(UNIX_EPOCH).ok());
         let unix_ms = since.and_then(|since| i64::try_from(since.as_millis()).ok());
         if let (Some(room), Some(unix_ms)) = (self.0.get().and_then(Weak::upgrade), unix_ms) {

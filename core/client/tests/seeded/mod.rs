@@ -94,8 +94,8 @@ pub fn open(dir: &Path, server: &str, account: &str) -> Result<Unspool, Error> {
     Unspool::open(Config::hosted(dir, host, account, Credentials::Fixed("token".into())).unwrap())
 }
 
-fn report(subject: ReportSubject) -> Report {
-    Report { subject, reason: ReportReason::ViolenceGraphic, scene: None }
+fn report(subject: ReportSubject, words: Option<String>) -> Report {
+    Report { subject, reason: ReportReason::ViolenceGraphic, scene: None, words }
 }
 
 /// Leaves every canary where a person leaves something.
@@ -115,8 +115,11 @@ pub async fn seed(dir: &Path, server: &str) {
         session.add_comment(&canary(21), None, &text).await.unwrap();
     }
     for (n, what) in canaries(75..85).enumerate() {
-        let subject = if n % 2 == 0 { ReportSubject::Item(what) } else { ReportSubject::Comment(what) };
-        session.report(report(subject)).await.unwrap();
+        let (subject, words) = match n % 2 {
+            0 => (ReportSubject::Comment(what), None),
+            _ => (ReportSubject::Item(format!("reported-{n}")), Some(what)),
+        };
+        session.report(report(subject, words)).await.unwrap();
     }
     for words in canaries(85..100) {
         let said = vec![("query".to_owned(), Value::Str(words))];
