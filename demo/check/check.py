@@ -419,6 +419,36 @@ class Check:
         page.screenshot(path=self.pictures / "report.png", full_page=True)
         assert asked == [self.report.as_uri()], asked
 
+    def plays_a_folder_of_own_videos(self):
+        with tempfile.TemporaryDirectory(prefix="unspool-own-") as place:
+            folder, state = Path(place) / "Vidéos of mine", Path(place) / "state"
+            folder.mkdir()
+            for name, size, more in [
+                ("holiday.mp4", "360x640", []), ("a wide one.mp4", "640x360", ["-movflags", "+faststart"]), ("Grüße #1.mp4", "240x240", []),
+            ]:
+                source = ["-f", "lavfi", "-i", f"testsrc2=size={size}:rate=25:duration=6", "-pix_fmt", "yuv420p"]
+                subprocess.run(["ffmpeg", "-v", "error", *source, *more, str(folder / name)], check=True, timeout=300)
+            own = Demo(self.demo.program, state, "--media", str(folder))
+            try:
+                phone = Phone(self.browser.new_page(viewport={"width": 1560, "height": 1000}))
+                phone.page.goto(own.address)
+                # The folder is the feed: whoever has no topics to choose from begins at once.
+                skip = phone.page.get_by_role("button", name="Skip")
+                until("it begins", lambda: phone.position() == 1 or (skip.is_visible() and skip.click()))
+                shapes = set()
+                for number in range(3):
+                    if number > 0:
+                        phone.swipe("key")
+                    phone.plays()
+                    shapes.add(phone.page.evaluate("(video => `${video.videoWidth}x${video.videoHeight}`)(document.querySelector('.card.here video'))"))
+                assert shapes == {"360x640", "640x360", "240x240"}, shapes
+                assert not phone.faults, phone.faults
+                phone.page.screenshot(path=self.pictures / "own.png")
+                phone.page.close()
+                assert own.interrupt() == 0
+            finally:
+                own.kill()
+
     STEPS = [
         strangers_are_refused, interests_come_first, swipes_by_touch_wheel_and_keys, goes_back_by_every_way,
         pauses_likes_and_sounds_by_keyboard_alone, comments_are_sent_and_sheets_give_the_focus_back,
@@ -426,6 +456,7 @@ class Check:
         break_card_cannot_be_skipped, weights_are_the_persons_to_change, nothing_serious_for_axe, plays_on_without_a_network,
         like_goes_out_later_once, a_late_label_covers_a_card_and_its_bytes_go, both_sets_of_books_are_equal,
         still_for_who_wants_no_motion, nothing_was_wrong_on_the_page, ends_at_once_leaves_nothing_but_a_report, plays_back_to_the_same,
+        plays_a_folder_of_own_videos,
     ]
 
 

@@ -1,5 +1,6 @@
 //! What is on a tape plays back to the same effects, byte by byte, and what was tampered with does not.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "small numbers of a test")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -189,8 +190,7 @@ fn what_was_tampered_with_is_told() {
     let lines: Vec<&str> = tape.lines().collect();
     let differs = |lines: &[&str]| replay(lines.iter().copied()).unwrap().difference;
     let at = |mark: &str| lines.iter().position(|line| line.contains(mark)).unwrap();
-    for mark in ["\"next\"", "\"page\"", "\"FirstFrame\"", "\"rest\"", "\"labels\"", "\"pipeline\":{\"now\""]
-    {
+    for mark in ["\"next\":{\"now\"", "\"page\":{\"now\"", "\"FirstFrame\"", "\"rest\":{\"now\""] {
         let mut less = lines.clone();
         less.remove(at(mark));
         assert!(differs(&less).is_some(), "without {mark}");
@@ -199,7 +199,7 @@ fn what_was_tampered_with_is_told() {
     let mut less = lines.clone();
     less.remove(effect);
     assert_eq!(differs(&less).unwrap().line, effect + 1);
-    let other = lines[effect].replace("Page", "Pace");
+    let other = lines[effect].replacen("\"did\":\"", "\"did\":\"Not", 1);
     let mut changed = lines.clone();
     changed[effect] = &other;
     assert_eq!(differs(&changed).unwrap().line, effect + 1);
