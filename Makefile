@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-check test bench lint setup clean
+.PHONY: help demo demo-check test bench lint docs size release setup clean
 
 # Options for the demo, for example: make demo DEMO_ARGS="--help"
 DEMO_ARGS ?=
@@ -12,6 +12,10 @@ MEDIA ?=
 LEGS ?=
 # Options for the benches.
 BENCH_ARGS ?= all
+# Languages of the reference to write, for example: make docs DOCS="kotlin swift"
+DOCS ?=
+# Options for the weighing, for example: make size SIZE_ARGS=--record
+SIZE_ARGS ?=
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +39,18 @@ bench: ## Measure, and write target/reports/bench.html
 lint: ## Check format, lints, docs, licences and the house rules
 	@scripts/setup.sh lint
 	@scripts/lint.sh
+
+docs: ## Write the reference of every language; target/docs/index.html leads to them
+	@scripts/setup.sh build
+	@scripts/docs.sh $(DOCS)
+
+size: ## Weigh the library with and without GStreamer against docs/size.csv, and say what is big
+	@scripts/setup.sh build
+	@scripts/size.sh $(SIZE_ARGS)
+
+release: ## Build the release folder: what this machine can, and the names of the tools that are missing
+	@scripts/setup.sh build
+	@scripts/release.sh
 
 setup: ## Install everything the other targets need
 	@scripts/setup.sh all

@@ -4,7 +4,8 @@
 #   --release   optimised, as it ships              (default: as the tests are built)
 #   --faults    with the calls that panic on purpose, for tests
 #   --out DIR   where to put it                     (default: ffi in the target directory)
-# Leaves DIR/<debug|release>/libunspool_ffi.so and DIR/{kotlin,swift,python}.
+# Leaves DIR/<debug|release>/libunspool_ffi.so and DIR/{kotlin,swift,python}; and beside DIR, in guides of the target directory,
+# the code of the embedding guides, which the tests compile with the bindings.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -48,4 +49,5 @@ for language in kotlin swift python; do
         [ -e "$fresh/$language/$file" ] || rm -f "$out/$language/$file"
     done
 done
+scripts/guides.py "$target_dir/guides"
 say "bindings: $out"

@@ -12,8 +12,9 @@ profile=$2
 shift 2
 
 sources=$root_dir/bindings/swift/Sources
-mkdir -p "$sources/UnspoolBindings"
+mkdir -p "$sources/UnspoolBindings" "$sources/UnspoolGuide"
 ln -sfn "$bindings/swift/UnspoolBindings.swift" "$sources/UnspoolBindings/UnspoolBindings.swift"
 ln -sfn "$bindings/swift/UnspoolFFI.h" "$sources/UnspoolFFI/UnspoolFFI.h"
+ln -sfn "$target_dir/guides/swift/IosGuide.swift" "$sources/UnspoolGuide/IosGuide.swift"
 UNSPOOL_FFI_LIBRARY=$bindings/$profile exec "$root_dir/scripts/in-swift.sh" swift build \
     --package-path "$root_dir/bindings/swift" --scratch-path "$target_dir/swift/build" --configuration "$profile" "$@"

@@ -72,6 +72,11 @@ while read -r from to; do
     esac
 done <"$work/dev-edges"
 
+# --- Words that cross --------------------------------------------------------------------------------------------------
+# Comments nest in Kotlin and Swift: one that is opened inside a comment swallows the rest of the file.
+found=$(grep -rnE '^ *//[/!].*(/\*|\*/)' bindings/src || true)
+[ -z "$found" ] || breach "a doc comment opens or closes a comment in Kotlin and Swift:" "$found"
+
 # --- The engine decides and touches nothing --------------------------------------------------------------------------
 cargo tree "${cargo_flags[@]}" -p unspool-engine -e normal --target all --prefix none | awk '{print $1}' | sort -u >"$work/engine"
 found=$(grep -xE 'tokio.*|async-std|mio|socket2|hyper.*|reqwest|rusqlite|libsqlite3-sys|gstreamer.*|glib.*|rand|getrandom|chrono|time' "$work/engine" || true)
@@ -99,6 +104,7 @@ found=$(git ls-files -z '*.rs' '*.kt' '*.swift' '*.py' '*.sh' | xargs -0 grep -I
 
 # --- Examples of the documentation are those that tests run ----------------------------------------------------------
 found=$(python3 scripts/check-examples.py 2>&1) || breach "examples:" "$found"
+found=$(python3 scripts/guides.py "$target_dir/guides" 2>&1) || breach "guides:" "$found"
 
 # --- Scripts ---------------------------------------------------------------------------------------------------------
 mapfile -t scripts < <(git ls-files '*.sh' .ci/run)

@@ -9,8 +9,9 @@ set -euo pipefail
 # Play: qtdemux and the parsers (good, bad), the software H.264 and AAC decoders (libav).
 # Windows: a virtual X server and the sink that draws into its windows.
 # Clips: ffmpeg with a font draws the demo's and the tests' videos.
+# Guides: Python takes their code out of the pages.
 build=(
-    build-essential ca-certificates curl pkg-config
+    build-essential ca-certificates curl pkg-config python3
     libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
     gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-libav
     gstreamer1.0-x xvfb

@@ -58,6 +58,7 @@ foreign_parts() { # log
         foreign_built=1
         export UNSPOOL_ORIGIN_PROGRAM=$target_dir/debug/origin-process
         export UNSPOOL_SCENARIO=$root_dir/tests/scenario.json
+        export UNSPOOL_GUIDES=$target_dir/guides
     else
         tail -n 30 "$1" >&2
         return 1

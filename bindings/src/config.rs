@@ -11,6 +11,7 @@ use crate::host::{HostAdapter, HostBackend};
 use crate::players::{PlatformPlayers, PlayersAdapter};
 use crate::telemetry::{Purpose, consent_to};
 use crate::token::{TokenAdapter, TokenProvider};
+use crate::wellbeing::zone;
 
 /// The configuration of a session. All but the first two fields have working defaults.
 ///
@@ -65,6 +66,13 @@ pub struct SessionConfig {
     /// Languages of captions the person wants, best first, as BCP 47 tags, `*` for any. Default none: captions are off.
     #[uniffi(default = [])]
     pub captions: Vec<String>,
+    /// Whether the device asks for reduced motion: no card plays without a tap. The person's own choice comes before it.
+    #[uniffi(default = false)]
+    pub reduced_motion: bool,
+    /// How far the person's local time is from UTC, in minutes to the east; default as it was told last. Days, weeks and
+    /// nights of well-being go by it; `setUtcOffset` changes it.
+    #[uniffi(default = None)]
+    pub utc_offset_min: Option<i32>,
     /// Whether clips start over at their end.
     #[uniffi(default = true)]
     pub loop_playback: bool,
@@ -83,6 +91,11 @@ pub struct SessionConfig {
     /// Hosts that must show one of these keys, whoever vouches for them.
     #[uniffi(default = [])]
     pub pins: Vec<HostPins>,
+    /// Where media may come from besides the backend's own host: `https://cdn.example`, `https://cdn.example:8443`, and with a
+    /// star and a dot before the name every name below it; at most 64. Requests to other hosts do not leave, and are listed as refused. Default: media come from the backend's host and
+    /// the names below it; where the app supplies the pages, from any host over HTTPS.
+    #[uniffi(default = [])]
+    pub media_hosts: Vec<String>,
     /// Whether media requests tell servers of the playback they serve (CTA-5004), and how. Default: they do not.
     #[uniffi(default = None)]
     pub cmcd: Option<Cmcd>,
@@ -148,6 +161,10 @@ pub struct Conditions {
     /// What kind of network it is.
     #[uniffi(default = None)]
     pub network: Option<NetworkClass>,
+    /// Whether the system says that the network is about to go (Android's `onLosing`): the card on screen is fetched to its end
+    /// then, before anything else.
+    #[uniffi(default = false)]
+    pub leaving: bool,
 }
 
 /// A kind of network, as far as the device knows.
@@ -237,6 +254,8 @@ impl SessionConfig {
             config.player.memory_bytes = bytes;
         }
         config.captions = self.captions;
+        config.reduced_motion = self.reduced_motion;
+        config.utc_offset_min = self.utc_offset_min.map(zone);
         config.player.sound = self.sound;
         config.player.players = usize::try_from(self.players).unwrap_or(usize::MAX);
         config.player.loop_playback = self.loop_playback;
@@ -259,6 +278,8 @@ impl SessionConfig {
         }
         config.safety_keys = self.safety_keys.iter().map(|key| safety_key(key)).collect::<Result<_, _>>()?;
         config.tls.pins = self.pins.into_iter().map(HostPins::into_core).collect::<Result<_, _>>()?;
+        let pattern = |text: &String| text.parse().map_err(|e: unspool::PatternError| wrong(&e.to_string()));
+        config.media_hosts = self.media_hosts.iter().map(pattern).collect::<Result<_, _>>()?;
         config.cmcd = self.cmcd.map(|way| match way {
             Cmcd::Headers => unspool::Cmcd::Headers,
             Cmcd::Query => unspool::Cmcd::Query,
@@ -297,8 +318,17 @@ impl HostPins {
 
 impl From<Conditions> for unspool::Conditions {
     fn from(c: Conditions) -> Self {
-        let Conditions { online, metered, data_saver, foreground, low_storage, battery_saver, hot, network } =
-            c;
+        let Conditions {
+            online,
+            metered,
+            data_saver,
+            foreground,
+            low_storage,
+            battery_saver,
+            hot,
+            network,
+            leaving,
+        } = c;
         let network = match network {
             None => unspool::NetworkClass::Unknown,
             Some(NetworkClass::Wifi) => unspool::NetworkClass::Wifi,
@@ -314,6 +344,7 @@ impl From<Conditions> for unspool::Conditions {
             low_storage,
             battery_saver,
             hot,
+            leaving,
             network,
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use unspool::Error;
 
 use crate::safety::RulesTrouble;
+use crate::wellbeing::{BreakCard, opens};
 
 /// Why a call gave no answer; each case stands for one reaction of the app, and its text says which.
 ///
@@ -44,6 +45,12 @@ pub enum UnspoolError {
     /// There is no network and what was asked for is not on the device: try again when there is one.
     #[error("no network, and it is not on this device; try again when there is one")]
     Offline,
+    /// Requests may not go to this host, and nothing left: list it in the configuration, or find out who names it.
+    #[error("requests may not go to {host}; list it in the configuration, or find out who names it")]
+    HostRefused {
+        /// Name and port.
+        host: String,
+    },
     /// The backend wants the person to sign in again; call `signedIn` afterwards.
     #[error("the backend wants the person to sign in again; call signedIn afterwards")]
     SignIn,
@@ -76,12 +83,28 @@ pub enum UnspoolError {
     /// The card stays covered: it is not, or the person may not decide otherwise. Show why instead.
     #[error("there is nothing to reveal, or the person may not decide; show why instead")]
     NotRevealable,
-    /// The person's limits ask for a break: show one in the card's place, and call again later. Nothing passes it.
-    #[error("the person's limits ask for a break; show one, and call again later")]
-    Break,
-    /// It would loosen what is guarded for somebody who is under age, and nothing was changed: leave it as it is.
-    #[error("it would loosen what is guarded for somebody under age; leave it as it is")]
-    Guarded,
+    /// The person's limits ask for a break: show its card in the video's place, and call again when it opens. Nothing else
+    /// passes it.
+    #[error("the person's limits ask for a break; show its card, and {}", opens(card))]
+    Break {
+        /// The card.
+        card: BreakCard,
+    },
+    /// It would loosen what is guarded, and nothing was changed: have the guardian give the passcode, or set one where there
+    /// is none, and call again.
+    #[error("it would loosen what is guarded; have the guardian {} the passcode, and call again", if *is_set { "give" } else { "set and give" })]
+    Guarded {
+        /// Whether there is a passcode.
+        is_set: bool,
+    },
+    /// The passcode was wrong, or none may be given yet: ask again when the wait is over.
+    #[error("not the passcode, {wrong} times in a row; ask again {}", if wait.is_zero() { "now".to_owned() } else { format!("in {} s", wait.as_millis().div_ceil(1_000)) })]
+    WrongPasscode {
+        /// How long to wait before the next one; nothing for the first four.
+        wait: Duration,
+        /// How many were wrong in a row.
+        wrong: u32,
+    },
     /// This feed holds no card at that position: ask for one that it gave.
     #[error("no card at this position; ask for one that the feed gave")]
     NoSuchCard,
@@ -111,6 +134,7 @@ impl From<Error> for UnspoolError {
             Error::NoRoom { needed, free } => UnspoolError::NoRoom { needed_bytes: needed, free_bytes: free },
             Error::NotComplete { reason } => UnspoolError::NotComplete { reason },
             Error::Offline => UnspoolError::Offline,
+            Error::HostRefused { host } => UnspoolError::HostRefused { host },
             Error::SignIn => UnspoolError::SignIn,
             Error::Backend { reason, retry_after } => UnspoolError::Backend { reason, retry_after },
             Error::EndOfFeed => UnspoolError::EndOfFeed,
@@ -120,8 +144,9 @@ impl From<Error> for UnspoolError {
             Error::NoSuchCard => UnspoolError::NoSuchCard,
             Error::Withheld { items } => UnspoolError::Withheld { items },
             Error::NotRevealable => UnspoolError::NotRevealable,
-            Error::Break(_) => UnspoolError::Break,
-            Error::Guarded { .. } | Error::WrongPasscode { .. } => UnspoolError::Guarded,
+            Error::Break(card) => UnspoolError::Break { card: card.into() },
+            Error::Guarded { is_set } => UnspoolError::Guarded { is_set },
+            Error::WrongPasscode { wait, wrong } => UnspoolError::WrongPasscode { wait, wrong },
             Error::Internal { reason } => UnspoolError::Internal { reason },
             other => UnspoolError::Internal { reason: other.to_string() },
         }

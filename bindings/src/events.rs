@@ -3,6 +3,7 @@
 use crate::learning::LoopWord;
 use crate::playing::CaptionStatus;
 use crate::safety::CardSafety;
+use crate::wellbeing::BreakCard;
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, uniffi::Enum)]
@@ -127,11 +128,24 @@ pub enum Event {
         /// What is to be shown.
         word: LoopWord,
     },
+    /// A break began: its card stands in the place of a video.
+    BreakBegan {
+        /// The card.
+        card: BreakCard,
+    },
+    /// The break is over; the card on the screen plays, or the next one.
+    BreakOver,
     /// The backend sends too much of some topics: the rest of what it sent has no room in the feed, and it was asked for
     /// others. With no topics the feed is not thin any more.
     FeedThin {
         /// The topics.
         enough_of: Vec<String>,
+    },
+    /// The network began or ceased to bring what is asked of it, though the device is online. Meanwhile only the card on screen
+    /// is asked for; the app may show why it waits.
+    Link {
+        /// What it does now.
+        state: LinkState,
     },
     /// A page of the feed could not be had.
     PageFailed {
@@ -162,6 +176,17 @@ pub enum Event {
     },
 }
 
+/// What the network does with what is asked of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+pub enum LinkState {
+    /// It brings it, or nothing was asked.
+    Fine,
+    /// Nothing arrives, for much longer than it should take.
+    Stalled,
+    /// Everything is answered by a refusal, as in front of a log-in page.
+    Captive,
+}
+
 /// How a first frame came about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
 pub enum StartClass {
@@ -188,6 +213,16 @@ impl From<unspool::EventBatch> for EventBatch {
     fn from(batch: unspool::EventBatch) -> Self {
         let unspool::EventBatch { last, missed, events } = batch;
         EventBatch { last, missed, events: events.into_iter().map(Event::from).collect() }
+    }
+}
+
+impl From<unspool::LinkState> for LinkState {
+    fn from(state: unspool::LinkState) -> Self {
+        match state {
+            unspool::LinkState::Fine => LinkState::Fine,
+            unspool::LinkState::Stalled => LinkState::Stalled,
+            unspool::LinkState::Captive => LinkState::Captive,
+        }
     }
 }
 
@@ -236,7 +271,10 @@ impl From<unspool::Event> for Event {
             }
             Core::FeedGrew => Event::FeedGrew,
             Core::Loop { word } => Event::Loop { word: word.into() },
+            Core::BreakBegan { card } => Event::BreakBegan { card: card.into() },
+            Core::BreakOver => Event::BreakOver,
             Core::FeedThin { enough_of } => Event::FeedThin { enough_of },
+            Core::Link { state } => Event::Link { state: state.into() },
             Core::PageFailed { retryable, reason } => Event::PageFailed { retryable, reason },
             Core::PlayersFailed { reason } => Event::PlayersFailed { reason },
             Core::CoreFailed { reason } => Event::CoreFailed { reason },

@@ -29,21 +29,26 @@ mod feed;
 mod host;
 mod keep;
 mod learning;
+mod logs;
 mod outbound;
 mod players;
 mod playing;
+mod privacy;
+mod reports;
 mod safety;
 mod session;
+mod settings;
 mod snapshot;
 mod social;
 mod telemetry;
 mod token;
+mod wellbeing;
 
 pub use cancel::CancelToken;
 pub use card::{Card, Creator, Item, Relation, SeriesPart};
 pub use config::{Cmcd, Conditions, FeedKind, HostPins, NetworkClass, SessionConfig};
 pub use error::UnspoolError;
-pub use events::{Event, EventBatch, StartClass};
+pub use events::{Event, EventBatch, LinkState, StartClass};
 pub use feed::Feed;
 pub use host::{
     CaptionFile, Container, Embedding, HostBackend, HostError, HostItem, HostPage, LabelUpdate, Location,
@@ -54,19 +59,27 @@ pub use learning::{
     GroupExposure, LearnerCard, LearnerLine, LoopChoice, LoopState, LoopWord, Parameter, TopicWeight, Why,
     WhyReason,
 };
+pub use logs::{LogBatch, LogLevel, LogLine, logs_after, set_log_level};
 pub use outbound::{OutboundBatch, OutboundPurpose, OutboundRequest};
 pub use players::{PlatformPlayers, PlayerReport, PlayerReports, PlayerRequest};
 pub use playing::{CaptionStatus, CaptionTrack, CaptionView, CardCaptions, Cue, MemoryPressure, SoundFocus};
+pub use privacy::{DataExport, EraseScope, ExportProgress};
+pub use reports::{FiledReport, Report, ReportReason, ReportState, ReportSubject, Scene};
 pub use safety::{
     AgeBand, CardSafety, Harm, HarmChoice, LabelChoice, LabelOf, MutedWord, RulesTrouble, SafetyChoice,
     SafetyReason, SafetySettings, SafetySource, SafetySurfaces, SafetyTreatment, SafetyWeight,
 };
 pub use session::{SessionStatus, ShutdownReport, Topic, Unspool};
+pub use settings::{PreferenceChoices, Preferences, Settings};
 pub use snapshot::{ByPurpose, Bytes, CardState, FeedSnapshot, Outgoing, Stage, Traffic};
 pub use social::{
     Comment, CommentState, IntentVerb, Order, Payment, PaymentCause, PaymentState, RefusedIntent,
 };
 pub use telemetry::{Attribute, AttributeValue, Place, Purpose, Tap, ViewerAction};
 pub use token::TokenProvider;
+pub use wellbeing::{
+    BreakAction, BreakCard, BreakCause, BreakMeasure, LimitChoices, Limits, Night, PasscodeState, WeekRecap,
+    WellbeingState,
+};
 
 uniffi::setup_scaffolding!();

@@ -13,7 +13,7 @@ pub struct OutboundBatch {
     pub forgotten: u64,
 }
 
-/// A request that left, or is about to. It holds no address but the host, no token and no word of a person.
+/// A request that left, is about to, or was kept from leaving. It holds no address but the host, no token and no word of a person.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
 pub struct OutboundRequest {
     /// Its number, from 1.
@@ -24,6 +24,10 @@ pub struct OutboundRequest {
     pub host: String,
     /// What for.
     pub purpose: OutboundPurpose,
+    /// How it asks: `GET`, `HEAD`, `POST` and the like.
+    pub method: String,
+    /// The host is none of those that requests may go to: nothing left.
+    pub refused: bool,
     /// A server sent the request before it on to here.
     pub redirected: bool,
     /// Bytes of its body.
@@ -76,6 +80,8 @@ impl From<unspool::OutboundRequest> for OutboundRequest {
             at_ms,
             host,
             purpose,
+            method,
+            refused,
             redirected,
             sent,
             received,
@@ -87,6 +93,8 @@ impl From<unspool::OutboundRequest> for OutboundRequest {
             at_ms,
             host,
             purpose: purpose.into(),
+            method: method.to_owned(),
+            refused,
             redirected,
             sent_bytes: sent,
             received_bytes: received,

@@ -2,6 +2,7 @@
 
 use crate::learning::LoopState;
 use crate::playing::CaptionView;
+use crate::wellbeing::BreakCard;
 
 /// Everything an app shows of a feed.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
@@ -20,6 +21,8 @@ pub struct FeedSnapshot {
     pub paused: bool,
     /// Whether it is paused because another app has the loudspeaker for a while; it goes on by itself.
     pub interrupted: bool,
+    /// The break that stands in the place of a card.
+    pub resting: Option<BreakCard>,
     /// What is on show of the captions of the current card.
     pub captions: CaptionView,
     /// Whether the app says there is a network.
@@ -224,6 +227,7 @@ impl From<unspool::Snapshot> for FeedSnapshot {
             frames: snapshot.frames,
             paused: snapshot.paused,
             interrupted: snapshot.interrupted,
+            resting: snapshot.resting.map(BreakCard::from),
             captions: snapshot.captions.into(),
             online: snapshot.online,
             hidden: snapshot.hidden,

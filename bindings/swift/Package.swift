@@ -20,7 +20,9 @@ let package = Package(
         ),
         .target(name: "UnspoolCore", dependencies: ["UnspoolBindings"]),
         .executableTarget(name: "bench", dependencies: ["UnspoolCore"]),
-        .testTarget(name: "UnspoolCoreTests", dependencies: ["UnspoolCore"]),
+        // The code of docs/guides/ios.md, which scripts/guides.py takes out of the page; for the tests alone.
+        .target(name: "UnspoolGuide", dependencies: ["UnspoolCore"]),
+        .testTarget(name: "UnspoolCoreTests", dependencies: ["UnspoolCore", "UnspoolGuide"]),
     ],
     swiftLanguageModes: [.v6]
 )

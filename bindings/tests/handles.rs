@@ -71,12 +71,15 @@ fn config(dir: &tempfile::TempDir) -> SessionConfig {
         captions: Vec::new(),
         sound: false,
         players: 3,
+        reduced_motion: false,
+        utc_offset_min: None,
         loop_playback: true,
         describe_first_frame: false,
         send_every: None,
         request_timeout: None,
         extra_roots: None,
         pins: Vec::new(),
+        media_hosts: Vec::new(),
         cmcd: None,
         consent: None,
         safety_keys: Vec::new(),
@@ -161,6 +164,7 @@ async fn a_token_ends_a_wait_before_and_during_it_and_the_answer_is_still_to_be_
         battery_saver: false,
         hot: false,
         network: None,
+        leaving: false,
     });
     let mut seen = feed.snapshot();
     while seen.online {

@@ -11,8 +11,10 @@ from pathlib import Path
 
 from playwright.sync_api import Page
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds within which anything that is waited for has to come about on a busy machine."""
+GIVES_UP = 12.0
+"""Seconds after which a card of which too little is on the device counts as one that does not play without a network."""
 
 
 def until(what: str, look, within: float = PATIENCE):
@@ -31,7 +33,7 @@ class Demo:
     """`unspool-demo`, started as a person starts it."""
 
     def __init__(self, program: str, state: Path, *more: str):
-        self.state = state
+        self.program, self.state = program, state
         self.words: list[str] = []
         self.process = subprocess.Popen(
             [program, "--no-browser", "--state", str(state), *more],
@@ -84,8 +86,20 @@ class Phone:
     def __init__(self, page: Page):
         self.page = page
         self.faults: list[str] = []
-        page.on("pageerror", lambda error: self.faults.append(str(error)))
-        page.on("console", lambda said: self.faults.append(said.text) if said.type == "error" else None)
+        page.on("pageerror", lambda error: self.faults.append(f"{error}\n{error.stack}"))
+        page.on("console", lambda said: self._said(said) if said.type == "error" else None)
+
+    def _said(self, said):
+        """Takes an error of the console, unless it is one that belongs to what the steps do."""
+        address = said.location.get("url", "")
+        failed = said.text.startswith("Failed to load resource")
+        # What a video cannot load it tells the core, which decides: the network is cut here, labels take files away, and
+        # a player that was let go may ask once more. Whether cards play is looked at by the steps themselves.
+        media = failed and address.split("?")[0].rsplit(".", 1)[-1] in ("mp4", "m4s", "m3u8", "ts", "aac", "m4a")
+        # What the person asked for cannot be: said in words on the phone.
+        refused = failed and address.endswith("/do") and "409" in said.text
+        if not media and not refused:
+            self.faults.append(f"{said.text} {address}")
 
     def figures(self) -> dict:
         """What the inspector was told last."""
@@ -110,8 +124,13 @@ class Phone:
     def covered(self) -> bool:
         return self.page.evaluate("document.querySelector('.card.here')?.classList.contains('veiled') ?? false")
 
-    def swipe(self, how: str, forward: bool = True, within: float = PATIENCE):
+    def settled(self) -> bool:
+        """Whether no swipe is under way."""
+        return self.page.evaluate("document.getElementById('feed').getAttribute('aria-busy') === 'false'")
+
+    def swipe(self, how: str, forward: bool = True):
         """Swipes, and waits until another card is there."""
+        until("the swipe before is over", self.settled)
         before = self.position()
         box = self.page.locator("#feed").bounding_box()
         x, y = box["x"] + box["width"] * 0.4, box["y"] + box["height"] * 0.5
@@ -126,15 +145,27 @@ class Phone:
             self.page.mouse.up()
         else:
             self.page.keyboard.press("ArrowDown" if forward else "ArrowUp")
-        until(f"another card after {how}", lambda: self.position() not in (0, before), within)
+        until(f"another card after {how}", lambda: self.settled() and self.position() not in (0, before))
 
-    def plays(self, at_least: float = 0.25):
-        """Waits until the video on the screen has a picture and its time advances; a covered card is revealed first."""
+    def swipe_where_it_ends(self, forward: bool) -> bool:
+        """Swipes by key, and says whether there was another card."""
+        until("the swipe before is over", self.settled)
+        before = self.position()
+        self.page.keyboard.press("ArrowDown" if forward else "ArrowUp")
+        until("the swipe is over", self.settled)
+        return self.position() != before
+
+    def uncover(self):
+        """Reveals the card on the screen where it is covered."""
         if self.covered():
             reason = self.page.locator(".card.here .cover h3").inner_text()
             assert reason, "a covered card says why"
             self.page.locator(".card.here .cover button").click()
             until("the card is uncovered", lambda: not self.covered())
+
+    def plays(self, at_least: float = 0.25):
+        """Waits until the video on the screen has a picture and its time advances; a covered card is revealed first."""
+        self.uncover()
         until("the card is where the person looks", self.seen)
         began = until("a picture", lambda: (at := self.seconds()) >= 0 and (at,))[0]
         until("time advances", lambda: self.advanced(began, at_least))
@@ -144,12 +175,15 @@ class Phone:
         at = self.seconds()
         return at >= 0 and (at > began + by or at < began)
 
-    def plays_or_fails(self, by: float) -> bool:
-        """Whether the card on the screen plays. A browser's reader of HLS gives a clip up when a segment cannot be had."""
+    def plays_without_network(self, by: float) -> bool:
+        """Whether the card on the screen plays: not where a browser gave it up, nor where too little of it is here."""
         failed = lambda: self.page.evaluate("document.querySelector('.card.here')?.classList.contains('failed') ?? false")
         until("the card is where the person looks", self.seen)
-        began = until("a picture, or a word that there is none", lambda: failed() or ((at := self.seconds()) >= 0 and (at,)))
-        if began is True:
-            return False
-        until("time advances, or a word that it does not", lambda: failed() or self.advanced(began[0], by))
-        return not failed()
+        deadline, began = time.monotonic() + GIVES_UP, -1.0
+        while time.monotonic() < deadline and not failed():
+            if began < 0:
+                began = self.seconds()
+            elif self.advanced(began, by):
+                return True
+            time.sleep(0.05)
+        return False

@@ -90,7 +90,8 @@ pub async fn run(args: DemoArgs) -> Done<()> {
     if args.offline {
         let session = open(&args, &state, "http://127.0.0.1:9", &report.client, false)?;
         report.offline =
-            swipe_offline(&session, &mut told, OFFLINE_SWIPES.max(args.swipes.unwrap_or(0))).await?;
+            swipe_offline(&session, kind(&args), &mut told, OFFLINE_SWIPES.max(args.swipes.unwrap_or(0)))
+                .await?;
         finish(&session, &mut report).await;
     } else {
         online(&args, &state, &mut report, &mut told).await?;
@@ -130,7 +131,7 @@ async fn online(args: &DemoArgs, state: &Path, report: &mut Report, told: &mut T
         told.log = Some(SessionLog::begin(file, &origin.restart_network().await?, players)?);
     }
     let session = open(args, state, &origin.url, &report.client, true)?;
-    let feed = session.feed(FeedKind::ForYou)?;
+    let feed = session.feed(kind(args))?;
     let swipes = args.swipes.unwrap_or(if args.media.is_some() { u64::MAX } else { 12 });
     let mut person = Person::new(args.seed);
     while report.swipes < swipes {
@@ -142,6 +143,7 @@ async fn online(args: &DemoArgs, state: &Path, report: &mut Report, told: &mut T
                 report.swipes += 1;
                 if let Some(log) = &mut told.log {
                     log.card(&card.item)?;
+                    log.shown(card.position, &card.item)?;
                     feed.peek(LOGGED_AHEAD).await?.iter().try_for_each(|item| log.card(item))?;
                 }
                 watch(&feed, told, card.position, person.stays()).await;
@@ -162,7 +164,7 @@ async fn online(args: &DemoArgs, state: &Path, report: &mut Report, told: &mut T
     let quiet = access::read(&log, 0, &report.client)?.lines;
     let session = open(args, state, &origin.url, &report.client, false)?;
     told.seen = 0;
-    report.offline = swipe_offline(&session, told, OFFLINE_SWIPES.min(swipes)).await?;
+    report.offline = swipe_offline(&session, kind(args), told, OFFLINE_SWIPES.min(swipes)).await?;
     report.offline.origin_requests = access::read(&log, quiet, &report.client)?.lines;
 
     origin.set_down(false).await?;
@@ -183,8 +185,8 @@ async fn online(args: &DemoArgs, state: &Path, report: &mut Report, told: &mut T
 
 /// Shows what is on the device: from where the feed was left on, then back over what was watched. Likes the first card
 /// that plays.
-async fn swipe_offline(session: &Unspool, told: &mut Told, most: u64) -> Done<Offline> {
-    let feed = session.feed(FeedKind::ForYou)?;
+async fn swipe_offline(session: &Unspool, kind: FeedKind, told: &mut Told, most: u64) -> Done<Offline> {
+    let feed = session.feed(kind)?;
     let mut offline = Offline::default();
     let mut person = Person::new(7);
     let mut liked = false;
@@ -254,13 +256,18 @@ async fn finish(session: &Unspool, report: &mut Report) -> bool {
     ended.clean
 }
 
+fn kind(args: &DemoArgs) -> FeedKind {
+    if args.non_profiled { FeedKind::NonProfiled } else { FeedKind::ForYou }
+}
+
 /// Opens the core on its part of the state directory.
 pub fn open(args: &DemoArgs, state: &Path, url: &str, client: &str, online: bool) -> Done<Unspool> {
     let mut config = Config::new(core_dir(state), url, client, Credentials::Fixed(client.to_owned()))?;
     config.conditions.online = online;
     config.player.loop_playback = true;
     config.telemetry.send_every = Duration::from_secs(2);
-    let _ = args;
+    // A headless run opens the core a second time without a network; the first session is the one that is recorded.
+    config.tape = args.record.clone().filter(|_| online || args.offline);
     Ok(Unspool::open(config)?)
 }
 

@@ -71,6 +71,11 @@ impl SessionLog {
         self.line(&json!({ "kind": "card", "item": item, "layouts": layouts }))
     }
 
+    /// The card that came: the feed may have changed its order since it was seen ahead.
+    pub fn shown(&mut self, position: u64, item: &Item) -> Result<(), Box<dyn Error>> {
+        self.line(&json!({ "kind": "shown", "position": position, "item": item.id }))
+    }
+
     /// Something happened to the current card.
     pub fn event(&mut self, event: &Event) -> Result<(), Box<dyn Error>> {
         let at_ms = self.now_ms();

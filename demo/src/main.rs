@@ -9,6 +9,7 @@ mod headless;
 mod log;
 mod origin;
 mod page;
+mod replay;
 mod report;
 mod script;
 mod terminal;
@@ -37,6 +38,11 @@ struct Cli {
 enum Command {
     /// Run the reference server alone.
     Origin(unspool_origin::cli::OriginArgs),
+    /// Play back what --record wrote: tells a new engine everything the recorded one was told, and compares what it does.
+    Replay {
+        /// The recorded session.
+        file: PathBuf,
+    },
 }
 
 /// How to run the demo.
@@ -77,6 +83,13 @@ struct DemoArgs {
     /// trace then starts with the session.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["media", "offline", "origin"])]
     log: Option<PathBuf>,
+    /// Write everything the core's engine is told and does here, for `unspool-demo replay`. It names what was watched.
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// Swipe through the feed that is the same for everybody and follows nobody's taste, so that two headless runs meet the
+    /// same cards.
+    #[arg(long, requires = "headless")]
+    non_profiled: bool,
     /// Use a running server instead of starting one.
     #[arg(long, value_name = "URL")]
     origin: Option<String>,
@@ -109,6 +122,7 @@ fn main() -> ExitCode {
     let done = runtime.block_on(async move {
         match cli.command {
             Some(Command::Origin(args)) => unspool_origin::cli::run(args).await.map_err(Into::into),
+            Some(Command::Replay { file }) => replay::run(&file),
             None if cli.demo.headless => headless::run(cli.demo).await,
             None if cli.demo.terminal => terminal::run(cli.demo).await,
             None => page::run(cli.demo, tail).await,

@@ -10,6 +10,8 @@ const sheets = new Sheets();
 const players = new Players(() => phone.place());
 const phone = new Phone(players, sheets);
 const inspector = new Inspector(phone);
+// For whoever looks at the page from outside.
+/** @type {any} */ (window).phone = phone;
 
 let alive = false;
 let begun = false;
@@ -23,7 +25,12 @@ listen(
       begun = true;
     },
     figures: (figures) => inspector.show(figures),
-    taken: () => phone.say("The phone is open in another window."),
+    taken: () => {
+      // Nobody tells these players anything any more.
+      players.reset();
+      phone.place();
+      phone.say("The phone is open in another window.");
+    },
   },
   (now) => {
     if (now && !alive) players.reset();
@@ -35,6 +42,8 @@ listen(
 
 /** The first start: interests, then the feed. */
 async function choose() {
+  // Days and nights are those of the person.
+  await act({ do: "zone", minutes: -new Date().getTimezoneOffset() }).catch(() => {});
   const { topics, chosen } = await act({ do: "topics" }).catch(() => ({ topics: [], chosen: [] }));
   let interests = null;
   if (chosen.length === 0 && topics.length > 0) interests = await sheets.interests(topics);
@@ -47,9 +56,9 @@ let pausedForHiding = false;
 document.addEventListener("visibilitychange", () => {
   if (document.hidden && phone.plays()) {
     pausedForHiding = true;
-    void act({ do: "pause", on: true });
+    void phone.pause(true);
   } else if (!document.hidden && pausedForHiding) {
     pausedForHiding = false;
-    void act({ do: "pause", on: false });
+    void phone.pause(false);
   }
 });

@@ -2,8 +2,10 @@
 
 /* global uPlot */
 import { act } from "./link.js";
+import { Learner } from "./learner.js";
 import { Network, speed } from "./network.js";
 import { el } from "./phone.js";
+import { minutes } from "./time.js";
 
 /** Points of the plot: a minute at four a second. */
 const POINTS = 240;
@@ -14,6 +16,9 @@ const STAGES = /** @type {Record<string, string>} */ ({
   none: "nothing yet", headers: "headers", fetched: "fetched", "pre-rolled": "pre-rolled", playing: "playing", failed: "cannot play",
 });
 const PURPOSES = [["playback", "playing"], ["next", "next card"], ["prefetch", "fetched ahead"], ["probe", "headers"], ["offline", "kept"]];
+const LOOPS = /** @type {Record<string, string>} */ ({
+  normal: "The feed goes on, not round in circles.", narrowing: "One topic is taking over; the core leads away from it.", stuck: "Stuck: the core offers a way out.",
+});
 const CLASSES = [["prerolled", "pre-rolled"], ["cached", "cached"], ["cold", "cold"]];
 
 /** @param {number} n */
@@ -46,6 +51,9 @@ export class Inspector {
     this.books = el("table", { class: "books" });
     this.spool = el("div", { class: "spool" });
     this.loop = el("div", { class: "loop" });
+    this.learner = new Learner((words) => phone.say(words));
+    this.time = el("div", { class: "time" });
+    const settings = el("button", { class: "plain", text: "Change limits on the phone", onclick: () => phone.time() });
     this.requests = el("table", { class: "requests" });
     this.log = el("ol", { class: "log", tabindex: 0, "aria-label": "Log" });
     this.level = el("select", { "aria-label": "Level" }, ...[["all", "everything"], ["EVENT", "events"], ["INFO", "info and above"], ["WARN", "warnings"]].map(([value, text]) => el("option", { value, text })));
@@ -64,7 +72,9 @@ export class Inspector {
       panel("Media bytes by purpose", "half", this.purposes),
       panel("Two sets of books", "half", this.books),
       panel("Records and intents", "half", this.spool),
+      panel("What was learnt, on this device alone", "half", this.learner.node),
       panel("Loop bound and safety", "half", this.loop, label),
+      panel("Time and breaks", "half", this.time, settings),
       panel("Every request that left", "wide", el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Requests" }, this.requests)),
       panel("Log", "wide", this.level, this.log),
     );
@@ -103,13 +113,16 @@ export class Inspector {
     this.showBooks(now);
     this.showSpool(now);
     this.showLoop(now);
+    this.learner.show(now.learner);
+    this.showTime(now.time);
     this.showRequests(now.outbound);
     if (now.log.length > 0) {
       this.lines.push(...now.log);
       this.lines.splice(0, this.lines.length - LINES);
       this.relog();
     }
-    /** @type {any} */ (window).unspool = now;
+    this.n = (this.n ?? 0) + 1;
+    /** @type {any} */ (window).unspool = { ...now, n: this.n };
   }
 
   /** @param {any} now */
@@ -142,7 +155,8 @@ export class Inspector {
       const at = card.current ? this.phone.state.playheadMs : 0;
       const length = Math.max(1, card.durationMs);
       put(place, card.current ? "▶" : `+${n}`);
-      put(stage, card.covered ? "covered" : STAGES[card.stage] ?? card.stage);
+      const still = card.stage === "playing" && this.phone.state.paused;
+      put(stage, card.covered ? "covered" : still ? "stands still" : STAGES[card.stage] ?? card.stage);
       put(who, `@${card.creator.handle} · ${card.caption}`);
       track.children[0].style.width = `${Math.min(100, (100 * at) / length)}%`;
       track.children[1].style.left = `${Math.min(100, (100 * at) / length)}%`;
@@ -157,6 +171,7 @@ export class Inspector {
   sentence(cards) {
     const now = this.now;
     if (!now || cards.length === 0) return "Waiting for the first page.";
+    if (this.phone.state.resting) return "A break stands: nothing plays, whoever asks.";
     const flying = now.outbound.filter((/** @type {any} */ r) => r.ms === null || r.ms === undefined);
     const media = flying.filter((/** @type {any} */ r) => r.purpose === "media");
     if (!now.network.online) return "No network: plays what is on the device, writes everything else down.";
@@ -259,7 +274,7 @@ export class Inspector {
       ["bytes received", "bytes", now.bytes.network, none ? null : origin.bytes],
       ["requests answered", "requests", now.requests.answered, none ? null : origin.requests],
       ["records delivered", "records", now.out.delivered, none ? null : origin.records],
-      ["viewings that ended", "viewings", Math.max(0, now.story.shown - 1), none ? null : origin.impressions],
+      ["viewings that ended", "viewings", now.story.ended, none ? null : origin.impressions],
     ];
     const cells = rows.map(([words, id, ours, theirs]) => {
       const same = theirs === null ? null : ours === theirs;
@@ -292,11 +307,31 @@ export class Inspector {
     const counts = new Map();
     for (const [, topics] of ten) for (const topic of topics) counts.set(topic, (counts.get(topic) ?? 0) + 1);
     const [topic, most] = [...counts.entries()].sort((a, b) => b[1] - a[1])[0] ?? ["–", 0];
+    const mood = now.loop?.state ?? "normal";
+    const enough = now.loop?.enoughOf ?? [];
     this.loop.replaceChildren(
+      el("p", { class: mood === "normal" ? "same" : "differ", text: `${LOOPS[mood]}${enough.length > 0 ? ` The server sends so much of ${enough.join(", ")} that little else has room.` : ""}` }),
       el("p", {}, el("strong", { text: `${most} of ${ten.length}` }), ` cards shown last are about ${topic}`),
       el("ul", { class: "topics" }, ...ten.map(([, topics]) => el("li", { text: topics[0] ?? "" }))),
       el("p", { class: "note", text: `Safety rules version ${now.rules} · ${whole(this.phone.state.hidden ?? 0)} hidden · a hidden or covered card costs no byte` }),
     );
+  }
+
+  /** @param {any} time */
+  showTime(time) {
+    const line = (/** @type {string} */ words, /** @type {number} */ ms, /** @type {number} */ limitMin, /** @type {string} */ measure) => {
+      const bar = el("i", { class: limitMin > 0 && ms >= limitMin * 60_000 ? "lost" : "used" });
+      bar.style.width = `${limitMin > 0 ? Math.min(100, ms / (limitMin * 600)) : 0}%`;
+      return el("div", { class: "row" }, el("span", { text: words }), el("span", { class: "track" }, bar), el("span", { class: "told", text: limitMin > 0 ? `${minutes(ms)} of ${minutes(limitMin * 60_000)}, then ${measure}` : `${minutes(ms)}, no limit` }));
+    };
+    const { limits, resting } = time;
+    const text = JSON.stringify([limits, resting?.number, Math.floor(time.todayMs / 1000)]);
+    if (text === this.timeTold) return;
+    this.timeTold = text;
+    this.time.replaceChildren(
+      el("div", { class: "purposes" }, line("today", time.todayMs, limits.dailyMin, limits.atDaily), line("since a rest", time.stretchMs, limits.breakMin, limits.atBreak)),
+      el("p", { class: resting ? "differ" : "same", text: resting ? `A break stands (${resting.cause}, ${resting.measure}): no call makes anything play.` : "No break stands." }),
+      el("p", { class: "note", text: `${limits.autoplay ? "Videos begin by themselves" : "Videos wait for a tap"}, ${limits.endless ? "pages do not end" : "pages end"}. Counted by the device's own clock, kept over restarts, never sent.` }));
   }
 
   async label() {

@@ -1,6 +1,7 @@
 // The phone: a reel of full-height cards, moved by touch, wheel and keys.
 
 import { act } from "./link.js";
+import { Rest, timeSheet } from "./time.js";
 
 /** @typedef {import("./players.js").Players} Players */
 /** @typedef {import("./sheets.js").Sheets} Sheets */
@@ -80,12 +81,17 @@ export class Phone {
     this.toast = /** @type {HTMLElement} */ (document.getElementById("toast"));
     this.reel = el("div", { class: "reel" });
     this.feed.append(this.reel);
+    this.rest = new Rest(this.feed, (stay) => (stay ? this.pause(false) : this.go(true)), () => this.time());
     this.at = 0;
     /** @type {number | undefined} the card that was announced last */
     this.told = undefined;
     /** @type {number | undefined} the card the reel was moved to last */
     this.slid = undefined;
     this.moving = false;
+    /** @type {boolean | undefined} the swipe that waits for the one under way */
+    this.next = undefined;
+    /** @type {boolean | undefined} what the person asked for and the core has not told of yet */
+    this.pausing = undefined;
     this.gestures();
     this.keys();
     const clock = /** @type {HTMLElement} */ (document.getElementById("clock"));
@@ -109,6 +115,8 @@ export class Phone {
   /** @param {any} state */
   show(state) {
     this.state = { cards: [], ...state };
+    if (this.pausing === this.state.paused) this.pausing = undefined;
+    this.state.paused = this.pausing ?? this.state.paused;
     const net = /** @type {HTMLElement} */ (document.getElementById("net"));
     net.textContent = state.online ? "Online" : "No network";
     net.dataset.online = String(state.online);
@@ -129,11 +137,12 @@ export class Phone {
         card.node.remove();
         this.cards.delete(position);
       } else {
-        card.node.inert = position !== this.at;
+        card.node.inert = position !== this.at || Boolean(this.state.resting);
         card.node.classList.toggle("here", position === this.at);
       }
     }
-    this.feed.setAttribute("aria-busy", "false");
+    this.feed.setAttribute("aria-busy", String(this.moving));
+    this.rest.show(this.state.resting);
     this.place();
     if (this.slid !== this.at) this.slide(0);
     if (this.told !== state.current) {
@@ -180,32 +189,54 @@ export class Phone {
     this.reel.style.transform = `translate3d(0, calc(${-this.at * 100}% + ${offset}px), 0)`;
   }
 
-  /** @param {boolean} forward */
+  /**
+   * Swipes. One that comes while another is under way is done after it; of several, the last.
+   * @param {boolean} forward
+   */
   async go(forward) {
-    if (this.moving || !this.state.begun || this.sheets.open) return;
+    if (!this.state.begun || this.sheets.open) return;
+    this.next = forward;
+    if (this.moving) return;
     this.moving = true;
-    const target = this.at + (forward ? 1 : -1);
-    const before = this.at;
-    if (this.cards.has(target)) {
-      this.at = target;
-      this.slide(0);
-    }
-    try {
-      await act({ do: forward ? "next" : "previous" });
-    } catch (error) {
-      this.at = before;
-      this.slide(0);
-      this.say(sentence(/** @type {Error} */ (error).message));
+    this.feed.setAttribute("aria-busy", "true");
+    while (this.next !== undefined) {
+      const wish = this.next;
+      this.next = undefined;
+      await this.step(wish);
     }
     this.moving = false;
     this.show(this.state);
   }
 
+  /** @param {boolean} forward */
+  async step(forward) {
+    const target = this.at + (forward ? 1 : -1);
+    const before = this.at;
+    if (this.cards.has(target) && !this.state.resting) {
+      this.at = target;
+      this.slide(0);
+    }
+    const back = () => {
+      this.at = before;
+      this.slide(0);
+    };
+    try {
+      const done = await act({ do: forward ? "next" : "previous" });
+      if (done.resting) back();
+    } catch (error) {
+      back();
+      this.say(sentence(/** @type {Error} */ (error).message));
+    }
+  }
+
   /** @param {boolean} [paused] */
-  pause(paused = !this.state.paused) {
-    // A second press may come before the core has told of the first.
+  async pause(paused = !this.state.paused) {
+    // A second press may come before the core has told of the first, and what was told before is late.
+    // A break lets nothing go on before its time; what the core tells is what holds.
+    if (this.state.resting) return void (await attempt(this, { do: "pause", on: paused }));
     this.state.paused = paused;
-    return attempt(this, { do: "pause", on: paused });
+    this.pausing = paused;
+    if ((await attempt(this, { do: "pause", on: paused })) === null) this.pausing = undefined;
   }
 
   mute() {
@@ -324,6 +355,7 @@ export class Phone {
         f: () => this.follow(), b: () => this.save(),
         x: () => this.notInterested(),
         o: () => document.dispatchEvent(new CustomEvent("network", { detail: "toggle" })),
+        r: () => this.report(), u: () => this.time(),
         "?": () => this.sheets.keys(),
       });
       if (!onControl) keys[" "] = () => this.pause();
@@ -355,19 +387,33 @@ export class Phone {
     if (done) this.say("Link copied");
   }
 
+  time() {
+    return timeSheet(this.sheets, (words) => this.say(words));
+  }
+
   async notInterested() {
     const card = this.current();
     if (!card) return;
     const done = await this.run({ do: "not_interested", item: card.item, position: card.position });
-    if (done) this.say("Noted: less like this");
+    if (done) this.say("Noted: the next ones are chosen by it");
   }
 
   async why() {
     const card = this.current();
     if (!card) return;
-    await this.run({ do: "why" });
-    const { chosen, topics } = (await this.run({ do: "topics" })) ?? { chosen: [], topics: [] };
-    await this.sheets.why(card, chosen, topics);
+    const told = await this.run({ do: "why", position: card.position });
+    if (told) await this.sheets.why(card, told.why, told.parameters);
+  }
+
+  async report() {
+    const card = this.current();
+    if (!card) return;
+    const reason = await this.sheets.report(card, this.state.playheadMs);
+    if (!reason) return;
+    const told = await this.run({ do: "report", item: card.item, reason, at_ms: Math.round(this.state.playheadMs) });
+    if (!told) return;
+    await this.sheets.receipts("Reported. Thank you.", told.reports, (command) => this.run(command));
+    if (this.current()?.item === card.item) await this.go(true);
   }
 
   async more() {
@@ -383,13 +429,9 @@ export class Phone {
         if (done) this.say(`You will see nothing of @${card.creator.handle} any more`);
         return done;
       }
-      case "report": {
-        const category = await this.sheets.report(card);
-        if (!category) return undefined;
-        const done = await this.run({ do: "report", item: card.item, category });
-        if (done) this.say("Reported. Thank you.");
-        return done;
-      }
+      case "report": return this.report();
+      case "receipts": return this.sheets.receipts("Your reports", (await this.run({ do: "reports" }))?.reports ?? [], (command) => this.run(command));
+      case "time": return this.time();
     }
     return undefined;
   }
@@ -470,7 +512,7 @@ class Card {
     this.node.classList.toggle("veiled", view.covered);
     this.reason = view.decision?.reason;
     if (!view.covered) return;
-    const inside = [el("h3", { text: this.reason ?? "Covered by the safety filter" }), el("p", { text: "Nothing of it has been fetched." })];
+    const inside = [el("h3", { text: this.reason ?? "Covered by the safety filter" }), el("p", { text: view.late ? "Its bytes have left this device." : "Nothing of it has been fetched." })];
     if (view.decision?.revealable) {
       inside.push(el("button", { class: "solid", text: "Show it anyway", onclick: () => this.phone.run({ do: "reveal", position: view.position }) }));
     }

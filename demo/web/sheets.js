@@ -113,45 +113,68 @@ export class Sheets {
       el("div", { class: "menu" }, ...[
         ["not_interested", "Not interested"],
         ["why", "Why this video"],
+        ["time", "Time and breaks"],
         ["captions", state.captions ? "Captions off" : "Captions on"],
         ["block", `Block @${card.creator.handle}`],
         ["report", "Report"],
+        ["receipts", "Your reports"],
       ].map(([does, words]) => el("button", { text: words, onclick: () => done(does) }))),
     ]);
   }
 
-  /** @param {any} card @returns {Promise<string | null>} */
-  report(card) {
+  /** @param {any} card @param {number} ms the moment that is reported @returns {Promise<string | null>} */
+  report(card, ms) {
     return this.ask(`Report the video of @${card.creator.handle}`, (done) => [
-      el("div", { class: "menu" }, ...[
-        ["scam", "A scam or false advertising"],
-        ["sexual", "Sexual content"],
-        ["violence", "Violence"],
-        ["misinformation", "Misleading"],
-        ["other", "Something else"],
-      ].map(([category, words]) => el("button", { text: words, onclick: () => done(category) }))),
+      el("p", { class: "note", text: `The moment at ${(ms / 1000).toFixed(1)} s goes with it, so that whoever looks need not watch all of it. You will not see this video again.` }),
+      el("div", { class: "menu" }, ...REASONS.map(([reason, words]) => el("button", { text: words, onclick: () => done(reason) }))),
     ]);
   }
 
-  /** @param {any} card @param {string[]} chosen @param {{ id: string, title: string }[]} topics */
-  why(card, chosen, topics) {
-    const title = (/** @type {string} */ id) => topics.find((topic) => topic.id === id)?.title ?? id;
-    const shared = card.topics.filter((/** @type {string} */ topic) => chosen.includes(topic));
-    const reasons = [
-      shared.length > 0
-        ? `You chose ${shared.map(title).join(" and ")}, and this is about it.`
-        : `It is about ${card.topics.map(title).join(" and ")}, which you did not choose: the server mixes other topics in.`,
-      "The server put it in this place of For You; the device leaves that order alone, except for what the safety filter takes out.",
-      ...card.labels.includes("paid_promotion") ? ["Somebody paid for it to be made."] : [],
-    ];
-    return this.ask("Why this video", () => [el("ul", { class: "reasons" }, ...reasons.map((text) => el("li", { text })))]);
+  /**
+   * What was reported, and what became of it.
+   * @param {string} title @param {any[]} reports @param {(command: object) => Promise<any>} run
+   */
+  async receipts(title, reports, run) {
+    const list = el("ul", { class: "comments receipts", "aria-label": "Your reports" });
+    const fill = (/** @type {any[]} */ all) => {
+      list.replaceChildren(...all.slice(0, 6).map((one) => el("li", {},
+        el("p", { text: `${one.reason.split(".")[1].replaceAll("_", " ")}${one.taps > 1 ? ` (${one.taps} taps, one report)` : ""}` }),
+        el("small", { class: one.state, text: `${BECAME[one.state] ?? one.state}${one.words ? `: ${one.words}` : ""}` }),
+        el("code", { text: one.receipt ? `Receipt ${one.receipt.slice(-12)}` : "No receipt yet" }))));
+      if (all.length === 0) list.append(el("li", { class: "none", text: "You reported nothing." }));
+    };
+    fill(reports);
+    const timer = setInterval(async () => {
+      const told = await run({ do: "reports" });
+      if (told) fill(told.reports);
+    }, 1_500);
+    await this.ask(title, () => [list, el("p", { class: "note", text: "A report is on this device before it is sent, and sent once however often you tap." })]);
+    clearInterval(timer);
+  }
+
+  /** @param {any} card @param {any} why @param {any[]} parameters */
+  why(card, why, parameters) {
+    const most = Math.max(0.001, ...why.reasons.map((/** @type {any} */ reason) => Math.abs(reason.amount)));
+    const bars = why.reasons.slice(0, 6).map((/** @type {any} */ reason) => {
+      const bar = el("i", { class: reason.amount < 0 ? "cost" : "gain" });
+      const width = (50 * Math.abs(reason.amount)) / most;
+      bar.style.width = `${width}%`;
+      bar.style.left = reason.amount < 0 ? `${50 - width}%` : "50%";
+      return el("li", {}, el("span", { text: reason.words }), el("span", { class: "track both", "aria-hidden": "true" }, bar));
+    });
+    return this.ask("Why this video", () => [
+      el("p", { class: "because", text: why.words }),
+      ...bars.length > 0 ? [el("ul", { class: "factors", "aria-label": "What spoke for it and against it" }, ...bars)] : [],
+      el("p", { class: "note", text: `${card.labels.includes("paid_promotion") ? "Somebody paid for it to be made. " : ""}Computed on this device by ranking policy ${why.policy}${why.against ? ", compared with the best that could have stood here instead" : ""}.` }),
+      el("details", {}, el("summary", { text: "Everything that decides the order" }), el("ul", { class: "parameters", tabindex: 0, "aria-label": "Parameters of the order" }, ...parameters.map((one) => el("li", {}, el("span", { text: one.words }), el("code", { text: one.value }))))),
+    ]);
   }
 
   keys() {
     const rows = [
       ["↓ or J", "next video"], ["↑ or K", "the one before"], ["Space", "pause and play"], ["← →", "two seconds back, on"],
       ["L", "like"], ["C", "comments"], ["F", "follow"], ["B", "save"], ["S", "share"], ["M", "sound"], ["T", "captions"], ["X", "not interested"],
-      ["W", "why this video"], ["O", "network off and on"], ["Esc", "put a sheet away"],
+      ["W", "why this video"], ["R", "report"], ["U", "time and breaks"], ["O", "network off and on"], ["Esc", "put a sheet away"],
     ];
     return this.ask("Keys", () => [el("dl", { class: "keylist" }, ...rows.flatMap(([key, does]) => [el("dt", {}, el("kbd", { text: key })), el("dd", { text: does })]))]);
   }
@@ -161,4 +184,23 @@ const WHERE = /** @type {Record<string, string>} */ ({
   sent: "At the server",
   waiting: "On this device, waiting to be sent",
   refused: "Refused by the server",
+});
+
+/** Reasons that anybody can tell, by the core's names. */
+const REASONS = [
+  ["misleading_scam", "A scam"],
+  ["misleading_advertising", "Advertising that does not say so"],
+  ["misleading_falsehood", "A false tale that does harm"],
+  ["violence_graphic", "Violence"],
+  ["sexual_unlabelled", "Sexual pictures without a label"],
+  ["harassment_hate", "Hate"],
+  ["flashing_lights", "Lights that flash without a warning"],
+  ["other", "Something else"],
+];
+
+const BECAME = /** @type {Record<string, string>} */ ({
+  waiting: "On this device, waiting to be sent",
+  received: "At the server",
+  refused: "Not taken",
+  decided: "Decided",
 });

@@ -115,6 +115,14 @@ class Origin:
         """Items an actor likes."""
         return await self.wishes(actor, "like")
 
+    async def reports(self) -> list[dict[str, Any]]:
+        """The reports of ada, as she is told of them."""
+        return list((await ask("GET", f"{self.url}/v1/reports", token="ada.1"))["reports"])
+
+    async def decide(self, actor: str, target: str, outcome: str) -> None:
+        """A moderator decides about a report."""
+        await ask("POST", f"{self._control}/control/reports", {"actor": actor, "target": target, "outcome": outcome})
+
     async def records(self, installation: str) -> list[dict[str, Any]]:
         """Telemetry of an installation, each record once, in order."""
         return list((await self.get(f"/control/events?installation={installation}"))["events"])

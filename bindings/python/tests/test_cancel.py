@@ -78,7 +78,8 @@ async def test_cancelling_at_every_step_loses_no_event_and_no_acknowledged_like(
         await cancel_soon(asyncio.ensure_future(call(n)), chance)
     reading.cancel()
     await asyncio.gather(reading, return_exceptions=True)
-    assert acknowledged, "some likes were acknowledged"
+    # On a busy machine every call may be cancelled before its end: one is left alone.
+    await like(CANCELS)
 
     report = await session.shutdown(WITHIN)
     assert report.clean

@@ -132,8 +132,9 @@ async def test_what_was_chosen_stays_and_what_cannot_be_changes_nothing(core: Pa
         await session.set_safety(chosen)
         with pytest.raises(UnspoolError.Config):
             await session.set_safety(SafetySettings(age=AgeBand.TEEN, words=[MutedWord(value=" ")]))
-        with pytest.raises(UnspoolError.Guarded):
+        with pytest.raises(UnspoolError.Guarded) as guarded:
             await session.set_safety(SafetySettings(age=AgeBand.ADULT))
+        assert not guarded.value.is_set
         with pytest.raises(UnspoolError.Config):
             await session.set_blocked("", True)
         assert session.safety() == chosen

@@ -57,6 +57,8 @@ pub enum Harm {
     Conspiracy,
     /// Propaganda, of states above all.
     Propaganda,
+    /// Lights that flash, which can bring on seizures. Covered until it is revealed where nothing else was chosen.
+    Flashing,
 }
 
 /// What is to become of something, least strict first.
@@ -120,7 +122,7 @@ macro_rules! same_cases {
     };
 }
 
-same_cases!(Harm, unspool::HarmClass, Adult, Scam, Conspiracy, Propaganda);
+same_cases!(Harm, unspool::HarmClass, Adult, Scam, Conspiracy, Propaganda, Flashing);
 same_cases!(SafetyChoice, unspool::Choice, Show, Warn, Hide);
 same_cases!(AgeBand, unspool::AgeBand, Unknown, Under16, Teen, Adult);
 

@@ -10,7 +10,7 @@ use unspool_engine::pipeline::Manner;
 use unspool_engine::ranking::RankingPolicy;
 use unspool_engine::schema::Consent;
 use unspool_engine::session::Conditions;
-use unspool_media::{Cmcd, TlsConfig};
+use unspool_media::{Cmcd, HostPattern, Reach, TlsConfig};
 use unspool_player::PlayerConfig;
 use url::Url;
 
@@ -19,6 +19,9 @@ use crate::backend::Backend;
 use crate::error::Error;
 use crate::players::PlayerEngine;
 use crate::wishes;
+
+/// Most patterns of hosts: an app has a handful, and each request is compared with all.
+const MEDIA_HOSTS: usize = 64;
 
 /// Which feed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -173,10 +176,19 @@ pub struct Config {
     /// Whom HTTPS trusts besides the platform's store, and which hosts must show which keys. Holds for the backend, the
     /// collector and media alike. Default: the platform's judgement.
     pub tls: TlsConfig,
+    /// Where media may come from besides the backend's own host: `https://cdn.example`, `https://*.cdn.example`, at most 64;
+    /// see [`HostPattern`]. Requests to other hosts, named by a page or by a redirection, do not leave; they are listed as
+    /// refused. Default none: media come from the backend's host and the names below it, for a backend on this device from
+    /// this device; where the app supplies the pages, from any host over HTTPS. All else goes to the backend alone.
+    pub media_hosts: Vec<HostPattern>,
     /// Whether media requests tell servers of the playback they serve (CTA-5004), and how. Default: they do not.
     pub cmcd: Option<Cmcd>,
     /// Time a request may take until its answer has arrived. Default 15 s.
     pub request_timeout: Duration,
+    /// A file that everything the feeds are told and do is written to, so that the session can be played back
+    /// ([`unspool_engine::tape`]). It names what was watched: for who mends the core, with the person's word, and never sent.
+    /// Up to 256 MiB; what the file held is gone. Default none.
+    pub tape: Option<PathBuf>,
 }
 
 impl Config {
@@ -252,9 +264,22 @@ impl Config {
             utc_offset_min: None,
             telemetry: TelemetryOptions::default(),
             tls: TlsConfig::default(),
+            media_hosts: Vec::new(),
             cmcd: None,
             request_timeout: Duration::from_secs(15),
+            tape: None,
         })
+    }
+
+    /// Where requests may go.
+    pub(crate) fn reach(&self) -> Reach {
+        let own: Vec<HostPattern> = self.backend.iter().filter_map(HostPattern::of).collect();
+        let media = match (&self.backend, &self.host) {
+            _ if !self.media_hosts.is_empty() => own.iter().chain(&self.media_hosts).cloned().collect(),
+            (Some(base), None) => HostPattern::around(base),
+            _ => HostPattern::anywhere(),
+        };
+        Reach { backend: Some(own), media: Some(media) }
     }
 
     /// What can be found wrong before anything is made on the device.
@@ -270,6 +295,9 @@ impl Config {
         self.ranking.check_promised().map_err(|e| config(&format!("ranking policy: {e}")))?;
         if self.safety_keys.len() > 8 {
             return Err(config("at most eight keys may sign safety rules"));
+        }
+        if self.media_hosts.len() > MEDIA_HOSTS {
+            return Err(config("at most 64 patterns may say where media come from"));
         }
         self.tls.check().map_err(|e| config(&e.to_string()))?;
         let pinned = |base: &Url| base.host_str().is_some_and(|host| self.tls.is_pinned(host));

@@ -26,6 +26,7 @@ use crate::auth::Auth;
 use crate::backend::{Backend, BackendError, Hosted, Located, Native, check};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::erase;
 use crate::error::Error;
 use crate::gate::Gate;
 use crate::keep::KeepRoom;
@@ -41,11 +42,12 @@ use crate::settings::SettingsRoom;
 use crate::snapshot::{Bytes, Outgoing};
 use crate::spool::{self, Class, Pending, Rules, Spool, SpoolError, SpoolLimits};
 use crate::store::SessionStore;
-use crate::wellbeing::WellbeingRoom;
+use crate::taping::Tape;
+use crate::wellbeing::{ServerTime, WellbeingRoom};
 use crate::wishes::Board;
 
-pub(crate) use errors::outbox_error;
-use errors::{media_error, spool_error, store_error, tls_error};
+use errors::tls_error;
+pub(crate) use errors::{media_error, outbox_error, spool_error, store_error};
 
 /// Part of the time to close that is spent on sending; the rest is for the databases and the media room.
 const SEND_SHARE_PERCENT: u32 = 70;
@@ -89,6 +91,8 @@ pub(crate) struct Core {
     viewing: Mutex<Option<Impression>>,
     saves: watch::Sender<Option<Save>>,
     saver: Mutex<Option<JoinHandle<()>>>,
+    /// Where everything the feeds are told and do is written, if it is.
+    pub(crate) tape: Option<Tape>,
 }
 
 impl Core {
@@ -103,25 +107,28 @@ impl Core {
             .user_agent(concat!("unspool/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(config.request_timeout)
             .redirect(reqwest::redirect::Policy::none())
+            // A proxy of the environment would be a host that nobody listed.
+            .no_proxy()
             .tls_backend_preconfigured(trust)
             .build()
             .map_err(|e| Error::Internal { reason: format!("http client: {e}") })?;
-        let outbound = Outbound::default();
+        let outbound = Outbound::within(config.reach());
         let client = Wire::new(client, outbound.clone(), OutboundPurpose::Feed);
         let auth = Auth::new(config.credentials.clone(), config.request_timeout);
+        let time = ServerTime::default();
         let backend: Arc<dyn Backend> = match (&config.host, &config.backend) {
             (Some(host), _) => Arc::new(Hosted::new(Arc::clone(host), config.request_timeout)),
-            (None, Some(base)) => Arc::new(Native::new(
-                client.clone(),
-                base.clone(),
-                auth.clone(),
-                config.request_timeout,
-                meter.clone(),
-            )),
+            (None, Some(base)) => {
+                let (client, within) = (client.clone(), config.request_timeout);
+                let native = Native::new(client, base.clone(), auth.clone(), within, meter.clone());
+                Arc::new(native.telling(time.clone()))
+            }
             (None, None) => {
                 return Err(Error::Config { reason: "neither a backend nor a host backend is given".into() });
             }
         };
+        // What was to be erased when the process ended is erased before anything is read.
+        erase::finish(&dir)?;
         let media_config = MediaConfig {
             resolver: Some(Arc::new(Resolver(Arc::clone(&backend)))),
             tls: config.tls.clone(),
@@ -163,6 +170,7 @@ impl Core {
         let (age, zone) = (safety.settings().age, config.utc_offset_min);
         let wellbeing = WellbeingRoom::open(Arc::clone(&store), &config.account, age, zone);
         let wellbeing = Arc::new(wellbeing.map_err(|e| store_error(&e))?);
+        time.goes_to(&wellbeing);
         let interests = outbox.interests(&config.account).map_err(|e| outbox_error(&e))?;
         let ranking = config.ranking.clone();
         let learning = LearningRoom::open(Arc::clone(&store), ranking, &config.account, interests)
@@ -170,7 +178,9 @@ impl Core {
         let (saves, saved) = watch::channel(None);
         let saver = handle.spawn(keep_saving(Arc::clone(&store), saved));
         let board = Board::new(&config, settings.in_force());
+        let tape = config.tape.as_deref().map(Tape::open).transpose()?;
         let core = Arc::new(Core {
+            tape,
             config,
             board,
             clock,
@@ -264,6 +274,41 @@ impl Core {
             Err(SpoolError::Consent) => Ok(false),
             Err(e) => Err(spool_error(&e)),
         }
+    }
+
+    /// Writes down what rooms keep in memory for a while.
+    pub(crate) async fn settle_records(self: &Arc<Self>) -> Result<(), Error> {
+        self.keep.settle().await;
+        self.write_learnt().await;
+        let core = Arc::clone(self);
+        blocking(move || if core.store.is_open() { core.wellbeing.save(true) } else { Ok(()) }).await
+    }
+
+    /// Writes down that `scopes` are to be erased.
+    pub(crate) async fn order_erasure(self: &Arc<Self>, scopes: Vec<erase::EraseScope>) -> Result<(), Error> {
+        let installations = match erase::reaches_telemetry(&scopes) {
+            true => self.spool.installations().await.map_err(|e| spool_error(&e))?,
+            false => Vec::new(),
+        };
+        let core = Arc::clone(self);
+        blocking(move || {
+            let (config, now) = (&core.config, Clock::wall().unix_ms);
+            erase::order(&config.data_dir, &scopes, &config.account, installations, now)
+        })
+        .await
+    }
+
+    /// Carries out what was ordered; every room is closed.
+    pub(crate) async fn carry_out_erasure(&self) -> Result<(), Error> {
+        let dir = self.config.data_dir.clone();
+        blocking(move || match erase::finish(&dir) {
+            Err(Error::InUse) => {
+                let reason = "erasing: something did not end in time; the next opening goes on".to_owned();
+                Err(Error::Storage { reason })
+            }
+            done => done,
+        })
+        .await
     }
 
     /// Deletes all telemetry, and asks the collector's side to delete what it has.
@@ -497,6 +542,8 @@ impl Core {
             self.keep.stop().await;
             let media = self.media.shutdown(left).await.is_ok();
             let spool = self.spool.close().await.is_ok();
+            let core = Arc::clone(self);
+            let _ = tokio::task::spawn_blocking(move || core.tape.as_ref().map(Tape::close)).await;
             self.saves.send_replace(None);
             let saver = self.saver.lock().unwrap_or_else(PoisonError::into_inner).take();
             let saved = match saver {

@@ -21,6 +21,14 @@ pub const POINTS: &[&str] = &[
     "ahead.closed",
     "suspend.checkpointed",
     "suspend.closed",
+    "erase.ordered",
+    "erase.rows",
+    "erase.vacuumed",
+    "erase.session",
+    "erase.outbox",
+    "erase.events",
+    "erase.media",
+    "erase.done",
 ];
 
 /// Ends the process with SIGKILL when `UNSPOOL_CRASH_AT` is `<name>:<n>` and this is the n-th time here.

@@ -25,8 +25,9 @@ use unspool_engine::feed::Step;
 use unspool_engine::pipeline::{Manner, Pipeline};
 use unspool_engine::planner::FetchEnd;
 use unspool_engine::safety::{Decision, Filter};
-use unspool_engine::session::{Conditions, Effect, Engine, EngineConfig, Notice, Signal};
+use unspool_engine::session::{Conditions, Effect, EngineConfig, Notice, Signal};
 use unspool_engine::stage::StageOutput;
+use unspool_engine::tape::Taped;
 use unspool_engine::{
     DemandId, Item, LabelUpdate, MediaInfo, MediaKey, Millis, NetworkClass, Page, PageFailure, PlayerId,
     SavedFeed, StartClass, Time, Viewer, links,
@@ -46,6 +47,7 @@ use crate::events::{Event, EventLog};
 use crate::explain::Why;
 use crate::players::Opened;
 use crate::snapshot::Snapshot;
+use crate::taping::Tape;
 use crate::windows::Windows;
 
 pub(crate) use playing::Control;
@@ -140,7 +142,7 @@ pub(crate) struct Driver {
     feed: String,
     /// Whether its cards are those that are kept for offline, which no backend is asked for.
     kept: bool,
-    engine: Engine,
+    engine: Taped,
     clock: Clock,
     inputs: mpsc::UnboundedSender<Input>,
     pool: Option<Arc<dyn Players>>,
@@ -196,7 +198,7 @@ impl Driver {
             policy: core.config.policy.clone(),
             players: core.config.player.players,
         };
-        let mut engine = Engine::new(config, conditions);
+        let mut engine = Taped::new(config, conditions, core.tape.as_ref().map(Tape::feed));
         // The stage makes room before it asks for a player that the pool would refuse.
         let most = wishes.pressure.players(wishes.players);
         engine.handle_player_budget(core.clock.now(), most, wishes.memory_bytes);
@@ -323,6 +325,7 @@ impl Driver {
         self.write_down_last().await;
         self.engine.handle_end(self.clock.now());
         self.drain();
+        self.write_tape();
         self.core.write_learnt().await;
         for (_, ticket) in std::mem::take(&mut self.tickets) {
             ticket.cancel();
@@ -557,7 +560,17 @@ impl Driver {
         self.tend_watching(now);
         self.drain();
         self.tend_captions();
+        self.write_tape();
         self.publish();
+    }
+
+    /// Hands over what the engine was told and did in this turn.
+    fn write_tape(&mut self) {
+        if let Some(tape) = &self.core.tape
+            && !tape.write(self.engine.take_lines())
+        {
+            self.engine.cut();
+        }
     }
 
     fn drain(&mut self) {
@@ -578,8 +591,10 @@ impl Driver {
 
     fn notice(&mut self, notice: Notice) {
         self.events.push(match notice {
-            // Support finds it in the log; the person sees it as buffering.
-            Notice::Link(state) => return tracing::info!(?state, "the link"),
+            Notice::Link(state) => {
+                tracing::info!(?state, "the link");
+                Event::Link { state }
+            }
             Notice::Grew => Event::FeedGrew,
             Notice::Loop(word) => Event::Loop { word },
             Notice::Thin(enough_of) => Event::FeedThin { enough_of },
@@ -602,6 +617,7 @@ pub(crate) fn public(error: &BackendError) -> Error {
     match error {
         BackendError::Network(_) => Error::Offline,
         BackendError::SignIn => Error::SignIn,
+        BackendError::HostRefused { host } => Error::HostRefused { host: host.clone() },
         BackendError::Busy { retry_after, .. } => {
             Error::Backend { reason: error.to_string(), retry_after: *retry_after }
         }

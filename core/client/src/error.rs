@@ -44,6 +44,12 @@ pub enum Error {
     /// There is no network and what was asked for is not on the device; try again when there is one.
     #[error("no network, and it is not on this device")]
     Offline,
+    /// Requests may not go to this host, and nothing left; list it in the configuration, or find out who names it.
+    #[error("{host} is none of the hosts that requests may go to")]
+    HostRefused {
+        /// Name and port.
+        host: String,
+    },
     /// The backend wants the person to sign in again.
     #[error("sign in again")]
     SignIn,
@@ -84,6 +90,8 @@ pub enum Error {
     WrongPasscode {
         /// How long to wait before the next one.
         wait: Duration,
+        /// How many were wrong in a row.
+        wrong: u32,
     },
     /// This feed holds no card at that position; ask for one that it gave.
     #[error("no card at this position")]

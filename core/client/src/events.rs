@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use tokio::sync::watch;
 use unspool_engine::StartClass;
 use unspool_engine::breaker::Word as LoopWord;
+use unspool_engine::planner::LinkState;
 use unspool_player::PlayerEvent;
 
 use crate::captions::CaptionTrouble;
@@ -154,6 +155,13 @@ pub enum Event {
     FeedThin {
         /// The topics.
         enough_of: Vec<String>,
+    },
+    /// The network began or ceased to bring what is asked of it, though the device is online: it went silent, or everything is
+    /// answered by refusals as in front of a log-in page. Meanwhile only the card on screen is asked for; the app may
+    /// show why it waits.
+    Link {
+        /// What it does now.
+        state: LinkState,
     },
     /// A page of the feed could not be had.
     PageFailed {

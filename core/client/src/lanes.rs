@@ -13,6 +13,7 @@ use crate::auth::Auth;
 use crate::config::Config;
 use crate::meter::Meter;
 use crate::outbox::{Outbox, OutboxSender, OutboxSenderConfig, Teller, TellerConfig, TellerHandle};
+use crate::owner;
 use crate::spool::{Spool, SpoolLimits};
 use crate::telemetry::{Uploader, UploaderConfig, UploaderHandle};
 
@@ -59,8 +60,9 @@ impl Lanes {
         };
         let uploader = Uploader::spawn(rooms.0.clone(), uploader_config, client.clone(), handle);
         let (account, auth) = (config.account.clone(), auth.clone());
+        let hidden = owner::hidden(&account);
         // Intents of another account wait until a session of that account is opened.
-        let tokens = Arc::new(move |of: &str| (of == account).then(|| auth.clone()));
+        let tokens = Arc::new(move |of: &str| (of == account || of == hidden).then(|| auth.clone()));
         let sender_config = OutboxSenderConfig {
             request_timeout: config.request_timeout,
             online,

@@ -15,9 +15,11 @@ mod config;
 mod core;
 mod crash;
 mod driver;
+mod erase;
 mod error;
 mod events;
 mod explain;
+mod export;
 #[cfg(feature = "fault-injection")]
 mod fault;
 mod feed;
@@ -33,6 +35,7 @@ mod owner;
 mod players;
 mod records;
 mod reports;
+mod rows;
 mod safety;
 mod session;
 mod settings;
@@ -40,6 +43,7 @@ mod snapshot;
 mod social;
 pub mod spool;
 mod store;
+mod taping;
 pub mod telemetry;
 mod tls;
 mod wallet;
@@ -59,9 +63,11 @@ pub use config::{Config, FeedKind, PlayerOptions, TelemetryOptions};
 #[cfg(feature = "fault-injection")]
 pub use crash::POINTS as CRASH_POINTS;
 pub use driver::Card;
+pub use erase::EraseScope;
 pub use error::Error;
 pub use events::{Event, EventBatch};
 pub use explain::{Reason, Why};
+pub use export::{Export, ExportProgress};
 #[cfg(feature = "fault-injection")]
 pub use fault::Place;
 pub use feed::FeedSession;
@@ -81,6 +87,7 @@ pub use tls::install as install_tls;
 pub use unspool_engine::breaker::{Choice as LoopChoice, LoopState, Word as LoopWord};
 pub use unspool_engine::exposure::GroupReport;
 pub use unspool_engine::learner::{Card as LearnerCard, Line as LearnerLine};
+pub use unspool_engine::planner::LinkState;
 pub use unspool_engine::ranking::{Parameter, PolicyError, RankingPolicy};
 pub use unspool_engine::report::{
     Filed, Reason as ReportReason, Report, ReportState, Scene, Subject as ReportSubject,
@@ -91,8 +98,10 @@ pub use unspool_engine::safety::{
 };
 pub use unspool_engine::schema::{self, Consent, Purpose};
 pub use unspool_engine::settings::{PreferenceChoices, Preferences, Settings};
+pub use unspool_engine::tape;
 pub use unspool_engine::wellbeing::{
-    Break, Cause as BreakCause, Choices, Day, GuardView, Limits, Measure, Night, Recap, WellbeingView,
+    Action as BreakAction, Break, Cause as BreakCause, Choices, Day, GuardView, Limits, Measure, Night,
+    Recap, WellbeingView,
 };
 pub use unspool_engine::{
     Asset, CaptionTrack, Conditions, Container, Creator, Embedding, Exit, Hold, Item, KeepEstimate,
@@ -100,8 +109,8 @@ pub use unspool_engine::{
     PageRequest, Policy, Relation, Rendition, SeriesPart, SoundFocus, StartClass, Tap, Viewer,
 };
 pub use unspool_media::{
-    ByPurpose, Cmcd, HostPins, LocalFile, OUTBOUND_REQUESTS, OutboundBatch, OutboundPurpose, OutboundRequest,
-    Pin, TlsConfig, TlsError, Traffic,
+    ByPurpose, Cmcd, HostPattern, HostPins, LocalFile, OUTBOUND_REQUESTS, OutboundBatch, OutboundPurpose,
+    OutboundRequest, PatternError, Pin, TlsConfig, TlsError, Traffic,
 };
 pub use unspool_player::captions::Cue;
 pub use unspool_player::platform::{PlatformFactory, PlatformPlayer, PlatformReport, Reports};

@@ -65,8 +65,27 @@ fn rename(dir: &Path, from: &str, to: &str) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Every file of `account`'s telemetry, and the note that it is in use.
+pub(crate) fn files_of(dir: &Path, account: &str) -> std::io::Result<Vec<PathBuf>> {
+    let prefixes = [mark(account), earlier_mark(account)].map(|mark| format!("events-{mark}.db"));
+    let mut files = vec![dir.join("events.owner"), dir.join("events.owner.new")];
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if prefixes.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
+            files.push(entry.path());
+        }
+    }
+    Ok(files)
+}
+
+/// What requests of an account are filed under once the account is erased.
+pub(crate) fn hidden(account: &str) -> String {
+    format!("sha256:{}", mark(account))
+}
+
 /// A name for files that does not show the account: SHA-256.
-fn mark(account: &str) -> String {
+pub(crate) fn mark(account: &str) -> String {
     Sha256::digest(account).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

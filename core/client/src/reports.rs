@@ -5,16 +5,20 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use unspool_engine::report::{Book, Filed, Report, Subject, Tapped};
+use unspool_engine::session::Signal;
 
 use crate::clock::Clock;
 use crate::core::{Core, blocking, outbox_error};
-use crate::driver::public;
+use crate::driver::{Input, public};
 use crate::error::Error;
-use crate::outbox::Verb;
 use crate::session::Unspool;
 use crate::store::{SessionStore, StoreError};
+
+/// Longest wait for the open feed to learn of a report before its card goes; a turn of it takes a millisecond.
+const LEARNT_WITHIN: Duration = Duration::from_secs(1);
 
 /// The reports of a session.
 #[derive(Debug)]
@@ -65,10 +69,10 @@ impl ReportRoom {
 impl Core {
     /// Puts what was reported into the outbox, where it is not. Blocks for the disk.
     pub(crate) fn send_reports(&self) -> Result<(), Error> {
-        let unsent: Vec<(String, i64)> =
-            self.reports.book().unsent().map(|filed| (filed.report.target(), filed.at_ms)).collect();
-        for (target, at_ms) in unsent {
-            let op = self.outbox.set(Verb::Report, &target, true, &self.config.account, at_ms);
+        let unsent: Vec<Filed> = self.reports.book().unsent().cloned().collect();
+        for Filed { report, at_ms, .. } in unsent {
+            let target = report.target();
+            let op = self.outbox.report(&target, report.words.as_deref(), &self.config.account, at_ms);
             let op = op.map_err(|e| outbox_error(&e))?;
             self.reports.change(|book| {
                 book.sent(&target, &op.0);
@@ -78,18 +82,10 @@ impl Core {
         Ok(())
     }
 
-    fn report(&self, report: &Report) -> Result<(), Error> {
+    fn report(&self, report: &Report) -> Result<Tapped, Error> {
         let at_ms = Clock::wall().unix_ms;
         let wrong = |e: unspool_engine::report::ReportError| Error::Config { reason: e.to_string() };
-        let tapped = self.reports.change(|book| book.tap(report, at_ms).map_err(wrong))?;
-        if let Subject::Item(item) = &report.subject {
-            self.safety.hide_item(item);
-        }
-        if tapped == Tapped::New {
-            self.send_reports()?;
-            self.nudge();
-        }
-        Ok(())
+        self.reports.change(|book| book.tap(report, at_ms).map_err(wrong))
     }
 
     /// What the outbox says of the reports.
@@ -109,14 +105,42 @@ impl Core {
 impl Unspool {
     /// Reports an item, a creator or a comment. On disk when it returns, with or without a network; sent once, before likes,
     /// however often it is called for the same thing and reason. An item leaves the open feed at once and later pages too;
-    /// of a creator nothing more is shown after [`set_blocked`](Unspool::set_blocked).
+    /// of a creator nothing more is shown after [`set_blocked`](Unspool::set_blocked). The scene and the words of the first
+    /// call are those that are sent, and the open feed learns to bring less like it.
     ///
     /// # Errors
-    /// [`Error::Config`] for an identifier or a scene that cannot be one, or when 500 reports wait already;
+    /// [`Error::Config`] for an identifier, a scene or words that cannot be such, or when 500 reports wait already;
     /// [`Error::Storage`] when the disk refuses.
     pub async fn report(&self, report: Report) -> Result<(), Error> {
-        let core = Arc::clone(self.core());
-        self.write(async move { blocking(move || core.report(&report)).await }).await
+        let session = self.clone();
+        self.write(async move {
+            let core = Arc::clone(session.core());
+            let item = match &report.subject {
+                Subject::Item(item) => Some(item.clone()),
+                Subject::Creator(_) | Subject::Comment(_) => None,
+            };
+            let tapped = blocking(move || core.report(&report)).await?;
+            let new = tapped == Tapped::New;
+            if let Some(item) = item {
+                if new {
+                    // Told before its card goes; a feed that does not listen does not put that off for long.
+                    session.tell(Input::Signal(Signal::Reported(item.clone())));
+                    let _ = tokio::time::timeout(LEARNT_WITHIN, session.settle()).await;
+                }
+                session.core().safety.hide_item(&item);
+            }
+            if !new {
+                return Ok(());
+            }
+            let core = Arc::clone(session.core());
+            blocking(move || {
+                core.send_reports()?;
+                core.nudge();
+                Ok(())
+            })
+            .await
+        })
+        .await
     }
 
     /// What was reported from this device and what became of it, oldest first: whether it waits, was received (its receipt

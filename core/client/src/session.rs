@@ -19,6 +19,7 @@ use crate::backend::Topic;
 use crate::config::{Config, FeedKind};
 use crate::core::Core;
 use crate::driver::{Control, Input, public};
+use crate::erase::EraseScope;
 use crate::error::Error;
 use crate::feed::{FeedSession, Inputs};
 use crate::players::PlayerEngine;
@@ -27,6 +28,10 @@ use crate::spool::Value;
 use crate::windows::Windows;
 use crate::wishes;
 use crate::work::{self, Writes};
+
+/// Time for what runs to end before an erasure. The media room waits for the chunk on its way, which a server that went silent
+/// holds up; what has not ended by then has lost its files.
+const ERASE_WITHIN: Duration = Duration::from_secs(10);
 
 /// How the end of a session went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -275,6 +280,40 @@ impl Unspool {
         self.write(async move { core.erase().await }).await
     }
 
+    /// Erases `scopes` and ends the session: open another one to go on. Nothing that waits to be sent is sent before. When it
+    /// returns, no file of the data directory holds any of it any more; what stays for the sake of others, and why, stands
+    /// at [`EraseScope`]. Once begun it goes on, also when the future is dropped; a kill in between leaves the rest to the next
+    /// [`open`](Unspool::open), which does it before anything else.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for no scope at all, [`Error::ShutDown`] after [`shutdown`](Unspool::shutdown), [`Error::Storage`]
+    /// when the disk refuses: before the session was ended when nothing was written down, else the next opening goes on.
+    pub async fn erase(&self, scopes: &[EraseScope]) -> Result<(), Error> {
+        self.check()?;
+        if scopes.is_empty() {
+            return Err(Error::Config { reason: "nothing to erase is named".into() });
+        }
+        let (reply, done) = oneshot::channel();
+        let (session, scopes) = (self.clone(), scopes.to_vec());
+        self.0.handle.spawn(async move {
+            let core = Arc::clone(&session.0.core);
+            if let Err(error) = session.0.writes.run(async move { core.order_erasure(scopes).await }).await {
+                let _ = reply.send(Err(error));
+                return;
+            }
+            // What waits is not to be sent any more.
+            let offline = Conditions { online: false, ..*lock(&session.0.conditions) };
+            session.set_conditions(offline);
+            let mut report = lock(&session.0.report);
+            match &*report {
+                // Another call ends the session; the next opening erases.
+                Some(_) => drop(reply.send(Err(Error::ShutDown))),
+                None => *report = Some(session.end(ERASE_WITHIN, Some(reply))),
+            }
+        });
+        done.await.unwrap_or(Err(Error::ShutDown))
+    }
+
     /// The address under which a player of the platform (ExoPlayer, AVPlayer, `<video>`) reads a rendition from the cache
     /// of this session, whose bytes are fetched as they are read. It leads to a server on the loopback interface that is
     /// started by the first call; it is good until the next [`resume`](Unspool::resume), belongs to this device alone and
@@ -493,13 +532,18 @@ impl Unspool {
     /// Ends the session: closes the viewing, sends what can be sent within `within`, stops every task and thread.
     /// Calling it again gives the same report, also when the first call was dropped while it waited.
     pub async fn shutdown(&self, within: Duration) -> ShutdownReport {
-        let mut report = lock(&self.0.report).get_or_insert_with(|| self.end(within)).clone();
+        let mut report = lock(&self.0.report).get_or_insert_with(|| self.end(within, None)).clone();
         let told = report.wait_for(Option::is_some).await.ok().and_then(|report| *report);
         told.unwrap_or_else(|| ShutdownReport { clean: false, outgoing: self.outgoing() })
     }
 
     /// Begins to end the session; the report comes when it has ended.
-    fn end(&self, within: Duration) -> watch::Receiver<Option<ShutdownReport>> {
+    /// With `erasing` what was ordered to be erased is erased then.
+    fn end(
+        &self,
+        within: Duration,
+        erasing: Option<oneshot::Sender<Result<(), Error>>>,
+    ) -> watch::Receiver<Option<ShutdownReport>> {
         self.0.closed.store(true, Ordering::Release);
         let feed = lock(&self.0.feed).take();
         let (tell, report) = watch::channel(None);
@@ -520,6 +564,10 @@ impl Unspool {
                 core.close(within.saturating_sub(began.elapsed())).await
             });
             let clean = ended.await.unwrap_or(false);
+            if let Some(reply) = erasing {
+                // Nobody needs to wait for it.
+                let _ = reply.send(inner.core.carry_out_erasure().await);
+            }
             tell.send_replace(Some(ShutdownReport { clean, outgoing: inner.core.outgoing() }));
             if let Some(runtime) = lock(&inner.runtime).take() {
                 runtime.shutdown_background();
@@ -569,7 +617,7 @@ impl Unspool {
     }
 
     /// Waits until the open feed has taken everything it was told.
-    async fn settle(&self) {
+    pub(crate) async fn settle(&self) {
         let (reply, done) = oneshot::channel();
         self.tell(Input::Peek(0, reply));
         let _ = done.await;

@@ -131,11 +131,13 @@ impl Unspool {
     /// [`Error::Config`] for words that are none or more than 2,200 characters and for identifiers that cannot be ones,
     /// [`Error::Storage`] when the disk refuses.
     pub async fn add_comment(&self, item: &str, parent: Option<&str>, text: &str) -> Result<String, Error> {
-        let (item, parent, text) = (item.to_owned(), parent.map(str::to_owned), text.to_owned());
-        self.intend(move |outbox, account, now| {
-            outbox.add_comment(&item, parent.as_deref(), &text, account, now)
-        })
-        .await
+        let (of, parent, text) = (item.to_owned(), parent.map(str::to_owned), text.to_owned());
+        let work = move |outbox: &Outbox, account: &str, now| {
+            outbox.add_comment(&of, parent.as_deref(), &text, account, now)
+        };
+        let comment = self.intend(work).await?;
+        self.tell(Input::Signal(Signal::Commented(item.to_owned())));
+        Ok(comment)
     }
 
     /// Gives a comment of the person other words. One that was not sent yet is sent with these only; the words of a

@@ -12,6 +12,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use rusqlite_migration::{M, Migrations};
 use unspool_engine::{KeptRecord, MediaKey, SavedFeed};
 
+use crate::rows::Query;
+
 static MIGRATIONS: Lazy<Migrations<'static>> =
     Lazy::new(|| Migrations::new(vec![M::up(FEEDS), M::up(KEPT), M::up(MEMORY)]));
 
@@ -108,6 +110,13 @@ impl SessionStore {
         let db = self.lock();
         let db = db.as_ref().ok_or(StoreError::Suspended)?;
         Ok(db.query_row("SELECT record FROM memory WHERE name = ?1", [name], |r| r.get(0)).optional()?)
+    }
+
+    /// A page of rows.
+    pub(crate) fn rows(&self, query: Query, from: usize) -> Result<Vec<serde_json::Value>, StoreError> {
+        let db = self.lock();
+        let db = db.as_ref().ok_or(StoreError::Suspended)?;
+        Ok(query.page(db, &[], from)?)
     }
 
     /// Takes a small record out, and everything it ever was out of the files: pages that become free are overwritten, and

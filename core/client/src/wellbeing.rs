@@ -5,6 +5,7 @@
 //! who writes holds a lock of its own while it takes the text and hands it to the disk.
 
 mod passcode;
+mod server_time;
 
 use std::sync::atomic::{AtomicBool, AtomicI16, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,9 +20,12 @@ use unspool_engine::wellbeing::{
 use crate::clock::Clock;
 use crate::core::blocking;
 use crate::driver::{Control, Input};
+use crate::erase::guarding;
 use crate::error::Error;
 use crate::session::Unspool;
 use crate::store::{SessionStore, StoreError};
+
+pub(crate) use server_time::ServerTime;
 
 /// The record of the zone that was told last.
 const ZONE: &str = "zone";
@@ -63,7 +67,12 @@ impl WellbeingRoom {
         let told = store.recall(ZONE)?.and_then(|zone| zone.parse().ok());
         let zone = zone.or(told).filter(|zone| ZONES.contains(zone)).unwrap_or(0);
         let now = Clock::moment(zone);
-        let kept = store.recall(&record)?.and_then(|text| {
+        let text = match store.recall(&record)? {
+            // What guards the person outlives the erasure of the account.
+            None => store.recall(&guarding("wellbeing", account))?,
+            text => text,
+        };
+        let kept = text.and_then(|text| {
             let kept = Wellbeing::restore(&text, age, now);
             kept.inspect_err(|e| tracing::warn!(%e, "what was watched before is not known")).ok()
         });
@@ -90,6 +99,11 @@ impl WellbeingRoom {
     /// Time passed; a break may stand after it.
     pub(crate) fn review(&self) {
         self.with(|machine, now| machine.review(now));
+    }
+
+    /// The backend said what time it is.
+    fn server_says(&self, unix_ms: i64) {
+        self.with(|machine, now| machine.handle_server_time(now, unix_ms));
     }
 
     /// The person wants to go on; gives the break that stands in the way.
@@ -178,15 +192,19 @@ impl WellbeingRoom {
     fn give_passcode(&self, code: &str) -> Result<(), Error> {
         let attempt = self.with(|machine, now| machine.begin_attempt(now)).map_err(|e| match e {
             GuardError::NotSet => Error::Config { reason: e.to_string() },
-            GuardError::Wait { wait_ms } => Error::WrongPasscode { wait: Duration::from_millis(wait_ms) },
+            GuardError::Wait { .. } => self.wrong_passcode(),
         })?;
         // On disk before it is compared: ending the process in between buys no guess.
         self.save(true)?;
         let matched = passcode::matches(code, &attempt.hashed);
         self.with(|machine, now| machine.end_attempt(now, matched));
         self.save(true)?;
-        let wait_ms = self.machine().view().guard.wait_ms;
-        if matched { Ok(()) } else { Err(Error::WrongPasscode { wait: Duration::from_millis(wait_ms) }) }
+        if matched { Ok(()) } else { Err(self.wrong_passcode()) }
+    }
+
+    fn wrong_passcode(&self) -> Error {
+        let guard = self.machine().view().guard;
+        Error::WrongPasscode { wait: Duration::from_millis(guard.wait_ms), wrong: guard.wrong }
     }
 
     fn with<T>(&self, run: impl FnOnce(&mut Wellbeing, Moment) -> T) -> T {

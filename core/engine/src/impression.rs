@@ -145,7 +145,7 @@ impl Network {
 }
 
 /// What the person did with the card on the screen.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum Viewer {
     /// Tapped something.
     Tapped(Tap),

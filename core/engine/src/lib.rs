@@ -38,6 +38,7 @@ pub mod schema;
 pub mod session;
 pub mod settings;
 pub mod stage;
+pub mod tape;
 #[cfg(test)]
 mod testing;
 pub mod throughput;

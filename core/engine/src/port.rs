@@ -1,5 +1,7 @@
 //! What crosses between an engine and its driver: facts in, effects out.
 
+use serde::{Deserialize, Serialize};
+
 use crate::breaker::Word;
 use crate::feed::{PageRequest, SavedFeed};
 use crate::impression::{StartClass, Write};
@@ -11,7 +13,7 @@ use crate::stage::StageOutput;
 use crate::throughput::NetworkClass;
 
 /// What does not change while the session runs.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EngineConfig {
     /// Seed of every jitter.
     pub seed: u64,
@@ -24,7 +26,7 @@ pub struct EngineConfig {
 }
 
 /// What the host knows of the device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conditions {
     /// Whether there is a network.
     pub online: bool,
@@ -40,6 +42,9 @@ pub struct Conditions {
     pub battery_saver: bool,
     /// Whether the device is hot and slows itself down.
     pub hot: bool,
+    /// Whether the system says that the network is about to go, as Android does when it lingers on one; the card on screen is
+    /// fetched to its end then, before anything else.
+    pub leaving: bool,
     /// What kind of network it is.
     pub network: NetworkClass,
 }
@@ -54,13 +59,14 @@ impl Default for Conditions {
             low_storage: false,
             battery_saver: false,
             hot: false,
+            leaving: false,
             network: NetworkClass::Unknown,
         }
     }
 }
 
 /// What a player reports.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum PlayerFact {
     /// It rendered its first frame after it was told to play.
     FirstFrame {
@@ -152,7 +158,7 @@ pub enum Notice {
 }
 
 /// What the person said of a card in so many words.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Signal {
     /// Likes the item, or no longer does.
     Liked(String, bool),

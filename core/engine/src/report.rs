@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 pub const SUBJECT_BYTES: usize = 128;
 /// Reports remembered; the oldest that are settled go first.
 pub const MOST_REPORTS: usize = 500;
+/// Longest words with a report, in characters: as much as the forms of Ozone and Loops take in one look.
+pub const WORDS_CHARS: usize = 300;
 /// Longest record in bytes: so many reports of the longest kind.
-pub const RECORD_BYTES: usize = 512 * 1024;
+pub const RECORD_BYTES: usize = 2 * 1024 * 1024;
 /// Longest video in milliseconds that a scene may lie in: a day.
 const LONGEST_MS: u64 = 86_400_000;
 const VERSION: u32 = 1;
@@ -139,6 +141,9 @@ pub struct Report {
     pub reason: Reason,
     /// Where.
     pub scene: Option<Scene>,
+    /// In the person's own words, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<String>,
 }
 
 /// Why a report is not taken.
@@ -150,6 +155,9 @@ pub enum ReportError {
     /// The scene ends before it begins, is longer than a day, or is of something that is no item.
     #[error("a scene lies in an item, and ends after it begins")]
     Scene,
+    /// Words that are none, too many, or hold signs that are no text.
+    #[error("words with a report are 1 to {WORDS_CHARS} characters of text")]
+    Words,
     /// So many reports wait that no other is taken.
     #[error("{MOST_REPORTS} reports wait already")]
     Full,
@@ -164,6 +172,9 @@ impl Report {
         let (kind, id) = self.subject.parts();
         if id.is_empty() || id.len() > SUBJECT_BYTES || id.contains(['#', '@']) {
             return Err(ReportError::Subject);
+        }
+        if self.words.as_deref().is_some_and(|words| !words_fit(words)) {
+            return Err(ReportError::Words);
         }
         match self.scene {
             Some(scene) if kind != "item" || scene.from_ms > scene.to_ms || scene.to_ms > LONGEST_MS => {
@@ -184,6 +195,13 @@ impl Report {
     fn same(&self, other: &Report) -> bool {
         self.subject == other.subject && self.reason == other.reason
     }
+}
+
+fn words_fit(words: &str) -> bool {
+    let text = |sign: char| !sign.is_control() || sign == '\n';
+    !words.trim().is_empty()
+        && words.chars().take(WORDS_CHARS + 1).count() <= WORDS_CHARS
+        && words.chars().all(text)
 }
 
 /// What became of a report.
@@ -359,6 +377,7 @@ mod tests {
             subject: Subject::Item(id.into()),
             reason,
             scene: Some(Scene { from_ms: 1_200, to_ms: 3_400 }),
+            words: None,
         }
     }
 
@@ -378,7 +397,8 @@ mod tests {
             Ok(Tapped::New),
             "another reason is another report"
         );
-        let other = Report { subject: Subject::Creator("c".into()), reason: Reason::Spam, scene: None };
+        let other =
+            Report { subject: Subject::Creator("c".into()), reason: Reason::Spam, scene: None, words: None };
         book.tap(&other, 2).unwrap();
         assert_eq!(other.target(), "creator:c#misleading.spam");
         assert_eq!(Book::read(&book.record().unwrap()), Ok(book));
@@ -415,9 +435,17 @@ mod tests {
         assert_eq!(scene.check(), Err(ReportError::Scene));
         let of_creator = Report { subject: Subject::Creator("c".into()), ..report("i", Reason::Spam) };
         assert_eq!(of_creator.check(), Err(ReportError::Scene));
+        let longest = "\"".repeat(WORDS_CHARS);
         for n in 0..MOST_REPORTS {
-            book.tap(&report(&format!("{n:0128}"), Reason::SexualWithoutConsent), 0).unwrap();
+            let one = report(&format!("{n:0128}"), Reason::SexualWithoutConsent);
+            book.tap(&Report { words: Some(longest.clone()), ..one }, 0).unwrap();
         }
+        for wrong in ["", " \n", "a\u{7}", &"ß".repeat(WORDS_CHARS + 1)] {
+            let one = Report { words: Some(wrong.into()), ..report("i", Reason::Spam) };
+            assert_eq!(one.check(), Err(ReportError::Words), "{wrong:?}");
+        }
+        let most = Report { words: Some("💥".repeat(WORDS_CHARS)), ..report("i", Reason::Spam) };
+        assert_eq!(most.check(), Ok(()));
         assert_eq!(book.tap(&report("more", Reason::Spam), 0), Err(ReportError::Full));
         assert!(book.record().unwrap().len() < RECORD_BYTES);
         book.decided(&book.filed()[7].report.target(), "kept");

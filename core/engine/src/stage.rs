@@ -4,6 +4,8 @@
 //! card is only pre-rolled once its start is held: a player that waits for bytes would promote them over the playing
 //! card's.
 
+use serde::{Deserialize, Serialize};
+
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::info::MediaInfo;
@@ -24,7 +26,7 @@ pub fn player_bytes(info: &MediaInfo) -> u64 {
 }
 
 /// Names one player from its preparation until it is released.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PlayerId(pub u64);
 
 /// What the driver is to do with players.

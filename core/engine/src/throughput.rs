@@ -38,7 +38,7 @@ const LONG_PER_S: f64 = 0.03;
 const LONG_PER_TRANSFER: f64 = 0.02;
 
 /// How fast older samples fade, and what explains one that strays.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Memory {
     /// Logarithm of what a second of later transfers leaves of a sample's weight.
     pub per_s: f64,

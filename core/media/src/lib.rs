@@ -14,6 +14,7 @@ mod media;
 mod outbound;
 mod probe;
 mod prober;
+mod reach;
 mod reader;
 mod recent;
 mod remux;
@@ -34,10 +35,11 @@ pub use info::{AudioCodec, Layout, MediaInfo, SyncSample, TrackInfo, TrackKind, 
 pub use local::LocalFile;
 pub use media::{Media, MediaConfig, MediaError, Origin};
 pub use outbound::{
-    Answer, OUTBOUND_REQUESTS, Outbound, OutboundBatch, OutboundPurpose, OutboundRequest, Wire,
+    Answer, OUTBOUND_REQUESTS, Outbound, OutboundBatch, OutboundPurpose, OutboundRequest, Wire, WireError,
 };
 pub use probe::{ProbeError, probe_bytes, probe_file};
+pub use reach::{HostPattern, PatternError, Reach};
 pub use source::{ByteSource, ReadError};
-pub use store::{MemoryOnly, StoreError, StoreHealth, StoredMedia};
+pub use store::{DirectoryLock, MemoryOnly, StoreError, StoreHealth, StoredMedia};
 pub use ticket::FetchTicket;
 pub use tls::{HostPins, Pin, TlsConfig, TlsError, distrust};

@@ -1,8 +1,9 @@
 //! The one door through which requests leave, and the list of those that did.
 //!
-//! Every request of the core is sent by a [`Wire`], which writes down to which host it goes and what for before a byte
-//! leaves, and how many bytes went each way when it has ended. A test of the house refuses any other way out. The list
-//! holds no address but the host, no token and no word of a person; it lives in memory and is bounded.
+//! Every request of the core is sent by a [`Wire`], which compares its host with those it may [reach](Reach), writes down to
+//! which host it goes and what for before a byte leaves, and how many bytes went each way when it has ended. What may not
+//! leave is written down as refused. A test of the house refuses any other way out. The list holds no address but the host,
+//! no token and no word of a person; it lives in memory and is bounded.
 
 use std::collections::VecDeque;
 use std::ops::Deref;
@@ -10,8 +11,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use reqwest::{Client, RequestBuilder, Response};
+use reqwest::{Client, Method, RequestBuilder, Response};
 use url::Url;
+
+use crate::reach::Reach;
 
 /// Requests remembered: an hour of swiping at four a card, in about 100 KiB.
 pub const OUTBOUND_REQUESTS: usize = 1_000;
@@ -36,6 +39,17 @@ pub enum OutboundPurpose {
 }
 
 impl OutboundPurpose {
+    /// All of them.
+    pub const ALL: [OutboundPurpose; 7] = [
+        OutboundPurpose::Feed,
+        OutboundPurpose::Media,
+        OutboundPurpose::Prewarm,
+        OutboundPurpose::Telemetry,
+        OutboundPurpose::Intents,
+        OutboundPurpose::Comments,
+        OutboundPurpose::Payments,
+    ];
+
     /// Its name.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -51,7 +65,7 @@ impl OutboundPurpose {
     }
 }
 
-/// A request that left, or is about to.
+/// A request that left, is about to, or was kept from leaving.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboundRequest {
     /// Its number, from 1; they are given out in order.
@@ -62,7 +76,11 @@ pub struct OutboundRequest {
     pub host: String,
     /// What for.
     pub purpose: OutboundPurpose,
-    /// A server sent the request before it on to here; its bytes stand there.
+    /// How it asks: `GET`, `HEAD`, `POST` and the like.
+    pub method: &'static str,
+    /// The host is none of those that requests may go to: nothing left.
+    pub refused: bool,
+    /// A server sent the request before it on to here.
     pub redirected: bool,
     /// Bytes of its body.
     pub sent: u64,
@@ -91,11 +109,23 @@ struct Ring {
     last: u64,
 }
 
-/// The list. Clones share it.
+/// The list, and where requests may go. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct Outbound(Arc<Mutex<Ring>>);
+pub struct Outbound(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    ring: Mutex<Ring>,
+    reach: Reach,
+}
 
 impl Outbound {
+    /// An empty list of requests that may go where `reach` says. That of `default` may go anywhere.
+    #[must_use]
+    pub fn within(reach: Reach) -> Self {
+        Outbound(Arc::new(Inner { ring: Mutex::default(), reach }))
+    }
+
     /// The requests after number `after`, oldest first; with 0 all that are remembered, [`OUTBOUND_REQUESTS`] at most.
     #[must_use]
     pub fn after(&self, after: u64) -> OutboundBatch {
@@ -106,18 +136,15 @@ impl Outbound {
         OutboundBatch { requests, last: ring.last, forgotten: first.saturating_sub(after.min(ring.last) + 1) }
     }
 
-    /// A server sent a request on to `url`.
-    pub(crate) fn redirected(&self, url: &Url, purpose: OutboundPurpose) {
-        let ticket = self.begin(url, purpose, 0, true);
-        drop(ticket);
-    }
-
-    fn begin(&self, url: &Url, purpose: OutboundPurpose, sent: u64, redirected: bool) -> Ticket {
+    /// Lists a request that is about to leave, or gives the host it may not go to.
+    fn begin(&self, url: &Url, is: Is, sent: u64) -> Result<Ticket, WireError> {
+        let Is { purpose, method, redirected } = is;
         let at_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
         let host = match (url.host_str(), url.port()) {
             (Some(host), Some(port)) => format!("{host}:{port}"),
             (host, _) => host.unwrap_or_default().to_owned(),
         };
+        let refused = !self.0.reach.covers(purpose, url);
         let mut ring = self.ring();
         ring.last += 1;
         let number = ring.last;
@@ -127,17 +154,22 @@ impl Outbound {
         let request = OutboundRequest {
             number,
             at_ms,
-            host,
+            host: host.clone(),
             purpose,
+            method,
+            refused,
             redirected,
-            sent,
+            sent: if refused { 0 } else { sent },
             received: 0,
             status: 0,
-            took_ms: None,
+            took_ms: refused.then_some(0),
         };
         ring.requests.push_back(request);
         drop(ring);
-        Ticket { log: self.clone(), number, began: Instant::now() }
+        match refused {
+            true => Err(WireError::HostRefused { host }),
+            false => Ok(Ticket { log: self.clone(), number, began: Instant::now() }),
+        }
     }
 
     fn change(&self, number: u64, change: impl FnOnce(&mut OutboundRequest)) {
@@ -151,7 +183,40 @@ impl Outbound {
     }
 
     fn ring(&self) -> MutexGuard<'_, Ring> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is told of a request besides its address.
+#[derive(Debug, Clone, Copy)]
+struct Is {
+    purpose: OutboundPurpose,
+    method: &'static str,
+    redirected: bool,
+}
+
+/// Why a request has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum WireError {
+    /// It may not go to this host, and nothing left: list the host in the configuration, or find out who named it.
+    #[error("{host} is none of the hosts that requests may go to")]
+    HostRefused {
+        /// Name and port.
+        host: String,
+    },
+    /// The client failed.
+    #[error(transparent)]
+    Client(#[from] reqwest::Error),
+}
+
+impl WireError {
+    /// Whether not a byte of it has left.
+    #[must_use]
+    pub fn never_left(&self) -> bool {
+        match self {
+            WireError::HostRefused { .. } => true,
+            WireError::Client(error) => error.is_connect(),
+        }
     }
 }
 
@@ -207,17 +272,32 @@ impl Wire {
     /// Sends a request and waits for the head of the answer. Dropping the future gives it up.
     ///
     /// # Errors
-    /// Those of the client.
-    pub async fn send(&self, request: RequestBuilder) -> reqwest::Result<Answer> {
+    /// [`WireError::HostRefused`] when it may not go there, else those of the client.
+    pub async fn send(&self, request: RequestBuilder) -> Result<Answer, WireError> {
+        self.send_on(request, false).await
+    }
+
+    /// The same for a request that another one was `redirected` to.
+    pub(crate) async fn send_on(
+        &self,
+        request: RequestBuilder,
+        redirected: bool,
+    ) -> Result<Answer, WireError> {
         let (client, request) = request.build_split();
         let request = request?;
         let sent = request.body().and_then(reqwest::Body::as_bytes).map_or(0, <[u8]>::len) as u64;
-        let ticket = self.log.begin(request.url(), self.purpose, sent, false);
+        let is = Is { purpose: self.purpose, method: name_of(request.method()), redirected };
+        let ticket = self.log.begin(request.url(), is, sent)?;
         let response = client.execute(request).await?;
         let status = response.status().as_u16();
         self.log.change(ticket.number, |request| request.status = status);
         Ok(Answer { response, ticket })
     }
+}
+
+fn name_of(method: &Method) -> &'static str {
+    const KNOWN: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or("other")
 }
 
 /// The answer to a request; its body is counted as it is read.
@@ -258,12 +338,15 @@ mod tests {
         Url::parse(text).unwrap()
     }
 
+    const MEDIA: Is = Is { purpose: OutboundPurpose::Media, method: "GET", redirected: false };
+
     #[test]
     fn requests_are_listed_by_host_and_the_oldest_are_forgotten() {
         let log = Outbound::default();
-        let open =
-            log.begin(&url("https://api.example/v1/feed?token=secret"), OutboundPurpose::Feed, 0, false);
-        log.redirected(&url("http://127.0.0.1:8080/a/b"), OutboundPurpose::Media);
+        let feed = Is { purpose: OutboundPurpose::Feed, ..MEDIA };
+        let open = log.begin(&url("https://api.example/v1/feed?token=secret"), feed, 0).unwrap();
+        let on = Is { redirected: true, ..MEDIA };
+        drop(log.begin(&url("http://127.0.0.1:8080/a/b"), on, 0).unwrap());
         let both = log.after(0);
         let hosts: Vec<&str> = both.requests.iter().map(|request| request.host.as_str()).collect();
         assert_eq!(hosts, ["api.example", "127.0.0.1:8080"]);
@@ -272,7 +355,7 @@ mod tests {
         drop(open);
         assert!(log.after(0).requests[0].took_ms.is_some());
         for _ in 0..OUTBOUND_REQUESTS {
-            log.redirected(&url("https://cdn.example/x"), OutboundPurpose::Media);
+            drop(log.begin(&url("https://cdn.example/x"), MEDIA, 0).unwrap());
         }
         let all = log.after(0);
         assert_eq!((all.requests.len(), all.last, all.forgotten), (OUTBOUND_REQUESTS, 1_002, 2));
@@ -283,12 +366,24 @@ mod tests {
     #[test]
     fn an_end_after_it_was_forgotten_changes_nothing() {
         let log = Outbound::default();
-        let open = log.begin(&url("https://a.example/"), OutboundPurpose::Feed, 5, false);
+        let open = log.begin(&url("https://a.example/"), MEDIA, 5).unwrap();
         for _ in 0..OUTBOUND_REQUESTS {
-            log.redirected(&url("https://b.example/"), OutboundPurpose::Media);
+            drop(log.begin(&url("https://b.example/"), MEDIA, 0).unwrap());
         }
         let before = log.after(0);
         drop(open);
         assert_eq!(log.after(0), before);
+    }
+
+    #[test]
+    fn what_may_not_leave_is_listed_as_refused() {
+        let media = Some(vec!["https://cdn.example".parse().unwrap()]);
+        let log = Outbound::within(Reach { backend: None, media });
+        drop(log.begin(&url("https://cdn.example/a"), MEDIA, 1).unwrap());
+        let refused = log.begin(&url("https://evil.example:8/a?word=secret"), MEDIA, 7);
+        assert!(matches!(refused, Err(WireError::HostRefused { host }) if host == "evil.example:8"));
+        let list = log.after(0).requests;
+        assert_eq!((list[0].refused, list[0].sent), (false, 1));
+        assert_eq!((list[1].refused, list[1].sent, list[1].took_ms), (true, 0, Some(0)));
     }
 }

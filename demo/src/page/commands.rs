@@ -6,9 +6,12 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use unspool::spool::Value as Told;
-use unspool::{CommentState, Tap, Viewer};
+use unspool::{
+    Choices, CommentState, Error as CoreError, Report, ReportReason, ReportSubject, Scene, Tap, Viewer,
+};
 
 use super::network::Choice;
+use super::person;
 use super::phone::Phone;
 
 /// Time for the chosen interests to reach the backend before the first page is asked for; without a network there is no
@@ -36,9 +39,18 @@ pub enum Command {
     Comment { item: String, text: String },
     Share { item: String, position: u64 },
     NotInterested { item: String, position: u64 },
-    Report { item: String, category: String },
+    Report { item: String, reason: ReportReason, at_ms: u64 },
+    Reports,
     Block { creator: String, on: bool },
-    Why,
+    Why { position: u64 },
+    Zone { minutes: i16 },
+    Time,
+    Limits { change: Choices },
+    Weight { topic: String, weight: f64 },
+    ForgetTopic { topic: String },
+    ResetLearner,
+    EraseLearner,
+    ExportLearner,
     Network { choice: Choice, name: Option<String> },
     Label { item: String, label: String },
     Flush,
@@ -46,8 +58,18 @@ pub enum Command {
 
 type Answer = Result<Value, Box<dyn Error>>;
 
-/// Does it.
+/// Does it. What a break stands in the way of is not done; the phone shows the break.
 pub async fn run(phone: &Phone, command: Command) -> Answer {
+    match done(phone, command).await {
+        Err(error) => match error.downcast_ref::<CoreError>() {
+            Some(CoreError::Break(card)) => Ok(json!({ "resting": person::resting(card) })),
+            _ => Err(error),
+        },
+        answer => answer,
+    }
+}
+
+async fn done(phone: &Phone, command: Command) -> Answer {
     match command {
         Command::Topics => {
             let chosen = phone.session.interests().await?;
@@ -105,16 +127,54 @@ pub async fn run(phone: &Phone, command: Command) -> Answer {
             .await?;
         }
         Command::NotInterested { item, position } => {
+            phone.feed()?.not_interested(position).await?;
             let told = vec![text("item", &item), text("about", "item"), count("position", position)];
             record(phone, "unspool.not_interested", told).await?;
             phone.go(true).await?;
         }
-        Command::Report { item, category } => {
-            let told = vec![text("subject", &item), text("about", "item"), text("category", &category)];
+        Command::Report { item, reason, at_ms } => {
+            let scene = Some(Scene { from_ms: at_ms, to_ms: at_ms });
+            phone
+                .session
+                .report(Report { subject: ReportSubject::Item(item.clone()), reason, scene, words: None })
+                .await?;
+            let told = vec![text("subject", &item), text("about", "item"), text("category", reason.name())];
             record(phone, "unspool.report", told).await?;
+            return Ok(json!({ "reports": person::reports(&phone.session.reports().await?) }));
+        }
+        Command::Reports => {
+            // Without a network, or with a server that decides nothing, what this device knows is what there is.
+            let filed = match phone.session.refresh_reports().await {
+                Ok(filed) => filed,
+                Err(_) => phone.session.reports().await?,
+            };
+            return Ok(json!({ "reports": person::reports(&filed) }));
         }
         Command::Block { creator, on } => phone.session.set_blocked(&creator, on).await?,
-        Command::Why => phone.feed()?.viewer(Viewer::Tapped(Tap::Why))?,
+        Command::Why { position } => {
+            let feed = phone.feed()?;
+            feed.viewer(Viewer::Tapped(Tap::Why))?;
+            let parameters = phone.session.main_parameters();
+            let parameters = parameters.iter().map(|one| json!({ "words": one.words, "value": one.value }));
+            let why = person::why(&feed.why(position).await?);
+            return Ok(json!({ "why": why, "parameters": parameters.collect::<Vec<_>>() }));
+        }
+        Command::Zone { minutes } => phone.session.set_utc_offset(minutes)?,
+        Command::Time => return Ok(person::time(&phone.session)),
+        Command::Limits { change } => {
+            let before = phone.session.wellbeing().view.choices;
+            phone.session.set_limits(person::chosen(before, change)).await?;
+            return Ok(person::time(&phone.session));
+        }
+        Command::Weight { topic, weight } => phone.session.set_learner_weight(&topic, weight).await?,
+        Command::ForgetTopic { topic } => {
+            phone.session.forget_learned_topic(&topic).await?;
+            // What the person set by hand goes too: nothing of the topic is left.
+            phone.session.set_learner_weight(&topic, 0.0).await?;
+        }
+        Command::ResetLearner => phone.session.reset_learner().await?,
+        Command::EraseLearner => phone.session.erase_learner().await?,
+        Command::ExportLearner => return Ok(json!({ "text": phone.session.export_learner().await? })),
         Command::Network { choice, name } => phone.choose(&choice, name).await?,
         Command::Label { item, label } => {
             phone.origin.as_ref().ok_or("there is no server with moderators")?.label(&item, &label).await?;

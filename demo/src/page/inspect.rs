@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use unspool::{OutboundRequest, Traffic};
 
+use super::person;
 use super::phone::Phone;
 use crate::report::peak_rss_mb;
 
@@ -61,6 +62,9 @@ pub fn figures(phone: &Phone, origin: &Value) -> Value {
         "story": phone.story.figures(),
         "rssMb": peak_rss_mb(),
         "rules": session.rules_version(),
+        "time": person::time(session),
+        "learner": person::learnt(session),
+        "loop": person::circles(phone.feed().ok().as_ref()),
         "client": phone.client,
         "installation": session.installation(),
         "origin": origin,

@@ -9,6 +9,7 @@ mod guard;
 mod inspect;
 pub mod logs;
 mod network;
+mod person;
 mod phone;
 mod players;
 mod relay;
@@ -58,6 +59,7 @@ pub async fn run(args: DemoArgs, tail: Tail) -> Result<(), Box<dyn Error>> {
     let mut config = Config::new(core_dir(&state), url, &client, Credentials::Fixed(client.clone()))?;
     config.conditions.online = origin.is_some();
     config.telemetry.send_every = Duration::from_secs(2);
+    config.tape = args.record.clone();
     config.captions = phone::LANGUAGES.map(str::to_owned).to_vec();
     config.engine = PlayerEngine::Platform { factory: Arc::new(Factory(Arc::clone(&hub))), files: false };
     let session = Unspool::open(config)?;

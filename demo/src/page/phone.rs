@@ -9,6 +9,7 @@ use unspool::{Card, CardView, Conditions, FeedKind, FeedSession, Snapshot, Unspo
 
 use super::logs::Tail;
 use super::network::{Choice, InForce};
+use super::person;
 use super::players::Hub;
 use super::report::History;
 use super::story::Story;
@@ -284,6 +285,7 @@ impl Phone {
             "current": now.current,
             "online": state.online,
             "paused": now.paused,
+            "resting": now.resting.as_ref().map(person::resting),
             "muted": state.muted,
             "captions": state.captions,
             "cues": cues,
@@ -297,10 +299,9 @@ impl Phone {
     fn card(&self, state: &State, view: &CardView, now: &Snapshot) -> Value {
         let item = &view.item;
         let known = state.cards.get(&view.position).cloned().unwrap_or_default();
-        let decision = match self.story.closed(view.position) {
-            Some(decision) if view.covered => decision,
-            _ => known.decision,
-        };
+        let closed = self.story.closed(view.position).filter(|_| view.covered);
+        let late = closed.is_some();
+        let decision = closed.unwrap_or(known.decision);
         let address = view.rendition.as_ref().filter(|_| !view.covered);
         let address = address.and_then(|rendition| self.session.gateway_url(&item.asset.id, rendition).ok());
         let chosen = item.asset.renditions.iter().find(|r| Some(&r.id) == view.rendition.as_ref());
@@ -323,6 +324,7 @@ impl Phone {
             "aheadMs": view.ahead_ms,
             "covered": view.covered,
             "decision": decision,
+            "late": late,
             "liked": known.liked,
             "followed": known.followed,
             "saved": known.saved,

@@ -42,12 +42,14 @@ pub struct Shared {
 }
 
 /// Name, type and text of every file of the page.
-const FILES: [(&str, &str, &str); 10] = [
+const FILES: [(&str, &str, &str); 12] = [
     ("app.js", SCRIPT, include_str!("../../web/app.js")),
     ("link.js", SCRIPT, include_str!("../../web/link.js")),
     ("players.js", SCRIPT, include_str!("../../web/players.js")),
     ("phone.js", SCRIPT, include_str!("../../web/phone.js")),
     ("sheets.js", SCRIPT, include_str!("../../web/sheets.js")),
+    ("time.js", SCRIPT, include_str!("../../web/time.js")),
+    ("learner.js", SCRIPT, include_str!("../../web/learner.js")),
     ("inspector.js", SCRIPT, include_str!("../../web/inspector.js")),
     ("network.js", SCRIPT, include_str!("../../web/network.js")),
     ("style.css", STYLE, include_str!("../../web/style.css")),

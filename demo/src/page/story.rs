@@ -25,6 +25,12 @@ struct Told {
     starts: [Vec<f64>; 3],
     /// Cards that became current.
     shown: u64,
+    /// Viewings that began: one with each of these cards, and one with each that goes on after a break.
+    viewings: u64,
+    /// Whether one of them is open: a break ends it.
+    open: bool,
+    /// A break was over just now; the card that becomes current next, if at once, begins the viewing that was counted.
+    rested: bool,
     stalls: u64,
     stall_ms: u64,
     failed: u64,
@@ -117,6 +123,8 @@ impl Story {
             "starts": classes,
             "bins": BINS,
             "shown": told.shown,
+            "viewings": told.viewings,
+            "ended": told.viewings - u64::from(told.open),
             "stalls": told.stalls,
             "stallMs": told.stall_ms,
             "failed": told.failed,
@@ -133,6 +141,7 @@ impl Story {
 
 impl Told {
     fn event(&mut self, event: &Event) {
+        let rested = std::mem::take(&mut self.rested);
         match event {
             Event::FirstFrame { class, latency_ms, .. } => {
                 let starts = &mut self.starts[match class {
@@ -144,7 +153,16 @@ impl Told {
                     starts.push(*latency_ms);
                 }
             }
-            Event::Current { .. } => self.shown += 1,
+            Event::Current { .. } => {
+                self.shown += 1;
+                self.viewings += u64::from(!rested);
+                self.open = true;
+            }
+            Event::BreakBegan { .. } => self.open = false,
+            Event::BreakOver => {
+                self.viewings += 1;
+                (self.open, self.rested) = (true, true);
+            }
             Event::Stalled { ms, .. } => {
                 self.stalls += 1;
                 self.stall_ms += ms;
@@ -155,5 +173,46 @@ impl Told {
             }
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use unspool::{Break, BreakCause, Measure};
+
+    use super::*;
+
+    #[test]
+    fn a_break_ends_a_viewing_and_what_goes_on_after_it_is_another() {
+        let current = |position: u64| Event::Current { position, item: format!("i{position}") };
+        let card = Break {
+            number: 1,
+            cause: BreakCause::Night,
+            measure: Measure::Stop,
+            opens_in_ms: 0,
+            today_ms: 0,
+            stretch_ms: 0,
+            passcode_opens: false,
+        };
+        let began = || Event::BreakBegan { card };
+        let mut told = Told::default();
+        let mut seen = Vec::new();
+        for event in [
+            current(0),
+            current(1),
+            began(),
+            Event::BreakOver,
+            Event::Resumed { position: 1 },
+            current(2),
+            began(),
+            Event::BreakOver,
+            current(3),
+        ] {
+            told.event(&event);
+            seen.push((told.shown, told.viewings, told.open));
+        }
+        let (shown, viewings, open) = seen[seen.len() - 1];
+        assert_eq!((shown, viewings, open), (4, 5, true));
+        assert_eq!(seen[2], (2, 2, false), "while a break stands no viewing is open");
     }
 }

@@ -52,6 +52,7 @@ pub fn decision(decision: &Decision) -> Value {
                 (_, Some(HarmClass::Scam)) => "scam advertising",
                 (_, Some(HarmClass::Conspiracy)) => "a conspiracy theory",
                 (_, Some(HarmClass::Propaganda)) => "propaganda",
+                (_, Some(HarmClass::Flashing)) => "flashing lights",
                 (name, None) => name,
             };
             match &cause.source {

@@ -3,6 +3,7 @@
 //! Clips are made once and kept with those of the demo; the tests use the first few.
 
 pub mod log;
+pub mod proxy;
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -124,6 +125,12 @@ impl Origin {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let list = answer["interactions"].as_array().ok_or("no list of interactions")?;
         Ok(list.iter().map(|i| (text(&i["verb"]), text(&i["target"]), i["state"] == true)).collect())
+    }
+
+    /// Verb and target of what an actor sent, in the order in which it came first.
+    pub async fn arrivals(&self, actor: &str) -> Done<Vec<(String, String)>> {
+        let answer = self.get(&format!("/control/interactions?actor={actor}")).await?;
+        Ok(serde_json::from_value(answer["arrivals"].clone())?)
     }
 
     /// Shapes the network.

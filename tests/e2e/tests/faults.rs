@@ -1,9 +1,9 @@
 //! The same job on a bad day: slow and failing networks, expired addresses, refusing servers.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
-use unspool::{Conditions, Error, FeedKind};
+use unspool::{Conditions, Error, Event, FeedKind, FeedSession, LinkState};
 use unspool_e2e::{Done, Origin, PATIENCE, first_frame, open, until};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_origin-process");
@@ -103,6 +103,40 @@ async fn a_drop_of_the_network_is_ridden_out() -> Done<()> {
     first_frame(&feed, &mut seen, card.position).await?;
     assert!(session.shutdown(PATIENCE).await.clean);
     assert_eq!(session.outgoing().recorded, 2);
+    Ok(())
+}
+
+/// Waits until the link is told to be so.
+async fn link(feed: &FeedSession, seen: &mut u64, wanted: LinkState) -> Done<()> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let batch = tokio::time::timeout(left, feed.events_after(*seen, 1)).await??;
+        *seen = batch.last;
+        match &batch.events[..] {
+            [Event::Link { state }] if *state == wanted => return Ok(()),
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_goes_silent_is_heard_of_and_so_is_its_return() -> Done<()> {
+    let dir = tempfile::tempdir()?;
+    let origin = Origin::start(PROGRAM, &dir.path().join("origin"), &[])?;
+    // Too slow to have the clip before the link goes.
+    origin.network(json!({"rtt_ms": 20, "rate_kbps": 1_500})).await?;
+    let session = open(&dir.path().join("core"), &origin.url, "ada", true)?;
+    let feed = session.feed(FeedKind::ForYou)?;
+    let mut seen = 0;
+    let card = feed.next().await?;
+    first_frame(&feed, &mut seen, card.position).await?;
+    // The device is online, and nothing comes.
+    origin.network(json!({"rtt_ms": 20, "rate_kbps": 1})).await?;
+    link(&feed, &mut seen, LinkState::Stalled).await?;
+    origin.network(json!({})).await?;
+    link(&feed, &mut seen, LinkState::Fine).await?;
+    session.shutdown(PATIENCE).await;
     Ok(())
 }
 

@@ -27,7 +27,13 @@ async fn cards(feed: &FeedSession) -> Done<BTreeSet<String>> {
 
 fn scam(item: &Item, from_ms: u64) -> Report {
     let scene = Some(Scene { from_ms, to_ms: from_ms + 1_500 });
-    Report { subject: ReportSubject::Item(item.id.clone()), reason: ReportReason::MisleadingScam, scene }
+    let words = Some("They want “coins” first.".to_owned());
+    Report {
+        subject: ReportSubject::Item(item.id.clone()),
+        reason: ReportReason::MisleadingScam,
+        scene,
+        words,
+    }
 }
 
 async fn states(session: &Unspool) -> Done<Vec<ReportState>> {
@@ -46,7 +52,9 @@ async fn a_hundred_taps_without_a_network_are_one_report_that_is_received_and_de
     let later = feed.peek(3).await?.pop().ok_or("no card ahead")?;
 
     session.set_conditions(Conditions { online: false, ..Conditions::default() });
-    session.set_liked(&later.id, true).await?;
+    for n in 0..60 {
+        session.set_liked(&format!("liked-{n}"), true).await?;
+    }
     for tap in 0..100 {
         session.report(scam(&card.item, 1_200 + tap)).await?;
     }
@@ -60,8 +68,12 @@ async fn a_hundred_taps_without_a_network_are_one_report_that_is_received_and_de
         Ok(feed.events(0, 10_000).events.iter().any(closed))
     })
     .await?;
-    let wrong = Report { scene: Some(Scene { from_ms: 2, to_ms: 1 }), ..scam(&later, 0) };
-    assert!(matches!(session.report(wrong).await, Err(Error::Config { .. })));
+    for wrong in [
+        Report { scene: Some(Scene { from_ms: 2, to_ms: 1 }), ..scam(&later, 0) },
+        Report { words: Some("a".repeat(301)), ..scam(&later, 0) },
+    ] {
+        assert!(matches!(session.report(wrong).await, Err(Error::Config { .. })));
+    }
     assert!(origin.desired("ada").await?.is_empty(), "nothing left without a network");
 
     session.set_conditions(Conditions::default());
@@ -80,6 +92,18 @@ async fn a_hundred_taps_without_a_network_are_one_report_that_is_received_and_de
     let reports: Vec<_> = desired.iter().filter(|(verb, ..)| verb == "report").collect();
     assert_eq!(reports.len(), 2, "{reports:?}");
     assert!(desired.contains(&("report".into(), target.clone(), true)), "{reports:?}");
+    eventually("the likes arrive too", async || {
+        Ok(origin.desired("ada").await?.iter().filter(|(verb, ..)| verb == "like").count() == 60)
+    })
+    .await?;
+    let arrivals = origin.arrivals("ada").await?;
+    let verbs: Vec<&str> = arrivals.iter().map(|(verb, _)| verb.as_str()).take(3).collect();
+    assert_eq!(verbs, ["report", "report", "like"], "reports go before what was wanted earlier");
+    assert_eq!(arrivals.len(), 62, "each once: {arrivals:?}");
+    let told = origin.get_as("ada", "/v1/reports").await?;
+    let said: Vec<&str> =
+        told["reports"].as_array().into_iter().flatten().filter_map(|r| r["words"].as_str()).collect();
+    assert_eq!(said, ["They want “coins” first."; 2], "{told}");
 
     assert!(session.refresh_reports().await?.iter().all(|filed| filed.state == ReportState::Received));
     let body = json!({"actor": "ada", "target": target, "outcome": "removed"});
@@ -101,6 +125,43 @@ async fn a_hundred_taps_without_a_network_are_one_report_that_is_received_and_de
     assert_eq!(again.iter().filter(|(verb, ..)| verb == "report").count(), 2, "and not sent again");
     let feed = session.feed(FeedKind::ForYou)?;
     assert!(!cards(&feed).await?.contains(&card.item.id));
+    session.shutdown(PATIENCE).await;
+    Ok(())
+}
+
+/// What is believed of a topic, once so many viewings were learnt.
+async fn believed(session: &Unspool, viewings: u64, topic: &str) -> Done<f64> {
+    eventually("it is learnt", async || Ok(session.learner_card().viewings >= viewings)).await?;
+    let card = session.learner_card();
+    let line = card.topics.iter().find(|line| line.about == topic);
+    Ok(line.ok_or_else(|| format!("nothing about {topic}: {card:?}"))?.amount)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_teaches_against_a_card_and_a_comment_for_it() -> Done<()> {
+    let dir = tempfile::tempdir()?;
+    let origin = Origin::start(PROGRAM, &dir.path().join("origin"), &[])?;
+    let session = Unspool::open(config(&dir.path().join("ada"), &origin.url, "ada")?)?;
+    let feed = session.feed(FeedKind::ForYou)?;
+    let card = feed.next().await?;
+    first_frame(&feed, &mut 0, card.position).await?;
+    session.report(scam(&card.item, 0)).await?;
+    session.report(scam(&card.item, 0)).await?;
+    let topic = card.item.topics.first().ok_or("no topic")?;
+    assert!(believed(&session, 1, topic).await? < 0.0, "taught before the card is left");
+    feed.next().await?;
+    assert_eq!(session.learner_card().viewings, 1, "and once");
+    session.shutdown(PATIENCE).await;
+
+    // Left after a moment, which alone says nothing good of it.
+    let session = Unspool::open(config(&dir.path().join("bob"), &origin.url, "bob")?)?;
+    let feed = session.feed(FeedKind::ForYou)?;
+    let card = feed.next().await?;
+    first_frame(&feed, &mut 0, card.position).await?;
+    session.add_comment(&card.item.id, None, "More of this!").await?;
+    feed.next().await?;
+    let topic = card.item.topics.first().ok_or("no topic")?;
+    assert!(believed(&session, 1, topic).await? > 0.0);
     session.shutdown(PATIENCE).await;
     Ok(())
 }

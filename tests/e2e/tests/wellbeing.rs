@@ -132,7 +132,7 @@ async fn ten_thousand_guesses_reach_the_passcode_five_times() -> Done<()> {
         // The right one is among them, and comes too late.
         let before = session.wellbeing().view.guard.wrong;
         match session.give_passcode(&format!("{guess:04}")).await {
-            Err(Error::WrongPasscode { wait }) => {
+            Err(Error::WrongPasscode { wait, .. }) => {
                 compared += session.wellbeing().view.guard.wrong - before;
                 refused += u32::from(!wait.is_zero());
             }

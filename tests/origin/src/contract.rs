@@ -277,6 +277,9 @@ pub struct Interaction {
     pub state: bool,
     /// When the person did it, milliseconds since 1970 by the client's clock.
     pub at_ms: i64,
+    /// What the person wrote with a `report`, at most 1,200 bytes; absent where nothing was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<String>,
 }
 
 /// Answer of `POST /v1/interactions`.
@@ -326,6 +329,9 @@ pub struct ReportStatus {
     /// What was decided, in a word; null until somebody has.
     #[schema(required = true)]
     pub outcome: Option<String>,
+    /// What the person wrote with it; null where nothing was.
+    #[schema(required = true)]
+    pub words: Option<String>,
 }
 
 /// Body of `POST /v1/comments`.

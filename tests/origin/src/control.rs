@@ -84,6 +84,8 @@ pub struct EventList {
 pub struct InteractionList {
     /// Desired states by actor, verb and target.
     pub interactions: Vec<Desired>,
+    /// Verb and target of every operation of the actor that was asked for, in the order in which they came first.
+    pub arrivals: Vec<(String, String)>,
 }
 
 /// Answer of `GET /control/comments`.
@@ -198,8 +200,12 @@ async fn interactions(
     Query(query): Query<InteractionsQuery>,
 ) -> Result<Json<InteractionList>, ApiError> {
     blocking(move || {
-        let interactions = control.app.store.desired(query.actor.as_deref());
-        Ok(Json(InteractionList { interactions: interactions.map_err(|error| ApiError::internal(&error))? }))
+        let store = &control.app.store;
+        let listed = store.desired(query.actor.as_deref()).and_then(|interactions| {
+            let arrivals = query.actor.as_deref().map(|actor| store.arrivals(actor)).transpose()?;
+            Ok(InteractionList { interactions, arrivals: arrivals.unwrap_or_default() })
+        });
+        listed.map(Json).map_err(|error| ApiError::internal(&error))
     })
     .await
 }

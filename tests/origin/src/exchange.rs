@@ -13,7 +13,7 @@ use http_body_util::BodyExt;
 
 use crate::access::{AccessLine, AccessLog, Settled};
 use crate::conn::{Conn, Ending, Mark};
-use crate::shaper::Shaper;
+use crate::shaper::{Passed, Shaper};
 
 /// What happens when so many body bytes are through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,12 +101,14 @@ struct Paced {
     yielded: u64,
     last_len: u64,
     buffer: Bytes,
+    passed: Passed,
 }
 
 /// The body as it goes out: in chunks the shaper lets through, cut where `cuts` says, closing the line at its end.
 pub fn paced(exchange: Exchange, body: Body, shaper: Arc<Shaper>, mut cuts: Vec<(u64, Cut)>) -> Body {
     cuts.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
-    let paced = Paced { exchange, body, shaper, cuts, yielded: 0, last_len: 0, buffer: Bytes::new() };
+    let (buffer, passed) = (Bytes::new(), Passed::default());
+    let paced = Paced { exchange, body, shaper, cuts, yielded: 0, last_len: 0, buffer, passed };
     Body::from_stream(futures_util::stream::unfold(paced, |mut paced| async move {
         let chunk = paced.next().await?;
         Some((chunk, paced))
@@ -124,7 +126,10 @@ impl Paced {
         {
             self.cuts.pop();
             match cut {
-                Cut::Stall(pause) => tokio::time::sleep(pause).await,
+                Cut::Stall(pause) => {
+                    tokio::time::sleep(pause).await;
+                    self.passed = Passed::default();
+                }
                 // An answer of HTTP/2 has an end of its own; the connection goes on.
                 Cut::Truncate if self.exchange.is_h2() => {
                     return Some(Err(io::ErrorKind::ConnectionAborted.into()));
@@ -146,7 +151,7 @@ impl Paced {
         if let Some((at, _)) = self.cuts.last() {
             len = len.min(usize::try_from(at - self.yielded).unwrap_or(usize::MAX));
         }
-        self.shaper.pass(len).await;
+        self.shaper.pass(len, &mut self.passed).await;
         if self.exchange.conn.is_ended() {
             return Some(Err(io::ErrorKind::ConnectionAborted.into()));
         }

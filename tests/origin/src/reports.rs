@@ -16,6 +16,9 @@ pub(crate) const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS decisions (
     actor TEXT NOT NULL, target TEXT NOT NULL, outcome TEXT NOT NULL, PRIMARY KEY (actor, target)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS report_words (
+    actor TEXT NOT NULL, target TEXT NOT NULL, words TEXT NOT NULL, PRIMARY KEY (actor, target)
+) WITHOUT ROWID;
 ";
 
 /// Body of `POST /control/reports`.
@@ -54,12 +57,13 @@ impl Store {
     pub fn reports(&self, actor: &str) -> Result<Vec<ReportStatus>, OriginError> {
         self.transact(|database| {
             let mut query = database.prepare_cached(
-                "SELECT d.target, c.outcome FROM desired AS d
+                "SELECT d.target, c.outcome, w.words FROM desired AS d
                  LEFT JOIN decisions AS c ON c.actor = d.actor AND c.target = d.target
+                 LEFT JOIN report_words AS w ON w.actor = d.actor AND w.target = d.target
                  WHERE d.actor = ?1 AND d.verb = 'report' AND d.state ORDER BY d.target LIMIT ?2",
             )?;
             let rows = query.query_map(params![actor, MAX_LISTED], |row| {
-                Ok(ReportStatus { target: row.get(0)?, outcome: row.get(1)? })
+                Ok(ReportStatus { target: row.get(0)?, outcome: row.get(1)?, words: row.get(2)? })
             })?;
             Ok(rows.collect::<Result<_, _>>()?)
         })

@@ -40,6 +40,11 @@ CREATE TABLE IF NOT EXISTS operations (
     received_ms INTEGER NOT NULL,
     PRIMARY KEY (actor, op_id)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS arrivals (
+    turn INTEGER PRIMARY KEY AUTOINCREMENT,
+    actor TEXT NOT NULL,
+    op_id TEXT NOT NULL
+);
 CREATE TABLE IF NOT EXISTS desired (
     actor TEXT NOT NULL,
     verb TEXT NOT NULL,
@@ -54,6 +59,8 @@ CREATE TABLE IF NOT EXISTS desired (
 pub const VERBS: [&str; 7] = ["like", "follow", "save", "interest", "block", "report", "erase"];
 /// Longest identifier in an interaction, bytes.
 pub const MAX_ID: usize = 200;
+/// Longest words with a report, bytes.
+pub const MAX_WORDS: usize = 1_200;
 /// Most rows a listing answers with.
 pub const MAX_LISTED: u32 = 100_000;
 
@@ -333,6 +340,20 @@ impl Store {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// Operations of an actor in the order in which they came first, as verb and target.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn arrivals(&self, actor: &str) -> Result<Vec<(String, String)>, OriginError> {
+        let inner = self.lock();
+        let mut query = inner.database.prepare_cached(
+            "SELECT o.verb, o.target FROM arrivals AS a JOIN operations AS o ON o.actor = a.actor AND o.op_id = a.op_id
+             WHERE a.actor = ?1 ORDER BY a.turn LIMIT ?2",
+        )?;
+        let rows = query.query_map(params![actor, MAX_LISTED], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     /// How much is stored.
     ///
     /// # Errors
@@ -357,6 +378,8 @@ fn refusal(operation: &Interaction) -> Option<&'static str> {
         Some("bad_op_id")
     } else if bad(&operation.target) {
         Some("bad_target")
+    } else if operation.words.as_ref().is_some_and(|w| operation.verb != "report" || w.len() > MAX_WORDS) {
+        Some("bad_words")
     } else {
         None
     }
@@ -368,7 +391,7 @@ fn apply_one(
     idempotency_key: &str,
     operation: &Interaction,
 ) -> Result<(InteractionStatus, Option<&'static str>), OriginError> {
-    let Interaction { op_id, verb, target, state, at_ms } = operation;
+    let Interaction { op_id, verb, target, state, at_ms, words } = operation;
     let before: Option<(String, String, bool)> = database
         .prepare_cached("SELECT verb, target, state FROM operations WHERE actor = ?1 AND op_id = ?2")?
         .query_row(params![actor, op_id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
@@ -383,8 +406,16 @@ fn apply_one(
                 .prepare_cached("INSERT INTO operations VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
                 .execute(params![actor, op_id, verb, target, state, at_ms, idempotency_key, now_ms()])?;
             database
+                .prepare_cached("INSERT INTO arrivals(actor, op_id) VALUES (?1, ?2)")?
+                .execute(params![actor, op_id])?;
+            database
                 .prepare_cached("INSERT OR REPLACE INTO desired VALUES (?1, ?2, ?3, ?4, ?5)")?
                 .execute(params![actor, verb, target, state, at_ms])?;
+            if let Some(words) = words {
+                database
+                    .prepare_cached("INSERT OR REPLACE INTO report_words VALUES (?1, ?2, ?3)")?
+                    .execute(params![actor, target, words])?;
+            }
             Ok((InteractionStatus::Applied, None))
         }
     }
@@ -395,7 +426,14 @@ mod tests {
     use super::*;
 
     fn like(op_id: &str, verb: &str, state: bool) -> Interaction {
-        Interaction { op_id: op_id.into(), verb: verb.into(), target: "item-1".into(), state, at_ms: 5 }
+        Interaction {
+            op_id: op_id.into(),
+            verb: verb.into(),
+            target: "item-1".into(),
+            state,
+            at_ms: 5,
+            words: None,
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use unspool_sim::personal;
 use unspool_sim::plot;
 use unspool_sim::promises::gate::Reference;
 use unspool_sim::promises::{self, Inputs, Report};
-use unspool_sim::replay::{self, SessionLog};
+use unspool_sim::replay::{self, SessionLog, agree};
 use unspool_sim::report::Report as PrefetchReport;
 use unspool_sim::roster::{self, Entry, ROSTER};
 use unspool_sim::run;
@@ -41,6 +41,8 @@ enum Command {
     Tune(Tune),
     /// Plays logged sessions of the real stack again and compares stalls and bytes.
     Replay(Replay),
+    /// Runs the demo and the simulator over the same networks; fails when stalls or bytes do not agree.
+    Agree(Agree),
     /// Replays the promises of the feed with the learner, breaker and filter that ship; fails when one does not hold.
     Promises(Promises),
 }
@@ -150,6 +152,37 @@ struct Replay {
 }
 
 #[derive(Debug, Args)]
+struct Agree {
+    /// The demo's program; without it the logs of an earlier run are compared again.
+    #[arg(long, value_name = "PROGRAM")]
+    demo: Option<PathBuf>,
+    /// Trace files.
+    #[arg(long, required = true, num_args = 1.., value_name = "TRACE")]
+    traces: Vec<PathBuf>,
+    /// Folder for the logs of the real runs.
+    #[arg(long, value_name = "DIR")]
+    logs: PathBuf,
+    /// Runs of the real stack on each trace, an odd number.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    runs: usize,
+    /// Replays of each log, an odd number.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    draws: usize,
+    /// Cards to swipe through.
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    swipes: u64,
+    /// Real runs at a time.
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    beside: usize,
+    /// Seed of the demo's person.
+    #[arg(long, value_name = "N", default_value_t = 42)]
+    seed: u64,
+    /// Print the figures as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
 struct Prefetch {
     /// Print the figures as JSON.
     #[arg(long)]
@@ -192,6 +225,11 @@ struct Prefetch {
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Promises(arguments) => match promises(&arguments) {
+            Ok(true) => Ok(()),
+            Ok(false) => return ExitCode::FAILURE,
+            Err(error) => Err(error),
+        },
+        Command::Agree(arguments) => match agree(arguments) {
             Ok(true) => Ok(()),
             Ok(false) => return ExitCode::FAILURE,
             Err(error) => Err(error),
@@ -321,6 +359,26 @@ fn replay(arguments: &Replay) -> Result<(), SimError> {
         true => serde_json::to_string_pretty(&all).map_err(|e| SimError::Usage(e.to_string()))? + "\n",
         false => replay::table(&all),
     })
+}
+
+/// Whether the real stack and the simulator agree.
+fn agree(arguments: Agree) -> Result<bool, SimError> {
+    let course = agree::Course {
+        demo: arguments.demo,
+        traces: arguments.traces,
+        runs: arguments.runs,
+        draws: arguments.draws,
+        swipes: arguments.swipes,
+        seed: arguments.seed,
+        beside: arguments.beside,
+        logs: arguments.logs,
+    };
+    let verdict = agree::agree(&course)?;
+    print(&match arguments.json {
+        true => serde_json::to_string_pretty(&verdict).map_err(|e| SimError::Usage(e.to_string()))? + "\n",
+        false => agree::text(&verdict),
+    })?;
+    Ok(verdict.agrees)
 }
 
 /// Whether every promise holds.

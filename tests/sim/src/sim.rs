@@ -5,7 +5,9 @@
 //! long as this person watches it, the next one becomes the head in that instant. What was fetched of a video and never
 //! shown is waste, and so is a chunk in flight when its video is swiped away.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::network::Trace;
 use crate::policy::{Action, ActionError, MAX_SLEEP_MS, Observation, Policy, Queued};
@@ -128,14 +130,14 @@ impl<'a> Player<'a> {
     fn run(mut self, policy: &mut dyn Policy) -> Outcome {
         let mut observation = Observation { first: true, ..Observation::default() };
         let (mut decisions, mut refused, mut first_refusal) = (0, 0, None);
-        let started = Instant::now();
+        let started = thread_time();
         policy.reset(self.session);
-        let mut thinking = started.elapsed();
+        let mut thinking = thread_time().saturating_sub(started);
         while self.head < self.session.videos.len() && decisions < MAX_ACTIONS {
             self.observe(&mut observation);
-            let started = Instant::now();
+            let started = thread_time();
             let action = policy.decide(&observation);
-            thinking += started.elapsed();
+            thinking += thread_time().saturating_sub(started);
             decisions += 1;
             let (delay, bytes) = match self.check(action) {
                 Ok(Checked::Sleep(ms)) => (ms, None),
@@ -280,4 +282,10 @@ impl<'a> Player<'a> {
 enum Checked {
     Sleep(f64),
     Download { video: usize, rendition: u8 },
+}
+/// How long this thread has run; what else the machine does is no thinking of a policy.
+fn thread_time() -> Duration {
+    let now = clock_gettime(ClockId::ThreadCPUTime);
+    let (seconds, nanos) = (u64::try_from(now.tv_sec), u32::try_from(now.tv_nsec));
+    Duration::new(seconds.unwrap_or_default(), nanos.unwrap_or_default())
 }

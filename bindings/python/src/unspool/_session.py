@@ -9,12 +9,23 @@ import threading
 import time
 import weakref
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta, tzinfo
 from types import TracebackType
 from typing import Any
 
 from . import _bindings
-from ._bindings import CancelToken, FeedKind, HostBackend, KeptSnapshot, PlatformPlayers, SessionConfig, TokenProvider, UnspoolError
+from ._bindings import (
+    CancelToken,
+    FeedKind,
+    HostBackend,
+    KeptSnapshot,
+    PlatformPlayers,
+    SessionConfig,
+    Settings,
+    TokenProvider,
+    UnspoolError,
+    WellbeingState,
+)
 from ._feed import Feed, with_iterators
 from ._hosts import guarded_host, guarded_players, guarded_tokens
 
@@ -82,6 +93,37 @@ class Unspool(_bindings.Unspool):
             except UnspoolError.ShutDown:
                 return
             yield snapshot
+
+    async def wellbeing_states(self) -> AsyncIterator[WellbeingState]:
+        """What was watched, what holds, and the break that stands: now, at once, and then every newer state; ends with the
+        session. The reader sets the pace, as with :meth:`kept_snapshots`."""
+        state = self.wellbeing()
+        yield state
+        while True:
+            try:
+                state = await self.wellbeing_after(state.revision)
+            except UnspoolError.ShutDown:
+                return
+            yield state
+
+    async def settings_states(self) -> AsyncIterator[Settings]:
+        """Everything the person can decide: as it is now, at once, and then after every change; ends with the session. The
+        reader sets the pace, as with :meth:`kept_snapshots`."""
+        revision = 0
+        while True:
+            try:
+                state = await self.settings_after(revision)
+            except UnspoolError.ShutDown:
+                return
+            revision = state.revision
+            yield state
+
+    def set_time_zone(self, zone: tzinfo | None = None, at: datetime | None = None) -> None:
+        """Says where the person is, by the offset that ``zone`` (the system's unless given) has from UTC ``at`` a moment
+        (now unless given). Call it after opening and whenever the zone or its offset changed. Raises as
+        ``set_utc_offset``."""
+        offset = (at or datetime.now().astimezone()).astimezone(zone).utcoffset() or timedelta()
+        self.set_utc_offset(offset // timedelta(minutes=1))
 
     async def __aenter__(self) -> Unspool:
         return self

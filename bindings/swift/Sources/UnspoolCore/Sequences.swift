@@ -102,7 +102,7 @@ extension EventBatch {
 }
 
 /// An answer, or nil when the session was shut down or the feed replaced.
-private func untilItEnds<Value: Sendable>(_ call: @Sendable () async throws -> Value) async throws -> Value? {
+func untilItEnds<Value: Sendable>(_ call: @Sendable () async throws -> Value) async throws -> Value? {
     do {
         return try await call()
     } catch UnspoolError.ShutDown {

@@ -100,6 +100,23 @@ final class Origin: Sendable {
         return try await get(control + "/control/payments?actor=\(actor)", as: List.self).payments
     }
 
+    /// The reports of ada, as she is told of them.
+    func reports() async throws -> [Reported] {
+        struct List: Decodable { let reports: [Reported] }
+        return try await get(url + "/v1/reports", token: "ada", as: List.self).reports
+    }
+
+    /// A moderator decides about a report.
+    func decide(_ actor: String, _ target: String, _ outcome: String) async throws {
+        let body = #"{"actor":"\#(actor)","target":"\#(target)","outcome":"\#(outcome)"}"#
+        try await send("POST", "/control/reports", body)
+    }
+
+    struct Reported: Decodable {
+        let target: String
+        let words: String?
+    }
+
     struct Written: Decodable {
         let id, text: String
     }

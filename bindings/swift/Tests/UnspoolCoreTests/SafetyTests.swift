@@ -135,7 +135,7 @@ extension UnspoolTests {
             let nothing = session.safety().with(words: [MutedWord(value: " ")])
             await #expect(throws: UnspoolError.self) { try await session.setSafety(settings: nothing) }
             let older = session.safety().with(age: .adult)
-            await #expect(throws: UnspoolError.Guarded) { try await session.setSafety(settings: older) }
+            await #expect(throws: UnspoolError.Guarded(isSet: false)) { try await session.setSafety(settings: older) }
             await #expect(throws: UnspoolError.self) { try await session.setBlocked(creator: "", blocked: true) }
             #expect(session.safety() == chosen)
             #expect(session.safety().with() == chosen)

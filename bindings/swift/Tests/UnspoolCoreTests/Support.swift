@@ -33,16 +33,22 @@ final class Scratch: Sendable {
 /// A configuration for tests: batches leave at once, first frames are looked at.
 func config(
     _ scratch: Scratch, _ origin: Origin? = nil, backend: String? = nil, dir: String = "core", token: String? = "ada",
-    conditions: Conditions? = nil, requestTimeout: TimeInterval? = nil, safetyKeys: [String] = []
+    conditions: Conditions? = nil, requestTimeout: TimeInterval? = nil, safetyKeys: [String] = [],
+    captions: [String] = [], reducedMotion: Bool = false, utcOffsetMin: Int32? = nil
 ) -> SessionConfig {
     SessionConfig(
         dataDir: scratch.path(dir), account: "ada", backend: origin?.url ?? backend, token: token, conditions: conditions,
-        describeFirstFrame: true, sendEvery: 0.2, requestTimeout: requestTimeout, safetyKeys: safetyKeys)
+        captions: captions, reducedMotion: reducedMotion, utcOffsetMin: utcOffsetMin, describeFirstFrame: true, sendEvery: 0.2, requestTimeout: requestTimeout, safetyKeys: safetyKeys)
 }
 
 /// A configuration without a network and without a server.
-func offlineConfig(_ scratch: Scratch, dir: String = "core") -> SessionConfig {
-    config(scratch, backend: "http://127.0.0.1:9", dir: dir, conditions: Conditions(online: false))
+func offlineConfig(
+    _ scratch: Scratch, dir: String = "core", captions: [String] = [], reducedMotion: Bool = false,
+    utcOffsetMin: Int32? = nil
+) -> SessionConfig {
+    config(
+        scratch, backend: "http://127.0.0.1:9", dir: dir, conditions: Conditions(online: false), captions: captions,
+        reducedMotion: reducedMotion, utcOffsetMin: utcOffsetMin)
 }
 
 /// Runs `body` against a time; cancels it and throws when that is over.

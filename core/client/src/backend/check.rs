@@ -171,6 +171,7 @@ pub(super) fn error(error: BackendError) -> BackendError {
         BackendError::Busy { status, retry_after } => {
             BackendError::Busy { status, retry_after: retry_after.map(|wait| wait.min(RETRY_AFTER)) }
         }
+        BackendError::HostRefused { host } => BackendError::HostRefused { host: short(host) },
         BackendError::SignIn | BackendError::Refused { .. } => error,
     }
 }

@@ -44,6 +44,12 @@ pub enum BackendError {
     /// It could not prove that it is the backend; a captive portal or a wrong clock may be the cause.
     #[error("{0}")]
     Untrusted(String),
+    /// Requests may not go to its host, and nothing left.
+    #[error("{host} is none of the hosts that requests may go to")]
+    HostRefused {
+        /// Name and port.
+        host: String,
+    },
     /// It asked to wait, or failed in a way that passes.
     #[error("busy: status {status}")]
     Busy {
@@ -79,7 +85,7 @@ impl BackendError {
             | BackendError::Busy { .. }
             | BackendError::NoToken(_)
             | BackendError::Malformed(_) => true,
-            BackendError::SignIn | BackendError::Refused { .. } => false,
+            BackendError::SignIn | BackendError::Refused { .. } | BackendError::HostRefused { .. } => false,
         }
     }
 }

@@ -10,12 +10,13 @@ use unspool_engine::{
     Asset, CaptionTrack, Container, Creator, Embedding, Item, LabelUpdate, MediaKey, Page, PageRequest,
     Relation, Rendition, SeriesPart,
 };
-use unspool_media::{OutboundPurpose, Wire};
+use unspool_media::{OutboundPurpose, Wire, WireError};
 use url::Url;
 
 use super::{Backend, BackendError, Located, Topic, check};
 use crate::auth::{Auth, TokenError};
 use crate::meter::Meter;
+use crate::wellbeing::ServerTime;
 
 /// Largest answer read: 50 items of 20 KiB.
 const ANSWER_BYTES: usize = 1024 * 1024;
@@ -29,6 +30,7 @@ pub struct Native {
     auth: Auth,
     timeout: Duration,
     meter: Meter,
+    time: ServerTime,
 }
 
 impl Native {
@@ -36,7 +38,13 @@ impl Native {
     #[must_use]
     pub fn new(client: impl Into<Wire>, base: Url, auth: Auth, timeout: Duration, meter: Meter) -> Self {
         let wire = client.into().for_purpose(OutboundPurpose::Feed);
-        Native { wire, base, auth, timeout, meter }
+        Native { wire, base, auth, timeout, meter, time: ServerTime::default() }
+    }
+
+    /// Tells `time` what time it is, with every answer.
+    #[must_use]
+    pub(crate) fn telling(self, time: ServerTime) -> Self {
+        Native { time, ..self }
     }
 
     async fn get<T: DeserializeOwned>(
@@ -78,7 +86,10 @@ impl Native {
 
     async fn send_as(&self, request: reqwest::RequestBuilder, token: &str) -> Result<Vec<u8>, BackendError> {
         let request = request.bearer_auth(token).timeout(self.timeout);
-        let mut answer = self.wire.send(request).await.map_err(|e| network(&e))?;
+        let mut answer = self.wire.send(request).await.map_err(|e| match e {
+            WireError::HostRefused { host } => BackendError::HostRefused { host },
+            WireError::Client(e) => network(&e),
+        })?;
         let (status, headers) = (answer.status(), answer.headers().clone());
         let mut body = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(|e| network(&e))? {
@@ -91,6 +102,7 @@ impl Native {
         if !status.is_success() {
             return Err(refusal(status, &headers));
         }
+        self.time.hear(&headers);
         Ok(body)
     }
 }

@@ -47,6 +47,7 @@ const STEPS: &[M<'static>] = &[
      CREATE INDEX comment_op_of ON comment_op(actor, item);
      CREATE INDEX comment_op_in ON comment_op(parcel);",
     ),
+    M::up("ALTER TABLE intent ADD COLUMN words TEXT;"),
 ];
 static MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 
@@ -60,10 +61,14 @@ pub(super) struct File {
     suspended: bool,
 }
 
+/// The file at `path`, and how it is opened.
+pub(super) fn database(path: PathBuf, durability: Durability) -> Database {
+    Database { path, durability, page_bytes: PAGE_BYTES, migrations: &MIGRATIONS }
+}
+
 impl File {
     pub fn new(path: PathBuf, durability: Durability) -> Self {
-        let database = Database { path, durability, page_bytes: PAGE_BYTES, migrations: &MIGRATIONS };
-        File { database, connection: None, suspended: false }
+        File { database: database(path, durability), connection: None, suspended: false }
     }
 
     /// Runs `work` in one transaction; gives the books after it, and whether a row was changed.

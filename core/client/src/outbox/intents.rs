@@ -116,6 +116,12 @@ pub(super) fn set(
     Ok(op)
 }
 
+/// Puts words beside an intent that waits.
+pub(super) fn say(tx: &Transaction<'_>, op: &OpId, words: &str) -> rusqlite::Result<()> {
+    tx.execute("UPDATE intent SET words = ?2 WHERE op_id = ?1", params![op.0, words])?;
+    Ok(())
+}
+
 pub(super) fn state(tx: &Transaction<'_>, thing: &Thing<'_>) -> rusqlite::Result<Option<bool>> {
     for in_parcel in [false, true] {
         if let Some((_, _, state)) = find(tx, thing, in_parcel)? {
@@ -165,7 +171,7 @@ pub(super) fn confirm(
     Ok(())
 }
 
-const INTENT: &str = "op_id, actor, verb, target, state, at_ms, parcel IS NOT NULL";
+const INTENT: &str = "op_id, actor, verb, target, state, at_ms, parcel IS NOT NULL, words";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Intent> {
     Ok(Intent {
@@ -176,6 +182,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Intent> {
         state: row.get(4)?,
         at_ms: row.get(5)?,
         in_flight: row.get(6)?,
+        words: row.get(7)?,
     })
 }
 
@@ -189,7 +196,7 @@ pub(super) fn wedged(tx: &Transaction<'_>, actor: &str) -> rusqlite::Result<Vec<
     tx.prepare_cached(&format!(
         "SELECT {INTENT}, reason FROM intent WHERE actor = ?1 AND reason IS NOT NULL ORDER BY seq"
     ))?
-    .query_map([actor], |row| Ok(Wedged { intent: read(row)?, reason: row.get(7)? }))?
+    .query_map([actor], |row| Ok(Wedged { intent: read(row)?, reason: row.get(8)? }))?
     .collect()
 }
 
@@ -212,6 +219,9 @@ fn supersede(tx: &Transaction<'_>, thing: &Thing<'_>) -> rusqlite::Result<()> {
     if gone > 0 { count(tx, "folded", gone as u64) } else { Ok(()) }
 }
 
+/// Who is to be seen no more, and what is wrong, before everything else.
+const IN_TURN: &str = "verb NOT IN ('block', 'report'), seq";
+
 /// A row that may be claimed: it waits, and nothing about the same thing is on its way.
 const CLAIMABLE: &str = "parcel IS NULL AND reason IS NULL AND NOT EXISTS (
     SELECT 1 FROM intent AS other WHERE other.actor = intent.actor AND other.verb = intent.verb
@@ -230,7 +240,7 @@ pub(super) fn claim(tx: &Transaction<'_>, actor: &str, max_rows: u32) -> rusqlit
     let seqs: Vec<i64> = tx
         .prepare_cached(&format!(
             "SELECT seq FROM intent WHERE actor = ?1 AND {CLAIMABLE}
-             ORDER BY verb NOT IN ('block', 'report'), seq LIMIT ?2"
+             ORDER BY {IN_TURN} LIMIT ?2"
         ))?
         .query_map(params![actor, max_rows], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
@@ -243,7 +253,7 @@ pub(super) fn claim(tx: &Transaction<'_>, actor: &str, max_rows: u32) -> rusqlit
 pub(super) fn load(tx: &Transaction<'_>, key: u64) -> rusqlite::Result<Option<(Parcel, Vec<Intent>)>> {
     let Some(parcel) = parcels::find(tx, key)? else { return Ok(None) };
     let intents = tx
-        .prepare_cached(&format!("SELECT {INTENT} FROM intent WHERE parcel = ?1 ORDER BY seq"))?
+        .prepare_cached(&format!("SELECT {INTENT} FROM intent WHERE parcel = ?1 ORDER BY {IN_TURN}"))?
         .query_map([key as i64], read)?
         .collect::<rusqlite::Result<_>>()?;
     Ok(Some((parcel, intents)))

@@ -96,6 +96,7 @@ impl Line {
                     target: &intent.target,
                     state: intent.state,
                     at_ms: intent.at_ms,
+                    words: intent.words.as_deref(),
                 });
                 let body = Interactions { interactions: interactions.collect() };
                 let body = json(serde_json::to_vec(&body))?;
@@ -136,6 +137,8 @@ struct Interaction<'a> {
     target: &'a str,
     state: bool,
     at_ms: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    words: Option<&'a str>,
 }
 
 #[derive(Serialize)]

@@ -15,6 +15,7 @@
 //! about after. What can be read of a damaged file goes into a new one, and the rest is counted.
 
 mod comments;
+mod erase;
 mod file;
 mod intents;
 mod lines;
@@ -35,6 +36,7 @@ use rusqlite::Transaction;
 use tokio::sync::watch;
 
 pub use comments::{Comment, CommentState, MAX_COMMENT_CHARS};
+pub(crate) use erase::{Erased, erase};
 pub use model::{
     Intent, MAX_ID_BYTES, MAX_INTERESTS, MAX_PENDING, OpId, OutboxError, OutboxLevel, Verb, Wedged,
 };
@@ -43,6 +45,7 @@ pub use teller::{Teller, TellerConfig, TellerHandle};
 pub use unspool_engine::payment::{Payment, PaymentFact};
 pub use wallet::{Cause, Errand, Order, PaymentIntent};
 
+use crate::rows::Query;
 use crate::spool::database::Durability;
 use file::File;
 
@@ -119,6 +122,16 @@ impl Outbox {
     /// Keeps the file open again.
     pub fn resume(&self) {
         self.0.file.lock().unwrap_or_else(PoisonError::into_inner).resume();
+    }
+
+    /// A page of rows of `actors`.
+    pub(crate) fn rows(
+        &self,
+        query: Query,
+        actors: &[String; 2],
+        from: usize,
+    ) -> Result<Vec<serde_json::Value>, OutboxError> {
+        self.write(|tx| query.page(tx, &[&actors[0], &actors[1]], from))
     }
 
     /// Runs `work` in one transaction, and tells the new books when it is committed. It runs again when the file turned

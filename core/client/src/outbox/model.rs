@@ -82,6 +82,8 @@ pub struct Intent {
     pub at_ms: i64,
     /// Whether it has been put into a request.
     pub in_flight: bool,
+    /// What the person wrote with it; reports alone have any.
+    pub words: Option<String>,
 }
 
 /// An intent the server refused.

@@ -31,6 +31,7 @@ struct Intent {
     state: bool,
     at_ms: i64,
     reason: Option<String>,
+    words: Option<String>,
 }
 
 struct Op {
@@ -98,27 +99,33 @@ pub(super) fn read(path: &std::path::Path) -> Salvaged {
     }
 }
 
+/// Files of an older version have no words.
+fn intents(connection: &Connection) -> Vec<Intent> {
+    let read = |row: &Row<'_>| {
+        Ok(Intent {
+            seq: row.get(0)?,
+            op: row.get(1)?,
+            actor: row.get(2)?,
+            verb: row.get(3)?,
+            target: row.get(4)?,
+            state: row.get(5)?,
+            at_ms: row.get(6)?,
+            reason: row.get(7)?,
+            words: row.get(8)?,
+        })
+    };
+    let select = |words: &str| {
+        format!("SELECT seq, op_id, actor, verb, target, state, at_ms, reason, {words} FROM intent")
+    };
+    let column = if connection.prepare(&select("words")).is_ok() { "words" } else { "NULL" };
+    numbered(connection, "intent", &select(column), read)
+}
+
 fn gather(connection: &Connection) -> Salvaged {
     // One connection at a time, no shared memory: as the file was written.
     let _ = connection.pragma_update(None, "locking_mode", "EXCLUSIVE");
     let mut found = Salvaged {
-        intents: numbered(
-            connection,
-            "intent",
-            "SELECT seq, op_id, actor, verb, target, state, at_ms, reason FROM intent",
-            |row| {
-                Ok(Intent {
-                    seq: row.get(0)?,
-                    op: row.get(1)?,
-                    actor: row.get(2)?,
-                    verb: row.get(3)?,
-                    target: row.get(4)?,
-                    state: row.get(5)?,
-                    at_ms: row.get(6)?,
-                    reason: row.get(7)?,
-                })
-            },
-        ),
+        intents: intents(connection),
         ops: numbered(
             connection,
             "comment_op",
@@ -272,9 +279,12 @@ impl Salvaged {
     pub fn restore(&self, tx: &Transaction<'_>) -> rusqlite::Result<u64> {
         for row in &self.intents {
             tx.execute(
-                "INSERT OR IGNORE INTO intent(seq, op_id, actor, verb, target, state, at_ms, reason)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-                params![row.seq, row.op, row.actor, row.verb, row.target, row.state, row.at_ms, row.reason],
+                "INSERT OR IGNORE INTO intent(seq, op_id, actor, verb, target, state, at_ms, reason, words)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                params![
+                    row.seq, row.op, row.actor, row.verb, row.target, row.state, row.at_ms, row.reason,
+                    row.words
+                ],
             )?;
         }
         for row in &self.comments {

@@ -1,7 +1,7 @@
 //! Drains the outbox to the app's server.
 //!
 //! The request is `POST <base>/v1/interactions` with
-//! `{"interactions":[{"op_id","verb","target","state","at_ms"}]}`, an `Idempotency-Key` and the actor's bearer token.
+//! `{"interactions":[{"op_id","verb","target","state","at_ms","words"}]}`, an `Idempotency-Key` and the actor's bearer token.
 //! The answer is `{"results":[{"op_id","status","reason"}]}` with `applied`, `duplicate` or `rejected` for each
 //! intent; one that leaves an intent out is no answer and the request is repeated. Comments go to `<base>/v1/comments` as
 //! `{"operations":[{"op_id","deed","comment","item","parent","text","at_ms"}]}`, and are answered in the same way.

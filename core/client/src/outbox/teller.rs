@@ -373,7 +373,7 @@ async fn send(config: &TellerConfig, client: &Wire, errand: &Errand, auth: &Auth
     let mut response = match client.send(request).await {
         Ok(response) => response,
         // Without a connection not a byte has left.
-        Err(error) if error.is_connect() && !resolving => return Told::not_taken(None),
+        Err(error) if error.never_left() && !resolving => return Told::not_taken(None),
         Err(_) => return Told::unclear(),
     };
     let status = response.status();

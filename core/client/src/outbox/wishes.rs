@@ -24,15 +24,44 @@ impl Outbox {
         actor: &str,
         wall_ms: i64,
     ) -> Result<OpId, OutboxError> {
+        self.take(&Thing { actor, verb, target }, state, None, wall_ms)
+    }
+
+    /// Keeps a report by `actor`, with the words that were written with it. Durable, even against a power cut, when it
+    /// returns.
+    ///
+    /// # Errors
+    /// As [`set`](Self::set).
+    pub fn report(
+        &self,
+        target: &str,
+        words: Option<&str>,
+        actor: &str,
+        wall_ms: i64,
+    ) -> Result<OpId, OutboxError> {
+        self.take(&Thing { actor, verb: Verb::Report, target }, true, words, wall_ms)
+    }
+
+    fn take(
+        &self,
+        thing: &Thing<'_>,
+        state: bool,
+        words: Option<&str>,
+        wall_ms: i64,
+    ) -> Result<OpId, OutboxError> {
         let fits = |text: &str| !text.is_empty() && text.len() <= MAX_ID_BYTES;
-        if !fits(target) || !fits(actor) {
+        if !fits(thing.target) || !fits(thing.actor) {
             return Err(OutboxError::Identifier);
         }
         // Other writers can only make room between this look and the write.
         if self.level().pending >= MAX_PENDING {
             return Err(OutboxError::Full);
         }
-        self.write(|tx| intents::set(tx, &Thing { actor, verb, target }, state, wall_ms))
+        self.write(|tx| {
+            let op = intents::set(tx, thing, state, wall_ms)?;
+            words.map_or(Ok(()), |words| intents::say(tx, &op, words))?;
+            Ok(op)
+        })
     }
 
     /// The state to show: what was wanted last, else what the server last confirmed, else nothing is known.

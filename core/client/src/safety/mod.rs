@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use unspool_engine::safety::{Filter, Rules, SafetyError, SafetySettings};
 
 use crate::clock::Clock;
+use crate::erase::guarding;
 use crate::error::Error;
 use crate::store::{SessionStore, StoreError};
 
@@ -59,7 +60,12 @@ impl SafetyRoom {
             let rules = signed::verified(signed.as_bytes(), &keys);
             rules.inspect_err(|e| tracing::warn!(%e, "the rules that were kept are not used")).ok()
         });
-        let settings = store.recall(&record)?.and_then(|json| {
+        let json = match store.recall(&record)? {
+            // The age outlives the erasure of the account.
+            None => store.recall(&guarding("safety", account))?,
+            json => json,
+        };
+        let settings = json.and_then(|json| {
             let settings = serde_json::from_str::<SafetySettings>(&json).map_err(|e| e.to_string());
             let settings = settings.and_then(|s| s.check().map(|()| s).map_err(|e| e.to_string()));
             settings.inspect_err(|e| tracing::warn!(%e, "the choices that were kept are not used")).ok()

@@ -87,40 +87,67 @@ impl Database {
 
     /// Deletes the file, its companions and everything set aside.
     pub fn delete(&self) -> Result<(), SpoolError> {
-        let gone = |path: PathBuf| match std::fs::remove_file(path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(SpoolError::from(error)),
-            _ => Ok(()),
-        };
+        Self::delete_at(&self.path)
+    }
+
+    /// The same for the file at `path`, whatever opens it.
+    pub fn delete_at(path: &Path) -> Result<(), SpoolError> {
         for suffix in ["-wal", "-shm", "-journal", ""] {
-            gone(with_suffix(&self.path, suffix))?;
-            for number in self.aside_numbers() {
-                gone(self.aside(number, suffix))?;
-            }
+            gone(&with_suffix(path, suffix))?;
         }
-        Ok(())
+        delete_set_aside(path)
+    }
+
+    /// Deletes everything set aside.
+    pub fn delete_set_aside(&self) -> Result<(), SpoolError> {
+        delete_set_aside(&self.path)
     }
 
     fn aside(&self, number: u64, suffix: &str) -> PathBuf {
-        with_suffix(&self.path, &format!(".corrupt-{number}{suffix}"))
+        aside(&self.path, number, suffix)
     }
 
     fn aside_numbers(&self) -> Vec<u64> {
-        let Some((folder, name)) = self.path.parent().zip(self.path.file_name()) else { return Vec::new() };
-        let prefix = format!("{}.corrupt-", name.to_string_lossy());
-        let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-        entries
-            .flatten()
-            .filter_map(|entry| {
-                let name = entry.file_name();
-                let name = name.to_string_lossy();
-                let rest = name.strip_prefix(&prefix)?;
-                // A companion may be left without its file.
-                rest.split('-').next()?.parse().ok()
-            })
-            .collect::<std::collections::BTreeSet<u64>>()
-            .into_iter()
-            .collect()
+        aside_numbers(&self.path)
     }
+}
+
+fn gone(path: &Path) -> Result<(), SpoolError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(SpoolError::from(error)),
+        _ => Ok(()),
+    }
+}
+
+fn delete_set_aside(path: &Path) -> Result<(), SpoolError> {
+    for number in aside_numbers(path) {
+        for suffix in ["-wal", "-shm", "-journal", ""] {
+            gone(&aside(path, number, suffix))?;
+        }
+    }
+    Ok(())
+}
+
+fn aside(path: &Path, number: u64, suffix: &str) -> PathBuf {
+    with_suffix(path, &format!(".corrupt-{number}{suffix}"))
+}
+
+fn aside_numbers(path: &Path) -> Vec<u64> {
+    let Some((folder, name)) = path.parent().zip(path.file_name()) else { return Vec::new() };
+    let prefix = format!("{}.corrupt-", name.to_string_lossy());
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    entries
+        .flatten()
+        .filter_map(|entry| {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            let rest = name.strip_prefix(&prefix)?;
+            // A companion may be left without its file.
+            rest.split('-').next()?.parse().ok()
+        })
+        .collect::<std::collections::BTreeSet<u64>>()
+        .into_iter()
+        .collect()
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {

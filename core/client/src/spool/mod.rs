@@ -13,6 +13,7 @@ mod batches;
 pub(crate) mod database;
 pub(crate) mod error;
 mod event;
+mod held;
 mod inbox;
 mod ledger;
 mod records;
@@ -321,6 +322,12 @@ impl Spool {
     /// The identifiers under which something may have been sent from this file, oldest first.
     pub fn installations(&self) -> Pending<Vec<String>> {
         self.task(|turn| Ok(turn.epochs.iter().map(|(_, id)| id.to_string()).collect()))
+    }
+
+    /// At most `most` records after number `after` that were not delivered yet, refused ones among them, as JSON with their
+    /// numbers, ascending.
+    pub(crate) fn held(&self, after: u64, most: usize) -> Pending<Vec<(u64, serde_json::Value)>> {
+        self.task(move |turn| held::page(turn.tx, after, most))
     }
 
     /// Writes or replaces the open impression of `slot`: what is recorded, with `exit = killed`, should this process

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{RequestBuilder, StatusCode};
 use unspool_engine::{Answer, Encoding, Millis, Offer};
-use unspool_media::Wire;
+use unspool_media::{Wire, WireError};
 
 use super::courier::CourierConfig;
 use super::lane::{Lane, Outgoing};
@@ -124,8 +124,12 @@ async fn send(
 
 async fn once(wire: &Wire, request: RequestBuilder) -> Result<unspool_media::Answer, Answer> {
     wire.send(request).await.map_err(|error| {
-        // The error is logged without its address, which may be signed.
-        tracing::debug!(error = %error.without_url(), "a request failed");
+        match error {
+            // What was to be sent waits on the device.
+            WireError::HostRefused { host } => tracing::warn!(%host, "a request may not go to this host"),
+            // The error is logged without its address, which may be signed.
+            WireError::Client(error) => tracing::debug!(error = %error.without_url(), "a request failed"),
+        }
         Answer::Network
     })
 }

@@ -1,11 +1,13 @@
 //! A card of the feed, and what may come to be known of it later.
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::Item;
 use crate::pipeline::Reason;
 use crate::safety::Decision;
 
 /// What came later about an item: from the backend's labels, or because it stood on another page again.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LabelUpdate {
     /// The item.
     pub item: String,

@@ -4,6 +4,8 @@
 //! nothing is fetched for ever. One whose pages hold only what has no room in the order is asked for other topics, and after
 //! [`THIN_PAGES`] such pages not asked again before something changes.
 
+use serde::{Deserialize, Serialize};
+
 use std::collections::BTreeSet;
 
 use crate::delivery::Backoff;
@@ -17,7 +19,7 @@ const RETRY_TOP: Millis = Millis(60_000);
 const RETRY_FLOOR: Millis = Millis(500);
 
 /// Why a page did not come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PageFailure {
     /// Whether asking again may help.
     pub retryable: bool,

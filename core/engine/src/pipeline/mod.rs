@@ -10,6 +10,8 @@
 //! A feed that is not profiled hears none and asks for none: its order depends on the server and on the bound alone.
 //! Nothing waits and nothing fails; one task owns a pipeline.
 
+use serde::{Deserialize, Serialize};
+
 use std::sync::Arc;
 
 use crate::breaker::{self, Arrangement, Detector, LoopReport, Mode, Word};
@@ -31,7 +33,7 @@ pub use reason::Reason;
 pub use state::{MAX_PIPELINE_BYTES, PipelineError};
 
 /// How a feed gets its order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Manner {
     /// For the person: learner, lift and detector, within the bound.
     Profiled,

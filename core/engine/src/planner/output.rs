@@ -1,9 +1,11 @@
 //! What crosses the planner's edge: the cards it is told of, the demands it makes, and how they end.
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::{Asset, MediaKey, Span};
 
 /// Names one fetch until its end was reported.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct DemandId(pub u64);
 
 /// How urgent a fetch is. The fetcher serves a higher one first.
@@ -53,7 +55,7 @@ pub enum Output {
 }
 
 /// How a demand ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FetchEnd {
     /// All of it is held.
     Done,

@@ -1,11 +1,13 @@
 //! What the planner may do: how far it looks, and what the device and the person allow.
 
+use serde::{Deserialize, Serialize};
+
 use super::swipe::Habit;
 use super::tuning::{Tuning, Worth};
 use crate::throughput::Memory;
 
 /// How far ahead to fetch, and how to decide.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Policy {
     /// Cards after the current one that are looked at.
     pub window: u64,
@@ -71,6 +73,8 @@ pub struct Limits {
     pub lowest: bool,
     /// Bytes that may still be fetched today; prefetches never go beyond it.
     pub data_left: Option<u64>,
+    /// Whether the current card is fetched to its end before anything else: the network is about to go.
+    pub finish: bool,
 }
 
 impl Default for Limits {
@@ -82,6 +86,7 @@ impl Default for Limits {
             max_height: u32::MAX,
             lowest: false,
             data_left: None,
+            finish: false,
         }
     }
 }

@@ -6,6 +6,8 @@
 //! to the swipes they made of it; θ is the ratio, drawn to 1 by a prior of some cards. Three such tallies are kept: of
 //! the session, of the topic, and a short one, whose memory of a few cards is the fast-swipe mode.
 
+use serde::{Deserialize, Serialize};
+
 use std::collections::BTreeMap;
 
 /// Share of viewers of KuaiRand-Pure (Gao et al., CIKM 2022; 83,623 views with any play time in the week of 25 April
@@ -110,7 +112,7 @@ impl Tally {
 }
 
 /// How strongly a person's own looks bend the curve. Zero weights leave it as it is.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Habit {
     /// Cards of looks like everybody's that a person is assumed to have had.
     pub prior_cards: f64,

@@ -163,6 +163,30 @@ fn offline_asks_for_nothing_and_background_only_plays() {
 }
 
 #[test]
+fn before_the_network_goes_the_card_on_screen_is_fetched_to_its_end() {
+    let (mut planner, mut world) = (Planner::new(Policy::default()), World::default());
+    for _ in 0..8 {
+        planner.handle_transfer("", 250_000, Millis(50), Millis(250));
+    }
+    show(&mut planner, &mut world, Time::ZERO, 0);
+    let mut now = Time(100);
+    play(&mut planner, &mut world, &mut now, 0, 1_000);
+    assert!(planner.ahead_ms(0, 0) < 10_000, "otherwise it would not go that far");
+    let shown = planner.key(0).unwrap().clone();
+    let others = |world: &World| {
+        world.held.iter().filter(|(key, _)| **key != shown).map(|(_, held)| held.clone()).collect::<Vec<_>>()
+    };
+    let before = others(&world);
+    planner.handle_limits(now, Limits { finish: true, ..Limits::default() });
+    world.drain(&mut planner, now);
+    while planner.ahead_ms(0, 0) < 10_000 {
+        assert!(world.live().iter().all(|(_, (key, _, _))| *key == shown), "{:?}", world.running);
+        assert!(world.finish_one(&mut planner, now), "it waits");
+    }
+    assert_eq!(others(&world), before, "nothing of the other cards meanwhile");
+}
+
+#[test]
 fn a_failed_fetch_waits_and_a_final_one_is_given_up() {
     let (mut planner, mut world) = (Planner::new(Policy::default()), World::default());
     show(&mut planner, &mut world, Time::ZERO, 0);
@@ -336,21 +360,28 @@ fn a_second_ahead_lasts_half_a_second_at_twice_the_speed() {
     assert_eq!(ahead(f64::NAN), normal);
 }
 
+/// What a log has come to.
+#[derive(Debug, Clone, Copy)]
+struct At {
+    current: u64,
+    playhead_ms: u64,
+    limits: Limits,
+}
+
 /// Plays a log and hands every output with what was true when it came to `check`.
-fn replay(
-    log: &[Fact],
-    policy: &Policy,
-    mut check: impl FnMut(&Planner, &World, u64, Limits),
-) -> Vec<String> {
+fn replay(log: &[Fact], policy: &Policy, mut check: impl FnMut(&Planner, &World, At)) -> Vec<String> {
     let (mut planner, mut world) = (Planner::new(policy.clone()), World::default());
     let (mut now, mut current, mut limits) = (Time::ZERO, 0_u64, Limits::default());
+    let mut playhead_ms = 0;
     show(&mut planner, &mut world, now, current);
     let mut told = Vec::new();
     for fact in log {
         now = now + Millis(50);
         match fact {
             Fact::Swipe(by) => {
+                let before = current;
                 current = current.saturating_add_signed(*by);
+                playhead_ms = if current == before { playhead_ms } else { 0 };
                 show(&mut planner, &mut world, now, current);
             }
             Fact::Finish => {
@@ -363,7 +394,10 @@ fn replay(
                     planner.handle_fetch_end(now, demand, end, held);
                 }
             }
-            Fact::Playhead(ms) => planner.handle_playhead(now, *ms),
+            Fact::Playhead(ms) => {
+                playhead_ms = *ms;
+                planner.handle_playhead(now, *ms);
+            }
             Fact::Transfer(bytes, ms) => planner.handle_transfer("", *bytes, Millis(50), Millis(*ms)),
             Fact::Limits(online, prefetching, data_left) => {
                 limits =
@@ -380,16 +414,39 @@ fn replay(
         }
         world.drain(&mut planner, now);
         told.push(format!("{:?} {:?}", world.running, world.cancelled));
-        check(&planner, &world, current, limits);
+        check(&planner, &world, At { current, playhead_ms, limits });
     }
     told
+}
+
+impl World {
+    /// What runs and was not cancelled.
+    fn live(&self) -> Vec<(&DemandId, &(MediaKey, Vec<Span>, Urgency))> {
+        self.running.iter().filter(|(d, _)| !self.cancelled.contains(d)).collect()
+    }
+
+    /// Bytes held or on their way of the cards behind the current one, counted from what was asked for and arrived.
+    fn bytes_ahead(&self, current: u64, window: u64) -> u64 {
+        let ahead: Vec<String> = (current + 1..=current + window).map(|p| format!("asset-i{p}")).collect();
+        let of_these = |key: &MediaKey| ahead.iter().any(|asset| asset == key.parts().0);
+        let held = self.held.iter().filter(|(key, _)| of_these(key)).flat_map(|(_, spans)| spans);
+        let live = self.live();
+        let asked = live.iter().filter(|(_, (key, _, _))| of_these(key)).flat_map(|(_, (_, spans, _))| spans);
+        held.chain(asked).map(Span::len).sum()
+    }
+
+    /// Whether the card on the screen has less than so many milliseconds of media in front of the playhead.
+    fn runs_dry(&self, key: &MediaKey, playhead_ms: u64, within_ms: u64) -> bool {
+        let until = self.held.get(key).map_or(0, |held| info().playable_until(playhead_ms, held));
+        until < 10_000 && until < playhead_ms + within_ms
+    }
 }
 
 proptest! {
     #[test]
     fn the_same_log_gives_the_same_outputs(log in prop::collection::vec(fact(), 1..80)) {
         let policy = Policy::default();
-        prop_assert_eq!(replay(&log, &policy, |_, _, _, _| {}), replay(&log, &policy, |_, _, _, _| {}));
+        prop_assert_eq!(replay(&log, &policy, |_, _, _| {}), replay(&log, &policy, |_, _, _| {}));
     }
 
     /// What runs is bounded in number and bytes, belongs to the window, and is the playing card's alone while that is
@@ -398,13 +455,13 @@ proptest! {
     fn limits_hold(log in prop::collection::vec(fact(), 1..120)) {
         let policy = Policy { ahead_bytes: 600_000, ..Policy::default() };
         let mut before: Vec<DemandId> = Vec::new();
-        replay(&log, &policy, |planner, world, current, limits| {
-            let live: Vec<_> =
-                world.running.iter().filter(|(d, _)| !world.cancelled.contains(d)).collect();
+        replay(&log, &policy, |planner, world, At { current, playhead_ms, limits }| {
+            let live = world.live();
             assert!(live.len() <= policy.parallel);
             let queued = live.iter().filter(|(_, (key, _, _))| planner.key(current) != Some(key));
             let new = queued.clone().filter(|(d, _)| !before.contains(d));
-            assert!(planner.bytes_ahead(current) <= 600_000 || new.clone().count() == 0, "memory");
+            let ahead = world.bytes_ahead(current, policy.window);
+            assert!(ahead <= policy.ahead_bytes || new.clone().count() == 0, "memory: {ahead}");
             if !limits.online {
                 assert!(live.is_empty(), "offline");
             }
@@ -419,12 +476,14 @@ proptest! {
             if planner.link() != LinkState::Fine {
                 assert_eq!(new.clone().count(), 0, "nothing ahead on a link that brings nothing");
             }
-            if planner.in_danger(current) {
+            let shown = planner.key(current).filter(|_| !planner.refused(current));
+            if shown.is_some_and(|key| world.runs_dry(key, playhead_ms, policy.danger_ms)) {
                 assert_eq!(queued.clone().count(), 0, "the playing card is starved");
             }
             for (_, (key, _, _)) in &live {
-                let window = current..=current + policy.window;
-                assert!(window.clone().any(|p| planner.key(p) == Some(key)), "outside the window");
+                let window: Vec<String> =
+                    (current..=current + policy.window).map(|p| format!("asset-i{p}")).collect();
+                assert!(window.iter().any(|asset| asset == key.parts().0), "outside the window: {key}");
             }
             before = world.running.keys().copied().collect();
         });
@@ -452,6 +511,22 @@ proptest! {
         while world.finish_one(&mut planner, now) {}
         play(&mut planner, &mut world, &mut now, 0, 9_900);
         prop_assert_eq!(planner.ahead_ms(current, 0), 10_000);
+    }
+
+    /// Where a byte costs more than any stall, a card that is not shown gets the second that a player begins with, no more.
+    #[test]
+    fn bytes_dearer_than_any_stall_are_not_fetched_ahead(playhead in 500u64..9_000, ms in 800u64..4_000) {
+        let (mut planner, mut world) = (Planner::new(Policy::default()), World::default());
+        for _ in 0..8 {
+            planner.handle_transfer("", 250_000, Millis(50), Millis(ms));
+        }
+        planner.handle_limits(Time::ZERO, Limits { price: 1e6, ..Limits::default() });
+        show(&mut planner, &mut world, Time::ZERO, 0);
+        let mut now = Time::ZERO;
+        play(&mut planner, &mut world, &mut now, 0, playhead);
+        for position in 1..5 {
+            prop_assert!(planner.ahead_ms(position, 0) <= 1_000, "{}", planner.ahead_ms(position, 0));
+        }
     }
 
     /// A card nobody will get to is worth nothing, however idle the link.

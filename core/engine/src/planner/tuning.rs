@@ -1,8 +1,10 @@
 //! The few numbers the planner's decisions hang on, and what a stall, a megabit and a step of quality are worth.
 
+use serde::{Deserialize, Serialize};
+
 /// Worth of things, in points: a megabit per second shown for a second is one. The weights are those of the short-video
 /// challenge of ACM Multimedia 2022, which published planners are measured by.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Worth {
     /// Points lost per second without pictures.
     pub stall: f64,
@@ -22,7 +24,7 @@ impl Default for Worth {
 ///
 /// The defaults were searched for on sessions drawn from the seeds 1001 to 1003 of the simulator and checked on 2001 and 2002,
 /// never on the seed of its default run; `tests/sim` tells how, what each is worth, and what was tried in vain.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Tuning {
     /// The scale of the logistic distribution of the logarithm of the speed is `spread_base` plus `spread_seen` times the
     /// deviation seen.
@@ -55,7 +57,7 @@ pub struct Tuning {
 }
 
 /// What depends on how fast the link is.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Lean {
     /// Multiplies the stall a rendition is expected to cause.
     pub caution: f64,

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::SafetyError;
 use super::decision::{Action, CAUSES, Cause, Decision, LabelOf, Source, Surfaces, Treatment, Weight};
 use super::rules::{Covers, LabelRule, Rules, Severity, Term, TermKind};
@@ -63,9 +65,34 @@ struct Verdict {
     by_age: bool,
 }
 
+/// What a [`Filter`] is made of: enough to make the same one again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Recipe {
+    /// The rules.
+    pub rules: Rules,
+    /// What the person chose.
+    pub settings: SafetySettings,
+    /// When it was made.
+    pub now: Wall,
+    /// Items that are hidden by their identifiers.
+    pub hidden: BTreeSet<String>,
+}
+
+impl Recipe {
+    /// Makes the filter.
+    ///
+    /// # Errors
+    /// As [`Filter::new`].
+    pub fn prepare(&self) -> Result<Filter, SafetyError> {
+        Ok(Filter::new(&self.rules, &self.settings, self.now)?.hiding(self.hidden.clone()))
+    }
+}
+
 /// Rules and settings, prepared.
 #[derive(Debug, Clone)]
 pub struct Filter {
+    rules: Rules,
+    now: Wall,
     version: u64,
     settings: SafetySettings,
     labels: BTreeMap<String, (LabelRule, Verdict)>,
@@ -129,6 +156,8 @@ impl Filter {
             }
         }
         Ok(Filter {
+            rules: rules.clone(),
+            now,
             version: rules.version,
             labels,
             unknown: if minor { rules.unknown.minors } else { rules.unknown.others },
@@ -149,6 +178,8 @@ impl Filter {
     pub fn cautious() -> Self {
         let (rules, settings) = (Rules::default(), SafetySettings::default());
         Filter::new(&rules, &settings, Wall::default()).unwrap_or_else(|_| Filter {
+            rules: Rules::default(),
+            now: Wall::default(),
             version: 0,
             settings,
             labels: BTreeMap::new(),
@@ -169,6 +200,13 @@ impl Filter {
     pub fn hiding(mut self, items: BTreeSet<String>) -> Self {
         self.hidden = items;
         self
+    }
+
+    /// What it is made of.
+    #[must_use]
+    pub fn recipe(&self) -> Recipe {
+        let (rules, settings) = (self.rules.clone(), self.settings.clone());
+        Recipe { rules, settings, now: self.now, hidden: self.hidden.clone() }
     }
 
     /// Version of the rules.
@@ -342,7 +380,7 @@ impl Tally {
         match class {
             Some(HarmClass::Conspiracy | HarmClass::Propaganda) => self.no_amplification = true,
             Some(HarmClass::Scam) => self.offer_report = true,
-            Some(HarmClass::Adult) | None => {}
+            Some(HarmClass::Adult | HarmClass::Flashing) | None => {}
         }
     }
 

@@ -15,7 +15,7 @@ mod tests;
 mod words;
 
 pub use decision::{Action, CAUSES, Cause, Decision, LabelOf, Source, Surfaces, Treatment, Weight};
-pub use filter::{Filter, Subject};
+pub use filter::{Filter, Recipe, Subject};
 pub use rules::{Covers, Floor, LABELS, LabelRule, Rules, Severity, TERMS, Term, TermKind, Unknown};
 pub use settings::{
     AgeBand, Choice, HarmClass, MutedWord, NAME_BYTES, NAMES, SafetySettings, WORD_BYTES, WORDS,

@@ -175,7 +175,7 @@ impl Rules {
 
 impl Default for Rules {
     /// The rules that come with the core: the labels of the AT Protocol with its meanings, those of the native contract,
-    /// and names for the four harms.
+    /// and names for the harms.
     fn default() -> Self {
         Rules {
             version: 0,
@@ -248,6 +248,12 @@ fn labels() -> Vec<LabelRule> {
         doubtful("misinformation", HarmClass::Conspiracy, Severity::Alert),
         doubtful("propaganda", HarmClass::Propaganda, Severity::Alert),
         doubtful("state_media", HarmClass::Propaganda, Severity::Inform),
+        // Covered until a tap: nobody with photosensitive epilepsy meets it unasked, whatever plays by itself.
+        LabelRule {
+            class: Some(HarmClass::Flashing),
+            covers: Covers::Media,
+            ..rule("flashing", Choice::Warn)
+        },
         rated("rated_16", &[AgeBand::Under16]),
         rated("rated_18", &[AgeBand::Unknown, AgeBand::Under16, AgeBand::Teen]),
     ];

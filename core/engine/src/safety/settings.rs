@@ -42,6 +42,8 @@ pub enum HarmClass {
     Conspiracy,
     /// Propaganda, of states above all.
     Propaganda,
+    /// Lights that flash, which can bring on seizures.
+    Flashing,
 }
 
 /// What is to become of something, least strict first.

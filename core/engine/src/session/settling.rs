@@ -12,7 +12,8 @@ use crate::time::Time;
 impl Engine {
     /// What the device and the person allow.
     pub(super) fn limits(&self) -> Limits {
-        let Conditions { online, metered, data_saver, foreground, battery_saver, hot, .. } = self.conditions;
+        let Conditions { online, metered, data_saver, foreground, battery_saver, hot, leaving, .. } =
+            self.conditions;
         let scarce = data_saver && metered;
         let used_up = metered && self.data_left == Some(0);
         let small = battery_saver || hot;
@@ -23,6 +24,7 @@ impl Engine {
             max_height: if small { SMALL_HEIGHT } else { u32::MAX },
             lowest: scarce || used_up,
             data_left: self.data_left.filter(|_| metered),
+            finish: leaving,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::calendar::{Calendar, Moment};
+use super::calendar::{Calendar, Moment, Passed};
 use super::guard::{Attempt, Guard, GuardError, GuardView, Hashed};
 use super::ledger::{Ledger, Recap, monday};
 use super::limits::{Choices, Limits, LimitsError, Measure};
@@ -53,6 +53,30 @@ pub struct Break {
     pub stretch_ms: u64,
     /// Whether somebody who knows the passcode can allow more now.
     pub passcode_opens: bool,
+}
+
+/// What can be done where a break stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Put the phone down.
+    Leave,
+    /// Wait until it opens.
+    Wait,
+    /// Go on: the next swipe passes it.
+    GoOn,
+    /// Give the guardian's passcode, and allow more.
+    AllowMore,
+}
+
+impl Break {
+    /// What the card offers, in the order it is shown.
+    #[must_use]
+    pub fn actions(&self) -> Vec<Action> {
+        let on = if self.opens_in_ms > 0 { Action::Wait } else { Action::GoOn };
+        let more = (self.passcode_opens && self.opens_in_ms > 0).then_some(Action::AllowMore);
+        [Some(Action::Leave), Some(on), more].into_iter().flatten().collect()
+    }
 }
 
 /// What [`Wellbeing::handle_watched`] and [`Wellbeing::review`] found.
@@ -167,6 +191,16 @@ impl Wellbeing {
     pub fn review(&mut self, now: Moment) -> Change {
         self.pass(now);
         self.judge()
+    }
+
+    /// A server said what time it is, in milliseconds since 1970: what passed while the device was off counts, and what its
+    /// clock only claimed is paid back.
+    pub fn handle_server_time(&mut self, now: Moment, unix_ms: i64) {
+        self.pass(now);
+        let (settled, news) = self.state.calendar.settle(unix_ms);
+        // A server agrees with every answer; only what it changes is worth a write.
+        self.changed |= news;
+        self.took(settled);
     }
 
     /// The person wants to go on: with the next card, or with the one that stands. A break stands in its place, or nothing.
@@ -378,8 +412,12 @@ impl Wellbeing {
 
     /// Takes in a moment; gives what lies in the new day where one began.
     pub(super) fn pass(&mut self, now: Moment) -> Option<u64> {
+        let passed = self.state.calendar.observe(now);
+        self.took(passed)
+    }
+
+    fn took(&mut self, passed: Passed) -> Option<u64> {
         let state = &mut self.state;
-        let passed = state.calendar.observe(now);
         state.ledger.pass(passed, state.calendar.date(), REST_MS);
         state.guard.pass(passed.sure);
         state.awake_ms = state.awake_ms.saturating_sub(passed.sure);

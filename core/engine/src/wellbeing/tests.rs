@@ -121,6 +121,12 @@ impl World {
         self.restart();
     }
 
+    /// A server's answer arrives.
+    fn hear(&mut self) {
+        self.machine.handle_server_time(self.now(), self.unix_ms);
+        self.save();
+    }
+
     fn today(&self) -> u64 {
         self.machine.view().today_ms
     }
@@ -168,6 +174,7 @@ enum Op {
     Turn(i64),
     Zone(i16),
     Home,
+    Online,
 }
 
 fn honest() -> impl Strategy<Value = Op> {
@@ -176,6 +183,20 @@ fn honest() -> impl Strategy<Value = Op> {
         3 => (1u64..300).prop_map(|m| Op::Idle(m * MINUTE)),
         1 => (0u64..900).prop_map(|m| Op::Kill(m * MINUTE)),
         1 => (1u64..900).prop_map(|m| Op::Reboot(m * MINUTE)),
+    ]
+}
+
+/// What can be done with a switch and a clock.
+fn switches() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        3 => (1u64..90).prop_map(|m| Op::Watch(m * MINUTE)),
+        1 => (1u64..600).prop_map(|m| Op::Idle(m * MINUTE)),
+        2 => (0u64..120).prop_map(|m| Op::Reboot(m * MINUTE)),
+        1 => (0u64..10).prop_map(|m| Op::Kill(m * MINUTE)),
+        3 => (-4_000i64..4_000).prop_map(|m| Op::Turn(m * MINUTE as i64)),
+        1 => (-12i16..=14).prop_map(|h| Op::Zone(h * 60)),
+        1 => Just(Op::Home),
+        1 => Just(Op::Online),
     ]
 }
 
@@ -200,6 +221,7 @@ impl World {
             Op::Turn(ms) => self.turned_ms += ms,
             Op::Zone(min) => self.zone = Some(min),
             Op::Home => (self.turned_ms, self.zone) = (0, None),
+            Op::Online => self.hear(),
         }
     }
 }
@@ -223,6 +245,7 @@ proptest! {
             let watched_from = world.unix_ms;
             let kills = world.kills;
             world.run(&op);
+            world.hear();
             if let Op::Watch(_) = op {
                 let mut at = watched_from;
                 while at < world.unix_ms {
@@ -276,6 +299,34 @@ proptest! {
                 world.rendered <= days * (HOUR + 1_000),
                 "{} ms in {days} days", world.rendered
             );
+        }
+    }
+
+    /// Nor does switching the device off and turning its clock meanwhile, however often, with or without a network: half a
+    /// day has to pass for sure between two days.
+    #[test]
+    fn switching_off_and_turning_the_clock_gives_a_day_for_half_a_day_at_most(
+        named in any::<bool>(),
+        ops in prop::collection::vec(switches(), 1..120),
+    ) {
+        let mut world = an_hour_a_day(BEGIN);
+        world.names_boots = named;
+        world.hear();
+        let mut total = 0;
+        for op in ops {
+            if let Op::Watch(ms) = op {
+                if (0..50).all(|_| world.machine.handle_go_on(world.now()).is_none()) {
+                    world.watch(ms);
+                }
+            } else {
+                world.run(&op);
+                world.machine.review(world.now());
+                world.save();
+            }
+            prop_assert!(world.total() >= total);
+            total = world.total();
+            let days = 2 + (world.unix_ms - BEGIN) as u64 / CLAIM_EVERY_MS;
+            prop_assert!(world.rendered <= days * (HOUR + 1_000), "{} ms in {days} days", world.rendered);
         }
     }
 
@@ -538,4 +589,70 @@ fn bounds_are_told() {
     assert_eq!(wrong(Choices { break_min: Some(4), ..Choices::default() }), LimitsError::Break);
     let night = Some(Night { from_min: 1_440, until_min: 0 });
     assert_eq!(wrong(Choices { night, ..Choices::default() }), LimitsError::Night);
+}
+
+#[test]
+fn a_morning_after_a_night_switched_off_is_a_new_day_with_and_without_a_network() {
+    for network in [false, true] {
+        let mut world = an_hour_a_day(BEGIN);
+        world.hear();
+        for day in 0..10 {
+            assert_eq!(world.watch(HOUR), HOUR, "day {day}, network {network}");
+            world.idle(14 * HOUR);
+            world.reboot(9 * HOUR);
+            if network {
+                world.hear();
+            }
+            assert_eq!(world.today(), 0, "day {day}, network {network}");
+            assert!(world.machine.handle_go_on(world.now()).is_none());
+        }
+    }
+}
+
+#[test]
+fn a_clock_turned_while_the_device_was_off_gives_one_day_and_a_server_takes_it_back() {
+    let mut world = an_hour_a_day(BEGIN);
+    world.hear();
+    world.watch(HOUR);
+    world.turned_ms = 2 * DAY_MS as i64;
+    world.reboot(MINUTE);
+    assert_eq!(world.today(), 0, "nobody can tell, and it is the last one for half a day");
+    world.watch(HOUR);
+    for _ in 0..20 {
+        world.turned_ms += DAY_MS as i64;
+        world.reboot(MINUTE);
+        assert!(world.machine.handle_go_on(world.now()).is_some());
+    }
+    let before = world.machine.view().day_ends_in_ms;
+    world.hear();
+    let after = world.machine.view().day_ends_in_ms;
+    assert!(after > before && after > DAY_MS, "{after} after {before}: what was gained is paid back");
+    world.idle(13 * HOUR);
+    world.turned_ms += DAY_MS as i64;
+    world.reboot(MINUTE);
+    assert!(world.machine.handle_go_on(world.now()).is_some(), "who was caught waits a day");
+    assert!(world.today() >= HOUR);
+}
+
+#[test]
+fn a_server_that_is_wrong_or_late_ends_no_day_twice() {
+    let mut world = an_hour_a_day(BEGIN);
+    world.hear();
+    world.watch(HOUR);
+    let ends = world.machine.view().day_ends_in_ms;
+    let at = world.unix_ms;
+    for late in [1_000, MINUTE as i64, 30 * MINUTE as i64, 20 * HOUR as i64] {
+        world.machine.handle_server_time(world.now(), at - late);
+        world.hear();
+        assert_eq!((world.today(), world.machine.view().day_ends_in_ms), (HOUR, ends), "{late}");
+    }
+    world.machine.handle_server_time(world.now(), at + 400 * DAY_MS as i64);
+    assert_eq!(world.today(), 0, "a server is believed");
+    world.watch(HOUR);
+    for _ in 0..20 {
+        world.hear();
+        world.machine.handle_server_time(world.now(), i64::MAX);
+        world.machine.handle_server_time(world.now(), i64::MIN);
+    }
+    assert!(world.total() >= 2 * HOUR);
 }

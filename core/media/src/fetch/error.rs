@@ -1,6 +1,6 @@
 //! What can go wrong with a fetch, and whether trying again later may help.
 
-/// Why bytes could not be fetched. Nothing in it names a person or carries an address.
+/// Why bytes could not be fetched. Nothing in it names a person or carries more of an address than its host.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FetchError {
     /// The session is offline on purpose; go online.
@@ -18,6 +18,13 @@ pub enum FetchError {
     /// The address may not be fetched: not a URL, or plain HTTP to another machine.
     #[error("address refused: {0}")]
     Refused(&'static str),
+    /// The host is none of those that media may come from, and nothing was asked of it. List it in the configuration, or
+    /// find out why the backend names it.
+    #[error("{host} is none of the hosts that media may come from")]
+    HostRefused {
+        /// Name and port.
+        host: String,
+    },
     /// No connection came about.
     #[error("the server cannot be reached")]
     Unreachable,
@@ -95,6 +102,7 @@ impl FetchError {
             | FetchError::Cancelled
             | FetchError::Unknown
             | FetchError::Refused(_)
+            | FetchError::HostRefused { .. }
             | FetchError::Pinned
             | FetchError::Denied { .. }
             | FetchError::Status { .. }
@@ -108,7 +116,11 @@ impl FetchError {
 
     /// Whether another host with the same bytes may do better at once.
     pub(crate) fn of_host(&self) -> bool {
-        self.transient() || matches!(self, FetchError::Certificate(_) | FetchError::Pinned)
+        self.transient()
+            || matches!(
+                self,
+                FetchError::Certificate(_) | FetchError::Pinned | FetchError::HostRefused { .. }
+            )
     }
 
     /// Whether the fetcher itself tries again before it gives up.

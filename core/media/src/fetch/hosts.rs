@@ -47,9 +47,10 @@ impl HostBook {
     /// A request sent at `began` ended in `error`; errors that do not speak of the host are no failure of it.
     pub(crate) fn failed(&self, host: &str, began: Instant, error: &FetchError, wait: Option<Duration>) {
         let failure = match error {
-            FetchError::Unreachable | FetchError::Certificate(_) | FetchError::Pinned => {
-                HostFailure::Unreachable
-            }
+            FetchError::Unreachable
+            | FetchError::Certificate(_)
+            | FetchError::Pinned
+            | FetchError::HostRefused { .. } => HostFailure::Unreachable,
             FetchError::Stalled => HostFailure::Silent,
             FetchError::Broken => HostFailure::Broken,
             FetchError::Busy { .. } => HostFailure::Busy { wait: wait.map(|wait| Millis(millis(wait))) },

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderMap;
-use http::header::{ACCEPT_ENCODING, IF_RANGE, RANGE};
-use reqwest::redirect::{Attempt, Policy};
+use http::header::{ACCEPT_ENCODING, IF_RANGE, LOCATION, RANGE};
+use http::{HeaderMap, HeaderValue};
+use reqwest::redirect::Policy;
 use unspool_engine::Span;
-use url::{Host, Url};
+use url::Url;
 
 use super::cmcd::Data;
 use super::{Cmcd, FetchError, Limits};
 use crate::media::MediaError;
-use crate::outbound::{Answer, Outbound, OutboundPurpose, Wire};
+use crate::outbound::{Answer, Outbound, OutboundPurpose, Wire, WireError};
+use crate::reach::is_loopback;
 use crate::tls::{TlsConfig, distrust};
 
 /// Idle connections live this long: longer than the pause between two swipes, shorter than servers keep them (60 s).
@@ -22,6 +23,9 @@ pub(super) const IDLE: Duration = Duration::from_secs(45);
 /// that a host that does not answer is told apart from one that is slow.
 const CONNECT_SHARE: f64 = 0.75;
 
+/// Most that is read of the body of a redirection: the page that a common server sends is below 1 KiB.
+const REDIRECT_BYTES: usize = 16 * 1024;
+
 /// A client that follows the rules.
 #[derive(Debug, Clone)]
 pub(crate) struct Http {
@@ -29,6 +33,7 @@ pub(crate) struct Http {
     allow_plain: bool,
     trust: Arc<TlsConfig>,
     stall: Duration,
+    max_redirects: usize,
 }
 
 impl Http {
@@ -44,20 +49,25 @@ impl Http {
             // Another crate of the app may have been first; its provider is as good.
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
-        let max = limits.max_redirects;
         let trust = Arc::new(trust);
-        let (pinned, hops) = (trust.clone(), log.clone());
         let client = reqwest::Client::builder()
             .user_agent(user_agent)
             .connect_timeout(limits.stall_timeout.mul_f64(CONNECT_SHARE))
             .pool_idle_timeout(IDLE)
             .no_proxy()
-            .redirect(Policy::custom(move |attempt| follow(attempt, max, allow_plain, &pinned, &hops)))
+            // Followed here, so that each step passes the wire and tells no server where it was sent from.
+            .redirect(Policy::none())
             .tls_backend_preconfigured(trust.client_config()?)
             .build()
             .map_err(|error| MediaError::Client(error.to_string()))?;
         let wire = Wire::new(client, log, OutboundPurpose::Media);
-        Ok(Http { wire, allow_plain, trust, stall: limits.stall_timeout })
+        Ok(Http {
+            wire,
+            allow_plain,
+            trust,
+            stall: limits.stall_timeout,
+            max_redirects: limits.max_redirects,
+        })
     }
 
     /// A URL that may be fetched.
@@ -87,21 +97,50 @@ impl Http {
             None => {}
         }
         let last = span.end.saturating_sub(1).max(span.start);
-        let mut request = self
-            .wire
-            .client()
-            .get(url)
-            .headers(headers)
-            .header(RANGE, format!("bytes={}-{last}", span.start))
-            .header(ACCEPT_ENCODING, "identity");
+        headers.insert(RANGE, value(&format!("bytes={}-{last}", span.start))?);
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if let Some(validator) = if_range {
-            request = request.header(IF_RANGE, validator);
+            headers.insert(IF_RANGE, value(validator)?);
         }
-        match tokio::time::timeout(self.stall, self.wire.send(request)).await {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) => Err(classify(&error)),
+        match tokio::time::timeout(self.stall, self.follow(url, &headers)).await {
+            Ok(answer) => answer,
             Err(_) => Err(FetchError::Stalled),
         }
+    }
+
+    /// Asks for `url`, and wherever its server sends the request on to.
+    async fn follow(&self, mut url: Url, headers: &HeaderMap) -> Result<Answer, FetchError> {
+        let mut came_from_here = true;
+        for step in 0..=self.max_redirects {
+            let request = self.wire.client().get(url.clone()).headers(headers.clone());
+            let mut answer = self.wire.send_on(request, step > 0).await.map_err(|e| classify(&e))?;
+            if !matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+                return Ok(answer);
+            }
+            let Some(location) = answer.headers().get(LOCATION) else { return Ok(answer) };
+            let next = location.to_str().ok().and_then(|location| url.join(location).ok());
+            let next = next.ok_or(FetchError::Redirect)?;
+            came_from_here &= is_loopback(&url);
+            let allowed = match next.scheme() {
+                "https" => true,
+                "http" if is_pinned(&self.trust, &next) => false,
+                // A server elsewhere must not send the client to services of this device.
+                "http" => self.allow_plain || (is_loopback(&next) && came_from_here),
+                _ => false,
+            };
+            if !allowed {
+                return Err(FetchError::Redirect);
+            }
+            url = next;
+            // A body read to its end leaves the connection to the next request.
+            let mut left = REDIRECT_BYTES;
+            while left > 0
+                && let Ok(Some(piece)) = answer.chunk().await
+            {
+                left = left.saturating_sub(piece.len());
+            }
+        }
+        Err(FetchError::Redirect)
     }
 
     /// Brings a connection to the host of `base` about by asking it for nothing: the answer's head is all that is read.
@@ -124,46 +163,20 @@ impl Http {
     }
 }
 
-fn follow(
-    attempt: Attempt<'_>,
-    max: usize,
-    allow_plain: bool,
-    trust: &TlsConfig,
-    log: &Outbound,
-) -> reqwest::redirect::Action {
-    let came_from_here = attempt.previous().iter().all(is_loopback);
-    let allowed = match attempt.url().scheme() {
-        "https" => true,
-        "http" if is_pinned(trust, attempt.url()) => false,
-        // A server elsewhere must not send the client to services of this device.
-        "http" => allow_plain || (is_loopback(attempt.url()) && came_from_here),
-        _ => false,
-    };
-    if allowed && attempt.previous().len() <= max {
-        log.redirected(attempt.url(), OutboundPurpose::Media);
-        attempt.follow()
-    } else {
-        attempt.error("redirect refused")
-    }
-}
-
 fn is_pinned(trust: &TlsConfig, url: &Url) -> bool {
     url.host_str().is_some_and(|host| trust.is_pinned(host.trim_matches(['[', ']'])))
 }
 
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
-    }
+fn value(text: &str) -> Result<HeaderValue, FetchError> {
+    HeaderValue::from_str(text).map_err(|_| FetchError::Refused("not a usable header"))
 }
 
-fn classify(error: &reqwest::Error) -> FetchError {
-    if error.is_redirect() {
-        FetchError::Redirect
-    } else if error.is_builder() {
+fn classify(error: &WireError) -> FetchError {
+    let error = match error {
+        WireError::HostRefused { host } => return FetchError::HostRefused { host: host.clone() },
+        WireError::Client(error) => error,
+    };
+    if error.is_builder() {
         FetchError::Refused("not a usable URL")
     } else if let Some(distrust) = distrust(error) {
         distrust

@@ -25,6 +25,7 @@ mod index;
 #[cfg(test)]
 mod killed;
 mod loaded;
+mod lock;
 mod memory;
 mod memory_disk;
 mod shared;
@@ -51,6 +52,7 @@ pub use error::{MemoryOnly, StoreError};
 use files::remove_file;
 use index::{Index, Place, Reader, Row};
 use loaded::Loaded;
+pub use lock::DirectoryLock;
 use memory_disk::MemoryDisk;
 use shared::Shared;
 pub(crate) use spans::SpanSet;
@@ -129,18 +131,7 @@ impl Store {
     /// Opens or creates the store in `dir`, its data files on `disk`; `keep_loaded` entries stay in memory when they
     /// are not in use.
     pub(crate) fn open(dir: &Path, keep_loaded: usize, disk: Arc<dyn Disk>) -> Result<Self, StoreError> {
-        fs::create_dir_all(dir)?;
-        let owner = File::options()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(dir.join("owner.lock"))?;
-        match fs4::FileExt::try_lock(&owner) {
-            Ok(()) => {}
-            Err(fs4::TryLockError::WouldBlock) => return Err(StoreError::InUse),
-            Err(fs4::TryLockError::Error(error)) => return Err(error.into()),
-        }
+        let owner = lock::own(dir)?;
         let (index, reader, recovered) = Index::open(dir, &disk)?;
         let (stored_bytes, swept) = reader.totals()?;
         let data_dir = dir.join("spans");

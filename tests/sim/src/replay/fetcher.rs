@@ -7,6 +7,8 @@
 
 use std::collections::BTreeMap;
 
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use unspool_engine::info::{merge, missing};
 use unspool_engine::{DemandId, MediaKey, PlayerId, Span, Urgency};
 
@@ -27,9 +29,10 @@ const PIECE_AGE_MS: f64 = 50.0;
 const SLICE_MS: f64 = 50.0;
 const SLICE_MIN: f64 = 1_024.0;
 const SLICE_MAX: f64 = 16_384.0;
-/// How late its timer wakes: a grain of a millisecond, and a little. Where answers take turns nobody notices.
+/// How late its timer wakes: a grain of a millisecond, and a little. An answer that goes on loses none of the link by it.
 const TIMER_MS: f64 = 1.2;
-/// What a request and its answer spend in threads of both sides before the server sees the one and the client the other.
+/// What a request and its answer spend in threads of both sides before the server sees the one and the client the other:
+/// the mean where it is drawn, as a wait for a processor is.
 const THREADS_MS: f64 = 3.0;
 
 /// Who wants bytes.
@@ -84,6 +87,7 @@ pub(super) struct Transfer {
 #[derive(Debug)]
 pub(super) struct Fetcher {
     rtt_ms: f64,
+    threads: Option<StdRng>,
     next: u64,
     pub(super) demands: BTreeMap<u64, Demand>,
     chunks: Vec<Chunk>,
@@ -99,8 +103,9 @@ pub(super) struct Fetcher {
 }
 
 impl Fetcher {
-    pub(super) fn new(rtt_ms: f64) -> Self {
+    pub(super) fn new(rtt_ms: f64, seed: Option<u64>) -> Self {
         Fetcher {
+            threads: seed.map(StdRng::seed_from_u64),
             rtt_ms,
             next: 0,
             demands: BTreeMap::new(),
@@ -224,7 +229,11 @@ impl Fetcher {
         let trips = if self.idle > 0 { 1.0 } else { 2.0 };
         self.idle = self.idle.saturating_sub(1);
         let key = demand.key.clone();
-        let head_ms = now + trips * self.rtt_ms + THREADS_MS;
+        let threads_ms = match &mut self.threads {
+            Some(luck) => -THREADS_MS * (1.0 - luck.random::<f64>()).ln(),
+            None => THREADS_MS,
+        };
+        let head_ms = now + trips * self.rtt_ms + threads_ms;
         self.chunks.push(Chunk {
             demand: id,
             key,
@@ -317,6 +326,7 @@ impl Fetcher {
     /// An answer sends what it waited with, and books the link for what comes next.
     fn turn(&mut self, at: f64, turn: usize, trace: &Trace) {
         let chunk = &mut self.chunks[turn];
+        let goes_on = chunk.booked.is_some();
         if let Some(booked) = chunk.booked.take() {
             if chunk.got <= chunk.filed {
                 chunk.oldest_ms = at;
@@ -328,7 +338,7 @@ impl Fetcher {
             return;
         }
         let bytes = (trace.bytes_within(at, 1.0) * SLICE_MS).clamp(SLICE_MIN, SLICE_MAX).min(left);
-        let from = self.free_ms.max(at);
+        let from = self.free_ms.max(if goes_on { at - TIMER_MS } else { at });
         self.free_ms = from + trace.transfer_ms(from, bytes);
         chunk.booked = Some(Booked { bytes, until_ms: self.free_ms });
     }

@@ -19,6 +19,7 @@ enum Line {
     Session { version: u32, rtt_ms: f64, network: Vec<(f64, f64)>, players: usize },
     Card { item: Box<Item>, layouts: BTreeMap<String, MediaInfo> },
     Swipe { position: u64, at_ms: f64 },
+    Shown { position: u64, item: String },
     FirstFrame { position: u64, at_ms: f64, latency_ms: f64 },
     Stalled { ms: f64 },
     End { at_ms: f64, media_bytes: u64 },
@@ -44,7 +45,7 @@ pub struct SessionLog {
     pub trace: Trace,
     /// Most players at once.
     pub players: usize,
-    /// The cards of the feed, in order.
+    /// The cards of the feed: those that were shown, in order, then the others as they were seen ahead.
     pub items: Vec<Item>,
     /// What the probe says of each rendition.
     pub layouts: BTreeMap<MediaKey, Arc<MediaInfo>>,
@@ -71,6 +72,7 @@ impl SessionLog {
         let (mut session, mut end) = (None, None);
         let (mut items, mut layouts) = (Vec::new(), BTreeMap::new());
         let (mut visits, mut stall_ms) = (Vec::<Visit>::new(), 0.0);
+        let mut shown = Vec::<String>::new();
         for (n, line) in text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
             let line = serde_json::from_str(line).map_err(|e| bad(format!("line {}: {e}", n + 1)))?;
             match line {
@@ -98,6 +100,12 @@ impl SessionLog {
                     }
                     visits.push(Visit { at_ms, first_frame_ms: None, left_ms: at_ms });
                 }
+                Line::Shown { position, item } => {
+                    if position != shown.len() as u64 {
+                        return Err(bad(format!("line {}: a card out of order", n + 1)));
+                    }
+                    shown.push(item);
+                }
                 Line::FirstFrame { position, at_ms, latency_ms } => {
                     if let Some(visit) = visits.get_mut(position as usize)
                         && at_ms >= visit.at_ms
@@ -117,6 +125,8 @@ impl SessionLog {
         if visits.is_empty() || items.len() < visits.len() {
             return Err(bad("fewer cards than swipes, or no swipe".into()));
         }
+        let place = |item: &Item| shown.iter().position(|id| *id == item.id).unwrap_or(shown.len());
+        items.sort_by_key(place);
         Ok(SessionLog { rtt_ms, trace, players, items, layouts, visits, stall_ms, media_bytes })
     }
 }

@@ -5,6 +5,7 @@
 //! that move bytes and pictures, `stack` for the driver. The person does what they did, when they did it. What
 //! comes out, stalls and bytes, is put beside what the log says came out.
 
+pub mod agree;
 mod fetcher;
 mod log;
 mod player;
@@ -56,6 +57,14 @@ pub struct Replayed {
     pub bytes_agree: bool,
 }
 
+fn stalls_agree(real: f64, simulated: f64) -> bool {
+    (real - simulated).abs() <= (SHARE * real).max(STALL_MS)
+}
+
+fn bytes_agree(real: f64, simulated: f64) -> bool {
+    (real - simulated).abs() <= SHARE * real
+}
+
 /// Replays a log and compares.
 #[must_use]
 pub fn compare(name: &str, log: &SessionLog) -> Replayed {
@@ -65,12 +74,10 @@ pub fn compare(name: &str, log: &SessionLog) -> Replayed {
         first_frames_ms: log.visits.iter().filter_map(|v| v.first_frame_ms).collect(),
     };
     let simulated = replay(log);
-    let apart = (real.stall_ms - simulated.stall_ms).abs();
-    let bytes_apart = real.media_bytes.abs_diff(simulated.media_bytes) as f64;
     Replayed {
         log: name.to_owned(),
-        stall_agrees: apart <= (SHARE * real.stall_ms).max(STALL_MS),
-        bytes_agree: bytes_apart <= SHARE * real.media_bytes as f64,
+        stall_agrees: stalls_agree(real.stall_ms, simulated.stall_ms),
+        bytes_agree: bytes_agree(real.media_bytes as f64, simulated.media_bytes as f64),
         real,
         simulated,
     }
@@ -103,11 +110,16 @@ pub fn table(all: &[Replayed]) -> String {
 /// Replays a log.
 #[must_use]
 pub fn replay(log: &SessionLog) -> Figures {
-    Stack::new(log).run().0
+    Stack::new(log, None).run().0
+}
+
+/// Replays a log with times that threads take drawn from a seed; the same seed gives the same.
+fn replay_drawn(log: &SessionLog, seed: u64) -> Figures {
+    Stack::new(log, Some(seed)).run().0
 }
 
 /// Replays a log and tells what happened in it, in order.
 #[must_use]
 pub fn timeline(log: &SessionLog) -> Vec<Moment> {
-    Stack::new(log).run().1
+    Stack::new(log, None).run().1
 }

@@ -60,7 +60,8 @@ pub(super) struct Stack<'a> {
 }
 
 impl<'a> Stack<'a> {
-    pub(super) fn new(log: &'a SessionLog) -> Self {
+    /// A session that goes as the log says; `seed` draws how long threads take.
+    pub(super) fn new(log: &'a SessionLog, seed: Option<u64>) -> Self {
         let config = EngineConfig {
             seed: 42,
             feed: "for_you".into(),
@@ -69,7 +70,7 @@ impl<'a> Stack<'a> {
         };
         let mut engine = Engine::new(config, Conditions::default());
         engine.handle_player_budget(Time::ZERO, log.players, PLAYERS_BYTES);
-        let mut fetcher = Fetcher::new(log.rtt_ms);
+        let mut fetcher = Fetcher::new(log.rtt_ms, seed);
         for (key, info) in log.layouts.iter().filter(|(_, info)| info.layout == Layout::Segmented) {
             fetcher.set_files(key, info.index.iter().map(|e| e.1).collect());
         }

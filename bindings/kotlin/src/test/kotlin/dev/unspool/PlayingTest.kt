@@ -31,7 +31,7 @@ import kotlin.time.Duration.Companion.milliseconds
 import kotlin.time.TimeSource
 
 /** One player: reads the gateway piece by piece and keeps time; pictures are counted, not decoded. */
-private class Reader(private val address: String, private val reports: PlayerReports, private val scope: CoroutineScope) {
+class Reader(private val address: String, private val reports: PlayerReports, private val scope: CoroutineScope) {
     @Volatile var bytes = 0L
     @Volatile var position = 0.0
     @Volatile var rate = 1.0
@@ -95,7 +95,7 @@ private class Reader(private val address: String, private val reports: PlayerRep
 }
 
 /** Players as an app would write them. */
-private class Readers(refusals: Int) : PlatformPlayers, AutoCloseable {
+class Readers(refusals: Int) : PlatformPlayers, AutoCloseable {
     private val scope = CoroutineScope(SupervisorJob() + Dispatchers.IO)
     private val refusals = AtomicInteger(refusals)
     val players = ConcurrentHashMap<ULong, Reader>()

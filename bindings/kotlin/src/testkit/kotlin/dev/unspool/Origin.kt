@@ -102,6 +102,14 @@ class Origin(state: Path, vararg more: String) : AutoCloseable {
     fun interactions(actor: String): List<JsonObject> =
         get("/control/interactions?actor=$actor").jsonObject.list("interactions")
 
+    /** The reports of ada, as she is told of them. */
+    fun reports(): List<JsonObject> = askJson("GET", "$url/v1/reports", token = "ada").jsonObject.list("reports")
+
+    /** A moderator decides about a report. */
+    fun decide(actor: String, target: String, outcome: String) {
+        askJson("POST", "$control/control/reports", """{"actor":"$actor","target":"$target","outcome":"$outcome"}""")
+    }
+
     /** Telemetry of an installation, each record once, in order. */
     fun records(installation: String): List<JsonObject> =
         get("/control/events?installation=$installation").jsonObject.list("events")
