@@ -1,5 +1,6 @@
 package dev.unspool.shell
 
+import dev.unspool.BreakCard
 import dev.unspool.Card
 import dev.unspool.Event
 import dev.unspool.Feed
@@ -44,7 +45,7 @@ public data class Page(
  * @property caption words spoken now
  * @property offer the way out of a loop, to be answered with [FeedPresenter.answer]
  * @property why the explanation asked for last
- * @property onBreak a limit of the person's own stands between this card and the next
+ * @property rest the break that stands in the next card's place; the shell shows it over the page, with its actions
  */
 public data class FeedView(
     val pages: List<Page> = emptyList(),
@@ -56,7 +57,7 @@ public data class FeedView(
     val caption: List<String> = emptyList(),
     val online: Boolean = true,
     val ended: Boolean = false,
-    val onBreak: Boolean = false,
+    val rest: BreakCard? = null,
     val offer: LoopWord.Offer? = null,
     val why: Why? = null,
     val trouble: Trouble? = null,
@@ -90,12 +91,20 @@ public class FeedPresenter(
         try {
             while (view.value.current < index) arrive(feed.next(), view.value.current + 1)
             while (view.value.current > index) arrive(feed.previous(), view.value.current - 1)
-            show { it.copy(onBreak = false) }
         } catch (_: UnspoolException.EndOfFeed) {
             show { it.copy(ended = true) }
-        } catch (_: UnspoolException.Break) {
-            show { it.copy(onBreak = true) }
+        } catch (stopped: UnspoolException.Break) {
+            show { it.copy(rest = stopped.card) }
         }
+    }
+
+    /** The person wants to go on after a break; where it stands still, it stays on the screen. */
+    public fun goOn(): Job = settled(view.value.current + 1)
+
+    /** Somebody who gave the passcode allows so many minutes more, and the feed goes on. */
+    public fun allowMore(minutes: UInt): Job {
+        inOrder { session.allowMore(minutes) }
+        return goOn()
     }
 
     /** A tap on the picture. */
@@ -199,6 +208,7 @@ public class FeedPresenter(
     private fun snapshot(now: FeedSnapshot): Unit = show {
         it.copy(
             paused = now.paused,
+            rest = now.resting,
             interrupted = now.interrupted,
             online = now.online,
             playheadMs = now.playheadMs.toLong(),

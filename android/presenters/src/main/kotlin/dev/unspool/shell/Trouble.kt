@@ -34,7 +34,7 @@ public data class Trouble(
     val detail: String = "",
 ) {
     /** One string resource each. */
-    public enum class Kind { OFFLINE, SIGNED_OUT, SERVER, STORAGE_FULL, STORAGE, IN_USE, PAUSED_BY_LIMIT, GUARDED, REFUSED, ENDED, BROKEN }
+    public enum class Kind { OFFLINE, SIGNED_OUT, SERVER, STORAGE_FULL, STORAGE, IN_USE, PAUSED_BY_LIMIT, GUARDED, WRONG_PASSCODE, REFUSED, ENDED, BROKEN }
 
     public companion object {
         /** What a screen says of an error of the core, or null where it says nothing: what was cancelled, and a feed's end. */
@@ -50,6 +50,8 @@ public data class Trouble(
             is UnspoolException.InUse -> Trouble(Kind.IN_USE, Remedy.RETRY)
             is UnspoolException.Break -> Trouble(Kind.PAUSED_BY_LIMIT, Remedy.NONE)
             is UnspoolException.Guarded -> Trouble(Kind.GUARDED, Remedy.NONE)
+            is UnspoolException.WrongPasscode -> Trouble(Kind.WRONG_PASSCODE, Remedy.RETRY, error.wait.toKotlinDuration())
+            is UnspoolException.HostRefused -> Trouble(Kind.REFUSED, Remedy.NONE, detail = error.toString())
             is UnspoolException.ShutDown -> Trouble(Kind.ENDED, Remedy.NONE)
             is UnspoolException.Config, is UnspoolException.Rules, is UnspoolException.NotRevealable,
             is UnspoolException.NoSuchCard, is UnspoolException.Withheld, is UnspoolException.NotComplete,

@@ -1,7 +1,9 @@
 package dev.unspool.shell
 
+import dev.unspool.BreakMeasure
 import dev.unspool.Conditions
 import dev.unspool.FeedKind
+import dev.unspool.Night
 import dev.unspool.PATIENCE
 import dev.unspool.Place
 import dev.unspool.eventually
@@ -97,6 +99,35 @@ class FeedPresenterTest {
         filters.muteTopic(topic, false).join()
         filters.unblock(blocked).join()
         assertFalse(blocked in filters.view.value.settings.blocked || topic in filters.view.value.settings.topics)
+    }
+
+    @Test
+    fun `a break stays on the screen until its own way out`(@TempDir dir: FilePath) = shell(dir) {
+        val limits = LimitsPresenter(session, scope)
+        val feed = feed(FeedKind.NonProfiled)
+        limits.choose { it.copy(endless = false) }.join()
+        feed.settled(9).join()
+        assertNull(feed.view.value.rest)
+        feed.settled(10).join()
+        val reminder = feed.until("a break after ten") { it.rest != null }
+        assertEquals(9, reminder.current, "no page takes its place")
+        feed.goOn().join()
+        feed.until("it goes on") { it.current == 10 && it.rest == null }
+
+        limits.setPasscode("2468").join()
+        limits.choose { it.copy(night = Night(0u, 1_439u), atNight = BreakMeasure.STOP) }.join()
+        feed.goOn().join()
+        val asleep = feed.until("the night") { it.rest?.measure == BreakMeasure.STOP }.rest!!
+        repeat(20) { feed.goOn().join() }
+        assertEquals(10 to asleep.number, feed.view.value.current to feed.view.value.rest?.number)
+        limits.choose { it.copy(atNight = BreakMeasure.REMIND) }.join()
+        assertEquals(Trouble.Kind.GUARDED, limits.view.value.trouble?.kind)
+        limits.givePasscode("0000").join()
+        assertEquals(Trouble.Kind.WRONG_PASSCODE, limits.view.value.trouble?.kind)
+        limits.givePasscode("2468").join()
+        assertNull(limits.view.value.trouble)
+        feed.allowMore(5u).join()
+        feed.until("it goes on") { it.current == 11 && it.rest == null }
     }
 
     @Test

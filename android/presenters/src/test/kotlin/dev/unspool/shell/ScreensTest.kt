@@ -1,9 +1,7 @@
 package dev.unspool.shell
 
 import dev.unspool.Conditions
-import dev.unspool.MemoryPressure
 import dev.unspool.PATIENCE
-import dev.unspool.Stage
 import dev.unspool.eventually
 import dev.unspool.flush
 import dev.unspool.list
