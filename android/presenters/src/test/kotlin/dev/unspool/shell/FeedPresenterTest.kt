@@ -18,8 +18,15 @@ import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.io.TempDir
 import java.nio.file.Path as FilePath
+import java.time.Instant
 
 class FeedPresenterTest {
+    /** A night that began an hour ago and lasts for two more, wherever the clock stands; the session's zone is UTC. */
+    private fun night(): Night {
+        val minute = Instant.now().epochSecond / 60 % 1_440
+        return Night(((minute + 1_380) % 1_440).toUInt(), ((minute + 120) % 1_440).toUInt())
+    }
+
     @Test
     fun `pages come, play, and are gone back to`(@TempDir dir: FilePath) = shell(dir) {
         val feed = feed()
@@ -115,7 +122,7 @@ class FeedPresenterTest {
         feed.until("it goes on") { it.current == 10 && it.rest == null }
 
         limits.setPasscode("2468").join()
-        limits.choose { it.copy(night = Night(0u, 1_439u), atNight = BreakMeasure.STOP) }.join()
+        limits.choose { it.copy(night = night(), atNight = BreakMeasure.STOP) }.join()
         feed.goOn().join()
         val asleep = feed.until("the night") { it.rest?.measure == BreakMeasure.STOP }.rest!!
         repeat(20) { feed.goOn().join() }
