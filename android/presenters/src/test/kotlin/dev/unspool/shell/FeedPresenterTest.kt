@@ -121,8 +121,8 @@ class FeedPresenterTest {
         feed.goOn().join()
         feed.until("it goes on") { it.current == 10 && it.rest == null }
 
-        limits.setPasscode("2468").join()
         limits.choose { it.copy(night = night(), atNight = BreakMeasure.STOP) }.join()
+        limits.setPasscode("2468").join()
         feed.goOn().join()
         val asleep = feed.until("the night") { it.rest?.measure == BreakMeasure.STOP }.rest!!
         repeat(20) { feed.goOn().join() }
