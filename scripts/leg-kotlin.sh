@@ -1,13 +1,13 @@
 # shellcheck shell=bash
-# The Kotlin leg of scripts/test.sh: the wrapper's tests on a real JVM, against the reference server in a process of its
-# own. Sourced by it, as every leg: the names that are not assigned here are those of test.sh and lib.sh.
+# The Kotlin leg of scripts/test.sh: the wrapper's tests and those of the Android shell's presenters on a real JVM, against
+# the reference server in a process of its own. Sourced by it, as every leg: the names that are not assigned here are those of test.sh and lib.sh.
 # shellcheck disable=SC2154,SC2034
 
-# Maven on the Kotlin module, told where the native build left its output. Its words go to a log.
+# Maven on both modules, so that the second is built on the first, told where the native build left its output. Its words go to a log.
 kotlin_maven() { # log, arguments...
     local log=$1
     shift
-    (cd "$root_dir/bindings/kotlin" && mvn "-Dunspool.target=$target_dir" "$@") >"$log" 2>&1
+    (cd "$root_dir/android" && mvn --fail-at-end "-Dunspool.target=$target_dir" "$@") >"$log" 2>&1
 }
 
 # Whether a log of Maven tells of a download that broke off, not of a build that is wrong.
@@ -24,7 +24,7 @@ kotlin_counts() { # directory
 }
 
 leg_kotlin() {
-    local log=$reports_dir/test-kotlin.log reports=$reports_dir/kotlin begun=$SECONDS code=0 why turn
+    local log=$reports_dir/test-kotlin.log reports=$reports_dir/kotlin shell=$reports_dir/android begun=$SECONDS code=0 why turn
     local passed=0 failed=0 skipped=0
     if ! why=$("$root_dir/scripts/setup-kotlin.sh" 2>&1); then
         skip_leg kotlin "$(printf '%s\n' "$why" | tail -n 1)"
@@ -34,7 +34,7 @@ leg_kotlin() {
         skip_leg kotlin "no Rust $(rust_floor) or newer on this machine"
         return
     fi
-    rm -rf "$reports"
+    rm -rf "$reports" "$shell"
     if ! foreign_parts "$log"; then
         close_leg kotlin "$begun" 1 0 0 0 "$log"
         return
@@ -54,4 +54,7 @@ leg_kotlin() {
     read -r passed failed skipped < <(kotlin_counts "$reports") || true
     if [ "$code" -ne 0 ]; then grep -E '^\[ERROR\]|^e: ' "$log" | head -n 40 >&2 || true; fi
     close_leg kotlin "$begun" "$code" "$passed" "$failed" "$skipped" "$log"
+    # A module whose elder failed is not run, and says so as 0 passed.
+    read -r passed failed skipped < <(kotlin_counts "$shell") || true
+    close_leg android "$begun" "$code" "$passed" "$failed" "$skipped" "$log"
 }
