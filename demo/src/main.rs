@@ -37,7 +37,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the reference server alone.
-    Origin(unspool_origin::cli::OriginArgs),
+    Origin(Box<unspool_origin::cli::OriginArgs>),
     /// Play back what --record wrote: tells a new engine everything the recorded one was told, and compares what it does.
     Replay {
         /// The recorded session.
@@ -121,7 +121,7 @@ fn main() -> ExitCode {
     };
     let done = runtime.block_on(async move {
         match cli.command {
-            Some(Command::Origin(args)) => unspool_origin::cli::run(args).await.map_err(Into::into),
+            Some(Command::Origin(args)) => unspool_origin::cli::run(*args).await.map_err(Into::into),
             Some(Command::Replay { file }) => replay::run(&file),
             None if cli.demo.headless => headless::run(cli.demo).await,
             None if cli.demo.terminal => terminal::run(cli.demo).await,
