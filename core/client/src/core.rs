@@ -211,6 +211,7 @@ impl Core {
         // What a kill kept out of the outbox goes into it now.
         core.send_reports()?;
         core.tell_cost();
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), "a session is open");
         Ok(core)
     }
 
