@@ -157,7 +157,7 @@ async fn a_long_session_asks_listed_hosts_only_and_lists_every_request() -> Done
     assert_eq!((api.passed().len(), cdn.passed().len()), before, "nothing left");
     session.set_conditions(Conditions::default());
     let card = feed.next().await?;
-    feed.keep(&[card.item.id.clone()]).await?;
+    feed.keep(std::slice::from_ref(&card.item.id)).await?;
     until_kept(&session, "its end", |kept| kept.kept.iter().any(|k| k.held > 0)).await?;
     session.refresh_reports().await?;
     session.flush(PATIENCE).await?;
