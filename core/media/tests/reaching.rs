@@ -1,5 +1,7 @@
 //! Where requests may go: nothing is asked of a host that is not listed, whoever names it, and the list says so.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 #[macro_use]
 mod common;
 
