@@ -133,7 +133,6 @@ async fn of_an_erased_account_no_file_holds_a_word_and_others_keep_theirs() {
     assert!(again.shutdown(PATIENCE).await.clean);
 }
 #[allow(clippy::single_range_in_vec_init, reason = "a list of one range is meant")]
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_scope_takes_its_own_and_leaves_the_rest() {
     let root = tempfile::tempdir().unwrap();
