@@ -192,8 +192,10 @@ fn life(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_anywhere_nothing_acknowledged_is_lost_or_told_twice() {
     let kills: i64 = std::env::var("UNSPOOL_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(300);
-    let mut reached: BTreeMap<&str, u32> = unspool::CRASH_POINTS.iter().map(|point| (*point, 0)).collect();
-    let mut points = unspool::CRASH_POINTS.iter().cycle();
+    // Those of an erasure are killed at by its own test.
+    let of_spool = unspool::CRASH_POINTS.iter().filter(|point| !point.starts_with("erase."));
+    let mut reached: BTreeMap<&str, u32> = of_spool.clone().map(|point| (*point, 0)).collect();
+    let mut points = of_spool.cycle();
     let (mut done, mut acknowledged, mut recovered) = (0, 0, 0);
     while done < kills {
         let folder = tempfile::tempdir().unwrap();
