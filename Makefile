@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-check test bench lint docs size release setup clean
+.PHONY: help demo demo-check test bench lint docs size release check-mobile setup clean
 
 # Options for the demo, for example: make demo DEMO_ARGS="--help"
 DEMO_ARGS ?=
@@ -47,6 +47,10 @@ docs: ## Write the reference of every language; target/docs/index.html leads to 
 size: ## Weigh the library with and without GStreamer against docs/size.csv, and say what is big
 	@scripts/setup.sh build
 	@scripts/size.sh $(SIZE_ARGS)
+
+check-mobile: ## Check the core for the processors of phones: Android, iPhone, and its tests on 64-bit ARM
+	@scripts/setup-rust.sh
+	@scripts/check-mobile.sh $(MOBILE)
 
 release: ## Build the release folder: what this machine can, and the names of the tools that are missing
 	@scripts/setup.sh build

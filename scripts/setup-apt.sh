@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages Unspool builds and plays with; only those that are missing.
-# usage: setup-apt.sh [build] [lint] [kotlin] [python] [collector] [browser]      (default: build)
+# usage: setup-apt.sh [build] [lint] [kotlin] [python] [collector] [browser] [arm]      (default: build)
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -27,6 +27,8 @@ python=(python3 python3-pip python3-venv)
 collector=(python3 python3-pip libpython3.11)
 # Browser: Chromium shows the demo's page, Python drives it.
 browser=(chromium python3 python3-pip python3-venv)
+# ARM: a C compiler and a C library for 64-bit ARM, and what runs its programs.
+arm=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
 
 packages=()
 [ $# -gt 0 ] || set -- build
@@ -38,7 +40,8 @@ for group in "$@"; do
         python) packages+=("${python[@]}") ;;
         collector) packages+=("${collector[@]}") ;;
         browser) packages+=("${browser[@]}") ;;
-        *) die "setup-apt.sh knows the groups build, lint, kotlin, python, collector and browser, not '$group'" ;;
+        arm) packages+=("${arm[@]}") ;;
+        *) die "setup-apt.sh knows the groups build, lint, kotlin, python, collector, browser and arm, not '$group'" ;;
     esac
 done
 
