@@ -197,6 +197,16 @@ fn a_change_that_ends_where_the_server_is_leaves_nothing() {
 }
 
 #[test]
+fn comments_of_one_millisecond_stand_as_they_were_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let outbox = open(folder.path());
+    let written: Vec<String> =
+        (0..40).map(|n| outbox.add_comment("i1", None, &n.to_string(), "ann", 1_000).unwrap()).collect();
+    let listed = outbox.comments("i1", "ann").unwrap();
+    assert_eq!(listed.into_iter().map(|comment| comment.id).collect::<Vec<_>>(), written);
+}
+
+#[test]
 fn bounds_a_damaged_file_and_a_second_owner() {
     let folder = tempfile::tempdir().unwrap();
     let outbox = open(folder.path());

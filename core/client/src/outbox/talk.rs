@@ -22,7 +22,8 @@ impl Outbox {
         if parent.is_some_and(|parent| parent.is_empty() || parent.len() > MAX_ID_BYTES) {
             return Err(OutboxError::Identifier);
         }
-        let id = uuid::Uuid::new_v4().to_string();
+        // Ascending: of two comments of one millisecond the first stands first.
+        let id = uuid::Uuid::now_v7().to_string();
         self.write(|tx| comments::add(tx, Key { actor, item, id: &id }, parent, text, wall_ms))?;
         Ok(id)
     }
