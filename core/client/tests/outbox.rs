@@ -29,7 +29,7 @@ use unspool::telemetry::{FlushReason, UploaderHandle};
 use unspool::{Auth, Credentials};
 use unspool_engine::{DeliveryConfig, Millis};
 
-const DEADLINE: Duration = Duration::from_secs(10);
+const DEADLINE: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Clone)]
 struct Seen {

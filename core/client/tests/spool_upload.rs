@@ -18,7 +18,7 @@ use unspool::telemetry::{FlushReason, Uploader, UploaderConfig, UploaderHandle};
 use unspool::{Auth, Credentials, TokenError, TokenProvider};
 use unspool_engine::{Answer, DeliveryConfig, Held, Millis};
 
-const DEADLINE: Duration = Duration::from_secs(10);
+const DEADLINE: Duration = Duration::from_secs(30);
 
 fn event(n: i64) -> Event {
     Event {

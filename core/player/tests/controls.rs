@@ -198,5 +198,5 @@ fn the_host_says_how_many_players_and_how_much_memory() {
         matches!(prepare(6), Err(PlayerError::OverBudget { .. })),
         "the first is let in, the second is not"
     );
-    assert!(stage.pool.shutdown(Duration::from_secs(5)));
+    assert!(stage.pool.shutdown(Duration::from_secs(20)));
 }

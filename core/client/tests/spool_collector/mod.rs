@@ -212,9 +212,9 @@ async fn logs(State(inner): State<Arc<Mutex<Inner>>>, headers: HeaderMap, body: 
     ([(header::CONTENT_TYPE, "application/x-protobuf")], answer.encode_to_vec()).into_response()
 }
 
-/// Waits until `condition` holds, and fails after ten seconds.
+/// Waits until `condition` holds, and fails after half a minute.
 pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
     while !condition() {
         assert!(tokio::time::Instant::now() < deadline, "never happened: {what}");
         tokio::time::sleep(Duration::from_millis(2)).await;

@@ -73,7 +73,7 @@ impl Script {
     }
 
     pub fn wait_until_blocked(&self) {
-        let until = Instant::now() + Duration::from_secs(10);
+        let until = Instant::now() + Duration::from_secs(30);
         let mut state = self.state.lock().unwrap();
         while state.blocked == 0 {
             let left = until.saturating_duration_since(Instant::now());

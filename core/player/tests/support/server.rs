@@ -76,7 +76,7 @@ impl Server {
 
     /// Waits until a request for the held file is there.
     pub fn wait_for(&self, name: &str) {
-        let until = Instant::now() + Duration::from_secs(10);
+        let until = Instant::now() + Duration::from_secs(30);
         let mut state = self.shared.state.lock().unwrap();
         while !state.waiting.iter().any(|waiting| waiting == name) {
             let left = until.saturating_duration_since(Instant::now());
