@@ -87,6 +87,20 @@ fn config(dir: &tempfile::TempDir) -> SessionConfig {
     }
 }
 
+fn saving(data_saver: bool) -> Conditions {
+    Conditions {
+        online: true,
+        metered: false,
+        data_saver,
+        foreground: true,
+        low_storage: false,
+        battery_saver: false,
+        hot: false,
+        network: None,
+        leaving: false,
+    }
+}
+
 /// Opens a session, also where one that was given up still holds the directory for a moment.
 async fn hosted(dir: &tempfile::TempDir, answers: bool) -> Arc<Unspool> {
     loop {
@@ -172,6 +186,33 @@ async fn a_token_ends_a_wait_before_and_during_it_and_the_answer_is_still_to_be_
         seen = tokio::time::timeout(PATIENCE, newer).await.unwrap().unwrap();
     }
     assert!(session.shutdown(Some(PATIENCE)).await.clean);
+}
+
+#[test]
+fn settings_are_read_and_changed_from_many_threads_without_waiting_for_each_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let session = runtime.block_on(hosted(&dir, true));
+    let (done, ends) = std::sync::mpsc::channel();
+    for number in 0..4_u32 {
+        let (session, done) = (Arc::clone(&session), done.clone());
+        // Not joined: one that waits for ever must not take the test with it.
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            for turn in 0..200 {
+                match (turn + number) % 4 {
+                    0 => session.set_conditions(saving(turn % 8 < 4)),
+                    1 if turn % 40 == 1 => session.set_captions(vec!["en".into()]).unwrap(),
+                    _ => drop(runtime.block_on(session.settings(None)).unwrap()),
+                }
+            }
+            done.send(()).unwrap();
+        });
+    }
+    for _ in 0..4 {
+        ends.recv_timeout(PATIENCE).unwrap();
+    }
+    assert!(runtime.block_on(session.shutdown(Some(PATIENCE))).clean);
 }
 
 #[tokio::test]

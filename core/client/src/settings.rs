@@ -24,7 +24,7 @@ use crate::wishes::languages_fit;
 pub(crate) struct SettingsRoom {
     store: Arc<SessionStore>,
     record: String,
-    /// What holds where nothing was chosen.
+    /// What holds where nothing was chosen. Nobody holds this lock and that of the choice at once.
     policy: Mutex<Preferences>,
     chosen: Mutex<PreferenceChoices>,
     pub(crate) snapshot: watch::Sender<Option<Settings>>,
@@ -61,7 +61,8 @@ impl SettingsRoom {
 
     /// What holds.
     pub(crate) fn in_force(&self) -> Preferences {
-        self.chosen().over(&self.policy())
+        let chosen = self.chosen().clone();
+        chosen.over(&self.policy())
     }
 
     /// What the person agreed to.
@@ -106,7 +107,8 @@ impl Core {
     pub(crate) fn settings_changed(&self) -> Settings {
         let view = self.wellbeing.states().borrow().view;
         let room = &self.settings;
-        let (policy, chosen) = (room.policy().clone(), room.chosen().clone());
+        let policy = room.policy().clone();
+        let chosen = room.chosen().clone();
         let interests = self.interests_now();
         let mut next = Settings {
             revision: 0,
