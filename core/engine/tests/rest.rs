@@ -1,53 +1,17 @@
 //! Sessions that rest, and sessions in which nothing moves without a tap, at random.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::sync::Arc;
+mod common;
 
+use common::{SIZE, info, item};
 use unspool_engine::feed::Step;
 use unspool_engine::impression::Write;
 use unspool_engine::planner::{FetchEnd, Output};
 use unspool_engine::stage::StageOutput;
 use unspool_engine::{
-    Asset, Conditions, Container, Effect, Engine, EngineConfig, Exit, Item, Layout, MediaInfo, Millis, Page,
-    PlayerFact, PlayerId, Policy, Rendition, Span, StartClass, Time, VideoCodec, Viewer, Wall,
+    Conditions, Effect, Engine, EngineConfig, Exit, Millis, Page, PlayerFact, PlayerId, Policy, Span,
+    StartClass, Time, Viewer, Wall,
 };
-
-const SIZE: u64 = 400_000;
-
-fn info() -> Arc<MediaInfo> {
-    Arc::new(MediaInfo {
-        size: SIZE,
-        layout: Layout::MoovFirst,
-        duration_ms: 8_000,
-        video: Some(VideoCodec::H264),
-        width: 720,
-        height: 1280,
-        rotation: 0,
-        audio: None,
-        tracks: Vec::new(),
-        headers: vec![Span::new(0, 1_000)],
-        index: (0..32).map(|i| (i * 250, 1_000 + i * 12_000)).collect(),
-    })
-}
-
-fn item(n: u64) -> Item {
-    let rendition = Rendition {
-        id: "r".into(),
-        width: 720,
-        height: 1280,
-        bitrate_bps: 400_000,
-        container: Container::Mp4,
-        url: "http://127.0.0.1/v.mp4".into(),
-        alternates: Vec::new(),
-        bytes: None,
-        expires_at_ms: None,
-    };
-    Item {
-        id: format!("i{n}"),
-        asset: Asset { id: format!("a{n}"), duration_ms: 8_000, renditions: vec![rendition] },
-        ..Item::default()
-    }
-}
 
 /// A small generator of choices (SplitMix64); a seed is a session.
 struct Dice(u64);

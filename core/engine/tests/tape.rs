@@ -2,9 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "small numbers of a test")]
 
+mod common;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use common::{SIZE, info};
 use unspool_engine::breaker::Choice;
 use unspool_engine::feed::LabelUpdate;
 use unspool_engine::pipeline::{Manner, Pipeline};
@@ -15,46 +18,15 @@ use unspool_engine::session::Signal;
 use unspool_engine::stage::StageOutput;
 use unspool_engine::tape::{ReplayError, Taped, header, replay};
 use unspool_engine::{
-    Asset, Conditions, Container, Effect, EngineConfig, Item, Layout, MediaInfo, MediaKey, Millis, Page,
-    PlayerFact, PlayerId, Policy, Rendition, Span, StartClass, Tap, Time, VideoCodec, Viewer, Wall,
+    Conditions, Effect, EngineConfig, Item, MediaKey, Millis, Page, PlayerFact, PlayerId, Policy, Span,
+    StartClass, Tap, Time, Viewer, Wall,
 };
 
-const SIZE: u64 = 400_000;
-
-fn info() -> Arc<MediaInfo> {
-    Arc::new(MediaInfo {
-        size: SIZE,
-        layout: Layout::MoovFirst,
-        duration_ms: 8_000,
-        video: Some(VideoCodec::H264),
-        width: 720,
-        height: 1280,
-        rotation: 0,
-        audio: None,
-        tracks: Vec::new(),
-        headers: vec![Span::new(0, 1_000)],
-        index: (0..32).map(|i| (i * 250, 1_000 + i * 12_000)).collect(),
-    })
-}
-
 fn item(n: u64) -> Item {
-    let rendition = Rendition {
-        id: "r".into(),
-        width: 720,
-        height: 1280,
-        bitrate_bps: 400_000,
-        container: Container::Mp4,
-        url: "http://127.0.0.1/v.mp4".into(),
-        alternates: Vec::new(),
-        bytes: None,
-        expires_at_ms: None,
-    };
     Item {
-        id: format!("i{n}"),
         caption: format!("“{n}”, a word with an \u{e9} and a\nsecond line"),
         topics: vec![["tea", "oak", "sea", "sky"][(n % 4) as usize].to_owned()],
-        asset: Asset { id: format!("a{n}"), duration_ms: 8_000, renditions: vec![rendition] },
-        ..Item::default()
+        ..common::item(n)
     }
 }
 

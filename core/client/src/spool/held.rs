@@ -22,7 +22,14 @@ pub(super) fn page(tx: &Transaction<'_>, after: u64, most: usize) -> rusqlite::R
 
 fn record(seq: i64, at_ms: Option<i64>, refused: bool, body: &[u8]) -> Value {
     let mut attributes = Map::new();
-    let record = LogRecord::decode(body).unwrap_or_default();
+    let record = LogRecord::decode(body).unwrap_or_else(|_| {
+        // It is held, so it is given, even where it says nothing to anybody.
+        attributes.insert(
+            "unreadable".into(),
+            body.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into(),
+        );
+        LogRecord { event_name: "unspool.unreadable".into(), ..LogRecord::default() }
+    });
     for pair in record.attributes {
         let value = pair.value.and_then(|value| value.value);
         let value = match value {
@@ -35,4 +42,17 @@ fn record(seq: i64, at_ms: Option<i64>, refused: bool, body: &[u8]) -> Value {
         attributes.insert(pair.key, value);
     }
     json!({"number": seq, "at_ms": at_ms, "name": record.event_name, "refused": refused, "attributes": attributes})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_that_cannot_be_read_is_given_as_it_is() {
+        let given = record(3, None, true, &[0xff, 0x00, 0x1a]);
+        assert_eq!(given["attributes"], json!({"unreadable": "ff001a"}));
+        assert_eq!(given["name"], "unspool.unreadable");
+        assert_eq!((&given["number"], &given["refused"]), (&json!(3), &json!(true)));
+    }
 }
