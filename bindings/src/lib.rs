@@ -18,6 +18,8 @@
 // The scaffolding that the attributes of UniFFI expand to exports C functions, which the lint counts as unsafe code.
 #![allow(unsafe_code)]
 
+#[cfg(target_os = "android")]
+mod android;
 mod cancel;
 mod card;
 mod config;

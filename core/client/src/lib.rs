@@ -112,6 +112,11 @@ pub use unspool_media::{
     ByPurpose, Cmcd, HostPattern, HostPins, LocalFile, OUTBOUND_REQUESTS, OutboundBatch, OutboundPurpose,
     OutboundRequest, PatternError, Pin, TlsConfig, TlsError, Traffic,
 };
+/// What only Android needs: the platform's trust store is reached through Java.
+#[cfg(target_os = "android")]
+pub mod android {
+    pub use unspool_media::{AndroidTrustError, initialise_trust};
+}
 pub use unspool_player::captions::Cue;
 pub use unspool_player::platform::{PlatformFactory, PlatformPlayer, PlatformReport, Reports};
 #[cfg(feature = "gstreamer")]

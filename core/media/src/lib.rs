@@ -42,4 +42,6 @@ pub use reach::{HostPattern, PatternError, Reach};
 pub use source::{ByteSource, ReadError};
 pub use store::{DirectoryLock, MemoryOnly, StoreError, StoreHealth, StoredMedia};
 pub use ticket::FetchTicket;
+#[cfg(target_os = "android")]
+pub use tls::android::{AndroidTrustError, initialise_trust};
 pub use tls::{HostPins, Pin, TlsConfig, TlsError, distrust};

@@ -23,6 +23,9 @@ use sha2::{Digest, Sha256};
 
 use crate::fetch::{CertificateFault, FetchError};
 
+#[cfg(target_os = "android")]
+pub(crate) mod android;
+
 /// Largest text of extra roots, in bytes: a few hundred certificates.
 const ROOTS_BYTES: usize = 512 * 1024;
 /// Most pinned hosts, and most keys of one.
@@ -91,6 +94,9 @@ pub enum TlsError {
     /// A pinned host without keys, or more than 256 hosts or keys.
     #[error("a pinned host needs a name and 1 to 256 keys, and there may be 256 hosts")]
     Pins,
+    /// Android's trust store was not made reachable. Only there.
+    #[error("the app's context was not given: call Trust.initialise(context) of dev.unspool.android first")]
+    NoContext,
     /// The platform's certificates cannot be read.
     #[error("the platform's certificates cannot be read: {0}")]
     Platform(String),
@@ -191,6 +197,11 @@ impl Verifier {
             ),
             None => None,
         };
+        // Asked without its context it panics at the first certificate.
+        #[cfg(target_os = "android")]
+        if !android::is_ready() {
+            return Err(TlsError::NoContext);
+        }
         let platform = match rustls_platform_verifier::Verifier::new(provider.clone()) {
             Ok(platform) => Some(platform),
             // A device without a store of its own can still trust what the app brings.

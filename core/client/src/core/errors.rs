@@ -48,7 +48,9 @@ pub(crate) fn media_error(error: &MediaError) -> Error {
 pub(crate) fn tls_error(error: &TlsError) -> Error {
     match error {
         TlsError::Platform(_) => Error::Internal { reason: error.to_string() },
-        TlsError::Roots(_) | TlsError::Pin | TlsError::Pins => Error::Config { reason: error.to_string() },
+        TlsError::Roots(_) | TlsError::Pin | TlsError::Pins | TlsError::NoContext => {
+            Error::Config { reason: error.to_string() }
+        }
     }
 }
 

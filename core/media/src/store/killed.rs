@@ -73,6 +73,17 @@ fn child_that_dies_in_a_sweep() {
     sweep(&Store::open(Path::new(&dir), 2, disk).unwrap());
 }
 
+/// This program once more: through what cargo ran it with, where its processor is emulated and the system cannot start it.
+fn again() -> Command {
+    let own = std::env::current_exe().unwrap();
+    let named = format!("CARGO_TARGET_{}_UNKNOWN_LINUX_GNU_RUNNER", std::env::consts::ARCH.to_uppercase());
+    let Ok(runner) = std::env::var(named) else { return Command::new(own) };
+    let mut words = runner.split_whitespace();
+    let mut command = Command::new(words.next().expect("a runner is a program"));
+    command.args(words).arg(own);
+    command
+}
+
 /// What crashes leave: files that no row claims, and files of versions that were replaced.
 fn strays(dir: &Path, known: &[PathBuf]) -> BTreeSet<PathBuf> {
     (0..STRAYS)
@@ -101,7 +112,7 @@ fn killed_at_any_moment_of_a_sweep_nothing_owned_is_lost_and_the_next_goes_on() 
     // Before each deletion and after it.
     for moment in 1..=2 * STRAYS {
         let strays = strays(dir.path(), &known);
-        let status = Command::new(std::env::current_exe().unwrap())
+        let status = again()
             .args(["--exact", "store::killed::child_that_dies_in_a_sweep", "--nocapture", "--test-threads=1"])
             .env(DIR, dir.path())
             .env(MOMENT, moment.to_string())
