@@ -14,6 +14,8 @@ LEGS ?=
 BENCH_ARGS ?= all
 # Languages of the reference to write, for example: make docs DOCS="kotlin swift"
 DOCS ?=
+# Options for the release, for example: make release RELEASE_ARGS=--no-size
+RELEASE_ARGS ?=
 # Options for the weighing, for example: make size SIZE_ARGS=--record
 SIZE_ARGS ?=
 
@@ -54,7 +56,7 @@ check-mobile: ## Check the core for the processors of phones: Android, iPhone, a
 
 release: ## Build the release folder: what this machine can, and the names of the tools that are missing
 	@scripts/setup.sh build
-	@scripts/release.sh
+	@scripts/release.sh $(RELEASE_ARGS)
 
 setup: ## Install everything the other targets need
 	@scripts/setup.sh all

@@ -28,6 +28,7 @@ check "player without GStreamer" cargo check -p unspool-player --no-default-feat
 check docs docs
 check "licences, bans, sources" deny
 check bindings scripts/golden.sh check
+check packaging scripts/check-packaging.sh
 check house scripts/check-house.sh
 
 if [ "${#failed[@]}" -gt 0 ]; then

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds the release folder: what can be built on this machine, and a list of what cannot with the tool that is missing.
-# usage: release.sh
+# usage: release.sh [--no-size]
+#   --no-size   leaves out the weighing, which builds the library twice more: for a try of the packages
 # Leaves release/unspool-<version> in the target directory: the jar with the native library in it, the Swift package and the wheel
 # for this machine's system, the bill of materials, the licences, the size ledger, and SHA256SUMS. Each package is tried before it
 # counts. Ends with 1 when something fails that has its tools; a missing tool is told and is no failure.
@@ -9,6 +10,13 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 cd "$root_dir"
 use_rust || die "no Rust $(rust_floor) or newer: run make setup"
+
+weighing=1
+case ${1:-} in
+    "") ;;
+    --no-size) weighing= ;;
+    *) die "release.sh knows --no-size, not '$1'" ;;
+esac
 
 version=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"$/\1/p' Cargo.toml)
 system=$(uname -s | tr '[:upper:]' '[:lower:]')-$(uname -m)
@@ -67,16 +75,9 @@ ADD
 
 swift_package() {
     local log=$logs/release-swift.log name=unspool-swift-$version-$system to=$work/swift/Unspool
-    mkdir -p "$to/lib" "$to/Sources"
-    cp -r bindings/swift/Sources/UnspoolCore "$to/Sources/" || return 1
-    mkdir -p "$to/Sources/UnspoolFFI" "$to/Sources/UnspoolBindings"
-    cp bindings/swift/Sources/UnspoolFFI/module.modulemap "$parts/swift/UnspoolFFI.h" "$to/Sources/UnspoolFFI/" || return 1
-    cp "$parts/swift/UnspoolBindings.swift" "$to/Sources/UnspoolBindings/" || return 1
-    cp bindings/swift/README.md LICENSE-MIT LICENSE-APACHE "$to/" || return 1
+    mkdir -p "$to/lib"
+    scripts/swift-package.sh linux "$parts/swift" "$to" || return 1
     strip --strip-unneeded -o "$to/lib/libunspool_ffi.so" "$parts/release/libunspool_ffi.so" || return 1
-    # The same package without what is for the project's own tests and benches, and with the library beside it.
-    sed -e 's|?? "../../target/ffi/debug"|?? Context.packageDirectory + "/lib"|' \
-        -e '/UnspoolGuide/d; /docs\/guides/d; /\.testTarget/d; /name: "bench"/d' bindings/swift/Package.swift >"$to/Package.swift" || return 1
     if ! scripts/in-swift.sh swift build --package-path "$to" --scratch-path "$work/swift/build" >"$log" 2>&1; then
         grep -E 'error:' "$log" | head -n 20 >&2 || tail -n 5 "$log" >&2
         return 1
@@ -113,25 +114,26 @@ if command -v mvn >/dev/null 2>&1; then part "the jar for the JVM" jar; else wit
 if why=$(scripts/in-swift.sh swift --version 2>&1); then part "the Swift package" swift_package; else without "the Swift package" Swift "${why#error: }"; fi
 if scripts/setup-python.sh >/dev/null 2>&1; then part "the wheel" wheel; else without "the wheel" "Python 3.10 or newer with venv" "apt-get install python3-venv"; fi
 part "bill of materials and licences" materials
-part "size" scripts/size.sh
+if [ -n "$weighing" ]; then part "size" scripts/size.sh; else say "release: the weighing is left out"; fi
 cp CHANGELOG.md LICENSE-MIT LICENSE-APACHE "$out/"
 # The ledger begins with the first figure that somebody records.
 if [ -f docs/size.csv ]; then cp docs/size.csv "$out/"; fi
 
-# The archives for phones take toolchains of their owners.
-ndk=${ANDROID_NDK_HOME:-${ANDROID_NDK_ROOT:-}}
-[ -n "$ndk" ] && [ -d "$ndk" ] || without "the Android archive" "Android NDK r28 or newer" "install it with Android's sdkmanager and set ANDROID_NDK_HOME"
-command -v cargo-ndk >/dev/null 2>&1 || without "the Android archive" cargo-ndk "cargo install cargo-ndk"
-command -v gradle >/dev/null 2>&1 || without "the Android archive" Gradle "its archive is put together by Gradle with Google's Android plugin"
-if [ "$(uname -s)" != Darwin ] || ! command -v xcodebuild >/dev/null 2>&1; then
-    without "the XCFramework" Xcode "it runs on a Mac only"
-fi
-targets=$( (rustup target list --installed || ls "$(rustc --print sysroot)/lib/rustlib") 2>/dev/null || true)
-for target in aarch64-linux-android armv7-linux-androideabi x86_64-linux-android aarch64-apple-ios aarch64-apple-ios-sim; do
-    grep -qx "$target" <<<"$targets" || without "the library for $target" "Rust's standard library for $target" "rustup target add $target"
-done
+# The archives for phones take toolchains of their owners; each script names those that are not here.
+phone() { # name, script
+    local name=$1 said code=0
+    shift
+    said=$("$@" --missing) || code=$?
+    case $code in
+        0) part "$name" "$@" --out "$out" ;;
+        2) while read -r line; do missing+=("$line"); done <<<"$said" ;;
+        *) failed+=("$name") ;;
+    esac
+}
+phone "the Android archive" scripts/build-android.sh
+phone "the XCFramework" scripts/build-ios.sh
 
-(cd "$out" && find . -type f ! -name SHA256SUMS -printf '%P\n' | sort | xargs sha256sum >SHA256SUMS)
+(cd "$out" && find . -type f ! -name SHA256SUMS | sed 's|^\./||' | sort | xargs sha256sum >SHA256SUMS)
 printf '\n'
 [ "${#missing[@]}" -eq 0 ] || printf '%s\n' "${missing[@]}"
 (cd "$out" && ls -l | awk 'NR > 1 {printf "RELEASE %9d  %s\n", $5, $9}')
