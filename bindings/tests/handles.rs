@@ -220,7 +220,7 @@ async fn after_the_end_every_call_says_so() {
     let dir = tempfile::tempdir().unwrap();
     let session = hosted(&dir, true).await;
     assert_eq!(session.topics(None).await.unwrap()[0].id, "science");
-    let feed = session.feed(FeedKind::Topic { topic: "science".into() }).unwrap();
+    let feed = session.feed(FeedKind::Topic { topic: "science".into() }, None).unwrap();
     assert_eq!(feed.kind(), FeedKind::Topic { topic: "science".into() });
     assert_eq!(feed.next(None).await, Err(UnspoolError::EndOfFeed));
     let report = session.shutdown(Some(PATIENCE)).await;
