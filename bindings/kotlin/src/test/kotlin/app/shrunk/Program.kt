@@ -28,11 +28,11 @@ private class Account : TokenProvider {
 
 /**
  * An app as a shrinker sees one: its `main` is all that is kept. It calls into the core, is called by it, waits for it, and is
- * told errors; [dev.unspool.ShrunkTest] reads what it prints.
+ * told errors; [dev.unspool.ShrunkCheck] reads what it prints.
  */
 fun main(arguments: Array<String>) = runBlocking {
     val (directory, backend) = arguments
-    withTimeout(60.seconds) {
+    withTimeout(300.seconds) {
         val config = SessionConfig(dataDir = directory, account = "ada", backend = backend)
         val session = openUnspool(config, tokens = Account())
         try {

@@ -17,9 +17,10 @@ import kotlin.io.path.writeText
  *
  * ProGuard shrinks and renames the library, its dependencies and [app.shrunk.main] with the rules that each jar brings, as Android's
  * build does; R8 reads the same rules and is not on Maven's central repository. ProGuard's optimising is off: it merges
- * classes of coroutines into what a JVM refuses, with rules and without, and R8's is another program.
+ * classes of coroutines into what a JVM refuses, with rules and without, and R8's is another program. Run by
+ * `scripts/check-shrunk.sh`, not with the tests: it shrinks all of Kotlin's library twice.
  */
-class ShrunkTest {
+class ShrunkCheck {
     @Test
     fun `a shrunk app calls, is called, and is told errors`(@TempDir dir: Path) {
         val said = shrunk(dir, listOf("-include '${System.getProperty("unspool.rules")}'"))
@@ -84,7 +85,7 @@ class ShrunkTest {
     private fun run(output: Path, code: Int?, vararg arguments: String): Said {
         val process = ProcessBuilder("$java/bin/java", *arguments).redirectErrorStream(true).redirectOutput(output.toFile()).start()
         try {
-            assertTrue(process.waitFor(180, TimeUnit.SECONDS), "it does not end")
+            assertTrue(process.waitFor(10, TimeUnit.MINUTES), "it does not end")
         } finally {
             process.destroyForcibly()
         }
