@@ -116,6 +116,7 @@ if scripts/setup-python.sh >/dev/null 2>&1; then part "the wheel" wheel; else wi
 part "bill of materials and licences" materials
 if [ -n "$weighing" ]; then part "size" scripts/size.sh; else say "release: the weighing is left out"; fi
 cp CHANGELOG.md LICENSE-MIT LICENSE-APACHE "$out/"
+cp docs/packages.md "$out/README.md"
 # The ledger begins with the first figure that somebody records.
 if [ -f docs/size.csv ]; then cp docs/size.csv "$out/"; fi
 

@@ -79,7 +79,7 @@ fn again() -> Command {
     let named = format!("CARGO_TARGET_{}_UNKNOWN_LINUX_GNU_RUNNER", std::env::consts::ARCH.to_uppercase());
     let Ok(runner) = std::env::var(named) else { return Command::new(own) };
     let mut words = runner.split_whitespace();
-    let mut command = Command::new(words.next().expect("a runner is a program"));
+    let mut command = Command::new(words.next().unwrap());
     command.args(words).arg(own);
     command
 }
