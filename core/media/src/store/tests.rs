@@ -363,7 +363,7 @@ fn reads_without_waiting(dir: &Path) -> bool {
     fs::remove_file(&path).unwrap();
     let able = !matches!(asked, Err(Errno::NOSYS | Errno::OPNOTSUPP | Errno::INVAL));
     if !able {
-        println!("SKIPPED reading without waiting: preadv2 with RWF_NOWAIT says {asked:?} here");
+        eprintln!("SKIPPED reading without waiting: preadv2 with RWF_NOWAIT says {asked:?} here");
     }
     able
 }
