@@ -1,22 +1,26 @@
 import Foundation
 import UnspoolCore
 
-/// What a universal link asks for, and the links that are shared.
+/// What a link asks for: a universal link, or one of the app's own scheme.
 ///
 /// | link | asks for |
 /// |---|---|
-/// | `https://HOST/v/ITEM` | one video |
-/// | `https://HOST/c/CREATOR` | a creator |
-/// | `https://HOST/t/TOPIC` | a topic |
-/// | `https://HOST/`, `/following`, `/learn`, `/everybody`, `/kept` | a feed |
+/// | `https://HOST/video/ITEM` | one video |
+/// | `https://HOST/creator/CREATOR` | a creator |
+/// | `https://HOST/topic/TOPIC` | a topic |
+/// | `https://HOST/following`, `/learn`, `/kept` | a feed |
+/// | `unspool://video/ITEM` and so on | the same |
 ///
-/// The association file of the host (`ios/Sample/apple-app-site-association`) lists the same paths. A link is somebody else's
-/// text: one that is not exactly of these forms is no link, and the app opens as it always does.
+/// Android reads the same links. The association file of the host (`ios/Sample/apple-app-site-association`) lists their paths.
+/// A link is somebody else's text: one that is not exactly of these forms is no link, and the app opens as it always does. It
+/// may choose what is looked at and never what is done.
 public enum DeepLink: Equatable, Sendable {
-    case item(String)
+    case video(String)
     case creator(String)
-    case topic(String)
     case feed(FeedKind)
+
+    /// The app's own scheme, for links that no browser should see.
+    public static let scheme = "unspool"
 
     /// Longest link that is read, in bytes: three of every byte of an identifier, and room for a host.
     private static let longest = 2_048
@@ -24,29 +28,32 @@ public enum DeepLink: Equatable, Sendable {
     private static let longestId = 512
 
     private static let feeds: [(path: String, kind: FeedKind)] = [
-        ("following", .following), ("learn", .learn), ("everybody", .nonProfiled), ("kept", .kept),
+        ("following", .following), ("learn", .learn), ("kept", .kept),
     ]
 
-    /// Reads a link to one of `hosts`, over HTTPS, without a port or a user in it; nil for anything else. A query and a
-    /// fragment say nothing and are not read.
+    /// Reads a link to one of `hosts` over HTTPS, or of the app's ``scheme``, without a port or a user in it; nil for anything
+    /// else. A query and a fragment say nothing and are not read.
     public init?(_ link: String, hosts: Set<String>) {
-        guard link.utf8.count <= Self.longest, let parts = URLComponents(string: link), parts.scheme?.lowercased() == "https",
-            let host = parts.host?.lowercased(), hosts.contains(host),
+        guard link.utf8.count <= Self.longest, let parts = URLComponents(string: link), let host = parts.percentEncodedHost,
             parts.port == nil, parts.user == nil, parts.password == nil
         else { return nil }
-        var path = parts.percentEncodedPath.split(separator: "/", omittingEmptySubsequences: false).dropFirst()
+        var path = parts.percentEncodedPath.split(separator: "/", omittingEmptySubsequences: false).dropFirst().map(String.init)
         if path.last == "" { path.removeLast() }
+        switch parts.scheme?.lowercased() {
+        case "https" where hosts.contains(host.lowercased()): break
+        case Self.scheme: path.insert(host, at: 0)
+        default: return nil
+        }
         switch path.count {
-        case 0: self = .feed(.forYou)
         case 1:
-            guard let feed = Self.feeds.first(where: { $0.path == path.first! }) else { return nil }
+            guard let feed = Self.feeds.first(where: { $0.path == path[0] }) else { return nil }
             self = .feed(feed.kind)
         case 2:
-            guard let id = Self.identifier(path.last!) else { return nil }
-            switch path.first! {
-            case "v": self = .item(id)
-            case "c": self = .creator(id)
-            case "t": self = .topic(id)
+            guard let id = Self.identifier(path[1]) else { return nil }
+            switch path[0] {
+            case "video": self = .video(id)
+            case "creator": self = .creator(id)
+            case "topic": self = .feed(.topic(topic: id))
             default: return nil
             }
         default: return nil
@@ -57,10 +64,9 @@ public enum DeepLink: Equatable, Sendable {
     public func link(host: String) -> String? {
         let path: String?
         switch self {
-        case .item(let id): path = Self.escaped(id).map { "v/\($0)" }
-        case .creator(let id): path = Self.escaped(id).map { "c/\($0)" }
-        case .topic(let id), .feed(.topic(let id)): path = Self.escaped(id).map { "t/\($0)" }
-        case .feed(.forYou): path = ""
+        case .video(let id): path = Self.escaped(id).map { "video/\($0)" }
+        case .creator(let id): path = Self.escaped(id).map { "creator/\($0)" }
+        case .feed(.topic(let id)): path = Self.escaped(id).map { "topic/\($0)" }
         case .feed(let kind): path = Self.feeds.first { $0.kind == kind }?.path
         }
         return path.map { "https://\(host)/\($0)" }
@@ -70,23 +76,16 @@ public enum DeepLink: Equatable, Sendable {
     ///
     /// The core has no feed of one item and none of one creator, so these open the feed of the person; ``isShown`` says so.
     public var opens: FeedKind {
-        switch self {
-        case .item, .creator: .forYou
-        case .topic(let topic): .topic(topic: topic)
-        case .feed(let kind): kind
-        }
+        if case .feed(let kind) = self { kind } else { .forYou }
     }
 
     /// Whether what the link asks for is what opens. Where it is not, the screen says that it cannot show it yet.
     public var isShown: Bool {
-        switch self {
-        case .item, .creator: false
-        case .topic, .feed: true
-        }
+        if case .feed = self { true } else { false }
     }
 
-    private static func identifier(_ escaped: Substring) -> String? {
-        guard let id = String(escaped).removingPercentEncoding else { return nil }
+    private static func identifier(_ escaped: String) -> String? {
+        guard let id = escaped.removingPercentEncoding else { return nil }
         return isIdentifier(id) ? id : nil
     }
 
@@ -99,13 +98,5 @@ public enum DeepLink: Equatable, Sendable {
         // Letters and digits of ASCII and what no part of a URL has a use for.
         let plain = CharacterSet(charactersIn: "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
         return isIdentifier(id) ? id.addingPercentEncoding(withAllowedCharacters: plain) : nil
-    }
-}
-
-extension DeepLink {
-    /// What is shared of a card: its creator's words, and the link to it.
-    public static func share(_ item: Item, host: String) -> (words: String, link: String)? {
-        guard let link = DeepLink.item(item.id).link(host: host) else { return nil }
-        return (item.caption.trimmed.isEmpty ? item.altText.trimmed : item.caption.trimmed, link)
     }
 }

@@ -33,35 +33,38 @@ extension KitTests {
     @Test func linksAreReadAndWrittenAndNothingElseIsALink() throws {
         let hosts: Set = ["watch.example", "www.watch.example"]
         func read(_ link: String) -> DeepLink? { DeepLink(link, hosts: hosts) }
-        #expect(read("https://watch.example/v/abc-1?utm=x#part") == .item("abc-1"))
-        #expect(read("HTTPS://WWW.Watch.Example/c/cleo/") == .creator("cleo"))
-        #expect(read("https://watch.example/t/hip%20hop") == .topic("hip hop"))
-        #expect(read("https://watch.example") == .feed(.forYou) && read("https://watch.example/") == .feed(.forYou))
-        #expect(read("https://watch.example/learn") == .feed(.learn))
+        #expect(read("https://watch.example/video/abc-1?utm=x#part") == .video("abc-1"))
+        #expect(read("HTTPS://WWW.Watch.Example/creator/cleo/") == .creator("cleo"))
+        #expect(read("https://watch.example/topic/hip%20hop") == .feed(.topic(topic: "hip hop")))
+        #expect(read("https://watch.example/learn") == .feed(.learn) && read("unspool://kept") == .feed(.kept))
+        #expect(read("unspool://video/a%2Fb") == .video("a/b"))
         for other in [
-            "http://watch.example/v/a", "https://evil.example/v/a", "https://watch.example.evil.example/v/a",
-            "https://watch.example@evil.example/v/a", "https://ada:pw@watch.example/v/a", "https://watch.example:8443/v/a",
-            "https://watch.example/v/", "https://watch.example/v//", "https://watch.example/x/a", "https://watch.example/v/a/b",
-            "https://watch.example/v/%00", "https://watch.example/v/..", "https://watch.example/v/%2E%2E",
-            "https://watch.example/v/%FF", "https://watch.example/settings", "watch.example/v/a", "", "https://",
-            "javascript:alert(1)", "https://watch.example/v/" + String(repeating: "a", count: 513),
-            "https://watch.example/v/a?" + String(repeating: "a", count: 2_100),
+            "http://watch.example/video/a", "https://evil.example/video/a", "https://watch.example.evil.example/video/a",
+            "https://watch.example@evil.example/video/a", "https://ada:pw@watch.example/video/a",
+            "https://watch.example:8443/video/a", "https://watch.example", "https://watch.example/", "https://watch.example/video/",
+            "https://watch.example/video//", "https://watch.example/like/a", "https://watch.example/video/a/b",
+            "https://watch.example/video/%00", "https://watch.example/video/..", "https://watch.example/video/%2E%2E",
+            "https://watch.example/video/%FF", "https://watch.example/settings", "watch.example/video/a", "", "https://",
+            "unspool:video/a", "unspool://ada@video/a", "javascript:alert(1)",
+            "https://watch.example/video/" + String(repeating: "a", count: 513),
+            "https://watch.example/video/a?" + String(repeating: "a", count: 2_100),
         ] {
             #expect(read(other) == nil, "\(other)")
         }
 
         for id in ["abc", "a/b é", "100%", "?#&=", "日本", String(repeating: "x", count: 512)] {
-            for asked in [DeepLink.item(id), .creator(id), .topic(id)] {
+            for asked in [DeepLink.video(id), .creator(id), .feed(.topic(topic: id))] {
                 #expect(read(try #require(asked.link(host: "watch.example"))) == asked, "\(id)")
             }
         }
-        for feed in [FeedKind.forYou, .following, .learn, .nonProfiled, .kept] {
+        for feed in [FeedKind.following, .learn, .kept] {
             #expect(read(try #require(DeepLink.feed(feed).link(host: "watch.example"))) == .feed(feed))
         }
-        #expect(DeepLink.item("").link(host: "watch.example") == nil)
-        #expect(DeepLink.item(String(repeating: "x", count: 513)).link(host: "watch.example") == nil)
-        #expect(DeepLink.item("a").opens == .forYou && !DeepLink.item("a").isShown && !DeepLink.creator("a").isShown)
-        #expect(DeepLink.topic("t").opens == .topic(topic: "t") && DeepLink.topic("t").isShown)
+        for none in [DeepLink.video(""), .video(String(repeating: "x", count: 513)), .feed(.forYou)] {
+            #expect(none.link(host: "watch.example") == nil)
+        }
+        #expect(DeepLink.video("a").opens == .forYou && !DeepLink.video("a").isShown && !DeepLink.creator("a").isShown)
+        #expect(DeepLink.feed(.learn).opens == .learn && DeepLink.feed(.learn).isShown)
     }
 
     @Test func aPlayersWordsAreToldOnceAndInOrder() {

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 import UnspoolCore
-import UnspoolKit
+@testable import UnspoolKit
 
 extension KitTests {
     private func item(_ name: String, _ alt: String, _ caption: String) -> Item {
@@ -37,5 +37,39 @@ extension KitTests {
         #expect(Trouble(UnspoolError.Backend(reason: "503", retryAfter: 7)) == Trouble(.server, .retry, after: 7, detail: "503"))
         struct Private: Error { let words = "a secret" }
         #expect(Trouble(Private()) == Trouble(.broken, .retry, detail: "Private"))
+    }
+
+    @Test func whatIsSharedEndsWithItsLink() throws {
+        let plain = try #require(ShareText(item("Cleo", "A dog runs", " Look! "), host: "watch.example"))
+        #expect(plain.title == "Cleo" && plain.text == "Look!\nhttps://watch.example/video/a%2Fb%20%C3%A9")
+        let silent = try #require(ShareText(item("", "A dog runs", ""), host: "watch.example"))
+        #expect(silent.title == "cleo" && silent.text == silent.link)
+        let long = try #require(ShareText(item("Cleo", "", String(repeating: "x", count: 900)), host: "watch.example"))
+        #expect(long.words.count == ShareText.longest + 1 && long.words.hasSuffix("…"))
+    }
+
+    @Test func aCoverSaysWhyTheGravestFirst() {
+        func reason(_ source: SafetySource, _ name: String, _ harm: Harm?, _ weight: SafetyWeight) -> SafetyReason {
+            SafetyReason(source: source, name: name, harm: harm, weight: weight, overridable: true)
+        }
+        let none = SafetyTreatment(filter: false, blur: false, alert: false, inform: false, noOverride: false)
+        let safety = CardSafety(
+            covered: true, revealable: true, hidden: false,
+            reasons: [
+                reason(.label(of: .item), "rumour", .conspiracy, .mark), reason(.mutedWord, "spoiler", nil, .blur),
+                reason(.label(of: .creator), "rumour", .conspiracy, .mark), reason(.age, "", nil, .hide),
+            ],
+            noAmplification: false, offerReport: false, surfaces: SafetySurfaces(list: none, view: none, media: none))
+        #expect(CoverWord.of(safety) == [
+            CoverWord(kind: .age, name: ""), CoverWord(kind: .mutedWord, name: "spoiler"),
+            CoverWord(kind: .conspiracy, name: "rumour"),
+        ])
+    }
+
+    @Test func captionsFollowTheSystemsSettings() {
+        #expect(CaptionWish(enabled: false, preferred: ["de"]).languages.isEmpty)
+        let many = CaptionWish(enabled: true, preferred: ["de-AT", "de", "EN_us", "", "x", "fr", "it", "pl"])
+        #expect(many.languages == ["de", "en", "fr", "it", "*"])
+        #expect(CaptionWish(enabled: true, preferred: []).languages == ["*"])
     }
 }
