@@ -1,6 +1,5 @@
 import AVFAudio
 import SwiftUI
-import UnspoolCore
 import UnspoolKit
 import UnspoolUI
 
@@ -16,7 +15,7 @@ struct SampleApp: App {
         BackgroundFlush.register { try await shell.opened().device }
     }
 
-    var body: some Scene {
+    var body: some SwiftUI.Scene {
         WindowGroup {
             Root(shell: shell)
                 .task { await LogSink.follow(subsystem: "dev.unspool.sample") }

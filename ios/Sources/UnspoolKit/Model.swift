@@ -1,5 +1,5 @@
 import Observation
-import UnspoolCore
+@_exported import UnspoolCore
 
 /// What every screen's state has: a place for what went wrong.
 public protocol ScreenState: Sendable {

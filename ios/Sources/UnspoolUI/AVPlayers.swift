@@ -1,5 +1,4 @@
 import AVFoundation
-import UnspoolCore
 import UnspoolKit
 
 /// Players of the system, which read the core's gateway: an engine that needs no GStreamer in the app.

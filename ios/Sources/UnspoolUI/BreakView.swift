@@ -1,5 +1,4 @@
 import SwiftUI
-import UnspoolCore
 import UnspoolKit
 
 /// The break that stands in a card's place. What can be done is what the core lists; nothing of the view passes it.

@@ -1,5 +1,4 @@
 import SwiftUI
-import UnspoolCore
 import UnspoolKit
 
 /// The person's comments under a video: what waits says so, what was refused keeps its words.

@@ -1,5 +1,4 @@
 import SwiftUI
-import UnspoolCore
 import UnspoolKit
 
 /// The vertical pager: one card a page, one page more that waits.

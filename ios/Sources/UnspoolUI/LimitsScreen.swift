@@ -1,5 +1,4 @@
 import SwiftUI
-import UnspoolCore
 import UnspoolKit
 
 /// Daily limit, breaks, nights and the guardian's passcode.

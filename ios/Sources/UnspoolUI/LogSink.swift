@@ -1,5 +1,5 @@
 import OSLog
-import UnspoolCore
+import UnspoolKit
 
 /// Hands the core's log to the system's, one category for each of its targets.
 ///

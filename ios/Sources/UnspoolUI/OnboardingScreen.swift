@@ -1,5 +1,4 @@
 import SwiftUI
-import UnspoolCore
 import UnspoolKit
 
 /// "What do you like?": the age, and topics to choose or to skip.

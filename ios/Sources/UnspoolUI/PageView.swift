@@ -1,9 +1,8 @@
 import SwiftUI
-import UnspoolCore
 import UnspoolKit
 
 /// One page: the picture, what was written, the buttons. For VoiceOver it is one element with actions.
-struct PageView<Picture: View>: View {
+struct PageView<Moving: View>: View {
     let page: Page
     let current: Bool
     let state: FeedState
@@ -13,7 +12,7 @@ struct PageView<Picture: View>: View {
     let report: () -> Void
     let next: () -> Void
     let previous: () -> Void
-    @ViewBuilder let picture: Picture
+    @ViewBuilder let picture: Moving
 
     @Environment(\.dynamicTypeSize) private var textSize
 

@@ -2,7 +2,7 @@ import AVFoundation
 import QuartzCore
 import SwiftUI
 import UIKit
-import UnspoolCore
+import UnspoolKit
 
 /// What draws the pictures.
 public enum Engine {

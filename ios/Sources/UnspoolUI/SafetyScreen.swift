@@ -1,5 +1,4 @@
 import SwiftUI
-import UnspoolCore
 import UnspoolKit
 
 /// Classes of harm, muted words and topics, blocked creators.

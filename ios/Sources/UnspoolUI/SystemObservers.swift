@@ -2,7 +2,6 @@ import AVFAudio
 import CoreTelephony
 import Network
 import UIKit
-import UnspoolCore
 import UnspoolKit
 
 /// Listens to the system and passes on what it says: each observer turns one API's words into ``Signals``, nothing more.

@@ -1,5 +1,4 @@
 import Foundation
-import UnspoolCore
 import UnspoolKit
 
 /// The words of the screens, in English; Xcode collects them into the app's catalogue of strings by their keys.
