@@ -188,10 +188,8 @@ public final class FeedModel: Model<FeedState> {
 
     /// The person answers the offer out of a loop.
     public func answer(_ choice: LoopChoice) {
-        tried {
-            try $0.answerLoop(choice: choice)
-            self.show { $0.offer = nil }
-        }
+        tried { try $0.answerLoop(choice: choice) }
+        show { $0.offer = nil }
     }
 
     /// The person opens comments, a profile or the share sheet: watching ends until ``returned()``.

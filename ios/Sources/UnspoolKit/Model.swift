@@ -15,7 +15,7 @@ public protocol ScreenState: Sendable {
 /// the person began goes on until it is done or ``close()`` was called, and a write that was begun in the core always does.
 @MainActor
 @Observable
-open class Model<State: ScreenState> {
+open class Model<State: ScreenState>: Identifiable {
     /// What the screen shows.
     public private(set) var state: State
 

@@ -11,15 +11,19 @@ public enum BackgroundFlush {
     /// Registers the task. Call it before the app has finished launching; `device` opens the session where there is none yet.
     public static func register(_ device: @escaping @MainActor @Sendable () async throws -> DeviceModel) {
         BGTaskScheduler.shared.register(forTaskWithIdentifier: FlushJob.identifier, using: .main) { task in
-            MainActor.assumeIsolated {
-                let work = Task { @MainActor in
-                    let outcome = (try? await device().work()) ?? .again
-                    if outcome == .again { schedule(after: FlushJob.again) }
-                    task.setTaskCompleted(success: outcome == .done)
-                }
-                task.expirationHandler = { work.cancel() }
-            }
+            // The scheduler gives it away, on the queue it was told: the main one.
+            nonisolated(unsafe) let task = task
+            MainActor.assumeIsolated { run(task, device) }
         }
+    }
+
+    private static func run(_ task: BGTask, _ device: @escaping @MainActor @Sendable () async throws -> DeviceModel) {
+        let work = Task {
+            let outcome = (try? await device().work()) ?? .again
+            if outcome == .again { schedule(after: FlushJob.again) }
+            task.setTaskCompleted(success: outcome == .done)
+        }
+        task.expirationHandler = { work.cancel() }
     }
 
     /// Asks for the task. Where the person has turned background work off, or the simulator runs, the system refuses; then what waits

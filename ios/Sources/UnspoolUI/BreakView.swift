@@ -20,7 +20,7 @@ struct BreakView: View {
             ForEach(rest.actions, id: \.self) { action in
                 switch action {
                 case .leave: EmptyView()  // the person leaves as they leave any app; iOS lets none close itself
-                case .goOn: goOn
+                case .wait, .goOn: goOn
                 case .allowMore: Button(Words.of(action)) { limits = LimitsModel(session) }.buttonStyle(.bordered)
                 }
             }
@@ -29,15 +29,16 @@ struct BreakView: View {
         .frame(maxWidth: .infinity, maxHeight: .infinity)
         .background(.thickMaterial)
         .accessibilityAddTraits(.isModal)
-        .onAppear {
+        .onChange(of: rest, initial: true) { _, rest in
             opensAt = Date(timeIntervalSinceNow: Double(rest.opensInMs) / 1_000)
-            focused = true
         }
-        .sheet(isPresented: Binding(get: { limits != nil }, set: { if !$0 { limits = nil } })) {
-            if let limits { PasscodeSheet(model: limits) { model.allowMore(minutes: 15) } }
+        .onAppear { focused = true }
+        .sheet(item: $limits) { limits in
+            PasscodeSheet(model: limits) { model.allowMore(minutes: 15) }
         }
     }
 
+    /// Opens when the card says so. Who presses it before that, by whatever way, is told by the core to wait.
     private var goOn: some View {
         TimelineView(.periodic(from: .now, by: 1)) { context in
             let left = opensAt.map { $0.timeIntervalSince(context.date) } ?? 0

@@ -86,7 +86,8 @@ public struct FeedScreen: View {
         }
         .confirmationDialog(offer, isPresented: offered, titleVisibility: .visible) {
             ForEach(state.offer?.choices ?? [], id: \.self) { choice in
-                Button(Words.of(choice)) { model.answer(choice) }
+                // Tapping beside the dialog is the button of that role.
+                Button(Words.of(choice), role: choice == .keepGoing ? .cancel : nil) { model.answer(choice) }
             }
         }
         .task { if model.state.current < 0 { model.start() } }
@@ -128,7 +129,7 @@ public struct FeedScreen: View {
     }
 
     private var offered: Binding<Bool> {
-        Binding(get: { model.state.offer != nil }, set: { if !$0, model.state.offer != nil { model.answer(.keepGoing) } })
+        Binding(of: { model.state.offer != nil }, set: { _ in })  // an answer closes it, and nothing else
     }
 
     private func move(_ by: Int) {

@@ -48,6 +48,6 @@ struct LearnerScreen: View {
 
     private func weight(_ topic: String) -> Binding<Double> {
         Binding(
-            get: { model.state.card.settings.first { $0.topic == topic }?.weight ?? 0 }, set: { model.weigh(topic, $0) })
+            of: { model.state.card.settings.first { $0.topic == topic }?.weight ?? 0 }, set: { model.weigh(topic, $0) })
     }
 }

@@ -57,7 +57,7 @@ struct LimitsScreen: View {
     private func minutes(
         _ value: UInt32, step: Int, most: Int, _ set: @escaping @MainActor (inout LimitChoices, UInt32) -> Void
     ) -> some View {
-        let value = Binding(get: { Int(value) }, set: { now in model.choose { set(&$0, UInt32(now)) } })
+        let value = Binding(of: { Int(value) }, set: { now in model.choose { set(&$0, UInt32(now)) } })
         return Stepper(value: value, in: 0...most, step: step) {
             Text(value.wrappedValue == 0
                 ? Words.said("limits.none", "No limit")
@@ -68,7 +68,7 @@ struct LimitsScreen: View {
     private func measure(
         _ value: BreakMeasure, _ set: @escaping @MainActor (inout LimitChoices, BreakMeasure) -> Void
     ) -> some View {
-        let value = Binding(get: { value }, set: { now in model.choose { set(&$0, now) } })
+        let value = Binding(of: { value }, set: { now in model.choose { set(&$0, now) } })
         return Picker(Words.said("limits.then", "Then"), selection: value) {
             ForEach(Self.measures, id: \.self) { Text(Words.of($0)).tag($0) }
         }
@@ -77,6 +77,6 @@ struct LimitsScreen: View {
     private func toggle(
         _ words: String, _ value: Bool, _ set: @escaping @MainActor (inout LimitChoices, Bool) -> Void
     ) -> some View {
-        Toggle(words, isOn: Binding(get: { value }, set: { now in model.choose { set(&$0, now) } }))
+        Toggle(words, isOn: Binding(of: { value }, set: { now in model.choose { set(&$0, now) } }))
     }
 }

@@ -6,9 +6,9 @@ import UnspoolKit
 /// At `info` and above the core writes no identifier, so those lines are public; what is finer may name items and hosts, and
 /// stands in the log as private.
 public enum LogSink {
-    /// Follows the log until the task is cancelled.
+    /// Follows the log until the task is cancelled; returns at once where another library of the process took the log before.
     public static func follow(_ level: LogLevel = .info, subsystem: String) async {
-        setLogLevel(level: level)
+        guard setLogLevel(level: level) else { return }
         var loggers: [String: Logger] = [:]
         do {
             for try await batch in LogBatches() {

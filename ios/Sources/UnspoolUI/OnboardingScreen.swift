@@ -46,5 +46,5 @@ public struct OnboardingScreen: View {
         }
     }
 
-    private var age: Binding<AgeBand> { Binding(get: { model.state.age }, set: { model.choose(age: $0) }) }
+    private var age: Binding<AgeBand> { Binding(of: { model.state.age }, set: { model.choose(age: $0) }) }
 }

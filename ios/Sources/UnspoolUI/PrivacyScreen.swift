@@ -21,7 +21,7 @@ struct PrivacyScreen: View {
         Form {
             Section(Words.said("privacy.consent", "You agree to")) {
                 ForEach(Self.purposes, id: \.self) { purpose in
-                    Toggle(Words.of(purpose), isOn: Binding(get: { state.consent.contains(purpose) }, set: { model.consent(to: purpose, $0) }))
+                    Toggle(Words.of(purpose), isOn: Binding(of: { state.consent.contains(purpose) }, set: { model.consent(to: purpose, $0) }))
                 }
             }
             Section(Words.said("privacy.export", "Take it along")) {
@@ -38,7 +38,7 @@ struct PrivacyScreen: View {
             Section(Words.said("privacy.erase", "Erase")) {
                 ForEach(Self.all, id: \.self) { scope in
                     Toggle(Words.of(scope), isOn: Binding(
-                        get: { scopes.contains(scope) }, set: { if $0 { scopes.insert(scope) } else { scopes.remove(scope) } }))
+                        of: { scopes.contains(scope) }, set: { if $0 { scopes.insert(scope) } else { scopes.remove(scope) } }))
                 }
                 Button(Words.said("privacy.eraseNow", "Erase now"), role: .destructive) { asksErase = true }.disabled(scopes.isEmpty)
             }

@@ -17,7 +17,7 @@ struct SafetyScreen: View {
             Section(Words.said("safety.harms", "Warnings")) {
                 ForEach(Self.harms, id: \.self) { harm in
                     let chosen = Binding(
-                        get: { settings.harms.first { $0.harm == harm }?.choice ?? .warn }, set: { model.choose(harm, $0) })
+                        of: { settings.harms.first { $0.harm == harm }?.choice ?? .warn }, set: { model.choose(harm, $0) })
                     Picker(Words.of(harm), selection: chosen) {
                         ForEach(Self.choices, id: \.self) { Text(Words.of($0)).tag($0) }
                     }

@@ -11,8 +11,8 @@ struct ViewingScreen: View {
     var body: some View {
         let now = model.state.preferences
         Form {
-            Toggle(Words.said("viewing.motion", "Videos wait for a tap"), isOn: Binding(get: { now.reducedMotion }, set: { model.reduceMotion($0) }))
-            Toggle(Words.said("viewing.data", "Save data"), isOn: Binding(get: { now.dataSaver }, set: { model.saveData($0) }))
+            Toggle(Words.said("viewing.motion", "Videos wait for a tap"), isOn: Binding(of: { now.reducedMotion }, set: { model.reduceMotion($0) }))
+            Toggle(Words.said("viewing.data", "Save data"), isOn: Binding(of: { now.dataSaver }, set: { model.saveData($0) }))
             Section(Words.said("viewing.captions", "Captions")) {
                 LabeledContent(Words.said("viewing.languages", "Languages"), value: now.captions.joined(separator: ", "))
                 TextField(Words.said("viewing.field", "de, en, *"), text: $languages)

@@ -60,7 +60,7 @@ enum Words {
     static func of(_ action: BreakAction) -> String {
         switch action {
         case .leave: said("break.leave", "Leave")
-        case .goOn: said("break.goOn", "Go on")
+        case .wait, .goOn: said("break.goOn", "Go on")
         case .allowMore: said("break.allowMore", "Ask for more time")
         }
     }
