@@ -1,4 +1,5 @@
 import AVFAudio
+import Observation
 import SwiftUI
 import UnspoolKit
 import UnspoolUI
