@@ -103,10 +103,16 @@ final class Shell {
 
     private(set) var session: Session?
     private(set) var trouble: Trouble?
-    /// What the screen says of a link that it cannot follow yet.
-    private(set) var notice: String?
+    private var asked: DeepLink?
     @ObservationIgnored private var opening: Task<Session, any Error>?
     @ObservationIgnored private var link: DeepLink?
+
+    /// What the screen says of a link that it could not follow: the core has no feed of one creator, and videos go away.
+    var notice: String? {
+        guard let asked, session?.feed.state.current == 0 else { return nil }
+        if !asked.isShown { return "This link cannot be opened yet; here is your feed." }
+        return session?.feed.state.isOtherThanAsked == true ? "This video is no longer there; here is your feed." : nil
+    }
 
     /// The session, opened where it is not.
     @discardableResult
@@ -163,13 +169,10 @@ final class Shell {
     private func follow() {
         guard let link, var session else { return }
         self.link = nil
-        if link.opens != session.feed.feed.kind() {
-            guard let feed = try? FeedModel(session.core, kind: link.opens) else { return }
-            session.feed.close()
-            session.feed = feed
-            self.session = session
-        }
-        // The core has no feed of one video or of one creator.
-        notice = link.isShown ? nil : "This link cannot be opened yet; here is your feed."
+        guard let feed = try? FeedModel(session.core, link: link) else { return }
+        session.feed.close()
+        session.feed = feed
+        self.session = session
+        asked = link
     }
 }

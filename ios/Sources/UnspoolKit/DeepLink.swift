@@ -24,8 +24,9 @@ public enum DeepLink: Equatable, Sendable {
 
     /// Longest link that is read, in bytes: three of every byte of an identifier, and room for a host.
     private static let longest = 2_048
-    /// Longest identifier, in bytes: the core's own bound.
+    /// Longest identifier, in bytes: the core's own bounds.
     private static let longestId = 512
+    private static let longestVideo = 128
 
     private static let feeds: [(path: String, kind: FeedKind)] = [
         ("following", .following), ("learn", .learn), ("kept", .kept),
@@ -51,7 +52,7 @@ public enum DeepLink: Equatable, Sendable {
         case 2:
             guard let id = Self.identifier(path[1]) else { return nil }
             switch path[0] {
-            case "video": self = .video(id)
+            case "video" where Self.isVideo(id): self = .video(id)
             case "creator": self = .creator(id)
             case "topic": self = .feed(.topic(topic: id))
             default: return nil
@@ -64,7 +65,7 @@ public enum DeepLink: Equatable, Sendable {
     public func link(host: String) -> String? {
         let path: String?
         switch self {
-        case .video(let id): path = Self.escaped(id).map { "video/\($0)" }
+        case .video(let id): path = Self.isVideo(id) ? Self.escaped(id).map { "video/\($0)" } : nil
         case .creator(let id): path = Self.escaped(id).map { "creator/\($0)" }
         case .feed(.topic(let id)): path = Self.escaped(id).map { "topic/\($0)" }
         case .feed(let kind): path = Self.feeds.first { $0.kind == kind }?.path
@@ -72,16 +73,19 @@ public enum DeepLink: Equatable, Sendable {
         return path.map { "https://\(host)/\($0)" }
     }
 
-    /// The feed that is opened for it.
-    ///
-    /// The core has no feed of one item and none of one creator, so these open the feed of the person; ``isShown`` says so.
+    /// The feed that is opened for it. The core has none of one creator, so that opens the feed of the person.
     public var opens: FeedKind {
         if case .feed(let kind) = self { kind } else { .forYou }
     }
 
+    /// The item that the feed begins with.
+    public var first: String? {
+        if case .video(let id) = self { id } else { nil }
+    }
+
     /// Whether what the link asks for is what opens. Where it is not, the screen says that it cannot show it yet.
     public var isShown: Bool {
-        if case .feed = self { true } else { false }
+        if case .creator = self { false } else { true }
     }
 
     private static func identifier(_ escaped: String) -> String? {
@@ -92,6 +96,11 @@ public enum DeepLink: Equatable, Sendable {
     private static func isIdentifier(_ id: String) -> Bool {
         !id.isEmpty && id.utf8.count <= longestId && id != "." && id != ".."
             && !id.unicodeScalars.contains { CharacterSet.controlCharacters.contains($0) }
+    }
+
+    /// Whether it can name an item: the core takes printable characters of ASCII.
+    private static func isVideo(_ id: String) -> Bool {
+        id.utf8.count <= longestVideo && id.utf8.allSatisfy { (0x21...0x7E).contains($0) }
     }
 
     private static func escaped(_ id: String) -> String? {

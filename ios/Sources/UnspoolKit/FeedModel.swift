@@ -41,6 +41,8 @@ public struct FeedState: ScreenState {
     /// What the network does while the device is online; the screen says why it waits.
     public var link = LinkState.fine
     public var ended = false
+    /// The video that a link asked for is not there any more, or not for this person; the feed begins with another.
+    public var isOtherThanAsked = false
     /// The break that stands in the next card's place; the view shows it over the page, with its actions.
     public var rest: BreakCard?
     /// The way out of a loop.
@@ -62,17 +64,26 @@ public final class FeedModel: Model<FeedState> {
     /// The feed under the pager.
     public let feed: Feed
     private let session: Unspool
+    private let asked: String?
+    private var away = false
 
-    public init(_ session: Unspool, _ feed: Feed) {
-        (self.session, self.feed) = (session, feed)
+    /// - Parameter asked: The item that the feed was opened to begin with.
+    public init(_ session: Unspool, _ feed: Feed, asked: String? = nil) {
+        (self.session, self.feed, self.asked) = (session, feed, asked)
         super.init(FeedState())
         follow(feed.snapshots) { [weak self] now in self?.snapshot(now) }
         follow(feed.events()) { [weak self] batch in batch.events.forEach { self?.event($0) } }
     }
 
     /// Opens a feed, which replaces the one before it in the session.
-    public convenience init(_ session: Unspool, kind: FeedKind = .forYou) throws {
-        self.init(session, try session.feed(kind: kind))
+    public convenience init(_ session: Unspool, kind: FeedKind = .forYou, first: String? = nil) throws {
+        self.init(session, try session.feed(kind: kind, first: first), asked: first)
+    }
+
+    /// Opens what a link asks for. Without a network and without its card on the device the first page ends in the trouble
+    /// ``Trouble/Kind/offline``; a feed without the link still plays what is there.
+    public convenience init(_ session: Unspool, link: DeepLink) throws {
+        try self.init(session, kind: link.opens, first: link.first)
     }
 
     /// Shows the first card.
@@ -193,10 +204,18 @@ public final class FeedModel: Model<FeedState> {
     }
 
     /// The person opens comments, a profile or the share sheet: watching ends until ``returned()``.
-    public func left(_ place: Place) { tried { try $0.viewer(action: .left(place: place)) } }
+    public func left(_ place: Place) {
+        guard !away else { return }
+        away = true
+        tried { try $0.viewer(action: .left(place: place)) }
+    }
 
-    /// The person is back.
-    public func returned() { tried { try $0.viewer(action: .returned) } }
+    /// The person is back; no news where they had not left.
+    public func returned() {
+        guard away else { return }
+        away = false
+        tried { try $0.viewer(action: .returned) }
+    }
 
     /// Asks again for the page of the feed that failed.
     @discardableResult
@@ -236,6 +255,7 @@ public final class FeedModel: Model<FeedState> {
         show { now in
             if now.pages.indices.contains(index) { now.pages[index] = page } else { now.pages.append(page) }
             (now.current, now.playing, now.ended) = (index, false, false)
+            if index == 0, let asked = self.asked { now.isOtherThanAsked = asked != item }
         }
         snapshot(feed.snapshot())
     }

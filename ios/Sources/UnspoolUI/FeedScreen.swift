@@ -17,12 +17,14 @@ public struct FeedScreen: View {
 
     private enum Sheet: Identifiable {
         case comments(CommentsModel, of: Page)
+        case share(ShareText)
         case report(Page)
         case why(Why)
 
         var id: String {
             switch self {
             case .comments(_, let page): "comments \(page.id)"
+            case .share(let share): "share \(share.link)"
             case .report(let page): "report \(page.id)"
             case .why(let why): "why \(why.item)"
             }
@@ -80,6 +82,7 @@ public struct FeedScreen: View {
         .sheet(item: $sheet, onDismiss: { model.closeWhy(); model.returned() }) { sheet in
             switch sheet {
             case .comments(let model, _): CommentsSheet(model: model)
+            case .share(let share): ShareSheet(share: share)
             case .report: ReportSheet { reason, words in model.report(reason, words: words) }
             case .why(let why): WhySheet(why: why)
             }
@@ -96,7 +99,13 @@ public struct FeedScreen: View {
 
     private func pageView(_ page: Page, current: Bool) -> some View {
         PageView(
-            page: page, current: current, state: model.state, model: model, share: ShareText(page.card.item, host: host),
+            page: page, current: current, state: model.state, model: model,
+            share: ShareText(page.card.item, host: host).map { share in
+                {
+                    model.left(.share)
+                    sheet = .share(share)
+                }
+            },
             comments: {
                 model.left(.comments)
                 sheet = .comments(CommentsModel(session, item: page.card.item.id), of: page)

@@ -7,7 +7,8 @@ struct PageView<Moving: View>: View {
     let current: Bool
     let state: FeedState
     let model: FeedModel
-    let share: ShareText?
+    /// Nil for a video that no link can name.
+    let share: (() -> Void)?
     let comments: () -> Void
     let report: () -> Void
     let next: () -> Void
@@ -45,6 +46,7 @@ struct PageView<Moving: View>: View {
         .accessibilityAction(named: Words.said("action.save", "Save")) { model.toggleSave() }
         .accessibilityAction(named: Words.said("action.follow", "Follow")) { model.toggleFollow() }
         .accessibilityAction(named: Words.said("action.comments", "Comments"), comments)
+        .accessibilityAction(named: Words.said("action.share", "Share")) { share?() }
         .accessibilityAction(named: Words.said("action.why", "Why this video")) { model.askWhy() }
         .accessibilityAction(named: Words.said("action.notInterested", "Not interested"), refuse)
         .accessibilityAction(named: Words.said("action.report", "Report"), report)
@@ -78,12 +80,7 @@ struct PageView<Moving: View>: View {
             button(page.saved ? "bookmark.fill" : "bookmark") { model.toggleSave() }
             button(page.followed ? "person.fill.checkmark" : "person.badge.plus") { model.toggleFollow() }
             button("text.bubble", .white, comments)
-            if let share, let link = URL(string: share.link) {
-                ShareLink(item: link, subject: Text(share.title), message: Text(share.words)) {
-                    Image(systemName: "square.and.arrow.up").font(.title2)
-                }
-                .simultaneousGesture(TapGesture().onEnded { model.left(.share) })
-            }
+            if let share { button("square.and.arrow.up", .white, share) }
             button(state.muted ? "speaker.slash" : "speaker.wave.2") { model.toggleMute() }
             Menu {
                 Button(Words.said("action.why", "Why this video")) { model.askWhy() }

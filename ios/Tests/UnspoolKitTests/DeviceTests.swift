@@ -46,25 +46,30 @@ extension KitTests {
             "https://watch.example/video/%00", "https://watch.example/video/..", "https://watch.example/video/%2E%2E",
             "https://watch.example/video/%FF", "https://watch.example/settings", "watch.example/video/a", "", "https://",
             "unspool:video/a", "unspool://ada@video/a", "javascript:alert(1)",
-            "https://watch.example/video/" + String(repeating: "a", count: 513),
+            "https://watch.example/video/" + String(repeating: "a", count: 129), "https://watch.example/video/two%20words",
+            "https://watch.example/video/%C3%A9", "https://watch.example/creator/" + String(repeating: "a", count: 513),
             "https://watch.example/video/a?" + String(repeating: "a", count: 2_100),
         ] {
             #expect(read(other) == nil, "\(other)")
         }
 
         for id in ["abc", "a/b é", "100%", "?#&=", "日本", String(repeating: "x", count: 512)] {
-            for asked in [DeepLink.video(id), .creator(id), .feed(.topic(topic: id))] {
+            for asked in [DeepLink.creator(id), .feed(.topic(topic: id))] {
                 #expect(read(try #require(asked.link(host: "watch.example"))) == asked, "\(id)")
             }
+        }
+        for id in ["abc", "a/b", "100%", "?#&=", "at://did:plc:x/y/3k", String(repeating: "x", count: 128)] {
+            #expect(read(try #require(DeepLink.video(id).link(host: "watch.example"))) == .video(id), "\(id)")
         }
         for feed in [FeedKind.following, .learn, .kept] {
             #expect(read(try #require(DeepLink.feed(feed).link(host: "watch.example"))) == .feed(feed))
         }
-        for none in [DeepLink.video(""), .video(String(repeating: "x", count: 513)), .feed(.forYou)] {
+        for none in [DeepLink.video(""), .video("é"), .creator(String(repeating: "x", count: 513)), .feed(.forYou)] {
             #expect(none.link(host: "watch.example") == nil)
         }
-        #expect(DeepLink.video("a").opens == .forYou && !DeepLink.video("a").isShown && !DeepLink.creator("a").isShown)
-        #expect(DeepLink.feed(.learn).opens == .learn && DeepLink.feed(.learn).isShown)
+        #expect(DeepLink.video("a").opens == .forYou && DeepLink.video("a").first == "a" && DeepLink.video("a").isShown)
+        #expect(DeepLink.feed(.learn).opens == .learn && DeepLink.feed(.learn).first == nil)
+        #expect(DeepLink.creator("a").opens == .forYou && !DeepLink.creator("a").isShown)
     }
 
     @Test func aPlayersWordsAreToldOnceAndInOrder() {

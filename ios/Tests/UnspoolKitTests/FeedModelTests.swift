@@ -187,6 +187,23 @@ extension KitTests {
         }
     }
 
+    @Test func aLinkOpensItsVideoAndSaysWhenItIsGone() async throws {
+        try await shell { shell in
+            let item = try await shell.origin.offered(6)[5]
+            let link = try #require(DeepLink("https://watch.example/video/\(item)", hosts: ["watch.example"]))
+            let feed = try FeedModel(shell.session, link: link)
+            await feed.start().value
+            #expect(feed.state.page?.card.item.id == item && !feed.state.isOtherThanAsked)
+            await feed.settled(1).value
+            #expect(feed.state.page?.card.item.id != item && !feed.state.isOtherThanAsked, "the feed goes on behind it")
+
+            let gone = try FeedModel(shell.session, link: .video("nobody-has-this"))
+            await gone.start().value
+            #expect(gone.state.page != nil && gone.state.isOtherThanAsked)
+            #expect(throws: UnspoolError.self) { try FeedModel(shell.session, link: .video("two words")) }
+        }
+    }
+
     @Test func aModelThatIsLetGoFollowsNoLonger() async throws {
         try await shell { shell in
             weak var gone: FeedModel?
