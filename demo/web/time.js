@@ -1,10 +1,8 @@
 // A person's time: the card that stands in the place of a video, and the sheet where limits are chosen.
 
+import { el, minutes } from "./dom.js";
 import { act } from "./link.js";
-import { el } from "./phone.js";
 
-/** @param {number} ms */
-export const minutes = (ms) => (ms < 60_000 ? `${Math.floor(ms / 1000)} s` : ms < 3_600_000 ? `${Math.floor(ms / 60_000)} min` : `${Math.floor(ms / 3_600_000)} h ${Math.floor((ms % 3_600_000) / 60_000)} min`);
 /** @param {number} min minutes after midnight */
 const clock = (min) => `${String(Math.floor(min / 60)).padStart(2, "0")}:${String(min % 60).padStart(2, "0")}`;
 
