@@ -24,7 +24,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
-use unspool::inspector::Tail;
+use unspool::inspector::{InspectorOptions, Tail};
 use unspool::{AgeBand, Config, Credentials, PlayerEngine, SafetySettings, Unspool};
 
 use crate::DemoArgs;
@@ -70,6 +70,8 @@ pub async fn run(args: DemoArgs, tail: Tail) -> Result<(), Box<dyn Error>> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let guard = Guard::new(listener.local_addr()?.port());
     let address = guard.address();
+    // As any debug build of an app serves it, besides.
+    let alone = session.inspect(InspectorOptions { log: tail.clone(), ..InspectorOptions::default() })?;
     let phone = Arc::new(Phone::new(session.clone(), hub, origin, client, tail));
     phone.read_network().await?;
     if args.network.is_none() && phone.origin.as_ref().is_some_and(Origin::is_own) {
@@ -83,7 +85,11 @@ pub async fn run(args: DemoArgs, tail: Tail) -> Result<(), Box<dyn Error>> {
     let router = server::router(Shared { phone: Arc::clone(&phone), origin: told, gateway }, guard);
     let serving = tokio::spawn(async move { axum::serve(listener, router).await });
     let mut out = std::io::stdout();
-    writeln!(out, "\n  The phone and the inspector:  {address}\n  Ctrl-C ends everything.\n")?;
+    writeln!(
+        out,
+        "\n  The phone and the inspector:  {address}\n  The inspector alone:         {}\n  Ctrl-C ends everything.\n",
+        alone.url()
+    )?;
     out.flush()?;
     if !args.no_browser {
         browser::open(&address);

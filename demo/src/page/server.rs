@@ -68,8 +68,8 @@ pub fn router(shared: Shared, guard: Guard) -> Router {
         .route("/{token}/told", post(told));
     pages = pages.route("/{token}/report.html", get(report));
     pages = pages.route("/{token}/media/{gateway}/{rendition}/{name}", get(relay));
-    let shared = FILES.map(|file| (file.name, file.kind, file.text));
-    for (name, kind, text) in OWN.into_iter().chain(shared) {
+    let inspector = FILES.map(|file| (file.name, file.kind, file.text));
+    for (name, kind, text) in OWN.into_iter().chain(inspector) {
         pages = pages.route(&format!("/{{token}}/{name}"), get(move || async move { file(kind, text) }));
     }
     pages.with_state(shared).layer(axum::middleware::from_fn_with_state(guard, guard::check))

@@ -52,7 +52,9 @@ pub(crate) struct Watched {
 pub struct Figures {
     session: Faint,
     story: Story,
+    /// Lines of the app's log and of the feed's events, in the order in which they were seen.
     tail: Tail,
+    log: Tail,
     gathered: Mutex<Gathered>,
 }
 
@@ -61,6 +63,8 @@ struct Gathered {
     plans: Vec<Plan>,
     cache: Value,
     cached_at: Option<Instant>,
+    /// The last line of the app's log that was seen.
+    line: u64,
 }
 
 impl std::fmt::Debug for Figures {
@@ -70,19 +74,27 @@ impl std::fmt::Debug for Figures {
 }
 
 impl Figures {
-    /// The figures of `session`; what its feeds tell goes into `tail`, too.
+    /// The figures of `session`, whose log is written into `log`.
     #[must_use]
-    pub fn of(session: &Unspool, tail: Tail) -> Self {
-        Figures { session: session.faint(), story: Story::default(), tail, gathered: Mutex::default() }
+    pub fn of(session: &Unspool, log: Tail) -> Self {
+        let (story, tail) = (Story::default(), Tail::default());
+        Figures { session: session.faint(), story, tail, log, gathered: Mutex::default() }
     }
 
     fn gathered(&self) -> MutexGuard<'_, Gathered> {
         self.gathered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes in what the open feed tells. Call it a few times a second: a feed remembers the newest 2,048 events. Returns at
+    /// Takes in what the log and the open feed tell. Call it a few times a second: a feed remembers the newest 2,048 events. Returns at
     /// once.
     pub fn listen(&self) {
+        {
+            let mut gathered = self.gathered();
+            for line in self.log.after(gathered.line) {
+                gathered.line = line.n;
+                self.tail.push(&line.level, &line.text);
+            }
+        }
         let Some(session) = self.session.upgrade() else { return };
         if let Some(feed) = session.watched() {
             self.story.take(feed.number, &feed.events, &self.tail);
@@ -129,7 +141,7 @@ impl Figures {
         self.story.closed(position)
     }
 
-    /// The log that the feed's events go into.
+    /// The log, with what the feeds told among its lines.
     #[must_use]
     pub fn tail(&self) -> &Tail {
         &self.tail

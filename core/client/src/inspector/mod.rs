@@ -48,7 +48,7 @@ pub struct InspectorOptions {
     pub port: u16,
     /// Whether the person's weights and what was learnt may be changed from the page; default: they may only be looked at.
     pub writable: bool,
-    /// The log the page shows; the inspector adds what the feeds tell. Whoever writes a log may write it here, too.
+    /// The log the page shows, beside what the feeds tell. Whoever writes a log may write it here, too.
     pub log: Tail,
 }
 

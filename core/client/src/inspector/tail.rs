@@ -1,4 +1,4 @@
-//! The newest lines of a log, for the page. Whoever has a log writes into it; the inspector adds what the feed tells.
+//! The newest lines of a log, for the page. Whoever has a log writes into it.
 
 use std::collections::VecDeque;
 use std::io::Write;
