@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(post(false, Some("http://localhost:8000")), Some(StatusCode::METHOD_NOT_ALLOWED));
         for method in [Method::PUT, Method::DELETE, Method::OPTIONS, Method::CONNECT] {
             assert_eq!(
-                refusal(true, &method, "/secret/", &[here.clone()]),
+                refusal(true, &method, "/secret/", std::slice::from_ref(&here)),
                 Some(StatusCode::METHOD_NOT_ALLOWED)
             );
         }
