@@ -83,6 +83,7 @@ export class Inspector {
     this.level.addEventListener("change", () => this.relog());
     /** @type {any[]} */
     this.lines = [];
+    this.byPurpose = panel("Media bytes by purpose", "half", this.purposes);
     this.twoBooks = panel("Two sets of books", "half", this.books);
     const scroll = (/** @type {string} */ label, /** @type {Node} */ table) => el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label }, table);
     root.append(
@@ -93,7 +94,7 @@ export class Inspector {
       panel("What the planner does now, and why", "wide", this.plans),
       panel("Throughput, Mbit/s", "half", this.plot),
       panel("From swipe to first picture", "half", this.starts),
-      panel("Media bytes by purpose", "half", this.purposes),
+      this.byPurpose,
       this.twoBooks,
       panel("Records and intents", "half", this.spool),
       panel("What was learnt, on this device alone", "half", this.learner.node),
@@ -346,6 +347,7 @@ export class Inspector {
   showBooks(now) {
     const origin = now.origin;
     this.twoBooks.hidden = origin === undefined;
+    this.byPurpose.classList.toggle("wide", origin === undefined);
     if (origin === undefined) return;
     const none = origin === null || origin === undefined || origin.error;
     const rows = [
