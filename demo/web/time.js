@@ -96,9 +96,11 @@ export async function timeSheet(sheets, say) {
       told.textContent = `Watched today: ${minutes(time.todayMs)}; since the last rest: ${minutes(time.stretchMs)}. It is counted and kept on this device alone.`;
     };
     show(first);
-    const change = (/** @type {object} */ some) => act({ do: "limits", change: some }).then(show, (error) => {
+    // One after the other: two on their way at once may overtake each other, and the earlier would win.
+    let before = Promise.resolve();
+    const change = (/** @type {object} */ some) => (before = before.then(() => act({ do: "limits", change: some })).then(show, (error) => {
       told.textContent = `${error.message.charAt(0).toUpperCase()}${error.message.slice(1)}.`;
-    });
+    }));
     const now = first.limits;
     const from = el("input", { type: "time", value: clock(now.night.from_min), "aria-label": "Night begins" });
     const until = el("input", { type: "time", value: clock(now.night.until_min), "aria-label": "Night ends" });
