@@ -7,7 +7,6 @@ mod browser;
 mod commands;
 mod guard;
 mod inspect;
-pub mod logs;
 mod network;
 mod person;
 mod phone;
@@ -15,7 +14,6 @@ mod players;
 mod relay;
 mod report;
 mod server;
-mod story;
 mod words;
 
 use std::error::Error;
@@ -25,13 +23,14 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
+use unspool::inspector::{InspectorOptions, Tail};
 use unspool::{AgeBand, Config, Credentials, PlayerEngine, SafetySettings, Unspool};
 
 use crate::DemoArgs;
 use crate::headless::{client_name, core_dir};
 use crate::origin::Origin;
 use guard::Guard;
-use logs::Tail;
 use network::{Choice, Preset};
 use phone::Phone;
 use players::{Factory, Hub};
@@ -71,6 +70,8 @@ pub async fn run(args: DemoArgs, tail: Tail) -> Result<(), Box<dyn Error>> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let guard = Guard::new(listener.local_addr()?.port());
     let address = guard.address();
+    // As any debug build of an app serves it, besides.
+    let alone = session.inspect(InspectorOptions { log: tail.clone(), ..InspectorOptions::default() })?;
     let phone = Arc::new(Phone::new(session.clone(), hub, origin, client, tail));
     phone.read_network().await?;
     if args.network.is_none() && phone.origin.as_ref().is_some_and(Origin::is_own) {
@@ -79,11 +80,16 @@ pub async fn run(args: DemoArgs, tail: Tail) -> Result<(), Box<dyn Error>> {
     }
     let (tell, told) = watch::channel(Value::Null);
     let watch = tokio::spawn(watch_over(Arc::clone(&phone), tell));
+    let gathering = tokio::spawn(gather(Arc::clone(&phone)));
     let gateway = reqwest::Client::new();
     let router = server::router(Shared { phone: Arc::clone(&phone), origin: told, gateway }, guard);
     let serving = tokio::spawn(async move { axum::serve(listener, router).await });
     let mut out = std::io::stdout();
-    writeln!(out, "\n  The phone and the inspector:  {address}\n  Ctrl-C ends everything.\n")?;
+    writeln!(
+        out,
+        "\n  The phone and the inspector:  {address}\n  The inspector alone:         {}\n  Ctrl-C ends everything.\n",
+        alone.url()
+    )?;
     out.flush()?;
     if !args.no_browser {
         browser::open(&address);
@@ -94,6 +100,7 @@ pub async fn run(args: DemoArgs, tail: Tail) -> Result<(), Box<dyn Error>> {
         served = serving => served?,
     };
     watch.abort();
+    gathering.abort();
     let report = session.shutdown(ENDING).await;
     write(&args, &phone).await?;
     if let Some(origin) = &phone.origin {
@@ -143,19 +150,25 @@ async fn watch_over(phone: Arc<Phone>, tell: watch::Sender<Value>) {
     let mut ticks = tokio::time::interval(ASKED);
     loop {
         ticks.tick().await;
-        if let Ok(feed) = phone.feed() {
-            phone.story.take(&feed, &phone.tail);
-        }
+        phone.figures.listen();
         phone.history.take(&phone);
         tell.send_replace(phone.books().await);
     }
 }
 
+/// Asks the core what has to be asked for, as often as a page is told of it.
+async fn gather(phone: Arc<Phone>) {
+    let mut ticks = tokio::time::interval(server::EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        phone.figures.gather().await;
+    }
+}
+
 /// Writes what was asked for about a session that has ended.
 async fn write(args: &DemoArgs, phone: &Phone) -> Result<(), Box<dyn Error>> {
-    if let Ok(feed) = phone.feed() {
-        phone.story.take(&feed, &phone.tail);
-    }
+    phone.figures.listen();
     let told = phone.history.told(&inspect::figures(phone, &phone.books().await));
     if let Some(file) = &args.json {
         std::fs::write(file, serde_json::to_string_pretty(&told)? + "\n")?;

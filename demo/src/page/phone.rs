@@ -5,14 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
 use tokio::sync::watch;
+use unspool::inspector::{self, Figures, Tail};
 use unspool::{Card, CardView, Conditions, FeedKind, FeedSession, Snapshot, Unspool};
 
-use super::logs::Tail;
 use super::network::{Choice, InForce};
 use super::person;
 use super::players::Hub;
 use super::report::History;
-use super::story::Story;
 use super::words;
 use crate::origin::Origin;
 
@@ -29,10 +28,8 @@ pub struct Phone {
     pub origin: Option<Origin>,
     /// Name of this client in the server's log.
     pub client: String,
-    /// What happened.
-    pub story: Story,
-    /// The log's end.
-    pub tail: Tail,
+    /// What the core says of itself, and the log's end.
+    pub figures: Figures,
     /// What was the case, over the session.
     pub history: History,
     state: Mutex<State>,
@@ -73,14 +70,13 @@ impl Phone {
             preset: None,
             network: None,
         };
-        let (story, history) = (Story::default(), History::default());
+        let (figures, history) = (Figures::of(&session, tail), History::default());
         Phone {
             session,
             hub,
             origin,
             client,
-            story,
-            tail,
+            figures,
             history,
             state: Mutex::new(state),
             changed: watch::Sender::new(0),
@@ -110,7 +106,6 @@ impl Phone {
     pub async fn begin(&self) -> Result<(), unspool::Error> {
         let feed = self.session.feed(FeedKind::ForYou)?;
         feed.set_muted(self.state().muted)?;
-        self.story.another_feed();
         {
             let mut state = self.state();
             state.cards.clear();
@@ -299,7 +294,8 @@ impl Phone {
     fn card(&self, state: &State, view: &CardView, now: &Snapshot) -> Value {
         let item = &view.item;
         let known = state.cards.get(&view.position).cloned().unwrap_or_default();
-        let closed = self.story.closed(view.position).filter(|_| view.covered);
+        let closed = self.figures.closed(view.position).filter(|_| view.covered);
+        let closed = closed.map(|decision| words::decision(&decision));
         let late = closed.is_some();
         let decision = closed.unwrap_or(known.decision);
         let address = view.rendition.as_ref().filter(|_| !view.covered);
@@ -320,7 +316,7 @@ impl Phone {
             "rendition": view.rendition,
             "container": chosen.map(|r| r.container),
             "kbps": chosen.map(|r| r.bitrate_bps / 1_000),
-            "stage": words::stage(view.stage),
+            "stage": inspector::stage(view.stage),
             "aheadMs": view.ahead_ms,
             "covered": view.covered,
             "decision": decision,

@@ -14,6 +14,7 @@ use futures_util::stream::poll_fn;
 use http::{StatusCode, header};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
+use unspool::inspector::FILES;
 
 use super::commands::{self, Command};
 use super::guard::{self, Guard};
@@ -24,7 +25,7 @@ use super::relay::relay;
 use super::report;
 
 /// The inspector's figures are sent this often.
-const EVERY: Duration = Duration::from_millis(250);
+pub const EVERY: Duration = Duration::from_millis(250);
 /// The phone's state is sent at most this often; wishes to players never wait for it.
 const APART: Duration = Duration::from_millis(40);
 /// Events a page may be behind.
@@ -41,20 +42,17 @@ pub struct Shared {
     pub gateway: reqwest::Client,
 }
 
-/// Name, type and text of every file of the page.
-const FILES: [(&str, &str, &str); 12] = [
+/// Name, type and text of every file of the page but those of the inspector.
+const OWN: [(&str, &str, &str); 9] = [
     ("app.js", SCRIPT, include_str!("../../web/app.js")),
     ("link.js", SCRIPT, include_str!("../../web/link.js")),
     ("players.js", SCRIPT, include_str!("../../web/players.js")),
     ("phone.js", SCRIPT, include_str!("../../web/phone.js")),
     ("sheets.js", SCRIPT, include_str!("../../web/sheets.js")),
     ("time.js", SCRIPT, include_str!("../../web/time.js")),
-    ("learner.js", SCRIPT, include_str!("../../web/learner.js")),
-    ("inspector.js", SCRIPT, include_str!("../../web/inspector.js")),
+    ("beside.js", SCRIPT, include_str!("../../web/beside.js")),
     ("network.js", SCRIPT, include_str!("../../web/network.js")),
     ("style.css", STYLE, include_str!("../../web/style.css")),
-    ("uPlot.js", SCRIPT, include_str!("../../web/vendor/uPlot.iife.min.js")),
-    ("uPlot.css", STYLE, include_str!("../../web/vendor/uPlot.min.css")),
 ];
 const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
@@ -70,7 +68,8 @@ pub fn router(shared: Shared, guard: Guard) -> Router {
         .route("/{token}/told", post(told));
     pages = pages.route("/{token}/report.html", get(report));
     pages = pages.route("/{token}/media/{gateway}/{rendition}/{name}", get(relay));
-    for (name, kind, text) in FILES {
+    let inspector = FILES.map(|file| (file.name, file.kind, file.text));
+    for (name, kind, text) in OWN.into_iter().chain(inspector) {
         pages = pages.route(&format!("/{{token}}/{name}"), get(move || async move { file(kind, text) }));
     }
     pages.with_state(shared).layer(axum::middleware::from_fn_with_state(guard, guard::check))
@@ -141,10 +140,8 @@ async fn serve(shared: Shared, page: mpsc::Sender<Event>) {
             },
             () = page.closed() => false,
             _ = ticks.tick() => {
-                if let Some(feed) = &feed {
-                    phone.story.take(feed, &phone.tail);
-                }
-                let lines = phone.tail.after(line);
+                phone.figures.listen();
+                let lines = phone.figures.tail().after(line);
                 line = lines.last().map_or(line, |last| last.n);
                 let mut figures = inspect::figures(&phone, &origin.borrow());
                 figures["log"] = json!(lines);
