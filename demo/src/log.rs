@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 use unspool::{Event, Item};
-use unspool_media::probe_file;
+use unspool_media::{Layout, Sample, TrackKind, probe_file, samples};
 use unspool_origin::maker::{clip_folder, default_cache};
 
 /// Rate that stands for an unlimited network, Mbit/s: more than loopback carries.
@@ -61,14 +61,20 @@ impl SessionLog {
         if !self.cards.insert(item.id.clone()) {
             return Ok(());
         }
-        let mut layouts = BTreeMap::new();
+        let (mut layouts, mut tables) = (BTreeMap::new(), BTreeMap::new());
         for rendition in &item.asset.renditions {
             let path = rendition.url.split('?').next().unwrap_or_default();
             let name = path.rsplit('/').next().unwrap_or_default();
             let file = clip_folder(&self.clips, &item.asset.id).join(name);
-            layouts.insert(rendition.id.clone(), probe_file(&file)?);
+            let layout = probe_file(&file)?;
+            if matches!(layout.layout, Layout::MoovFirst | Layout::MoovLast) {
+                let row = |s: Sample| (s.at_ms, s.span.start, s.span.end, s.kind == TrackKind::Video);
+                let rows: Vec<_> = samples(&file)?.into_iter().map(row).collect();
+                tables.insert(rendition.id.clone(), rows);
+            }
+            layouts.insert(rendition.id.clone(), layout);
         }
-        self.line(&json!({ "kind": "card", "item": item, "layouts": layouts }))
+        self.line(&json!({ "kind": "card", "item": item, "layouts": layouts, "samples": tables }))
     }
 
     /// The card that came: the feed may have changed its order since it was seen ahead.

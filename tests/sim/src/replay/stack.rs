@@ -266,7 +266,9 @@ impl<'a> Stack<'a> {
                     facts.push((player.id, PlayerFact::FirstFrame { class: StartClass::Cached, latency_ms }));
                 }
                 Some(Happened::StallBegan) => {
-                    moments.push(format!("a stall begins at {:.0} ms of the media", player.playhead_ms))
+                    moments.push(format!("a stall begins at {:.0} ms of the media", player.playhead_ms));
+                    let playhead_ms = player.playhead_ms as u64;
+                    facts.push((player.id, PlayerFact::Starved { playhead_ms }));
                 }
                 Some(Happened::Stalled(ms)) => {
                     self.figures.stall_ms += ms;
@@ -283,7 +285,7 @@ impl<'a> Stack<'a> {
         }
         moments.into_iter().for_each(|what| self.tell(what));
         for (player, fact) in facts {
-            if let (PlayerFact::Progress { .. }, Some(of)) = (&fact, self.players.get(&player))
+            if let (PlayerFact::Progress { .. } | PlayerFact::Starved { .. }, Some(of)) = (&fact, self.players.get(&player))
                 && Some(player) == current
             {
                 let (key, held) = (of.key.clone(), self.fetcher.held(&of.key).to_vec());
@@ -391,7 +393,8 @@ impl<'a> Stack<'a> {
         match output {
             StageOutput::Prepare { player, key } => {
                 if let Some(info) = self.log.layouts.get(&key) {
-                    self.players.insert(player, Player::new(player, key, info.clone(), self.now));
+                    let samples = self.log.samples.get(&key).cloned();
+                    self.players.insert(player, Player::new(player, key, info.clone(), samples, self.now));
                 }
             }
             StageOutput::Play(id) => {
