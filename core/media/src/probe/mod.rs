@@ -22,7 +22,7 @@ mod tests;
 pub(crate) mod transport;
 
 pub use local::{probe_bytes, probe_file};
-pub use samples::{Sample, samples};
+pub use samples::{Sample, fragment_heads, samples};
 
 use unspool_engine::Span;
 

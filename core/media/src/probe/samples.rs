@@ -13,8 +13,8 @@ use super::{ProbeError, malformed};
 
 /// Longest movie box that is read: ten hours of samples.
 const MOVIE_BYTES: u64 = 64 << 20;
-/// Boxes looked at for the movie box.
-const BOXES: usize = 64;
+/// Boxes of the outermost level: five thousand fragments.
+const BOXES: usize = 10_000;
 /// Head of a box.
 const HEAD: u64 = 16;
 
@@ -38,25 +38,43 @@ pub struct Sample {
 /// [`ProbeError::File`] when the file cannot be read, and [`ProbeError::Malformed`] or [`ProbeError::TooLarge`].
 pub fn samples(path: &Path) -> Result<Vec<Sample>, ProbeError> {
     let file = Opened::at(path)?;
+    let moov = boxes(&file, *b"moov")?.first().copied().ok_or(malformed("no movie box"))?;
+    if moov.len() > MOVIE_BYTES {
+        return Err(ProbeError::TooLarge { what: "movie box" });
+    }
+    let bytes = file.read(moov).ok_or(ProbeError::File(std::io::ErrorKind::UnexpectedEof))?;
+    let header = head(&bytes)?.map_or(0, |found| found.header);
+    listed(bytes.get(usize::try_from(header).unwrap_or(usize::MAX)..).unwrap_or_default())
+}
+
+/// Where the head of each fragment of the MP4 file at `path` is, in the order of the file; empty for one without fragments.
+///
+/// Reads the head of each box. Blocks for the disk.
+///
+/// # Errors
+/// As [`samples`] has.
+pub fn fragment_heads(path: &Path) -> Result<Vec<Span>, ProbeError> {
+    boxes(&Opened::at(path)?, *b"moof")
+}
+
+/// The boxes of the outermost level with this name.
+fn boxes(file: &Opened, name: [u8; 4]) -> Result<Vec<Span>, ProbeError> {
     let unread = || ProbeError::File(std::io::ErrorKind::UnexpectedEof);
     let size = file.size().ok_or_else(unread)?;
-    let mut at = 0;
+    let (mut at, mut found) = (0, Vec::new());
     for _ in 0..BOXES {
         if at >= size {
-            break;
+            return Ok(found);
         }
         let bytes = file.read(Span::new(at, (at + HEAD).min(size))).ok_or_else(unread)?;
-        let found = head(&bytes)?.ok_or(malformed("no movie box"))?;
-        let end = found.size.map_or(size, |length| at.saturating_add(length));
-        if found.name == *b"moov" {
-            if end - at > MOVIE_BYTES {
-                return Err(ProbeError::TooLarge { what: "movie box" });
-            }
-            return listed(&file.read(Span::new(at + found.header, end)).ok_or_else(unread)?);
+        let head = head(&bytes)?.ok_or(malformed("a box ends early"))?;
+        let end = head.size.map_or(size, |length| at.saturating_add(length)).min(size);
+        if head.name == name {
+            found.push(Span::new(at, end));
         }
         at = end;
     }
-    Err(malformed("no movie box"))
+    Err(ProbeError::TooLarge { what: "boxes in a file" })
 }
 
 fn listed(moov: &[u8]) -> Result<Vec<Sample>, ProbeError> {

@@ -22,11 +22,14 @@ enum Line {
         layouts: BTreeMap<String, MediaInfo>,
         #[serde(default)]
         samples: BTreeMap<String, Vec<Sample>>,
+        #[serde(default)]
+        heads: BTreeMap<String, Vec<(u64, u64)>>,
     },
     Swipe { position: u64, at_ms: f64 },
     Shown { position: u64, item: String },
     FirstFrame { position: u64, at_ms: f64, latency_ms: f64 },
     Stalled { ms: f64 },
+    Pages { bytes: Vec<u64> },
     End { at_ms: f64, media_bytes: u64 },
 }
 
@@ -59,6 +62,10 @@ pub struct SessionLog {
     pub layouts: BTreeMap<MediaKey, Arc<MediaInfo>>,
     /// Every sample of the renditions whose layout says less, in the order in which a demuxer gives them out.
     pub(super) samples: BTreeMap<MediaKey, Arc<Vec<Sample>>>,
+    /// Where the heads of the fragments of a rendition are, where the log tells.
+    pub(super) heads: BTreeMap<MediaKey, Arc<Vec<(u64, u64)>>>,
+    /// Bytes of each page of the feed, in order; empty where the log does not tell.
+    pub(super) pages: Vec<u64>,
     /// The cards that were moved to, in order from position 0.
     pub visits: Vec<Visit>,
     /// Milliseconds of stalls after first pictures.
@@ -82,7 +89,8 @@ impl SessionLog {
         let (mut session, mut end) = (None, None);
         let (mut items, mut layouts, mut tables) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
         let (mut visits, mut stall_ms) = (Vec::<Visit>::new(), 0.0);
-        let mut shown = Vec::<String>::new();
+        let mut all_heads = BTreeMap::new();
+        let (mut shown, mut pages) = (Vec::<String>::new(), Vec::new());
         for (n, line) in text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
             let line = serde_json::from_str(line).map_err(|e| bad(format!("line {}: {e}", n + 1)))?;
             match line {
@@ -95,7 +103,10 @@ impl SessionLog {
                     session = Some((rtt_ms, Trace::of_bodies("log", &network)?, players));
                 }
                 Line::Session { .. } => return Err(bad(format!("line {}: a session out of bounds", n + 1))),
-                Line::Card { item, layouts: of, samples } => {
+                Line::Card { item, layouts: of, samples, heads } => {
+                    for (rendition, spans) in heads {
+                        all_heads.insert(MediaKey::new(&item.asset.id, &rendition), Arc::new(spans));
+                    }
                     for (rendition, rows) in samples {
                         if rows.iter().any(|s| !s.0.is_finite() || s.1 > s.2) || !rows.is_sorted_by(|a, b| a.0 <= b.0) {
                             return Err(bad(format!("line {}: samples out of order", n + 1)));
@@ -130,6 +141,7 @@ impl SessionLog {
                     }
                 }
                 Line::Stalled { ms } => stall_ms += ms,
+                Line::Pages { bytes } => pages = bytes,
                 Line::End { at_ms, media_bytes } => end = Some((at_ms, media_bytes)),
             }
         }
@@ -143,6 +155,6 @@ impl SessionLog {
         }
         let place = |item: &Item| shown.iter().position(|id| *id == item.id).unwrap_or(shown.len());
         items.sort_by_key(place);
-        Ok(SessionLog { rtt_ms, trace, players, items, layouts, samples: tables, visits, stall_ms, media_bytes })
+        Ok(SessionLog { rtt_ms, trace, players, items, layouts, samples: tables, heads: all_heads, pages, visits, stall_ms, media_bytes })
     }
 }

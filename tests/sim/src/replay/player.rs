@@ -55,6 +55,15 @@ struct Stall {
     held: bool,
 }
 
+/// What the log tells of a rendition besides its layout.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// Every sample; without them the index stands for them.
+    pub(super) samples: Option<Arc<Vec<Sample>>>,
+    /// Where the heads of fragments begin and end; without them they are as long as they may be.
+    pub(super) heads: Option<Arc<Vec<(u64, u64)>>>,
+}
+
 #[derive(Debug)]
 pub(super) struct Player {
     pub(super) id: PlayerId,
@@ -65,8 +74,7 @@ pub(super) struct Player {
     pub(super) playing: bool,
     lead: Lead,
     prepared_at: f64,
-    /// Every sample, where the log tells; else the index stands for them.
-    samples: Option<Arc<Vec<Sample>>>,
+    known: Known,
     /// How many of them have left the demuxer.
     given: usize,
     /// Media time up to which samples have left the demuxer; where they are known, where the last picture ends.
@@ -94,7 +102,7 @@ fn heads(info: &MediaInfo) -> Vec<Span> {
 }
 
 impl Player {
-    pub(super) fn new(id: PlayerId, key: MediaKey, info: Arc<MediaInfo>, samples: Option<Arc<Vec<Sample>>>, now: f64) -> Self {
+    pub(super) fn new(id: PlayerId, key: MediaKey, info: Arc<MediaInfo>, known: Known, now: f64) -> Self {
         Player {
             id,
             key,
@@ -104,7 +112,7 @@ impl Player {
             active_ms: 0.0,
             playing: false,
             prepared_at: now,
-            samples,
+            known,
             given: 0,
             demuxed_ms: 0.0,
             ready_at: None,
@@ -205,6 +213,14 @@ impl Player {
         pictures.and_then(|track| track.first_sync).map_or(0, |first| first.span.end)
     }
 
+    /// One past the last byte that the demuxer reads before it gives the last sample in front of entry `n` of the index.
+    fn demuxed_with(&self, n: usize) -> u64 {
+        let begins = self.info.index.get(n).map(|e| e.1);
+        let heads = self.known.heads.as_deref().map_or(&[][..], Vec::as_slice);
+        let head = heads.iter().find(|head| Some(head.0) == begins);
+        head.map_or_else(|| self.info.demuxed_with(n), |head| head.1)
+    }
+
     /// How far the demuxer gets with what is held, in milliseconds, and the byte that it waits for there; `None` at the
     /// end.
     fn demux(&self, held: &[Span]) -> (f64, Option<u64>) {
@@ -219,7 +235,7 @@ impl Player {
             }
             let n = self.info.index.partition_point(|&(_, o)| o <= at);
             let Some((unit, next)) = self.around(n) else { return (self.demuxed_ms, Some(at)) };
-            let needs = self.info.demuxed_with(n);
+            let needs = self.demuxed_with(n);
             if needs > next.1 || self.info.layout == Layout::Segmented {
                 // Segments of transport stream are read from the front; of fragments the head of the next one is.
                 let from = if self.info.headers.is_empty() { unit.1 } else { next.1.min(needs) };
@@ -250,7 +266,7 @@ impl Player {
         if now < self.prepared_at + BUILD_MS {
             return None;
         }
-        let hole = match self.samples.clone() {
+        let hole = match self.known.samples.clone() {
             Some(samples) => self.give(&samples, held),
             None => self.flow(held),
         };
@@ -308,7 +324,7 @@ impl Player {
     }
 
     fn supply(&self, held: &[Span], bps: Option<u64>) -> Supply {
-        if let Some(samples) = &self.samples {
+        if let Some(samples) = &self.known.samples {
             return self.exact_supply(samples, held, bps);
         }
         let (_, hole) = self.demux(held);
