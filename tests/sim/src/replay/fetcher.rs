@@ -102,6 +102,8 @@ pub(super) struct Fetcher {
     /// When the link has carried all that is booked.
     free_ms: f64,
     answered: Vec<u64>,
+    /// Whether demands are to be looked through.
+    due: bool,
     pub(super) received: u64,
 }
 
@@ -119,6 +121,7 @@ impl Fetcher {
             rate: None,
             free_ms: 0.0,
             answered: Vec::new(),
+            due: false,
             received: 0,
         }
     }
@@ -181,6 +184,7 @@ impl Fetcher {
 
     pub(super) fn demand(&mut self, demand: Demand) -> u64 {
         self.next += 1;
+        self.due = true;
         self.demands.insert(self.next, demand);
         self.next
     }
@@ -189,8 +193,17 @@ impl Fetcher {
         self.demands.iter().find(|(_, d)| d.owner == *owner && d.key == *key).map(|(id, _)| *id)
     }
 
-    /// Ends demands that have all they want; then starts what may start.
+    /// A demand went, or is more urgent now.
+    pub(super) fn changed(&mut self) {
+        self.due = true;
+    }
+
+    /// Ends demands that have all they want; then starts what may start. Like the scheduler it looks when a demand comes,
+    /// goes or changes and when a chunk ends, not with every byte.
     pub(super) fn pump(&mut self, now: f64) -> Vec<Demand> {
+        if !std::mem::take(&mut self.due) {
+            return Vec::new();
+        }
         let done: Vec<u64> = self
             .demands
             .iter()
@@ -302,6 +315,7 @@ impl Fetcher {
                 continue;
             }
             self.idle += 1;
+            self.due = true;
             let bytes = chunk.span.len();
             self.received += bytes;
             let elapsed_s = ((now - chunk.asked_ms) / 1_000.0).max(0.001);

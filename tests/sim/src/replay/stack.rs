@@ -363,6 +363,7 @@ impl<'a> Stack<'a> {
                         .values_mut()
                         .filter(own)
                         .for_each(|d| d.urgency = d.urgency.max(urgency));
+                    self.fetcher.changed();
                     return;
                 }
                 let playlist = self.is_hls(&key).then(|| {
@@ -380,9 +381,11 @@ impl<'a> Stack<'a> {
                 let owner = Owner::Planner(demand);
                 if let Some(d) = self.fetcher.demands.values_mut().find(|d| d.owner == owner) {
                     d.urgency = urgency;
+                    self.fetcher.changed();
                 }
             }
             Output::Cancel { demand } => {
+                self.fetcher.changed();
                 let owner = Owner::Planner(demand);
                 let id = self.fetcher.demands.iter().find(|(_, d)| d.owner == owner).map(|(id, _)| *id);
                 if let Some(gone) = id.and_then(|id| self.fetcher.demands.remove(&id)) {
@@ -420,6 +423,7 @@ impl<'a> Stack<'a> {
                         && let Some(demand) = self.fetcher.demands.get_mut(&id)
                     {
                         demand.urgency = Urgency::Playback;
+                        self.fetcher.changed();
                     }
                 }
             }
@@ -427,6 +431,7 @@ impl<'a> Stack<'a> {
                 let Some(player) = self.players.get_mut(&id) else { return };
                 if let Some(demand) = self.fetcher.find(&Owner::Reader(id), &player.key) {
                     self.fetcher.demands.remove(&demand);
+                    self.fetcher.changed();
                 }
                 if let Some(ms) = player.pause(self.now) {
                     self.figures.stall_ms += ms;
@@ -438,6 +443,7 @@ impl<'a> Stack<'a> {
                     && let Some(demand) = self.fetcher.find(&Owner::Reader(id), &player.key)
                 {
                     self.fetcher.demands.remove(&demand);
+                    self.fetcher.changed();
                 }
             }
         }
