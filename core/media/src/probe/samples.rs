@@ -7,8 +7,8 @@ use unspool_engine::{Span, TrackKind};
 use super::boxes::head;
 use super::index::walk;
 use super::local::Opened;
-use super::mp4::Bytes;
 use super::movie::Movie;
+use super::mp4::Bytes;
 use super::{ProbeError, malformed};
 
 /// Longest movie box that is read: ten hours of samples.

@@ -16,7 +16,12 @@ const MAX_BYTES: u64 = 256 << 20;
 #[derive(Debug, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum Line {
-    Session { version: u32, rtt_ms: f64, network: Vec<(f64, f64)>, players: usize },
+    Session {
+        version: u32,
+        rtt_ms: f64,
+        network: Vec<(f64, f64)>,
+        players: usize,
+    },
     Card {
         item: Box<Item>,
         layouts: BTreeMap<String, MediaInfo>,
@@ -25,12 +30,29 @@ enum Line {
         #[serde(default)]
         heads: BTreeMap<String, Vec<(u64, u64)>>,
     },
-    Swipe { position: u64, at_ms: f64 },
-    Shown { position: u64, item: String },
-    FirstFrame { position: u64, at_ms: f64, latency_ms: f64 },
-    Stalled { ms: f64 },
-    Pages { bytes: Vec<u64> },
-    End { at_ms: f64, media_bytes: u64 },
+    Swipe {
+        position: u64,
+        at_ms: f64,
+    },
+    Shown {
+        position: u64,
+        item: String,
+    },
+    FirstFrame {
+        position: u64,
+        at_ms: f64,
+        latency_ms: f64,
+    },
+    Stalled {
+        ms: f64,
+    },
+    Pages {
+        bytes: Vec<u64>,
+    },
+    End {
+        at_ms: f64,
+        media_bytes: u64,
+    },
 }
 
 /// A sample of a file: when it is decoded in milliseconds, its first byte, one past its last, and whether it is a picture.
@@ -108,7 +130,9 @@ impl SessionLog {
                         all_heads.insert(MediaKey::new(&item.asset.id, &rendition), Arc::new(spans));
                     }
                     for (rendition, rows) in samples {
-                        if rows.iter().any(|s| !s.0.is_finite() || s.1 > s.2) || !rows.is_sorted_by(|a, b| a.0 <= b.0) {
+                        if rows.iter().any(|s| !s.0.is_finite() || s.1 > s.2)
+                            || !rows.is_sorted_by(|a, b| a.0 <= b.0)
+                        {
                             return Err(bad(format!("line {}: samples out of order", n + 1)));
                         }
                         tables.insert(MediaKey::new(&item.asset.id, &rendition), Arc::new(rows));
@@ -155,6 +179,18 @@ impl SessionLog {
         }
         let place = |item: &Item| shown.iter().position(|id| *id == item.id).unwrap_or(shown.len());
         items.sort_by_key(place);
-        Ok(SessionLog { rtt_ms, trace, players, items, layouts, samples: tables, heads: all_heads, pages, visits, stall_ms, media_bytes })
+        Ok(SessionLog {
+            rtt_ms,
+            trace,
+            players,
+            items,
+            layouts,
+            samples: tables,
+            heads: all_heads,
+            pages,
+            visits,
+            stall_ms,
+            media_bytes,
+        })
     }
 }

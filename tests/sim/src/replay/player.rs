@@ -352,7 +352,9 @@ impl Player {
         let hole = next.and_then(|span| missing(&[span], held).first().map(|hole| hole.start));
         let at = hole.or(next.map(|span| span.start)).unwrap_or(self.info.size);
         let there = held.iter().find(|s| s.start <= at && at < s.end).map_or(at, |s| s.end);
-        let queued = (self.demuxed_ms - self.playhead_ms - DECODER_MS - FRAME_MS).max(0.0);
+        // Before a start the picture at the sink is the one that waits to be shown, afterwards the one after it.
+        let at_sink = if self.shown { DECODER_MS } else { 0.0 };
+        let queued = (self.demuxed_ms - self.playhead_ms - at_sink - FRAME_MS).max(0.0);
         let ahead = self.index_ms(there) - self.index_ms(at);
         Supply {
             buffered_ms: (there < self.info.size).then_some((ahead + queued) as u64),
@@ -407,7 +409,8 @@ impl Player {
         let (showable, length) = (self.showable_ms(), self.length());
         if let Some(Stall { due, held: stands }) = self.stall {
             if stands {
-                let resumes = looks && BufferPolicy::default().may_resume(&self.supply(held, bps), self.stalls);
+                let resumes =
+                    looks && BufferPolicy::default().may_resume(&self.supply(held, bps), self.stalls);
                 self.stall = Some(Stall { due, held: !resumes });
                 return None;
             }

@@ -117,7 +117,11 @@ mod tests {
         assert_eq!(later(&pieces, false, &[front]), Some((vec![front, tail], Urgency::Prefetch)));
         assert_eq!(later(&pieces, false, &[front, tail]), None);
         assert_eq!(later(&last, false, &[]), None);
-        assert_eq!(later(&info(Layout::Fragmented, &[(0, 1_600)]), false, &[]), None, "its index is in front");
+        assert_eq!(
+            later(&info(Layout::Fragmented, &[(0, 1_600)]), false, &[]),
+            None,
+            "its index is in front"
+        );
         assert_eq!(step(&pieces, true, &[], &[]), Step::Ask(Span::new(0, 1_600)));
         assert_eq!(step(&info(Layout::Segmented, &[]), true, &[], &[]), Step::Ask(Span::new(0, 130_000)));
     }

@@ -293,7 +293,8 @@ impl<'a> Stack<'a> {
         }
         moments.into_iter().for_each(|what| self.tell(what));
         for (player, fact) in facts {
-            if let (PlayerFact::Progress { .. } | PlayerFact::Starved { .. }, Some(of)) = (&fact, self.players.get(&player))
+            if let (PlayerFact::Progress { .. } | PlayerFact::Starved { .. }, Some(of)) =
+                (&fact, self.players.get(&player))
                 && Some(player) == current
             {
                 let (key, held) = (of.key.clone(), self.fetcher.held(&of.key).to_vec());
