@@ -21,7 +21,7 @@ fn samples_stand_where_the_index_has_them() {
             let before = all.iter().filter(|s| s.at_ms < ms as f64);
             assert_eq!(before.map(|s| s.span.end).max(), Some(at), "at {ms} ms");
         }
-        assert_eq!(fragment_heads(&file).unwrap(), []);
+        assert!(fragment_heads(&file).unwrap().is_empty());
     }
 }
 
@@ -35,7 +35,7 @@ fn heads_of_fragments_stand_in_front_of_their_samples() {
     assert_eq!((heads.len(), heads[0].start), (2, headers as u64));
     assert_eq!(heads[1].start, heads[0].end + 8 + 20_000);
     assert_eq!(heads[1].end + 8 + 10_000, bytes.len() as u64);
-    assert_eq!(samples(&file).unwrap(), []);
+    assert!(samples(&file).unwrap().is_empty());
     std::fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();
     assert_eq!(fragment_heads(&file).unwrap(), heads[..1], "what is cut off has no head");
     std::fs::write(&file, b"not a film at all").unwrap();
