@@ -153,8 +153,9 @@ async fn online(args: &DemoArgs, state: &Path, report: &mut Report, told: &mut T
             Err(e) => return Err(format!("swipe {}: {e}", report.swipes + 1).into()),
         }
     }
-    if let Some(log) = told.log.take() {
-        log.end(session.bytes().media)?;
+    if let Some(mut session_log) = told.log.take() {
+        session_log.pages(&access::pages(&log, before, &report.client)?)?;
+        session_log.end(session.bytes().media)?;
     }
     session.flush(FLUSH_WITHIN).await?;
     let mut clean = finish(&session, report).await;

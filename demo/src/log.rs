@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use unspool::{Event, Item};
-use unspool_media::probe_file;
+use unspool::{Container, Event, Item};
+use unspool_media::{Layout, Sample, TrackKind, fragment_heads, probe_file, samples};
 use unspool_origin::maker::{clip_folder, default_cache};
 
 /// Rate that stands for an unlimited network, Mbit/s: more than loopback carries.
@@ -61,14 +61,25 @@ impl SessionLog {
         if !self.cards.insert(item.id.clone()) {
             return Ok(());
         }
-        let mut layouts = BTreeMap::new();
+        let (mut layouts, mut tables, mut heads) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         for rendition in &item.asset.renditions {
             let path = rendition.url.split('?').next().unwrap_or_default();
             let name = path.rsplit('/').next().unwrap_or_default();
             let file = clip_folder(&self.clips, &item.asset.id).join(name);
-            layouts.insert(rendition.id.clone(), probe_file(&file)?);
+            let layout = probe_file(&file)?;
+            if matches!(layout.layout, Layout::MoovFirst | Layout::MoovLast) {
+                let row = |s: Sample| (s.at_ms, s.span.start, s.span.end, s.kind == TrackKind::Video);
+                let rows: Vec<_> = samples(&file)?.into_iter().map(row).collect();
+                tables.insert(rendition.id.clone(), rows);
+            } else if rendition.container != Container::Hls {
+                let spans: Vec<_> = fragment_heads(&file)?.into_iter().map(|s| (s.start, s.end)).collect();
+                heads.insert(rendition.id.clone(), spans);
+            }
+            layouts.insert(rendition.id.clone(), layout);
         }
-        self.line(&json!({ "kind": "card", "item": item, "layouts": layouts }))
+        self.line(&json!({
+            "kind": "card", "item": item, "layouts": layouts, "samples": tables, "heads": heads,
+        }))
     }
 
     /// The card that came: the feed may have changed its order since it was seen ahead.
@@ -88,6 +99,11 @@ impl SessionLog {
             })),
             _ => Ok(()),
         }
+    }
+
+    /// Body bytes of the pages of the feed, in order.
+    pub fn pages(&mut self, bytes: &[u64]) -> Result<(), Box<dyn Error>> {
+        self.line(&json!({ "kind": "pages", "bytes": bytes }))
     }
 
     /// The session's online part is over.

@@ -61,6 +61,8 @@ pub struct Planner {
     /// The furthest the playhead of the current card got, and whether it began again.
     watched_ms: u64,
     looped: bool,
+    /// Whether the current card stands still for want of bytes.
+    starved: bool,
     /// Media seconds that play in a second.
     rate: f64,
     /// Nominal Mbit/s of what the person saw last of the card before.
@@ -89,6 +91,7 @@ impl Planner {
             playhead_ms: 0,
             watched_ms: 0,
             looped: false,
+            starved: false,
             rate: 1.0,
             shown_mbps: None,
             next_demand: 0,
@@ -121,6 +124,7 @@ impl Planner {
             self.playhead_ms = 0;
             self.watched_ms = 0;
             self.looped = false;
+            self.starved = false;
         }
         let gone: Vec<u64> =
             self.cards.keys().copied().filter(|p| cards.iter().all(|c| c.position != *p)).collect();
@@ -221,6 +225,21 @@ impl Planner {
         self.playhead_ms = playhead_ms;
         self.watched_ms = self.watched_ms.max(playhead_ms);
         self.due = Some(now);
+    }
+
+    /// The current card stands still at `playhead_ms` for want of bytes, until [`handle_fed`](Planner::handle_fed) or another
+    /// card. Players wait for more than one picture before they go on, so what lies ahead of such a playhead says nothing
+    /// about danger: while it stands, nothing is fetched for another card.
+    pub fn handle_starved(&mut self, now: Time, playhead_ms: u64) {
+        self.handle_playhead(now, playhead_ms);
+        self.starved = true;
+    }
+
+    /// The current card plays again, or its player is gone.
+    pub fn handle_fed(&mut self, now: Time) {
+        if std::mem::take(&mut self.starved) {
+            self.due = Some(now);
+        }
     }
 
     /// The person chose another speed of playback, for this card and those after it; a buffer lasts as much shorter. 1 is

@@ -85,6 +85,11 @@ pub enum PlayerFact {
         /// Milliseconds rendered since it was built.
         active_ms: u64,
     },
+    /// It stands still for want of bytes, until [`Stalled`](PlayerFact::Stalled) says for how long.
+    Starved {
+        /// Playhead in milliseconds.
+        playhead_ms: u64,
+    },
     /// A stall of this length ended.
     Stalled {
         /// Milliseconds.

@@ -257,7 +257,11 @@ impl Engine {
                     self.planner.handle_playhead(now, playhead_ms);
                 }
             }
-            PlayerFact::Stalled { ms } if current => self.recorder.handle_stalled(ms),
+            PlayerFact::Starved { playhead_ms } if current => self.planner.handle_starved(now, playhead_ms),
+            PlayerFact::Stalled { ms } if current => {
+                self.recorder.handle_stalled(ms);
+                self.planner.handle_fed(now);
+            }
             PlayerFact::Looped if current => self.recorder.handle_looped(),
             PlayerFact::Failed { reason, recoverable } => {
                 if !recoverable {
@@ -272,11 +276,17 @@ impl Engine {
                 *tries = if went_on { 1 } else { *tries + 1 };
                 let again = *tries <= REBUILDS;
                 self.stage.handle_failed(player, again);
+                if current {
+                    self.planner.handle_fed(now);
+                }
                 if !again {
                     self.fail(now, position, reason);
                 }
             }
-            PlayerFact::FirstFrame { .. } | PlayerFact::Stalled { .. } | PlayerFact::Looped => {}
+            PlayerFact::FirstFrame { .. }
+            | PlayerFact::Starved { .. }
+            | PlayerFact::Stalled { .. }
+            | PlayerFact::Looped => {}
         }
         self.settle(now);
     }
@@ -346,6 +356,7 @@ impl Engine {
     /// What players read from is gone, as addresses are after a suspension: each is built anew.
     pub fn handle_players_lost(&mut self, now: Time) {
         self.stage.handle_lost();
+        self.planner.handle_fed(now);
         self.settle(now);
     }
 

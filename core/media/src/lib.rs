@@ -37,7 +37,7 @@ pub use media::{Media, MediaConfig, MediaError, Origin};
 pub use outbound::{
     Answer, OUTBOUND_REQUESTS, Outbound, OutboundBatch, OutboundPurpose, OutboundRequest, Wire, WireError,
 };
-pub use probe::{ProbeError, probe_bytes, probe_file};
+pub use probe::{ProbeError, Sample, fragment_heads, probe_bytes, probe_file, samples};
 pub use reach::{HostPattern, PatternError, Reach};
 pub use source::{ByteSource, ReadError};
 pub use store::{DirectoryLock, MemoryOnly, StoreError, StoreHealth, StoredMedia};

@@ -68,6 +68,46 @@ fn a_slow_network_stalls_and_a_fast_one_does_not() {
     assert_eq!(slow, run(0.5), "the same log gives the same figures");
 }
 
+/// Pictures at 30 a second that fill a file as its layout says; the first of every second takes `share` of its bytes.
+fn pictures(share: f64) -> Value {
+    let rows: Vec<Value> = (0..300_u64)
+        .map(|n| {
+            let (second, in_second) = (n / 30, n % 30);
+            let at = |pictures: u64| match pictures {
+                0 => 0.0,
+                _ => 125_000.0 * (share + (1.0 - share) * (pictures - 1) as f64 / 29.0),
+            };
+            let begins = 1_000.0 + 125_000.0 * second as f64;
+            let (from, to) = (begins + at(in_second), begins + at(in_second + 1));
+            json!([n as f64 * 1_000.0 / 30.0, from.round() as u64, to.round() as u64, true])
+        })
+        .collect();
+    json!({ "only": rows })
+}
+
+#[test]
+fn a_large_picture_in_the_middle_stalls_where_evenly_spread_ones_would_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = std::fs::read_to_string(log(dir.path(), 1.1)).unwrap();
+    let stalls = |share: f64| {
+        let lines: Vec<String> = text
+            .lines()
+            .map(|line| {
+                let mut line: Value = serde_json::from_str(line).unwrap();
+                if line["kind"] == "card" {
+                    line["samples"] = pictures(share);
+                }
+                line.to_string()
+            })
+            .collect();
+        let file = dir.path().join("pictures.jsonl");
+        std::fs::write(&file, lines.join("\n")).unwrap();
+        replay(&SessionLog::read(&file).unwrap()).stall_ms
+    };
+    let (even, uneven) = (stalls(1.0 / 30.0), stalls(0.5));
+    assert!(uneven > even + 500.0, "{uneven} against {even}");
+}
+
 #[test]
 fn the_report_shows_both_sides() {
     let dir = tempfile::tempdir().unwrap();
@@ -100,5 +140,7 @@ fn broken_logs_are_refused_by_name() {
     refused(good.replace("\"version\":1", "\"version\":2"), "out of bounds");
     refused(good.replace("\"position\":3", "\"position\":7"), "a swipe out of order");
     refused(good.replace("[600.0,3.0]", "[600.0,0.0]"), "nothing would ever arrive");
+    let wrong = r#""samples":{"only":[[40.0,9,10,true],[0.0,1,9,true]]},"kind":"card""#;
+    refused(good.replacen("\"kind\":\"card\"", wrong, 1), "samples out of order");
     refused(good.lines().filter(|l| !l.contains("\"card\"")).collect::<Vec<_>>().join("\n"), "fewer cards");
 }

@@ -1,8 +1,8 @@
 //! What players report: facts for the engine, events for the app, pictures counted.
 
 use unspool_engine::session::PlayerFact;
-use unspool_engine::{PlayerId, StartClass};
-use unspool_player::PlayerEvent;
+use unspool_engine::{PlayerId, StartClass, Time};
+use unspool_player::{PlayerEvent, StallReason};
 
 use super::{Driver, Intent};
 use crate::events::Event;
@@ -47,19 +47,21 @@ impl Driver {
                     self.playhead_ms = position_ms;
                     self.point(now, position_ms, true);
                     self.tell_playback(false);
-                    if let Some(key) = position.and_then(|p| self.engine.planner().key(p)).cloned() {
-                        let held = self.core.media.held(&key);
-                        self.engine.handle_held(now, &key, held);
-                    }
+                    self.tell_held(now);
                 }
                 PlayerFact::Progress { playhead_ms: position_ms, active_ms }
             }
-            PlayerEvent::StallBegin { .. } => {
+            PlayerEvent::StallBegin { position_ms, reason, .. } => {
                 if position.is_some() && position == self.engine.current() {
-                    self.point(now, self.playhead_ms, false);
+                    self.playhead_ms = position_ms;
+                    self.point(now, position_ms, false);
                     self.tell_playback(true);
+                    self.tell_held(now);
                 }
-                return;
+                if reason != StallReason::WaitingForBytes {
+                    return;
+                }
+                PlayerFact::Starved { playhead_ms: position_ms }
             }
             PlayerEvent::Rendition { .. }
             | PlayerEvent::Dropped { .. }
@@ -95,6 +97,15 @@ impl Driver {
             }
         };
         self.engine.handle_player(now, id, fact);
+    }
+
+    /// What is held of the current card, requests under way included.
+    fn tell_held(&mut self, now: Time) {
+        let current = self.engine.current();
+        if let Some(key) = current.and_then(|p| self.engine.planner().key(p)).cloned() {
+            let held = self.core.media.held(&key);
+            self.engine.handle_held(now, &key, held);
+        }
     }
 
     /// Takes in that a player has shown `frames` pictures since it was prepared; those of the current card count.

@@ -190,6 +190,35 @@ fn before_the_network_goes_the_card_on_screen_is_fetched_to_its_end() {
 }
 
 #[test]
+fn while_the_card_on_screen_stands_for_bytes_nothing_is_fetched_for_another() {
+    let (mut planner, mut world) = (Planner::new(Policy::default()), World::default());
+    for _ in 0..8 {
+        planner.handle_transfer("", 250_000, Millis(50), Millis(250));
+    }
+    show(&mut planner, &mut world, Time::ZERO, 0);
+    let mut now = Time(100);
+    play(&mut planner, &mut world, &mut now, 0, 1_000);
+    let ahead = planner.ahead_ms(0, 1_000);
+    assert!((1_000..8_000).contains(&ahead) && !planner.in_danger(0), "{ahead}");
+    planner.handle_starved(now, 1_000);
+    world.drain(&mut planner, now);
+    let shown = planner.key(0).unwrap().clone();
+    for _ in 0..3 {
+        let live = world.live();
+        assert!(!live.is_empty() && live.iter().all(|(_, (key, _, _))| *key == shown), "{live:?}");
+        world.finish_one(&mut planner, now);
+    }
+    assert!(planner.ahead_ms(0, 1_000) > ahead);
+    planner.handle_fed(now);
+    world.drain(&mut planner, now);
+    assert!(!planner.in_danger(0));
+    planner.handle_starved(now, 1_000);
+    show(&mut planner, &mut world, now, 1);
+    while world.finish_one(&mut planner, now) {}
+    assert!(planner.ahead_ms(2, 0) > 0, "a card that was left stands no more");
+}
+
+#[test]
 fn a_failed_fetch_waits_and_a_final_one_is_given_up() {
     let (mut planner, mut world) = (Planner::new(Policy::default()), World::default());
     show(&mut planner, &mut world, Time::ZERO, 0);
@@ -325,6 +354,7 @@ enum Fact {
     Playhead(u64),
     Transfer(u64, u64),
     Limits(bool, bool, Option<u64>),
+    Starved(bool),
     Wait(u64),
 }
 
@@ -337,6 +367,7 @@ fn fact() -> impl Strategy<Value = Fact> {
         3 => (1_000u64..2_000_000, 10u64..5_000).prop_map(|(b, t)| Fact::Transfer(b, t)),
         1 => (prop::bool::weighted(0.8), any::<bool>(), prop::option::of(0u64..3_000_000))
             .prop_map(|(o, p, d)| Fact::Limits(o, p, d)),
+        2 => any::<bool>().prop_map(Fact::Starved),
         2 => (0u64..3_000).prop_map(Fact::Wait),
     ]
 }
@@ -369,6 +400,7 @@ struct At {
     now: Time,
     current: u64,
     playhead_ms: u64,
+    starved: bool,
     limits: Limits,
 }
 
@@ -376,7 +408,7 @@ struct At {
 fn replay(log: &[Fact], policy: &Policy, mut check: impl FnMut(&Planner, &World, At)) -> Vec<String> {
     let (mut planner, mut world) = (Planner::new(policy.clone()), World::default());
     let (mut now, mut current, mut limits) = (Time::ZERO, 0_u64, Limits::default());
-    let mut playhead_ms = 0;
+    let (mut playhead_ms, mut starved) = (0, false);
     show(&mut planner, &mut world, now, current);
     let mut told = Vec::new();
     for fact in log {
@@ -386,6 +418,7 @@ fn replay(log: &[Fact], policy: &Policy, mut check: impl FnMut(&Planner, &World,
                 let before = current;
                 current = current.saturating_add_signed(*by);
                 playhead_ms = if current == before { playhead_ms } else { 0 };
+                starved &= current == before;
                 show(&mut planner, &mut world, now, current);
             }
             Fact::Finish => {
@@ -408,6 +441,13 @@ fn replay(log: &[Fact], policy: &Policy, mut check: impl FnMut(&Planner, &World,
                     Limits { online: *online, prefetching: *prefetching, data_left: *data_left, ..limits };
                 planner.handle_limits(now, limits);
             }
+            Fact::Starved(stands) => {
+                starved = *stands;
+                match stands {
+                    true => planner.handle_starved(now, playhead_ms),
+                    false => planner.handle_fed(now),
+                }
+            }
             Fact::Wait(ms) => {
                 now = now + Millis(*ms);
                 planner.handle_timeout(now);
@@ -418,7 +458,7 @@ fn replay(log: &[Fact], policy: &Policy, mut check: impl FnMut(&Planner, &World,
         }
         world.drain(&mut planner, now);
         told.push(format!("{:?} {:?}", world.running, world.cancelled));
-        check(&planner, &world, At { now, current, playhead_ms, limits });
+        check(&planner, &world, At { now, current, playhead_ms, starved, limits });
     }
     told
 }
@@ -459,7 +499,7 @@ proptest! {
     fn limits_hold(log in prop::collection::vec(fact(), 1..120)) {
         let policy = Policy { ahead_bytes: 600_000, ..Policy::default() };
         let mut before: Vec<DemandId> = Vec::new();
-        replay(&log, &policy, |planner, world, At { current, playhead_ms, limits, .. }| {
+        replay(&log, &policy, |planner, world, At { current, playhead_ms, starved, limits, .. }| {
             let live = world.live();
             assert!(live.len() <= policy.parallel);
             let queued = live.iter().filter(|(_, (key, _, _))| planner.key(current) != Some(key));
@@ -481,7 +521,8 @@ proptest! {
                 assert_eq!(new.clone().count(), 0, "nothing ahead on a link that brings nothing");
             }
             let shown = planner.key(current).filter(|_| !planner.refused(current));
-            if shown.is_some_and(|key| world.runs_dry(key, playhead_ms, policy.danger_ms)) {
+            let danger_ms = if starved { u64::MAX / 2 } else { policy.danger_ms };
+            if shown.is_some_and(|key| world.runs_dry(key, playhead_ms, danger_ms)) {
                 assert_eq!(queued.clone().count(), 0, "the playing card is starved");
             }
             for (_, (key, _, _)) in &live {

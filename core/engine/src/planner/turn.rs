@@ -195,12 +195,12 @@ impl Planner {
         (ms as f64 * self.rate) as u64
     }
 
-    /// Whether the current card is about to run dry, or would when the network goes.
+    /// Whether the current card has run dry, is about to, or would when the network goes.
     pub(super) fn in_danger(&self, current: u64) -> bool {
         let Some(card) = self.cards.get(&current).filter(|c| !c.refused()) else { return false };
         let until = card.reach(self.playhead_ms);
         let soon = until < self.playhead_ms + self.at_rate(self.policy.danger_ms);
-        until < card.end_ms() && (soon || self.limits.finish)
+        until < card.end_ms() && (soon || self.starved || self.limits.finish)
     }
 
     /// Whether the current card has too little ahead to wait, and its next step can be started.
@@ -208,6 +208,7 @@ impl Planner {
         positions.first() == Some(&current)
             && outlooks.first().is_some_and(|o| o.ready && o.train.len > 0)
             && (self.limits.finish
+                || self.starved
                 || self.ahead_ms(current, self.playhead_ms) < self.at_rate(self.policy.floor_ms))
     }
 

@@ -117,7 +117,7 @@ fn composition(stbl: &[u8], number: u64) -> i64 {
 }
 
 /// Calls `visit(number, decoding time, offset, end)` for every sample of a track; answers when the last one ends.
-fn walk(track: &Track<'_>, mut visit: impl FnMut(u64, u64, u64, u64)) -> Result<u64, ProbeError> {
+pub(super) fn walk(track: &Track<'_>, mut visit: impl FnMut(u64, u64, u64, u64)) -> Result<u64, ProbeError> {
     let stbl = track.stbl;
     let (count, fixed, sizes) = sample_sizes(stbl)?;
     if count > SAMPLES {

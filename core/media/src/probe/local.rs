@@ -161,12 +161,16 @@ impl Bytes for &[u8] {
 }
 
 /// A file that stays as long as it was when it was opened.
-struct Opened {
+pub(super) struct Opened {
     file: Mutex<File>,
     size: u64,
 }
 
 impl Opened {
+    pub(super) fn at(path: &Path) -> Result<Self, ProbeError> {
+        Opened::new(open(path)?)
+    }
+
     fn new(file: File) -> Result<Self, ProbeError> {
         let size = file.metadata().map_err(failed)?.len();
         Ok(Opened { file: Mutex::new(file), size })

@@ -14,6 +14,7 @@ pub(crate) mod listing;
 mod local;
 mod movie;
 pub(crate) mod mp4;
+mod samples;
 mod segments;
 mod sps;
 #[cfg(test)]
@@ -21,6 +22,7 @@ mod tests;
 pub(crate) mod transport;
 
 pub use local::{probe_bytes, probe_file};
+pub use samples::{Sample, fragment_heads, samples};
 
 use unspool_engine::Span;
 

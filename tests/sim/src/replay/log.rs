@@ -16,14 +16,47 @@ const MAX_BYTES: u64 = 256 << 20;
 #[derive(Debug, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum Line {
-    Session { version: u32, rtt_ms: f64, network: Vec<(f64, f64)>, players: usize },
-    Card { item: Box<Item>, layouts: BTreeMap<String, MediaInfo> },
-    Swipe { position: u64, at_ms: f64 },
-    Shown { position: u64, item: String },
-    FirstFrame { position: u64, at_ms: f64, latency_ms: f64 },
-    Stalled { ms: f64 },
-    End { at_ms: f64, media_bytes: u64 },
+    Session {
+        version: u32,
+        rtt_ms: f64,
+        network: Vec<(f64, f64)>,
+        players: usize,
+    },
+    Card {
+        item: Box<Item>,
+        layouts: BTreeMap<String, MediaInfo>,
+        #[serde(default)]
+        samples: BTreeMap<String, Vec<Sample>>,
+        #[serde(default)]
+        heads: BTreeMap<String, Vec<(u64, u64)>>,
+    },
+    Swipe {
+        position: u64,
+        at_ms: f64,
+    },
+    Shown {
+        position: u64,
+        item: String,
+    },
+    FirstFrame {
+        position: u64,
+        at_ms: f64,
+        latency_ms: f64,
+    },
+    Stalled {
+        ms: f64,
+    },
+    Pages {
+        bytes: Vec<u64>,
+    },
+    End {
+        at_ms: f64,
+        media_bytes: u64,
+    },
 }
+
+/// A sample of a file: when it is decoded in milliseconds, its first byte, one past its last, and whether it is a picture.
+pub(super) type Sample = (f64, u64, u64, bool);
 
 /// A card the person moved to.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,6 +82,12 @@ pub struct SessionLog {
     pub items: Vec<Item>,
     /// What the probe says of each rendition.
     pub layouts: BTreeMap<MediaKey, Arc<MediaInfo>>,
+    /// Every sample of the renditions whose layout says less, in the order in which a demuxer gives them out.
+    pub(super) samples: BTreeMap<MediaKey, Arc<Vec<Sample>>>,
+    /// Where the heads of the fragments of a rendition are, where the log tells.
+    pub(super) heads: BTreeMap<MediaKey, Arc<Vec<(u64, u64)>>>,
+    /// Bytes of each page of the feed, in order; empty where the log does not tell.
+    pub(super) pages: Vec<u64>,
     /// The cards that were moved to, in order from position 0.
     pub visits: Vec<Visit>,
     /// Milliseconds of stalls after first pictures.
@@ -70,9 +109,10 @@ impl SessionLog {
         }
         let text = std::fs::read_to_string(path).map_err(|e| SimError::io(path, e))?;
         let (mut session, mut end) = (None, None);
-        let (mut items, mut layouts) = (Vec::new(), BTreeMap::new());
+        let (mut items, mut layouts, mut tables) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
         let (mut visits, mut stall_ms) = (Vec::<Visit>::new(), 0.0);
-        let mut shown = Vec::<String>::new();
+        let mut all_heads = BTreeMap::new();
+        let (mut shown, mut pages) = (Vec::<String>::new(), Vec::new());
         for (n, line) in text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
             let line = serde_json::from_str(line).map_err(|e| bad(format!("line {}: {e}", n + 1)))?;
             match line {
@@ -85,7 +125,18 @@ impl SessionLog {
                     session = Some((rtt_ms, Trace::of_bodies("log", &network)?, players));
                 }
                 Line::Session { .. } => return Err(bad(format!("line {}: a session out of bounds", n + 1))),
-                Line::Card { item, layouts: of } => {
+                Line::Card { item, layouts: of, samples, heads } => {
+                    for (rendition, spans) in heads {
+                        all_heads.insert(MediaKey::new(&item.asset.id, &rendition), Arc::new(spans));
+                    }
+                    for (rendition, rows) in samples {
+                        if rows.iter().any(|s| !s.0.is_finite() || s.1 > s.2)
+                            || !rows.is_sorted_by(|a, b| a.0 <= b.0)
+                        {
+                            return Err(bad(format!("line {}: samples out of order", n + 1)));
+                        }
+                        tables.insert(MediaKey::new(&item.asset.id, &rendition), Arc::new(rows));
+                    }
                     for (rendition, info) in of {
                         layouts.insert(MediaKey::new(&item.asset.id, &rendition), Arc::new(info));
                     }
@@ -114,6 +165,7 @@ impl SessionLog {
                     }
                 }
                 Line::Stalled { ms } => stall_ms += ms,
+                Line::Pages { bytes } => pages = bytes,
                 Line::End { at_ms, media_bytes } => end = Some((at_ms, media_bytes)),
             }
         }
@@ -127,6 +179,18 @@ impl SessionLog {
         }
         let place = |item: &Item| shown.iter().position(|id| *id == item.id).unwrap_or(shown.len());
         items.sort_by_key(place);
-        Ok(SessionLog { rtt_ms, trace, players, items, layouts, visits, stall_ms, media_bytes })
+        Ok(SessionLog {
+            rtt_ms,
+            trace,
+            players,
+            items,
+            layouts,
+            samples: tables,
+            heads: all_heads,
+            pages,
+            visits,
+            stall_ms,
+            media_bytes,
+        })
     }
 }

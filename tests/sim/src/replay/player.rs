@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 
+use super::log::Sample;
 use unspool_engine::info::{FRAGMENT_HEAD_BYTES, missing};
 use unspool_engine::lead::{Ask, BLOCK_BYTES, Hole, Lead};
 use unspool_engine::{BufferPolicy, Layout, MediaInfo, MediaKey, PlayerId, Span, Supply, Time, TrackKind};
@@ -26,8 +27,12 @@ const QUEUE_MS: f64 = 1_000.0;
 const DECODER_MS: f64 = FRAME_MS;
 /// How long a picture may be missed.
 const STALL_AFTER_MS: f64 = 120.0;
+/// Between two looks at whether something stands, or may go on: the tick of the thread that watches players.
+const LOOK_MS: f64 = 20.0;
 /// One picture.
 const FRAME_MS: f64 = 1_000.0 / 30.0;
+/// Times that are thirds of a millisecond are equal when they are so near.
+const ROUNDING_MS: f64 = 0.01;
 /// How often a player reports its place.
 const POSITION_MS: f64 = 250.0;
 /// What a reader asks for where it jumps to.
@@ -50,6 +55,15 @@ struct Stall {
     held: bool,
 }
 
+/// What the log tells of a rendition besides its layout.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// Every sample; without them the index stands for them.
+    pub(super) samples: Option<Arc<Vec<Sample>>>,
+    /// Where the heads of fragments begin and end; without them they are as long as they may be.
+    pub(super) heads: Option<Arc<Vec<(u64, u64)>>>,
+}
+
 #[derive(Debug)]
 pub(super) struct Player {
     pub(super) id: PlayerId,
@@ -60,7 +74,10 @@ pub(super) struct Player {
     pub(super) playing: bool,
     lead: Lead,
     prepared_at: f64,
-    /// Media time up to which samples have left the demuxer.
+    known: Known,
+    /// How many of them have left the demuxer.
+    given: usize,
+    /// Media time up to which samples have left the demuxer; where they are known, where the last picture ends.
     demuxed_ms: f64,
     /// When the first picture can be on screen, once its bytes are there.
     ready_at: Option<f64>,
@@ -74,6 +91,7 @@ pub(super) struct Player {
     stall: Option<Stall>,
     stalls: u64,
     told_at: f64,
+    looked_at: f64,
 }
 
 /// What a reader asks for at once where it is missing: headers, and of a segment in a file of its own the beginning.
@@ -84,7 +102,7 @@ fn heads(info: &MediaInfo) -> Vec<Span> {
 }
 
 impl Player {
-    pub(super) fn new(id: PlayerId, key: MediaKey, info: Arc<MediaInfo>, now: f64) -> Self {
+    pub(super) fn new(id: PlayerId, key: MediaKey, info: Arc<MediaInfo>, known: Known, now: f64) -> Self {
         Player {
             id,
             key,
@@ -94,6 +112,8 @@ impl Player {
             active_ms: 0.0,
             playing: false,
             prepared_at: now,
+            known,
+            given: 0,
             demuxed_ms: 0.0,
             ready_at: None,
             play_at: None,
@@ -104,6 +124,7 @@ impl Player {
             stall: None,
             stalls: 0,
             told_at: f64::NEG_INFINITY,
+            looked_at: now,
         }
     }
 
@@ -192,6 +213,14 @@ impl Player {
         pictures.and_then(|track| track.first_sync).map_or(0, |first| first.span.end)
     }
 
+    /// One past the last byte that the demuxer reads before it gives the last sample in front of entry `n` of the index.
+    fn demuxed_with(&self, n: usize) -> u64 {
+        let begins = self.info.index.get(n).map(|e| e.1);
+        let heads = self.known.heads.as_deref().map_or(&[][..], Vec::as_slice);
+        let head = heads.iter().find(|head| Some(head.0) == begins);
+        head.map_or_else(|| self.info.demuxed_with(n), |head| head.1)
+    }
+
     /// How far the demuxer gets with what is held, in milliseconds, and the byte that it waits for there; `None` at the
     /// end.
     fn demux(&self, held: &[Span]) -> (f64, Option<u64>) {
@@ -206,7 +235,7 @@ impl Player {
             }
             let n = self.info.index.partition_point(|&(_, o)| o <= at);
             let Some((unit, next)) = self.around(n) else { return (self.demuxed_ms, Some(at)) };
-            let needs = self.info.demuxed_with(n);
+            let needs = self.demuxed_with(n);
             if needs > next.1 || self.info.layout == Layout::Segmented {
                 // Segments of transport stream are read from the front; of fragments the head of the next one is.
                 let from = if self.info.headers.is_empty() { unit.1 } else { next.1.min(needs) };
@@ -237,14 +266,11 @@ impl Player {
         if now < self.prepared_at + BUILD_MS {
             return None;
         }
-        let limit = self.playhead_ms + DECODER_MS + QUEUE_MS;
-        let (reach, hole) = self.demux(held);
-        let to = reach.min(limit).max(self.demuxed_ms);
-        if to > self.demuxed_ms {
-            self.lead.read(self.offset(self.demuxed_ms), self.offset(to));
-            self.demuxed_ms = to;
-        }
-        let hole = hole.filter(|_| reach < limit && !own)?;
+        let hole = match self.known.samples.clone() {
+            Some(samples) => self.give(&samples, held),
+            None => self.flow(held),
+        };
+        let hole = hole.filter(|_| !own)?;
         let asked = Hole { offset: hole, watched: self.playing, coming: coming(hole), full: false };
         let bytes = match self.lead.ask(Time(now as u64), asked) {
             Ask::Wait(_) => return None,
@@ -257,12 +283,50 @@ impl Player {
         Some(Span::new(hole, (hole + bytes).min(end)))
     }
 
+    /// Gives out whole samples, one after the other; answers the byte that it waits for.
+    fn give(&mut self, samples: &[Sample], held: &[Span]) -> Option<u64> {
+        if let Some(hole) = missing(&self.info.headers, held).first() {
+            return Some(hole.start);
+        }
+        let limit = self.playhead_ms + DECODER_MS + QUEUE_MS;
+        while let Some(&(at_ms, start, end, picture)) = samples.get(self.given).filter(|s| s.0 < limit) {
+            if let Some(hole) = missing(&[Span::new(start, end)], held).first() {
+                return Some(hole.start);
+            }
+            self.lead.read(start, end);
+            self.given += 1;
+            if picture {
+                self.demuxed_ms = (at_ms + FRAME_MS).max(self.demuxed_ms);
+            }
+        }
+        if self.given == samples.len() {
+            self.demuxed_ms = self.length();
+        }
+        None
+    }
+
+    /// Gives out what is held as if samples were evenly spread between two entries of the index; answers the byte that it
+    /// waits for.
+    fn flow(&mut self, held: &[Span]) -> Option<u64> {
+        let limit = self.playhead_ms + DECODER_MS + QUEUE_MS;
+        let (reach, hole) = self.demux(held);
+        let to = reach.min(limit).max(self.demuxed_ms);
+        if to > self.demuxed_ms {
+            self.lead.read(self.offset(self.demuxed_ms), self.offset(to));
+            self.demuxed_ms = to;
+        }
+        hole.filter(|_| reach < limit)
+    }
+
     /// Media time up to which pictures can be shown.
     fn showable_ms(&self) -> f64 {
         if self.demuxed_ms >= self.length() { self.length() } else { self.demuxed_ms - DECODER_MS }
     }
 
     fn supply(&self, held: &[Span], bps: Option<u64>) -> Supply {
+        if let Some(samples) = &self.known.samples {
+            return self.exact_supply(samples, held, bps);
+        }
         let (_, hole) = self.demux(held);
         // A queue counts from its first picture to its last, so not how long that one lasts.
         let queued = (self.demuxed_ms - self.playhead_ms - DECODER_MS - FRAME_MS).max(0.0);
@@ -282,9 +346,36 @@ impl Player {
         Supply { buffered_ms, missing_bytes, left_ms, rate: 1.0, throughput_bps: bps }
     }
 
+    fn exact_supply(&self, samples: &[Sample], held: &[Span], bps: Option<u64>) -> Supply {
+        // A reader stands at the first byte that is not there, or behind the last sample that it gave out.
+        let next = samples.get(self.given).map(|s| Span::new(s.1, s.2));
+        let hole = next.and_then(|span| missing(&[span], held).first().map(|hole| hole.start));
+        let at = hole.or(next.map(|span| span.start)).unwrap_or(self.info.size);
+        let there = held.iter().find(|s| s.start <= at && at < s.end).map_or(at, |s| s.end);
+        // Before a start the picture at the sink is the one that waits to be shown, afterwards the one after it.
+        let at_sink = if self.shown { DECODER_MS } else { 0.0 };
+        let queued = (self.demuxed_ms - self.playhead_ms - at_sink - FRAME_MS).max(0.0);
+        let ahead = self.index_ms(there) - self.index_ms(at);
+        Supply {
+            buffered_ms: (there < self.info.size).then_some((ahead + queued) as u64),
+            missing_bytes: self.info.size.saturating_sub(there),
+            left_ms: (self.length() - self.playhead_ms).max(0.0) as u64,
+            rate: 1.0,
+            throughput_bps: bps,
+        }
+    }
+
+    /// What a player takes for the media time of a byte: evenly between two entries of the index.
+    fn index_ms(&self, offset: u64) -> f64 {
+        let n = self.info.index.partition_point(|&(_, at)| at <= offset);
+        let Some(((t0, o0), (t1, o1))) = self.around(n) else { return 0.0 };
+        let part = (offset - o0) as f64 / o1.saturating_sub(o0).max(1) as f64;
+        t0 as f64 + part.min(1.0) * t1.saturating_sub(t0) as f64
+    }
+
     /// Lets `dt` milliseconds pass until `now`.
     pub(super) fn step(&mut self, now: f64, dt: f64, held: &[Span], bps: Option<u64>) -> Option<Happened> {
-        if self.ready_at.is_none() && (self.showable_ms() > 0.0 || self.demuxed_ms >= self.length()) {
+        if self.ready_at.is_none() && (self.demuxed_ms >= DECODER_MS || self.demuxed_ms >= self.length()) {
             self.ready_at = Some((self.prepared_at + BUILD_MS).max(now + DECODE_MS));
         }
         if !self.playing {
@@ -301,23 +392,29 @@ impl Player {
             (self.shown, self.shown_at, self.clock_ms) = (true, now, self.playhead_ms);
             return Some(Happened::FirstFrame);
         }
-        self.run(now, dt, held, bps).or_else(|| {
-            (now - self.told_at >= POSITION_MS).then(|| {
+        // The first picture is a note that wakes the thread.
+        let looks = now - self.looked_at >= LOOK_MS || self.told_at.is_infinite();
+        if looks {
+            self.looked_at = now;
+        }
+        self.run(now, dt, looks, held, bps).or_else(|| {
+            (looks && now - self.told_at >= POSITION_MS).then(|| {
                 self.told_at = now;
                 Happened::Position
             })
         })
     }
 
-    fn run(&mut self, now: f64, dt: f64, held: &[Span], bps: Option<u64>) -> Option<Happened> {
+    fn run(&mut self, now: f64, dt: f64, looks: bool, held: &[Span], bps: Option<u64>) -> Option<Happened> {
         let (showable, length) = (self.showable_ms(), self.length());
         if let Some(Stall { due, held: stands }) = self.stall {
             if stands {
-                let resumes = BufferPolicy::default().may_resume(&self.supply(held, bps), self.stalls);
+                let resumes =
+                    looks && BufferPolicy::default().may_resume(&self.supply(held, bps), self.stalls);
                 self.stall = Some(Stall { due, held: !resumes });
                 return None;
             }
-            if showable < (self.playhead_ms + FRAME_MS).min(length) {
+            if showable + ROUNDING_MS < (self.playhead_ms + FRAME_MS).min(length) {
                 return None;
             }
             self.stall = None;
@@ -326,18 +423,18 @@ impl Player {
         }
         self.clock_ms += dt;
         // Pictures come whole, and one that is late because its bytes were is shown when it comes.
-        let to = self.clock_ms.min(showable);
-        let to = if to >= length { length } else { (to / FRAME_MS).floor() * FRAME_MS };
+        let to = self.clock_ms.min(showable + ROUNDING_MS);
+        let to = if to >= length { length } else { ((to + ROUNDING_MS) / FRAME_MS).floor() * FRAME_MS };
         if to > self.playhead_ms {
             self.active_ms += to - self.playhead_ms;
             (self.playhead_ms, self.shown_at) = (to, now);
         }
         if self.playhead_ms >= self.length() {
-            (self.playhead_ms, self.clock_ms, self.demuxed_ms) = (0.0, 0.0, 0.0);
+            (self.playhead_ms, self.clock_ms, self.demuxed_ms, self.given) = (0.0, 0.0, 0.0, 0);
             self.shown_at = now;
             return Some(Happened::Looped);
         }
-        if now - self.shown_at >= FRAME_MS + STALL_AFTER_MS {
+        if looks && now - self.shown_at >= FRAME_MS + STALL_AFTER_MS {
             self.stalls += 1;
             self.clock_ms = self.playhead_ms;
             self.stall = Some(Stall { due: self.shown_at + FRAME_MS, held: true });

@@ -66,10 +66,11 @@ fn first_sample(info: &MediaInfo) -> Option<u64> {
     info.tracks.iter().filter_map(|t| t.first_sync).map(|s| s.span.start).min()
 }
 
-/// What a probe that knows reads on, for later: of a fragmented file whose end was not at hand.
+/// What a probe that knows reads on, for later: of a fragmented file whose index is at its end, if that was not at hand.
 pub(super) fn later(info: &MediaInfo, hls: bool, held: &[Span]) -> Option<(Vec<Span>, Urgency)> {
     let tail = Span::new(info.size.saturating_sub(TAIL), info.size);
-    let open = info.layout == Layout::Fragmented && !hls && !missing(&[tail], held).is_empty();
+    let by_tail = info.headers.iter().any(|h| h.end == info.size);
+    let open = info.layout == Layout::Fragmented && by_tail && !hls && !missing(&[tail], held).is_empty();
     open.then(|| (vec![Span::new(0, LOOK_BYTES.min(info.size)), tail], Urgency::Prefetch))
 }
 
@@ -116,6 +117,11 @@ mod tests {
         assert_eq!(later(&pieces, false, &[front]), Some((vec![front, tail], Urgency::Prefetch)));
         assert_eq!(later(&pieces, false, &[front, tail]), None);
         assert_eq!(later(&last, false, &[]), None);
+        assert_eq!(
+            later(&info(Layout::Fragmented, &[(0, 1_600)]), false, &[]),
+            None,
+            "its index is in front"
+        );
         assert_eq!(step(&pieces, true, &[], &[]), Step::Ask(Span::new(0, 1_600)));
         assert_eq!(step(&info(Layout::Segmented, &[]), true, &[], &[]), Step::Ask(Span::new(0, 130_000)));
     }

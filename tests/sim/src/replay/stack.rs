@@ -11,23 +11,26 @@ use unspool_engine::{
 };
 
 use super::fetcher::{Demand, Fetcher, Owner};
-use super::player::{Happened, Player};
+use super::player::{Happened, Known, Player};
 use super::prober::{self, PLAYLIST_BYTES};
 use super::{Figures, Moment, SessionLog};
 
 /// Resolution of simulated time, milliseconds.
-const STEP_MS: f64 = 2.0;
+const STEP_MS: f64 = 1.0;
 /// When players can be had in a new process: GStreamer's start.
 const PLAYERS_READY_MS: f64 = 300.0;
 /// Memory that players may take together, bytes: the default of `unspool-player`.
 const PLAYERS_BYTES: u64 = 96_000_000;
 /// Longest session that is replayed: a day.
 const LONGEST_MS: f64 = 86_400_000.0;
+/// Numbers of playlists lie above those of pages.
+const FIRST_PLAYLIST: u64 = 1 << 32;
+
 /// A probe under way.
 #[derive(Debug)]
 struct Probe {
-    /// When its playlist is here.
-    from_ms: f64,
+    /// The number of its playlist, while that is on its way.
+    playlist: Option<u64>,
     urgency: Urgency,
     asked: Vec<Span>,
 }
@@ -43,6 +46,7 @@ pub(super) struct Stack<'a> {
     probes: Vec<(MediaKey, Probe)>,
     /// Answers of the backend on their way, and how many cards they may bring.
     pages: Vec<(u64, usize)>,
+    asked_pages: usize,
     given: usize,
     playlists: u64,
     now: f64,
@@ -83,6 +87,7 @@ impl<'a> Stack<'a> {
             backlog: VecDeque::new(),
             probes: Vec::new(),
             pages: Vec::new(),
+            asked_pages: 0,
             given: 0,
             playlists: 0,
             now: 0.0,
@@ -139,6 +144,9 @@ impl<'a> Stack<'a> {
 
     fn answer_pages(&mut self) {
         let here = self.fetcher.pages();
+        for (_, probe) in &mut self.probes {
+            probe.playlist = probe.playlist.filter(|number| !here.contains(number));
+        }
         let due: Vec<(u64, usize)> = self.pages.extract_if(.., |p| here.contains(&p.0)).collect();
         for (request, limit) in due {
             let end = (self.given + limit).min(self.log.items.len());
@@ -194,7 +202,7 @@ impl<'a> Stack<'a> {
     /// Takes probes one step further.
     fn probe(&mut self) {
         let due: Vec<MediaKey> =
-            self.probes.iter().filter(|(_, p)| p.from_ms <= self.now).map(|(k, _)| k.clone()).collect();
+            self.probes.iter().filter(|(_, p)| p.playlist.is_none()).map(|(k, _)| k.clone()).collect();
         for key in due {
             let Some(info) = self.log.layouts.get(&key).cloned() else { continue };
             let hls = self.is_hls(&key);
@@ -267,7 +275,9 @@ impl<'a> Stack<'a> {
                     facts.push((player.id, PlayerFact::FirstFrame { class: StartClass::Cached, latency_ms }));
                 }
                 Some(Happened::StallBegan) => {
-                    moments.push(format!("a stall begins at {:.0} ms of the media", player.playhead_ms))
+                    moments.push(format!("a stall begins at {:.0} ms of the media", player.playhead_ms));
+                    let playhead_ms = player.playhead_ms as u64;
+                    facts.push((player.id, PlayerFact::Starved { playhead_ms }));
                 }
                 Some(Happened::Stalled(ms)) => {
                     self.figures.stall_ms += ms;
@@ -284,7 +294,8 @@ impl<'a> Stack<'a> {
         }
         moments.into_iter().for_each(|what| self.tell(what));
         for (player, fact) in facts {
-            if let (PlayerFact::Progress { .. }, Some(of)) = (&fact, self.players.get(&player))
+            if let (PlayerFact::Progress { .. } | PlayerFact::Starved { .. }, Some(of)) =
+                (&fact, self.players.get(&player))
                 && Some(player) == current
             {
                 let (key, held) = (of.key.clone(), self.fetcher.held(&of.key).to_vec());
@@ -322,9 +333,11 @@ impl<'a> Stack<'a> {
                     // The log names cards that were near; the backend sends as many as were asked for.
                     let size = |i| serde_json::to_vec(i).map_or(0, |v| v.len());
                     let all: usize = self.log.items.iter().map(size).sum();
-                    let bytes = all / self.log.items.len().max(1) * request.limit as usize;
+                    let like_these = all / self.log.items.len().max(1) * request.limit as usize;
+                    let bytes = self.log.pages.get(self.asked_pages).copied().unwrap_or(like_these as u64);
+                    self.asked_pages += 1;
                     let trips = if self.given == 0 { 2.0 } else { 1.0 };
-                    self.fetcher.ask_page(self.now, request.id, bytes as u64, trips);
+                    self.fetcher.ask_page(self.now, request.id, bytes, trips);
                     self.pages.push((request.id, request.limit as usize));
                 }
                 Effect::Media(output) => self.media(output),
@@ -352,14 +365,16 @@ impl<'a> Stack<'a> {
                         .values_mut()
                         .filter(own)
                         .for_each(|d| d.urgency = d.urgency.max(urgency));
+                    self.fetcher.changed();
                     return;
                 }
-                let mut from_ms = self.now;
-                if self.is_hls(&key) {
+                let playlist = self.is_hls(&key).then(|| {
                     self.playlists += PLAYLIST_BYTES;
-                    from_ms += self.log.rtt_ms + self.log.trace.transfer_ms(self.now, PLAYLIST_BYTES as f64);
-                }
-                self.probes.push((key, Probe { from_ms, urgency, asked: Vec::new() }));
+                    let number = FIRST_PLAYLIST + self.playlists;
+                    self.fetcher.ask_page(self.now, number, PLAYLIST_BYTES, 1.0);
+                    number
+                });
+                self.probes.push((key, Probe { playlist, urgency, asked: Vec::new() }));
             }
             Output::Fetch { demand, key, spans, urgency } => {
                 self.fetcher.demand(Demand { owner: Owner::Planner(demand), key, spans, urgency });
@@ -368,9 +383,11 @@ impl<'a> Stack<'a> {
                 let owner = Owner::Planner(demand);
                 if let Some(d) = self.fetcher.demands.values_mut().find(|d| d.owner == owner) {
                     d.urgency = urgency;
+                    self.fetcher.changed();
                 }
             }
             Output::Cancel { demand } => {
+                self.fetcher.changed();
                 let owner = Owner::Planner(demand);
                 let id = self.fetcher.demands.iter().find(|(_, d)| d.owner == owner).map(|(id, _)| *id);
                 if let Some(gone) = id.and_then(|id| self.fetcher.demands.remove(&id)) {
@@ -392,7 +409,11 @@ impl<'a> Stack<'a> {
         match output {
             StageOutput::Prepare { player, key } => {
                 if let Some(info) = self.log.layouts.get(&key) {
-                    self.players.insert(player, Player::new(player, key, info.clone(), self.now));
+                    let known = Known {
+                        samples: self.log.samples.get(&key).cloned(),
+                        heads: self.log.heads.get(&key).cloned(),
+                    };
+                    self.players.insert(player, Player::new(player, key, info.clone(), known, self.now));
                 }
             }
             StageOutput::Play(id) => {
@@ -404,6 +425,7 @@ impl<'a> Stack<'a> {
                         && let Some(demand) = self.fetcher.demands.get_mut(&id)
                     {
                         demand.urgency = Urgency::Playback;
+                        self.fetcher.changed();
                     }
                 }
             }
@@ -411,6 +433,7 @@ impl<'a> Stack<'a> {
                 let Some(player) = self.players.get_mut(&id) else { return };
                 if let Some(demand) = self.fetcher.find(&Owner::Reader(id), &player.key) {
                     self.fetcher.demands.remove(&demand);
+                    self.fetcher.changed();
                 }
                 if let Some(ms) = player.pause(self.now) {
                     self.figures.stall_ms += ms;
@@ -422,6 +445,7 @@ impl<'a> Stack<'a> {
                     && let Some(demand) = self.fetcher.find(&Owner::Reader(id), &player.key)
                 {
                     self.fetcher.demands.remove(&demand);
+                    self.fetcher.changed();
                 }
             }
         }
