@@ -5,7 +5,6 @@ import android.content.Context
 import android.content.Intent
 import android.os.Build
 import android.os.PowerManager
-import android.os.storage.StorageManager
 import dev.unspool.shell.DevicePresenter
 
 /** Tells the presenter of battery saver, heat, and how much room the volume has. */
@@ -13,7 +12,7 @@ internal class Power(private val context: Context, private val device: DevicePre
     private val manager = context.service<PowerManager>()
     private val heat: Any? = if (Build.VERSION.SDK_INT >= Build.VERSION_CODES.Q) {
         PowerManager.OnThermalStatusChangedListener { status -> device.changed { it.copy(thermal = status) } }
-            .also { manager.addThermalStatusListener(context.mainExecutor, it) }
+            .also(manager::addThermalStatusListener)
     } else {
         null
     }
@@ -39,16 +38,10 @@ internal class Power(private val context: Context, private val device: DevicePre
         }
     }
 
-    private fun lowStorage(): Boolean = try {
-        val storage = context.service<StorageManager>()
-        storage.getAllocatableBytes(storage.getUuidForPath(context.filesDir)) < LEAST_FREE
-    } catch (_: java.io.IOException) {
-        // A volume that cannot say so is the core's to find out, at its first write.
-        false
-    }
+    private fun lowStorage(): Boolean = context.filesDir.usableSpace < LEAST_FREE
 
     private companion object {
-        /** Bytes that the app could still get; below, the system begins to clear other apps' caches. */
+        /** Bytes; Android 14 warns of low storage below 500 MB (its StorageManager). */
         const val LEAST_FREE = 500_000_000L
     }
 }

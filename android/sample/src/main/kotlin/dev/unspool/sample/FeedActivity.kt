@@ -9,6 +9,7 @@ import android.view.WindowManager
 import android.widget.FrameLayout
 import android.widget.Toast
 import dev.unspool.BreakAction
+import dev.unspool.Feed
 import dev.unspool.FeedKind
 import dev.unspool.Place
 import dev.unspool.ReportSubject
@@ -44,6 +45,10 @@ class FeedActivity : Activity() {
     private var presenter: FeedPresenter? = null
     private var sound: SoundPresenter? = null
     private var opening: Job? = null
+    private var feed: Feed? = null
+
+    /** Which feed is shown. */
+    internal fun kind(): FeedKind? = feed?.kind()
 
     override fun onCreate(savedInstanceState: Bundle?) {
         super.onCreate(savedInstanceState)
@@ -114,7 +119,7 @@ class FeedActivity : Activity() {
             is DeepLink.Creator -> toast(getString(R.string.link_creator))
             else -> Unit
         }
-        val feed = now.session.feed(link?.feed ?: FeedKind.ForYou)
+        val feed = now.session.feed(link?.feed ?: FeedKind.ForYou).also { feed = it }
         val presenter = FeedPresenter(now.session, feed, feedScope).also { presenter = it }
         lateinit var sounding: SoundPresenter
         sounding = SoundPresenter(now.session, feed, AudioFocus(this, now.watch.device) { sounding.lost() }, feedScope)

@@ -18,6 +18,7 @@ import kotlinx.coroutines.SupervisorJob
 import kotlinx.coroutines.launch
 import kotlinx.coroutines.sync.Mutex
 import kotlinx.coroutines.sync.withLock
+import kotlinx.coroutines.withContext
 
 /** An open session with what belongs to it. */
 class Opened(val session: Unspool, val surfaces: Surfaces?, val watch: DeviceWatch, private val captions: CaptionWatch) {
@@ -60,8 +61,9 @@ open class SampleApp : Application(), SessionHolder {
         return openOnAndroid(this, config, players = players) to players
     }
 
-    private suspend fun begin(): Opened {
+    // Observers of the system are made on the main thread.
+    private suspend fun begin(): Opened = withContext(Dispatchers.Main.immediate) {
         val (session, surfaces) = openSession()
-        return Opened(session, surfaces, DeviceWatch(this, session, scope, foreground), CaptionWatch(this, session))
+        Opened(session, surfaces, DeviceWatch(this@SampleApp, session, scope, foreground), CaptionWatch(this@SampleApp, session))
     }
 }
