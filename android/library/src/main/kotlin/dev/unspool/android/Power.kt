@@ -42,6 +42,6 @@ internal class Power(private val context: Context, private val device: DevicePre
 
     private companion object {
         /** Bytes; Android 14 warns of low storage below 500 MB (its StorageManager). */
-        const val LEAST_FREE = 500_000_000L
+        const val LEAST_FREE = 500L * 1_024 * 1_024
     }
 }

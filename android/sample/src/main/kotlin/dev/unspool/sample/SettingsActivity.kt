@@ -5,6 +5,7 @@ import android.app.AlertDialog
 import android.content.Intent
 import android.os.Bundle
 import android.text.InputType
+import android.view.View
 import android.widget.EditText
 import android.widget.LinearLayout
 import android.widget.ScrollView
@@ -78,12 +79,17 @@ class SettingsActivity : Activity() {
         body.addView(it)
     }
 
+    /** Begins a section anew, with what went wrong in it. */
+    private fun LinearLayout.begin(trouble: Trouble?) {
+        removeAllViews()
+        if (trouble != null) addView(label(words(trouble)).apply { accessibilityLiveRegion = View.ACCESSIBILITY_LIVE_REGION_POLITE })
+    }
+
     private fun filters(filters: SafetyPresenter) {
         val section = section(R.string.filters)
         val word = EditText(this).apply { setHint(R.string.word_hint) }
         scope.draw(filters.view) { now ->
-            said(now.trouble)
-            section.removeAllViews()
+            section.begin(now.trouble)
             Harm.entries.forEach { harm ->
                 val chosen = now.settings.harms.firstOrNull { it.harm == harm }?.choice
                 val text = listOfNotNull(getString(harm.words), chosen?.let { getString(it.words) }).joinToString(": ")
@@ -122,9 +128,8 @@ class SettingsActivity : Activity() {
             inputType = InputType.TYPE_CLASS_NUMBER or InputType.TYPE_NUMBER_VARIATION_PASSWORD
         }
         scope.draw(limits.view) { now ->
-            said(now.trouble)
             val holds = now.state.limits
-            section.removeAllViews()
+            section.begin(now.trouble)
             section.addView(label(getString(R.string.limit_daily, holds.dailyMin.toInt())))
             section.addView(button(R.string.limit_less) { limits.choose { it.copy(dailyMin = less(holds.dailyMin)) } })
             section.addView(button(R.string.limit_more) { limits.choose { it.copy(dailyMin = holds.dailyMin + STEP_MIN) } })
@@ -148,8 +153,7 @@ class SettingsActivity : Activity() {
     private fun privacy(privacy: PrivacyPresenter) {
         val section = section(R.string.privacy)
         scope.draw(privacy.view) { now ->
-            said(now.trouble)
-            section.removeAllViews()
+            section.begin(now.trouble)
             val chosen = now.preferences
             if (chosen != null) {
                 Purpose.entries.forEach { purpose ->
@@ -216,8 +220,7 @@ class SettingsActivity : Activity() {
     private fun learner(learner: LearnerPresenter) {
         val section = section(R.string.learner)
         scope.draw(learner.view) { now ->
-            said(now.trouble)
-            section.removeAllViews()
+            section.begin(now.trouble)
             section.addView(label(now.card.words))
             now.card.topics.forEach { line ->
                 section.addView(label(line.words))

@@ -46,6 +46,7 @@ class DeviceTest : Screens() {
 
     @Test
     fun `settings hold, a passcode closes them, and an erasure begins anew`() {
+        awaits("a limit") { app.session().run { setLimits(wellbeing().chosen.copy(dailyMin = 30u)) } }
         val feed = feed()
         val screen = open(SettingsActivity::class.java)
         fun button(words: Int) = screen.root.named(screen.getString(words))
