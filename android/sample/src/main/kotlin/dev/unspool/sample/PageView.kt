@@ -52,6 +52,7 @@ internal class PageView(context: Context, private val actions: PageActions) : Fr
     private val reveal = context.button(R.string.reveal, actions::reveal)
     private val cover = context.column(Gravity.CENTER).apply {
         id = R.id.cover
+        shown = false
         setBackgroundColor(Color.BLACK)
         addView(context.heading(R.string.covered))
         addView(reasons)

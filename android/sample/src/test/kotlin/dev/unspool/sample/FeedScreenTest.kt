@@ -98,7 +98,7 @@ class FeedScreenTest : Screens() {
         val screen = open(FeedActivity::class.java)
         until("a covered card") { screen.findViewById<android.view.View>(R.id.cover)?.shown == true }
         val cover = screen.findViewById<android.view.View>(R.id.cover)
-        assertTrue(screen.getString(R.string.cover_flashing) in cover.words())
+        assertTrue("${cover.words()}", screen.getString(R.string.cover_flashing) in cover.words())
         assertTrue(screen.getString(R.string.cover_flashing) in screen.said())
         assertFalse("nothing plays behind it", screen.awake)
         cover.named(screen.getString(R.string.reveal)).performClick()
