@@ -22,11 +22,10 @@ import kotlinx.coroutines.withContext
 
 /** An open session with what belongs to it. */
 class Opened(val session: Unspool, val surfaces: Surfaces?, val watch: DeviceWatch, private val captions: CaptionWatch) {
-    /** Ends what listens; the session itself is over already. */
+    /** Ends what listens. The session is over already; screens that still hold it are told so, and its handle goes with the last. */
     fun close() {
         captions.close()
         watch.close()
-        session.close()
     }
 }
 

@@ -95,7 +95,7 @@ abstract class Screens {
     }
 
     protected fun comeBack(screen: Activity) {
-        screens.single { it.get() === screen }.restart().start().resume()
+        screens.single { it.get() === screen }.restart().resume()
     }
 
     /** The system hands a screen that is open another intent. */
