@@ -1,12 +1,18 @@
 #!/usr/bin/env bash
 # Builds the Swift package inside the Swift root, on bindings that bindings.sh made.
-# usage: build-swift.sh BINDINGS debug|release [OPTION OF swift build]...
+# usage: build-swift.sh [--ios] BINDINGS debug|release [OPTION OF swift build]...
+#   --ios      the logic of the iOS shell, which stands on the package; what both are made of is compiled once
 #   BINDINGS   the folder bindings.sh wrote to; its generated sources are linked into the package
-# Leaves the programs in swift/<debug|release> in the target directory.
+# Leaves the programs in swift/build/<debug|release> in the target directory.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
-[ $# -ge 2 ] || { echo "usage: build-swift.sh BINDINGS debug|release [OPTION]..." >&2; exit 2; }
+package=$root_dir/bindings/swift
+if [ "${1:-}" = --ios ]; then
+    package=$root_dir/ios
+    shift
+fi
+[ $# -ge 2 ] || { echo "usage: build-swift.sh [--ios] BINDINGS debug|release [OPTION]..." >&2; exit 2; }
 bindings=$(realpath "$1")
 profile=$2
 shift 2
@@ -17,4 +23,4 @@ ln -sfn "$bindings/swift/UnspoolBindings.swift" "$sources/UnspoolBindings/Unspoo
 ln -sfn "$bindings/swift/UnspoolFFI.h" "$sources/UnspoolFFI/UnspoolFFI.h"
 ln -sfn "$target_dir/guides/swift/IosGuide.swift" "$sources/UnspoolGuide/IosGuide.swift"
 UNSPOOL_FFI_LIBRARY=$bindings/$profile exec "$root_dir/scripts/in-swift.sh" swift build \
-    --package-path "$root_dir/bindings/swift" --scratch-path "$target_dir/swift/build" --configuration "$profile" "$@"
+    --package-path "$package" --scratch-path "$target_dir/swift/build" --configuration "$profile" "$@"

@@ -7,7 +7,10 @@ let library = Context.environment["UNSPOOL_FFI_LIBRARY"] ?? "../../target/ffi/de
 let package = Package(
     name: "Unspool",
     platforms: [.macOS(.v13), .iOS(.v16)],
-    products: [.library(name: "UnspoolCore", targets: ["UnspoolCore"])],
+    products: [
+        .library(name: "UnspoolCore", targets: ["UnspoolCore"]),
+        .library(name: "UnspoolTestkit", targets: ["UnspoolTestkit"]),
+    ],
     targets: [
         // The C header that the generator writes, and our module map for it.
         .systemLibrary(name: "UnspoolFFI"),
@@ -22,7 +25,9 @@ let package = Package(
         .executableTarget(name: "bench", dependencies: ["UnspoolCore"]),
         // The code of docs/guides/ios.md, which scripts/guides.py takes out of the page; for the tests alone.
         .target(name: "UnspoolGuide", dependencies: ["UnspoolCore"]),
-        .testTarget(name: "UnspoolCoreTests", dependencies: ["UnspoolCore", "UnspoolGuide"]),
+        // The reference server in a process of its own, and waits with an end: for tests, here and of the iOS shell.
+        .target(name: "UnspoolTestkit", dependencies: ["UnspoolCore"]),
+        .testTarget(name: "UnspoolCoreTests", dependencies: ["UnspoolCore", "UnspoolGuide", "UnspoolTestkit"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,5 +1,4 @@
 import Foundation
-import Testing
 import UnspoolCore
 
 #if canImport(FoundationNetworking)
@@ -7,15 +6,16 @@ import FoundationNetworking
 #endif
 
 /// The reference server, in a process of its own, and the calls that control it.
-final class Origin: Sendable {
-    let url: String
+public final class Origin: Sendable {
+    public let url: String
     private let control: String
     private let process: Process
 
     /// Starts a server that keeps its logs below `directory`. Returns when it listens.
-    init(in directory: URL) throws {
-        let program = try #require(
-            ProcessInfo.processInfo.environment["UNSPOOL_ORIGIN_PROGRAM"], "UNSPOOL_ORIGIN_PROGRAM names the server")
+    public init(in directory: URL) throws {
+        guard let program = ProcessInfo.processInfo.environment["UNSPOOL_ORIGIN_PROGRAM"] else {
+            throw Unexpected(what: "UNSPOOL_ORIGIN_PROGRAM names the server")
+        }
         let process = Process()
         process.executableURL = URL(fileURLWithPath: program)
         process.arguments = [
@@ -45,22 +45,22 @@ final class Origin: Sendable {
     }
 
     /// Shapes the network, for example `{"down":true}`; `{}` is a perfect one.
-    func network(_ settings: String) async throws { try await send("PUT", "/control/network", settings) }
+    public func network(_ settings: String) async throws { try await send("PUT", "/control/network", settings) }
 
     /// Scripts a fault.
-    func fault(_ fault: String) async throws { try await send("POST", "/control/faults", fault) }
+    public func fault(_ fault: String) async throws { try await send("POST", "/control/faults", fault) }
 
     /// Says what a moderator says of an item; its labels are these from now on.
-    func label(_ item: String, _ labels: String...) async throws {
+    public func label(_ item: String, _ labels: String...) async throws {
         let names = labels.map { "\"\($0)\"" }.joined(separator: ",")
         try await send("POST", "/control/labels", #"{"id":"\#(item)","labels":[\#(names)]}"#)
     }
 
     /// Hands out these signed safety rules.
-    func putRules(_ signed: String) async throws { try await send("PUT", "/control/rules", signed) }
+    public func putRules(_ signed: String) async throws { try await send("PUT", "/control/rules", signed) }
 
     /// The first items of the non-profiled feed, in the server's order.
-    func offered(_ count: Int) async throws -> [String] {
+    public func offered(_ count: Int) async throws -> [String] {
         struct Page: Decodable { let items: [Item] }
         struct Item: Decodable { let id: String }
         let path = "/v1/feed?feed=non_profiled&limit=\(count)"
@@ -68,71 +68,71 @@ final class Origin: Sendable {
     }
 
     /// Refuses a bearer token from now on.
-    func revoke(_ token: String) async throws { try await send("POST", "/control/tokens", #"{"revoke":"\#(token)"}"#) }
+    public func revoke(_ token: String) async throws { try await send("POST", "/control/tokens", #"{"revoke":"\#(token)"}"#) }
 
     /// How many requests are being answered.
-    func inFlight() async throws -> Int { try await stats().in_flight }
+    public func inFlight() async throws -> Int { try await stats().in_flight }
 
     /// How many different operations arrived.
-    func operations() async throws -> UInt64 { try await stats().interactions }
+    public func operations() async throws -> UInt64 { try await stats().interactions }
 
     /// What a person wants, as the server knows it.
-    func wishes(of actor: String) async throws -> [Wish] {
+    public func wishes(of actor: String) async throws -> [Wish] {
         struct List: Decodable { let interactions: [Wish] }
         return try await get(control + "/control/interactions?actor=\(actor)", as: List.self).interactions
     }
 
     /// The telemetry records of an installation, each once.
-    func records(of installation: String) async throws -> [Record] {
+    public func records(of installation: String) async throws -> [Record] {
         struct List: Decodable { let events: [Record] }
         return try await get(control + "/control/events?installation=\(installation)", as: List.self).events
     }
 
     /// The comments of a person that stand.
-    func comments(of actor: String) async throws -> [Written] {
+    public func comments(of actor: String) async throws -> [Written] {
         struct List: Decodable { let comments: [Written] }
         return try await get(control + "/control/comments?actor=\(actor)", as: List.self).comments
     }
 
     /// What a person paid.
-    func payments(of actor: String) async throws -> [Paid] {
+    public func payments(of actor: String) async throws -> [Paid] {
         struct List: Decodable { let payments: [Paid] }
         return try await get(control + "/control/payments?actor=\(actor)", as: List.self).payments
     }
 
     /// The reports of ada, as she is told of them.
-    func reports() async throws -> [Reported] {
+    public func reports() async throws -> [Reported] {
         struct List: Decodable { let reports: [Reported] }
         return try await get(url + "/v1/reports", token: "ada", as: List.self).reports
     }
 
     /// A moderator decides about a report.
-    func decide(_ actor: String, _ target: String, _ outcome: String) async throws {
+    public func decide(_ actor: String, _ target: String, _ outcome: String) async throws {
         let body = #"{"actor":"\#(actor)","target":"\#(target)","outcome":"\#(outcome)"}"#
         try await send("POST", "/control/reports", body)
     }
 
-    struct Reported: Decodable {
-        let target: String
-        let words: String?
+    public struct Reported: Decodable, Sendable {
+        public let target: String
+        public let words: String?
     }
 
-    struct Written: Decodable {
-        let id, text: String
+    public struct Written: Decodable, Sendable {
+        public let id, text: String
     }
 
-    struct Paid: Decodable {
-        let op_id: String
-        let moved, arrivals: Int
+    public struct Paid: Decodable, Sendable {
+        public let op_id: String
+        public let moved, arrivals: Int
     }
 
-    struct Wish: Decodable {
-        let verb, target: String
-        let state: Bool
+    public struct Wish: Decodable, Sendable {
+        public let verb, target: String
+        public let state: Bool
     }
 
-    struct Record: Decodable {
-        let seq: Int
+    public struct Record: Decodable, Sendable {
+        public let seq: Int
     }
 
     private struct Stats: Decodable {
@@ -143,7 +143,7 @@ final class Origin: Sendable {
     private func stats() async throws -> Stats { try await get(control + "/control/stats", as: Stats.self) }
 
     private func send(_ method: String, _ path: String, _ body: String) async throws {
-        var request = URLRequest(url: try #require(URL(string: control + path)))
+        var request = URLRequest(url: try address(control + path))
         request.httpMethod = method
         request.httpBody = Data(body.utf8)
         request.setValue("application/json", forHTTPHeaderField: "content-type")
@@ -152,10 +152,10 @@ final class Origin: Sendable {
 }
 
 /// Asks a server for JSON, with a body where one is given.
-func get<Value: Decodable>(
+public func get<Value: Decodable>(
     _ url: String, token: String? = nil, body: Data? = nil, as type: Value.Type
 ) async throws -> Value {
-    var request = URLRequest(url: try #require(URL(string: url)))
+    var request = URLRequest(url: try address(url))
     if let token { request.setValue("Bearer \(token)", forHTTPHeaderField: "authorization") }
     if let body {
         request.httpMethod = "POST"
@@ -163,6 +163,11 @@ func get<Value: Decodable>(
         request.setValue("application/json", forHTTPHeaderField: "content-type")
     }
     return try JSONDecoder().decode(type, from: try await answer(to: request))
+}
+
+private func address(_ text: String) throws -> URL {
+    guard let url = URL(string: text) else { throw Unexpected(what: "no address: \(text)") }
+    return url
 }
 
 private let http = URLSession(configuration: .ephemeral)
@@ -174,3 +179,6 @@ private func answer(to request: URLRequest) async throws -> Data {
     }
     return data
 }
+
+/// Fetches an address whole; gives the number of its bytes.
+public func download(_ url: String) async throws -> Int { try await answer(to: URLRequest(url: address(url))).count }
