@@ -13,9 +13,7 @@ import java.net.URLEncoder
  * A link comes from anywhere, so it may choose what is looked at and never what is done: nothing is liked, followed or bought by one.
  */
 public sealed interface DeepLink {
-    /**
-     * One video. The core has no feed of one item: the app opens its usual feed, and may say that the video is not there yet.
-     */
+    /** One video: the usual feed, which may begin with it. */
     public data class Video(val id: String) : DeepLink
 
     /** A creator's page. */
