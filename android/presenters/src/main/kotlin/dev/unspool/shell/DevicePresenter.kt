@@ -57,6 +57,25 @@ public enum class Transport(internal val network: NetworkClass) {
     CELLULAR_5G(NetworkClass.CELLULAR5G),
     CELLULAR_4G(NetworkClass.CELLULAR4G),
     CELLULAR_SLOW(NetworkClass.CELLULAR_SLOW),
+    ;
+
+    public companion object {
+        // Kilobit a second, between what Android 14 assumes of each generation before it has measured (its CarrierConfigManager):
+        // 13,000 of HSPA+, 30,000 of LTE, 47,000 of the slowest 5G.
+        private const val ABOVE_3G = 14_000
+        private const val ABOVE_4G = 45_000
+
+        /**
+         * The class of a cellular network by the bandwidth that the system estimates (`getLinkDownstreamBandwidthKbps`), because
+         * its generation takes a permission to ask for. Null where nothing is estimated.
+         */
+        public fun ofCellular(downKbps: Int): Transport? = when {
+            downKbps <= 0 -> null
+            downKbps < ABOVE_3G -> CELLULAR_SLOW
+            downKbps < ABOVE_4G -> CELLULAR_4G
+            else -> CELLULAR_5G
+        }
+    }
 }
 
 /**
