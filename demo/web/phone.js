@@ -1,6 +1,7 @@
 // The phone: a reel of full-height cards, moved by touch, wheel and keys.
 
 import { act } from "./link.js";
+import { Pictures, draws } from "./native.js";
 import { Rest, timeSheet } from "./time.js";
 
 /** @typedef {import("./players.js").Players} Players */
@@ -92,6 +93,11 @@ export class Phone {
     this.next = undefined;
     /** @type {boolean | undefined} what the person asked for and the core has not told of yet */
     this.pausing = undefined;
+    /** The session that the cards belong to. */
+    this.session = 0;
+    this.pictures = new Pictures((session, position) => (session === this.session ? this.shows(position) : undefined), (words) => this.say(words));
+    this.engines = /** @type {HTMLElement} */ (document.getElementById("engine"));
+    this.engines.addEventListener("click", () => void this.engine());
     this.gestures();
     this.keys();
     const clock = /** @type {HTMLElement} */ (document.getElementById("clock"));
@@ -120,6 +126,7 @@ export class Phone {
     const net = /** @type {HTMLElement} */ (document.getElementById("net"));
     net.textContent = state.online ? "Online" : "No network";
     net.dataset.online = String(state.online);
+    this.playedBy(state.player);
     if (!state.begun) return;
     if (typeof state.current === "number" && !this.moving) this.at = state.current;
     for (const view of this.state.cards) {
@@ -153,12 +160,56 @@ export class Phone {
     }
   }
 
+  /** The card at this position, if pictures may be shown on it. @param {number} position */
+  shows(position) {
+    const card = this.cards.get(position);
+    return card?.view.covered ? undefined : card;
+  }
+
+  /** Whether the core's own players play. */
+  native() {
+    return this.state.player?.engine === "gstreamer";
+  }
+
+  /** Takes over who plays. @param {{ engine: string, session: number, switching: boolean, heard: boolean }} player */
+  playedBy(player) {
+    const native = this.native();
+    this.engines.setAttribute("aria-checked", String(native));
+    this.engines.setAttribute("aria-disabled", String(player.switching || !draws));
+    const note = !draws ? "This browser cannot draw the native engine's pictures."
+      : player.switching ? "Closing the session and opening it again…"
+        : native ? `The core decodes with GStreamer, and the page shows its pictures. ${player.heard ? "Sound comes from this machine's speakers." : "Silent."}`
+          : "The browser's <video> elements play, fed by the core's gateway.";
+    const words = /** @type {HTMLElement} */ (document.getElementById("engine-note"));
+    if (words.textContent !== note) words.textContent = note;
+    this.feed.classList.toggle("switching", player.switching);
+    if (this.session !== player.session) {
+      // Another session counts its cards anew.
+      for (const card of this.cards.values()) card.node.remove();
+      this.cards.clear();
+      this.session = player.session;
+      this.told = undefined;
+      this.slid = undefined;
+    }
+    this.pictures.show(native && !player.switching);
+  }
+
+  /** Lets the other engine play. */
+  async engine() {
+    if (!this.state.begun || this.state.player.switching) return;
+    if (!draws) return this.say("This browser cannot draw the native engine's pictures.");
+    const engine = this.native() ? "browser" : "gstreamer";
+    this.say("The session is closed and opened again with the other player.");
+    await attempt(this, { do: "engine", engine });
+  }
+
   /**
    * Puts every player's video into the card it belongs to. Cards may show the same clip, so an address can have several
    * players: the one that plays belongs to the card on the screen, each other one stays where it is, and a new one goes to
    * the nearest card that has none.
    */
   place() {
+    if (this.native()) return;
     const cards = [...this.cards.values()].sort((a, b) => a.position - b.position);
     /** @param {Card} card */
     const of = (card) => (card.view.address ? this.players.of(card.view.address) : []);
@@ -240,6 +291,7 @@ export class Phone {
   }
 
   mute() {
+    if (!this.state.player?.heard) return this.say("The native engine plays silently. Start the demo with --sound to hear it.");
     this.state.muted = !this.state.muted;
     return this.run({ do: "mute", on: this.state.muted });
   }
@@ -355,7 +407,7 @@ export class Phone {
         f: () => this.follow(), b: () => this.save(),
         x: () => this.notInterested(),
         o: () => document.dispatchEvent(new CustomEvent("network", { detail: "toggle" })),
-        r: () => this.report(), u: () => this.time(),
+        r: () => this.report(), u: () => this.time(), n: () => this.engine(),
         "?": () => this.sheets.keys(),
       });
       if (!onControl) keys[" "] = () => this.pause();
@@ -438,7 +490,7 @@ export class Phone {
 }
 
 /** One card of the reel. */
-class Card {
+export class Card {
   /** @param {Phone} phone @param {any} view */
   constructor(phone, view) {
     this.phone = phone;
@@ -498,11 +550,13 @@ class Card {
     if (document.activeElement !== this.bar || !this.bar.matches(":active")) this.bar.value = String(state.playheadMs);
     this.bar.setAttribute("aria-valuetext", `${(state.playheadMs / 1000).toFixed(0)} of ${(view.durationMs / 1000).toFixed(0)} seconds`);
     this.bar.style.setProperty("--done", `${(100 * state.playheadMs) / Math.max(1, view.durationMs)}%`);
-    if (this.muted !== state.muted) {
-      this.muted = state.muted;
-      this.sound.replaceChildren(icon(state.muted ? "muted" : "sound"), el("span", { text: state.muted ? "Muted" : "Sound", "aria-hidden": "true" }));
-      this.sound.setAttribute("aria-pressed", String(!state.muted));
+    const muted = state.muted || !state.player.heard;
+    if (this.muted !== muted) {
+      this.muted = muted;
+      this.sound.replaceChildren(icon(muted ? "muted" : "sound"), el("span", { text: muted ? "Muted" : "Sound", "aria-hidden": "true" }));
+      this.sound.setAttribute("aria-pressed", String(!muted));
     }
+    this.node.classList.toggle("stands", this.phone.plays() && !state.resting && this.phone.native() && this.phone.pictures.stands(this.position));
   }
 
   /** Covers the card, or uncovers it. @param {any} view */
@@ -512,6 +566,7 @@ class Card {
     this.node.classList.toggle("veiled", view.covered);
     this.reason = view.decision?.reason;
     if (!view.covered) return;
+    if (this.phone.native()) this.picture.replaceChildren();
     const inside = [el("h3", { text: this.reason ?? "Covered by the safety filter" }), el("p", { text: view.late ? "Its bytes have left this device." : "Nothing of it has been fetched." })];
     if (view.decision?.revealable) {
       inside.push(el("button", { class: "solid", text: "Show it anyway", onclick: () => this.phone.run({ do: "reveal", position: view.position }) }));
@@ -529,6 +584,13 @@ class Card {
       // A video that was somewhere else stands still after the move.
       if (player.plays && player.video.paused) player.video.play().catch(() => {});
     }
+  }
+
+  /** Where the native engine's pictures are drawn. @returns {HTMLCanvasElement} */
+  canvas() {
+    const canvas = this.picture.querySelector("canvas") ?? el("canvas");
+    if (!canvas.isConnected) this.picture.replaceChildren(canvas);
+    return canvas;
   }
 
   /** A heart flies up. */

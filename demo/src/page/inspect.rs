@@ -12,7 +12,8 @@ const LISTED: u64 = 40;
 
 /// The figures now; `origin` is what the server said last.
 pub fn figures(phone: &Phone, origin: &Value) -> Value {
-    let (session, bytes, out) = (&phone.session, phone.session.bytes(), phone.session.outgoing());
+    let session = &phone.session();
+    let (bytes, out) = (phone.bytes(), session.outgoing());
     let estimate = phone.feed().map_or(0, |feed| feed.snapshot().throughput_bps);
     let by = bytes.by_purpose;
     let account = |name: &str, traffic: Traffic| {
@@ -27,6 +28,7 @@ pub fn figures(phone: &Phone, origin: &Value) -> Value {
     let last = session.outbound_after(u64::MAX).last;
     let listed = session.outbound_after(last.saturating_sub(LISTED));
     json!({
+        "engine": phone.engine(),
         "estimateBps": estimate,
         "network": phone.network(),
         "bytes": {
@@ -44,7 +46,7 @@ pub fn figures(phone: &Phone, origin: &Value) -> Value {
                 account("probe", by.probe),
             ],
         },
-        "requests": phone.story.count(session),
+        "requests": phone.requests(),
         "outbound": listed.requests.iter().rev().map(request).collect::<Vec<_>>(),
         "out": {
             "recorded": out.recorded,
@@ -58,7 +60,7 @@ pub fn figures(phone: &Phone, origin: &Value) -> Value {
             "intentsWedged": out.intents_wedged,
             "intentsSettled": out.intents_settled,
         },
-        "watchedMs": session.watched_ms(),
+        "watchedMs": phone.watched_ms(),
         "story": phone.story.figures(),
         "rssMb": peak_rss_mb(),
         "rules": session.rules_version(),

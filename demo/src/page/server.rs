@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, watch};
 use super::commands::{self, Command};
 use super::guard::{self, Guard};
 use super::inspect;
+use super::native;
 use super::phone::Phone;
 use super::players::Told;
 use super::relay::relay;
@@ -42,10 +43,11 @@ pub struct Shared {
 }
 
 /// Name, type and text of every file of the page.
-const FILES: [(&str, &str, &str); 12] = [
+const FILES: [(&str, &str, &str); 13] = [
     ("app.js", SCRIPT, include_str!("../../web/app.js")),
     ("link.js", SCRIPT, include_str!("../../web/link.js")),
     ("players.js", SCRIPT, include_str!("../../web/players.js")),
+    ("native.js", SCRIPT, include_str!("../../web/native.js")),
     ("phone.js", SCRIPT, include_str!("../../web/phone.js")),
     ("sheets.js", SCRIPT, include_str!("../../web/sheets.js")),
     ("time.js", SCRIPT, include_str!("../../web/time.js")),
@@ -67,7 +69,8 @@ pub fn router(shared: Shared, guard: Guard) -> Router {
         .route("/{token}/", get(|| async { file(HTML, PAGE) }))
         .route("/{token}/events", get(events))
         .route("/{token}/do", post(run))
-        .route("/{token}/told", post(told));
+        .route("/{token}/told", post(told))
+        .route("/{token}/picture", get(native::picture));
     pages = pages.route("/{token}/report.html", get(report));
     pages = pages.route("/{token}/media/{gateway}/{rendition}/{name}", get(relay));
     for (name, kind, text) in FILES {
@@ -141,9 +144,7 @@ async fn serve(shared: Shared, page: mpsc::Sender<Event>) {
             },
             () = page.closed() => false,
             _ = ticks.tick() => {
-                if let Some(feed) = &feed {
-                    phone.story.take(feed, &phone.tail);
-                }
+                phone.listen();
                 let lines = phone.tail.after(line);
                 line = lines.last().map_or(line, |last| last.n);
                 let mut figures = inspect::figures(&phone, &origin.borrow());

@@ -137,6 +137,15 @@ impl Story {
         told.seen = 0;
         told.closed.clear();
     }
+
+    /// Forgets the numbers of a session that has ended: its viewing is over, and another session begins.
+    pub fn another_session(&self) {
+        self.another_feed();
+        let mut told = self.told();
+        (told.open, told.rested) = (false, false);
+        told.requests.settled = 0;
+        told.requests.under_way = 0;
+    }
 }
 
 impl Told {
