@@ -75,6 +75,16 @@ class Demo:
         """Threads of the demo's own process."""
         return len(list(Path(f"/proc/{self.process.pid}/task").iterdir()))
 
+    def holds(self, name: str) -> int:
+        """How often the demo's own process has the file of this name open."""
+        count = 0
+        for one in Path(f"/proc/{self.process.pid}/fd").iterdir():
+            try:
+                count += one.readlink().name == name
+            except OSError:
+                continue  # Closed meanwhile.
+        return count
+
     def client(self) -> str:
         return (self.state / "client").read_text().strip()
 

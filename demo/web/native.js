@@ -20,8 +20,7 @@ export class Pictures {
     this.on = false;
     this.asks = false;
     this.number = 0;
-    /** Pictures drawn so far. */
-    this.drawn = 0;
+    this.question = new AbortController();
     /** @type {{ position: number, at: number }} the card that was drawn last, and when */
     this.last = { position: -1, at: 0 };
   }
@@ -30,7 +29,13 @@ export class Pictures {
   show(on) {
     this.on = on && draws;
     if (this.on && !this.asks) void this.ask();
-    if (!this.on) this.number = 0;
+    if (!this.on && this.asks) this.anew();
+  }
+
+  /** Asks for the pictures that stand on the cards, too: there is a card that did not hear of its own. */
+  anew() {
+    this.number = 0;
+    this.question.abort();
   }
 
   /** Whether the card at this position has had no picture for a while. @param {number} position */
@@ -41,12 +46,15 @@ export class Pictures {
   async ask() {
     this.asks = true;
     while (this.on) {
+      this.question = new AbortController();
+      const { signal } = this.question;
       try {
-        const answer = await fetch(`picture?after=${this.number}`);
+        const answer = await fetch(`picture?after=${this.number}`, { signal });
         const told = answer.headers.get("picture");
         if (answer.status === 200 && told) this.draw(JSON.parse(told), await answer.arrayBuffer());
         else if (answer.status !== 204) throw new Error(`the demo answered ${answer.status}`);
       } catch {
+        if (signal.aborted) continue;
         // It has ended, or says elsewhere why it does not answer.
         await new Promise((done) => setTimeout(done, AGAIN));
       }
@@ -76,7 +84,6 @@ export class Pictures {
     canvas.getContext("2d", { alpha: false })?.drawImage(frame, 0, 0, canvas.width, canvas.height);
     frame.close();
     canvas.dataset.ready = "";
-    this.drawn += 1;
     this.last = { position: told.position, at: performance.now() };
   }
 }

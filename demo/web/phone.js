@@ -106,6 +106,7 @@ export class Phone {
     };
     tick();
     setInterval(tick, 5_000);
+    setInterval(() => this.cards.get(this.at)?.stands(), 250);
   }
 
   /** Whether a card plays. */
@@ -128,6 +129,15 @@ export class Phone {
     net.dataset.online = String(state.online);
     this.playedBy(state.player);
     if (!state.begun) return;
+    if (this.session !== state.player.session) {
+      // Another session counts its cards anew.
+      for (const card of this.cards.values()) card.node.remove();
+      this.cards.clear();
+      this.session = state.player.session;
+      this.told = undefined;
+      this.slid = undefined;
+    }
+    let another = false;
     if (typeof state.current === "number" && !this.moving) this.at = state.current;
     for (const view of this.state.cards) {
       let card = this.cards.get(view.position);
@@ -136,9 +146,11 @@ export class Phone {
         card = new Card(this, view);
         this.cards.set(view.position, card);
         this.reel.append(card.node);
+        another = true;
       }
       card.update(view, this.state);
     }
+    if (another && this.native()) this.pictures.anew();
     for (const [position, card] of this.cards) {
       if (position < this.at - KEPT || position > this.at + KEPT + 2) {
         card.node.remove();
@@ -183,14 +195,6 @@ export class Phone {
     const words = /** @type {HTMLElement} */ (document.getElementById("engine-note"));
     if (words.textContent !== note) words.textContent = note;
     this.feed.classList.toggle("switching", player.switching);
-    if (this.session !== player.session) {
-      // Another session counts its cards anew.
-      for (const card of this.cards.values()) card.node.remove();
-      this.cards.clear();
-      this.session = player.session;
-      this.told = undefined;
-      this.slid = undefined;
-    }
     this.pictures.show(native && !player.switching);
   }
 
@@ -556,7 +560,6 @@ export class Card {
       this.sound.replaceChildren(icon(muted ? "muted" : "sound"), el("span", { text: muted ? "Muted" : "Sound", "aria-hidden": "true" }));
       this.sound.setAttribute("aria-pressed", String(!muted));
     }
-    this.node.classList.toggle("stands", this.phone.plays() && !state.resting && this.phone.native() && this.phone.pictures.stands(this.position));
   }
 
   /** Covers the card, or uncovers it. @param {any} view */
@@ -584,6 +587,13 @@ export class Card {
       // A video that was somewhere else stands still after the move.
       if (player.plays && player.video.paused) player.video.play().catch(() => {});
     }
+  }
+
+  /** Shows that the native engine waits, where it does. */
+  stands() {
+    const { phone } = this;
+    const waits = phone.native() && phone.plays() && !phone.state.resting && phone.pictures.stands(this.position);
+    this.node.classList.toggle("stands", waits);
   }
 
   /** Where the native engine's pictures are drawn. @returns {HTMLCanvasElement} */
