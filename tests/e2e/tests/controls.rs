@@ -1,7 +1,7 @@
 //! What an app does with a playing card: how it sounds and runs, where it is, what the system says, what the device bears.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use unspool::{
@@ -193,6 +193,10 @@ struct Hall {
     screens: Mutex<usize>,
 }
 
+fn held<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The screens of a hall.
 #[derive(Debug, Clone)]
 struct Walls(Arc<Hall>);
@@ -202,7 +206,7 @@ struct Wall(Arc<Hall>, u64);
 
 impl Screens for Walls {
     fn screen(&self, position: u64) -> Arc<dyn Screen> {
-        *self.0.screens.lock().unwrap() += 1;
+        *held(&self.0.screens) += 1;
         Arc::new(Wall(Arc::clone(&self.0), position))
     }
 }
@@ -211,13 +215,13 @@ impl Screen for Wall {
     fn show(&self, picture: &Picture<'_>) {
         assert_eq!(picture.pixel_aspect(), (1, 1));
         assert!(picture.width() > 0 && !picture.colours().full_range);
-        *self.0.shown.lock().unwrap().entry(self.1).or_default() += 1;
+        *held(&self.0.shown).entry(self.1).or_default() += 1;
     }
 }
 
 impl Drop for Wall {
     fn drop(&mut self) {
-        *self.0.screens.lock().unwrap() -= 1;
+        *held(&self.0.screens) -= 1;
     }
 }
 
@@ -225,7 +229,7 @@ impl Hall {
     async fn has(&self, what: &str, enough: impl Fn(&BTreeMap<u64, u64>, usize) -> bool) -> Done<()> {
         let until = Instant::now() + PATIENCE;
         loop {
-            let (shown, screens) = (self.shown.lock().unwrap().clone(), *self.screens.lock().unwrap());
+            let (shown, screens) = (held(&self.shown).clone(), *held(&self.screens));
             if enough(&shown, screens) {
                 return Ok(());
             }
@@ -253,7 +257,7 @@ async fn an_app_that_takes_the_pictures_itself_gets_those_of_the_next_card_too()
     hall.has("the next one stands ready", |shown, _| shown.contains_key(&(first + 1))).await?;
     let frames = feed.snapshot().frames;
     let second = feed.next().await?.position;
-    let at = hall.shown.lock().unwrap()[&second];
+    let at = held(&hall.shown)[&second];
     hall.has("the next one plays", |shown, _| shown[&second] > at + 5).await?;
     until(&feed, "its pictures count", |s| s.frames > frames).await?;
     assert!(session.shutdown(PATIENCE).await.clean);
