@@ -1,6 +1,7 @@
 //! Ending a wait from outside of it.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -45,11 +46,13 @@ impl CancelToken {
     }
 }
 
-/// Waits for `work`, until `cancel` ends the wait.
+/// Waits for `work`, until `cancel` ends the wait. `work` is boxed, so that waiting is one piece of code for each answer and
+/// not for each call.
 pub(crate) async fn unless_cancelled<T>(
     cancel: Option<Arc<CancelToken>>,
-    work: impl Future<Output = Result<T, unspool::Error>>,
+    work: impl Future<Output = Result<T, unspool::Error>> + Send,
 ) -> Result<T, UnspoolError> {
+    let work: Pin<Box<dyn Future<Output = Result<T, unspool::Error>> + Send + '_>> = Box::pin(work);
     match cancel {
         None => Ok(work.await?),
         Some(token) => tokio::select! {

@@ -105,8 +105,8 @@ pub enum UnspoolError {
         /// How many were wrong in a row.
         wrong: u32,
     },
-    /// This feed holds no card at that position: ask for one that it gave.
-    #[error("no card at this position; ask for one that the feed gave")]
+    /// This feed holds no card at that position, or there can be none of that name: ask for one that it gave.
+    #[error("no such card; ask for one that the feed gave")]
     NoSuchCard,
     /// The safety filter does not let some of the items be shown to this person, and nothing was begun: leave those out.
     #[error("{} items may not be shown to this person; leave those out", items.len())]

@@ -48,6 +48,8 @@ pub struct PageRequest {
     pub limit: u32,
     /// Topics the feed has enough of; where there are any, the page should hold others.
     pub enough_of: Vec<String>,
+    /// The item the first page should begin with: a link was opened. One that there is no more is left out.
+    pub first: Option<String>,
 }
 
 /// One page of a feed.
@@ -260,7 +262,7 @@ impl Backend for HostAdapter {
         limit: u32,
     ) -> BoxFuture<'a, Result<Page, BackendError>> {
         let cursor = cursor.map(str::to_owned);
-        self.ask(PageRequest { feed: feed.to_owned(), cursor, limit, enough_of: Vec::new() })
+        self.ask(PageRequest { feed: feed.to_owned(), cursor, limit, enough_of: Vec::new(), first: None })
     }
 
     fn requested<'a>(
@@ -268,8 +270,8 @@ impl Backend for HostAdapter {
         feed: &'a str,
         request: &'a unspool::PageRequest,
     ) -> BoxFuture<'a, Result<Page, BackendError>> {
-        let unspool::PageRequest { cursor, limit, enough_of, .. } = request.clone();
-        self.ask(PageRequest { feed: feed.to_owned(), cursor, limit, enough_of })
+        let unspool::PageRequest { cursor, limit, enough_of, first, id: _ } = request.clone();
+        self.ask(PageRequest { feed: feed.to_owned(), cursor, limit, enough_of, first })
     }
 
     fn topics(&self) -> BoxFuture<'_, Result<Vec<unspool::Topic>, BackendError>> {

@@ -91,8 +91,19 @@ impl Unspool {
     }
 
     /// Opens a feed and begins to fetch ahead. One feed is open at a time; an earlier one ends.
-    pub fn feed(&self, kind: FeedKind) -> Result<Arc<Feed>, UnspoolError> {
-        Ok(Arc::new(Feed { core: self.core.feed(kind.into())? }))
+    ///
+    /// With `first` it begins with that item: a link was opened, a shared video tapped. Where the device holds its card, it is
+    /// there at once; else the first page is asked to begin with it. An item that the backend does not have any more, or that
+    /// the safety filter hides, is left out: compare the first card's identifier where that is to be told. Without a network
+    /// and without the card the first `next` fails with `Offline`; open the feed without `first` then. What cannot be an
+    /// identifier (1 to 128 printable characters of ASCII) fails with `NoSuchCard`.
+    #[uniffi::method(default(first = None))]
+    pub fn feed(&self, kind: FeedKind, first: Option<String>) -> Result<Arc<Feed>, UnspoolError> {
+        let core = match first {
+            Some(item) => self.core.feed_from(kind.into(), &item)?,
+            None => self.core.feed(kind.into())?,
+        };
+        Ok(Arc::new(Feed { core }))
     }
 
     /// The topics people can choose from.

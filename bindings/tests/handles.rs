@@ -161,7 +161,7 @@ async fn a_token_ends_a_wait_before_and_during_it_and_the_answer_is_still_to_be_
 
     let session = hosted(&dir, false).await;
     assert_eq!(session.topics(Some(told)).await, Err(UnspoolError::Cancelled));
-    let feed = session.feed(FeedKind::ForYou).unwrap();
+    let feed = session.feed(FeedKind::ForYou, None).unwrap();
     let token = CancelToken::new();
     let waiting = tokio::spawn({
         let (feed, token) = (feed.clone(), token.clone());
@@ -220,13 +220,13 @@ async fn after_the_end_every_call_says_so() {
     let dir = tempfile::tempdir().unwrap();
     let session = hosted(&dir, true).await;
     assert_eq!(session.topics(None).await.unwrap()[0].id, "science");
-    let feed = session.feed(FeedKind::Topic { topic: "science".into() }).unwrap();
+    let feed = session.feed(FeedKind::Topic { topic: "science".into() }, None).unwrap();
     assert_eq!(feed.kind(), FeedKind::Topic { topic: "science".into() });
     assert_eq!(feed.next(None).await, Err(UnspoolError::EndOfFeed));
     let report = session.shutdown(Some(PATIENCE)).await;
     assert_eq!(session.shutdown(None).await, report);
     let end = UnspoolError::ShutDown;
-    assert_eq!(session.feed(FeedKind::ForYou).err(), Some(end.clone()));
+    assert_eq!(session.feed(FeedKind::ForYou, None).err(), Some(end.clone()));
     assert_eq!(session.topics(None).await, Err(end.clone()));
     assert_eq!(session.interests(None).await, Err(end.clone()));
     assert_eq!(session.set_interests(vec!["science".into()], None).await, Err(end.clone()));
@@ -271,7 +271,7 @@ fn handles_are_dropped_on_any_thread_and_on_none_of_the_runtimes() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let session = runtime.block_on(hosted(&dir, true));
     drop(runtime);
-    let feed = session.feed(FeedKind::ForYou).unwrap();
+    let feed = session.feed(FeedKind::ForYou, None).unwrap();
     let threads: Vec<_> = (0..8)
         .map(|n| {
             let (session, feed) = (session.clone(), feed.clone());

@@ -70,3 +70,13 @@ async def test_a_card_says_why_and_a_viewing_is_learnt(origin: Origin, core: Pat
         shown = await everybody.next()
         why = await everybody.why(shown.position)
         assert why.reasons == [] and why.against is None and "same for everybody" in why.words
+
+
+async def test_a_link_opens_its_video_and_the_feed_goes_on_behind_it(origin: Origin, core: Path) -> None:
+    async with await Unspool.open(config(core, origin)) as session:
+        with pytest.raises(UnspoolError.NoSuchCard):
+            session.feed(FeedKind.FOR_YOU(), first="two words")
+        feed = session.feed(FeedKind.FOR_YOU(), first="item-00040")
+        assert (await feed.next()).item.id == "item-00040"
+        assert "You opened" in (await feed.why(0)).words
+        assert (await feed.next()).item.id != "item-00040"

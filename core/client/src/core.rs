@@ -45,6 +45,7 @@ use crate::store::SessionStore;
 use crate::taping::Tape;
 use crate::wellbeing::{ServerTime, WellbeingRoom};
 use crate::wishes::Board;
+use crate::work::blocking;
 
 use errors::tls_error;
 pub(crate) use errors::{media_error, outbox_error, spool_error, store_error};
@@ -612,13 +613,4 @@ fn erase_files(dir: &Path, spool: &Spool) -> Pending<()> {
         tracing::warn!(kind = ?error.kind(), "files put away for other accounts could not be deleted");
     }
     spool.erase()
-}
-
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
-) -> Result<T, Error> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(e) => Err(Error::Internal { reason: e.to_string() }),
-    }
 }

@@ -45,6 +45,7 @@ use crate::core::Core;
 use crate::error::Error;
 use crate::events::{Event, EventLog};
 use crate::explain::Why;
+use crate::feed::Opening;
 use crate::players::Opened;
 use crate::snapshot::Snapshot;
 use crate::taping::Tape;
@@ -183,7 +184,7 @@ pub(crate) struct Driver {
 impl Driver {
     pub(crate) fn new(
         core: Arc<Core>,
-        kind: FeedKind,
+        opening: Opening,
         conditions: Conditions,
         inputs: mpsc::UnboundedSender<Input>,
         events: Arc<EventLog>,
@@ -191,12 +192,14 @@ impl Driver {
         windows: Arc<Windows>,
     ) -> Self {
         let wishes = core.board.now();
+        let Opening { kind, first } = opening;
         let feed = kind.name();
         let config = EngineConfig {
             seed: core.seed,
             feed: feed.clone(),
             policy: core.config.policy.clone(),
             players: core.config.player.players,
+            first,
         };
         let mut engine = Taped::new(config, conditions, core.tape.as_ref().map(Tape::feed));
         // The stage makes room before it asks for a player that the pool would refuse.

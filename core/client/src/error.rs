@@ -93,8 +93,8 @@ pub enum Error {
         /// How many were wrong in a row.
         wrong: u32,
     },
-    /// This feed holds no card at that position; ask for one that it gave.
-    #[error("no card at this position")]
+    /// This feed holds no card at that position, or there can be none of that name; ask for one that it gave.
+    #[error("no such card")]
     NoSuchCard,
     /// The safety filter does not let some of the items be shown to this person, and nothing was begun; leave those out.
     #[error("{count} items may not be shown to this person", count = items.len())]

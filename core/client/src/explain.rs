@@ -7,9 +7,9 @@ use unspool_engine::learner::Card as LearnerCard;
 use unspool_engine::pipeline::{Manner, Pipeline, Reason as Placed};
 use unspool_engine::ranking::Parameter;
 
-use crate::core::blocking;
 use crate::error::Error;
 use crate::session::Unspool;
+use crate::work::blocking;
 
 /// One reason why a card stands where it stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,10 +40,11 @@ pub struct Why {
 
 impl Why {
     pub(crate) fn new(item: String, manner: Manner, policy: String, placed: Placed) -> Self {
-        let Placed { against, why, held_back, away_from } = placed;
+        let Placed { against, why, held_back, away_from, asked_for } = placed;
         let reasons: Vec<Reason> =
             why.contributions.iter().map(|c| Reason { words: c.factor.words(), amount: c.amount }).collect();
         let words = match (manner, held_back, away_from) {
+            _ if asked_for => "You opened this video; the ones behind it come as in the feed.".to_owned(),
             (Manner::NonProfiled, ..) => {
                 "This feed is the same for everybody: the service's order, with no topic taking over."
                     .to_owned()

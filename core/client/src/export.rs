@@ -13,11 +13,12 @@ use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
 use crate::clock::Clock;
-use crate::core::{Core, blocking, outbox_error, spool_error, store_error};
+use crate::core::{Core, outbox_error, spool_error, store_error};
 use crate::error::Error;
 use crate::owner;
 use crate::rows::{PAGE, Query};
 use crate::session::Unspool;
+use crate::work::blocking;
 
 /// Version of the document; a change that old readers would not understand raises it.
 const VERSION: u32 = 1;

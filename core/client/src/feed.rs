@@ -47,6 +47,13 @@ pub struct FeedSession {
     windows: Weak<Windows>,
 }
 
+/// What a feed is opened as.
+pub(crate) struct Opening {
+    pub(crate) kind: FeedKind,
+    /// The item it begins with, where one was asked for.
+    pub(crate) first: Option<String>,
+}
+
 /// A feed that is not running yet.
 pub(crate) struct Launch {
     driver: Driver,
@@ -118,10 +125,11 @@ impl FeedSession {
     pub(crate) fn new(
         session: Unspool,
         core: &Arc<Core>,
-        kind: FeedKind,
+        opening: Opening,
         conditions: Conditions,
         window: Option<u64>,
     ) -> (Self, Launch) {
+        let kind = opening.kind.clone();
         let windows = Arc::new(Windows::new(window));
         let shown = Arc::downgrade(&windows);
         let (inputs, received) = mpsc::unbounded_channel();
@@ -131,7 +139,7 @@ impl FeedSession {
         let (end, ended) = watch::channel(None);
         let driver = Driver::new(
             Arc::clone(core),
-            kind.clone(),
+            opening,
             conditions,
             inputs.clone(),
             Arc::clone(&events),

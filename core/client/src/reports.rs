@@ -11,11 +11,12 @@ use unspool_engine::report::{Book, Filed, Report, Subject, Tapped};
 use unspool_engine::session::Signal;
 
 use crate::clock::Clock;
-use crate::core::{Core, blocking, outbox_error};
+use crate::core::{Core, outbox_error};
 use crate::driver::{Input, public};
 use crate::error::Error;
 use crate::session::Unspool;
 use crate::store::{SessionStore, StoreError};
+use crate::work::blocking;
 
 /// Longest wait for the open feed to learn of a report before its card goes; a turn of it takes a millisecond.
 const LEARNT_WITHIN: Duration = Duration::from_secs(1);

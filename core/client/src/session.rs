@@ -16,12 +16,13 @@ use unspool_engine::{MediaKey, MemoryPressure, SoundFocus};
 use unspool_media::{LocalFile, OutboundBatch};
 
 use crate::backend::Topic;
+use crate::backend::check::id_fits;
 use crate::config::{Config, FeedKind};
 use crate::core::Core;
 use crate::driver::{Control, Input, public};
 use crate::erase::EraseScope;
 use crate::error::Error;
-use crate::feed::{FeedSession, Inputs};
+use crate::feed::{FeedSession, Inputs, Opening};
 use crate::players::PlayerEngine;
 use crate::snapshot::{Bytes, Outgoing};
 use crate::spool::Value;
@@ -143,12 +144,35 @@ impl Unspool {
     /// # Errors
     /// [`Error::ShutDown`] after [`shutdown`](Unspool::shutdown).
     pub fn feed(&self, kind: FeedKind) -> Result<FeedSession, Error> {
+        self.open_feed(kind, None)
+    }
+
+    /// Opens a feed that begins with an item: a link was opened, a shared video tapped. The cards behind it come as in
+    /// [`feed`](Unspool::feed), and what was kept of an earlier feed of this kind is among them, without its places.
+    ///
+    /// `item` is the identifier the backend knows it by. Where the device holds the item's card, it is there at once, also
+    /// without a network; else the first page's request names it. An item that the backend does not have any more, or that
+    /// the safety filter hides, is left out: compare the first card's identifier where that is to be told. Without a network
+    /// and without the card the first [`next`](FeedSession::next) answers [`Error::Offline`]; open the ordinary feed then.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchCard`] for what cannot be an identifier (1 to 128 printable characters of ASCII); [`Error::ShutDown`]
+    /// after [`shutdown`](Unspool::shutdown).
+    pub fn feed_from(&self, kind: FeedKind, item: &str) -> Result<FeedSession, Error> {
+        if !id_fits(item) {
+            return Err(Error::NoSuchCard);
+        }
+        self.open_feed(kind, Some(item.to_owned()))
+    }
+
+    fn open_feed(&self, kind: FeedKind, first: Option<String>) -> Result<FeedSession, Error> {
         self.check()?;
         let inner = &self.0;
         let conditions = inner.core.settings.over(*lock(&inner.conditions));
         inner.core.media.set_offline(!conditions.online);
         let mut screen = lock(&inner.screen);
-        let (feed, launch) = FeedSession::new(self.clone(), &inner.core, kind, conditions, screen.window);
+        let (feed, launch) =
+            FeedSession::new(self.clone(), &inner.core, Opening { kind, first }, conditions, screen.window);
         screen.feeds.retain(|windows| windows.strong_count() > 0);
         screen.feeds.push(launch.windows());
         drop(screen);

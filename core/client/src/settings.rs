@@ -12,12 +12,13 @@ use unspool_engine::schema::Consent;
 use unspool_engine::settings::{self, PreferenceChoices, Preferences, Settings};
 
 use crate::config::Config;
-use crate::core::{Core, blocking};
+use crate::core::Core;
 use crate::driver::{Control, Input};
 use crate::error::Error;
 use crate::session::Unspool;
 use crate::store::{SessionStore, StoreError};
 use crate::wishes::languages_fit;
+use crate::work::blocking;
 
 /// The preferences of a session.
 #[derive(Debug)]

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use unspool_engine::session::Signal;
 
 use crate::clock::Clock;
-use crate::core::{blocking, outbox_error};
+use crate::core::outbox_error;
 use crate::driver::Input;
 use crate::error::Error;
 use crate::outbox::{Comment, OpId, Outbox, OutboxError, Verb};
 use crate::session::Unspool;
+use crate::work::blocking;
 
 /// Something the person wanted to be so and the backend refused.
 #[derive(Debug, Clone, PartialEq, Eq)]

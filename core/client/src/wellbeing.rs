@@ -18,12 +18,12 @@ use unspool_engine::wellbeing::{
 };
 
 use crate::clock::Clock;
-use crate::core::blocking;
 use crate::driver::{Control, Input};
 use crate::erase::guarding;
 use crate::error::Error;
 use crate::session::Unspool;
 use crate::store::{SessionStore, StoreError};
+use crate::work::blocking;
 
 pub(crate) use server_time::ServerTime;
 

@@ -3,6 +3,9 @@
 //! What only reads is a task that ends when its future is dropped. What writes takes its turn in one queue, in the order
 //! the calls were begun, and is done whether or not anybody still waits: a like whose future was dropped cannot overtake
 //! the unlike that came after it.
+//!
+//! Work is boxed before it becomes a task: a runtime's task is some seven kilobytes of code for each kind of future, and an
+//! app downloads them all.
 
 use std::any::Any;
 use std::future::Future;
@@ -43,6 +46,7 @@ impl Writes {
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
+        let work = work.boxed();
         let turn = async move {
             let done = AssertUnwindSafe(work).catch_unwind().await;
             let done = done.unwrap_or_else(|fault| Err(Error::Internal { reason: words(&*fault) }));
@@ -59,9 +63,20 @@ pub(crate) async fn read<T: Send + 'static>(
     handle: &Handle,
     work: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> Result<T, Error> {
-    match AbortOnDrop(handle.spawn(work)).await {
+    match AbortOnDrop(handle.spawn(work.boxed())).await {
         Ok(done) => done,
         Err(e) if e.is_cancelled() => Err(Error::ShutDown),
+        Err(e) => Err(Error::Internal { reason: e.to_string() }),
+    }
+}
+
+/// Does `work` on a thread that may block; a panic in it is an error here.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let work: Box<dyn FnOnce() -> Result<T, Error> + Send> = Box::new(work);
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
         Err(e) => Err(Error::Internal { reason: e.to_string() }),
     }
 }

@@ -23,6 +23,9 @@ pub struct EngineConfig {
     pub policy: Policy,
     /// Most players at once.
     pub players: usize,
+    /// The item the feed begins with, where one was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<String>,
 }
 
 /// What the host knows of the device.

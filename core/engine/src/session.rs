@@ -75,6 +75,9 @@ impl Engine {
     #[must_use]
     pub fn new(config: EngineConfig, conditions: Conditions) -> Self {
         let mut feed = Feed::new(config.seed);
+        if let Some(first) = config.first {
+            feed.begin_with(first);
+        }
         // What is looked at is fixed; the stage looks at the next card whatever the planner does.
         feed.set_fixed_ahead(usize::try_from(config.policy.window.max(1)).unwrap_or(usize::MAX));
         Engine {

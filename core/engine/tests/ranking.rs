@@ -78,7 +78,8 @@ struct World {
 
 impl World {
     fn new(manner: Manner, conditions: Conditions, saved: Option<SavedFeed>) -> Self {
-        let config = EngineConfig { seed: 7, feed: "f".into(), policy: Policy::default(), players: 3 };
+        let config =
+            EngineConfig { seed: 7, feed: "f".into(), policy: Policy::default(), players: 3, first: None };
         let mut engine = Engine::new(config, conditions);
         engine.set_ranking(manner, pipeline());
         let stored: BTreeMap<MediaKey, u64> = saved
@@ -218,7 +219,8 @@ fn a_word_against_a_card_counts_at_once_and_once_and_what_was_broken_off_does_no
 
 #[test]
 fn behind_an_empty_place_comes_the_next_card_and_not_one_of_many() {
-    let config = EngineConfig { seed: 7, feed: "f".into(), policy: Policy::default(), players: 3 };
+    let config =
+        EngineConfig { seed: 7, feed: "f".into(), policy: Policy::default(), players: 3, first: None };
     let mut engine = Engine::new(config, Conditions::default());
     engine.handle_start(Time::ZERO, None, BTreeMap::new());
     let mut world = World { engine, ..World::new(Manner::AsAsked, Conditions::default(), None) };

@@ -38,7 +38,8 @@ struct World {
 
 impl World {
     fn new(seed: u64) -> Self {
-        let config = EngineConfig { seed, feed: "for_you".into(), policy: Policy::default(), players: 3 };
+        let config =
+            EngineConfig { seed, feed: "for_you".into(), policy: Policy::default(), players: 3, first: None };
         let engine = Engine::new(config, Conditions::default());
         World { engine, now: Time::ZERO, plays: 0, pages: 0, playing: None, exits: Vec::new() }
     }

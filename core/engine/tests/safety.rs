@@ -79,7 +79,13 @@ struct World {
 
 impl World {
     fn new(filter: Arc<Filter>, pages: Vec<Page>) -> Self {
-        let config = EngineConfig { seed: 7, feed: "for_you".into(), policy: Policy::default(), players: 3 };
+        let config = EngineConfig {
+            seed: 7,
+            feed: "for_you".into(),
+            policy: Policy::default(),
+            players: 3,
+            first: None,
+        };
         let mut engine = Engine::new(config, Conditions::default());
         engine.set_filter(filter);
         World {

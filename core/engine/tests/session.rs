@@ -57,7 +57,7 @@ fn item(n: u64) -> Item {
 }
 
 fn config() -> EngineConfig {
-    EngineConfig { seed: 7, feed: "for_you".into(), policy: Policy::default(), players: 3 }
+    EngineConfig { seed: 7, feed: "for_you".into(), policy: Policy::default(), players: 3, first: None }
 }
 
 /// Does what it is told, at once, and writes down what was asked of it.

@@ -32,7 +32,8 @@ fn item(n: u64) -> Item {
 
 /// Swipes through a session of everything a person and a driver do, and gives its tape.
 fn session(seed: u64) -> String {
-    let config = EngineConfig { seed, feed: "for_you".into(), policy: Policy::default(), players: 3 };
+    let config =
+        EngineConfig { seed, feed: "for_you".into(), policy: Policy::default(), players: 3, first: None };
     let mut engine = Taped::new(config, Conditions::default(), Some(seed));
     let wall = Wall { unix_ms: 1_790_000_000_000, offset_min: 60 };
     let filter = |hidden: BTreeSet<String>| {
@@ -198,7 +199,8 @@ fn what_is_no_tape_is_refused() {
 
 #[test]
 fn without_a_tape_nothing_is_written() {
-    let config = EngineConfig { seed: 1, feed: "f".into(), policy: Policy::default(), players: 3 };
+    let config =
+        EngineConfig { seed: 1, feed: "f".into(), policy: Policy::default(), players: 3, first: None };
     let mut engine = Taped::new(config, Conditions::default(), None);
     engine.handle_start(Time::ZERO, None, BTreeMap::new());
     assert!(engine.poll_output().is_some());

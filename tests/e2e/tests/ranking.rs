@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex};
 use futures_util::future::BoxFuture;
 use unspool::{
     Auth, Backend, BackendError, Card, Config, Credentials, Error, Event, FeedKind, FeedSession, Item,
-    Located, MediaKey, Meter, Native, Page, PageRequest, Topic, Unspool,
+    KeepState, Located, MediaKey, Meter, Native, Page, PageRequest, Topic, Unspool,
 };
-use unspool_e2e::{Done, Origin, PATIENCE, config, eventually, first_frame, http, open};
+use unspool_e2e::{Done, Origin, PATIENCE, config, eventually, first_frame, http, open, until_kept};
 use unspool_engine::breaker::breaches;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_origin-process");
@@ -213,6 +213,42 @@ async fn a_course_is_reviewed_and_in_order_and_what_is_hidden_is_not_kept() -> D
     assert!(session.kept().kept.is_empty());
     let thin = feed.events(0, 1_000).events.iter().any(|event| matches!(event, Event::FeedThin { .. }));
     assert!(!thin, "what was asked for by name is never thin");
+    assert!(session.shutdown(PATIENCE).await.clean);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_opens_its_video_and_the_feed_goes_on_behind_it() -> Done<()> {
+    let dir = tempfile::tempdir()?;
+    let origin = Origin::start(PROGRAM, &dir.path().join("origin"), &[])?;
+    let core = dir.path().join("core");
+    let session = open(&core, &origin.url, "ada", true)?;
+    for wrong in ["", "two words", &"i".repeat(129)] {
+        assert_eq!(session.feed_from(FeedKind::ForYou, wrong).err(), Some(Error::NoSuchCard));
+    }
+    for (kind, words) in [(FeedKind::ForYou, "You opened"), (FeedKind::NonProfiled, "You opened")] {
+        let feed = session.feed_from(kind.clone(), "item-00040")?;
+        let cards = swipe(&feed, 12).await?;
+        assert_eq!((cards[0].item.id.as_str(), cards[0].position), ("item-00040", 0));
+        assert!(cards[1..].iter().all(|card| card.item.id != "item-00040"), "it comes once");
+        keeps_the_bound(&cards.iter().map(|card| &card.item).collect::<Vec<_>>());
+        assert!(feed.why(0).await?.words.starts_with(words));
+        assert!(!feed.why(1).await?.words.starts_with(words), "of the others nobody asked for one");
+    }
+    // One that there is not: the feed begins without.
+    let feed = session.feed_from(FeedKind::ForYou, "item-99999")?;
+    let found = feed.next().await?;
+    assert_ne!(found.item.id, "item-99999");
+    // With no network: what the device knows begins, what it does not know cannot.
+    let known = feed.peek(3).await?.pop().ok_or("nothing ahead")?.id;
+    feed.keep(std::slice::from_ref(&known)).await?;
+    until_kept(&session, "complete", |s| s.kept.iter().all(|k| k.state == KeepState::Complete)).await?;
+    assert!(session.shutdown(PATIENCE).await.clean);
+    let session = open(&core, &origin.url, "ada", false)?;
+    let feed = session.feed_from(FeedKind::ForYou, &known)?;
+    assert_eq!(feed.next().await?.item.id, known);
+    let feed = session.feed_from(FeedKind::ForYou, "item-00077")?;
+    assert_eq!(feed.next().await.err(), Some(Error::Offline));
     assert!(session.shutdown(PATIENCE).await.clean);
     Ok(())
 }

@@ -273,11 +273,22 @@ async fn feed_page(
             None if feed == Feed::ForYou => Place { at: 0, chosen: Chosen::of(&said("interest")?) },
             None => Place::default(),
         };
+        let first =
+            query.first.as_deref().filter(|_| query.cursor.is_none()).and_then(|item| app.feeds.card(item));
         let enough_of: Vec<&str> = query.enough_of.as_deref().unwrap_or_default().split(',').collect();
-        let (cards, next) =
-            app.feeds.page_without(&feed, &actor, &follows, &enough_of, place, limit as usize);
+        let (cards, next) = app.feeds.page_without(
+            &feed,
+            &actor,
+            &follows,
+            &enough_of,
+            place,
+            limit as usize - usize::from(first.is_some()),
+        );
         let expires = now_ms().saturating_add(app.url_ttl_ms);
-        let items = cards.into_iter().filter_map(|card| app.item(&base, &actor, card, expires)).collect();
+        let cards = first
+            .into_iter()
+            .chain(cards.into_iter().filter(|card| first.is_none_or(|first| first.id != card.id)));
+        let items = cards.filter_map(|card| app.item(&base, &actor, card, expires)).collect();
         Ok(Json(FeedPage { items, next_cursor: next.map(|place| feed::cursor(&feed, place)) }))
     })
     .await

@@ -40,6 +40,9 @@ pub struct FeedQuery {
     pub limit: Option<u32>,
     /// Topics the person's feed has enough of, joined by commas; where there are any, the page holds items of none of them.
     pub enough_of: Option<String>,
+    /// Identifier of the item that the first page begins with: a link was opened. One that is unknown is left out; with a
+    /// cursor it changes nothing.
+    pub first: Option<String>,
 }
 
 /// One page of a feed.

@@ -218,6 +218,12 @@ impl Feeds {
         self.cards.get(number).filter(|card| card.id == item).map(|_| number)
     }
 
+    /// An item by its identifier.
+    #[must_use]
+    pub fn card(&self, item: &str) -> Option<&Card> {
+        self.cards.get(self.number(item)?)
+    }
+
     /// Number of items of the longest feed.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -75,9 +75,14 @@ class Unspool(_bindings.Unspool):
         _open.add(session)
         return session
 
-    def feed(self, kind: FeedKind) -> Feed:
-        """Opens a feed and begins to fetch ahead. One feed is open at a time; an earlier one ends."""
-        return with_iterators(super().feed(kind), self)
+    def feed(self, kind: FeedKind, first: str | None = None) -> Feed:
+        """Opens a feed and begins to fetch ahead. One feed is open at a time; an earlier one ends.
+
+        With ``first`` it begins with that item: a link was opened, a shared video tapped. One that the backend does not have
+        any more, or that the safety filter hides, is left out: compare the first card's ``item.id`` where that is to be
+        told. Without a network and without the card the first ``next`` raises ``UnspoolError.Offline``.
+        """
+        return with_iterators(super().feed(kind, first), self)
 
     async def kept_snapshots(self) -> AsyncIterator[KeptSnapshot]:
         """What is kept for offline: the state now, at once, and from then on every newer one; ends with the session.

@@ -69,4 +69,16 @@ extension UnspoolTests {
             #expect(same.words.contains("same for everybody"))
         }
     }
+
+    @Test func aLinkOpensItsVideoAndTheFeedGoesOnBehindIt() async throws {
+        let scratch = try Scratch()
+        let origin = try Origin(in: scratch.url)
+        try await Unspool.withSession(config: config(scratch, origin)) { session in
+            #expect(throws: UnspoolError.self) { try session.feed(kind: .forYou, first: "two words") }
+            let feed = try session.feed(kind: .forYou, first: "item-00040")
+            #expect(try await feed.next().item.id == "item-00040")
+            #expect(try await feed.why(position: 0).words.hasPrefix("You opened"))
+            #expect(try await feed.next().item.id != "item-00040")
+        }
+    }
 }

@@ -107,7 +107,8 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
     ) -> BoxFuture<'a, Result<Page, BackendError>>;
 
     /// The same for a request that may name topics the feed has enough of: the page should hold others then. A backend that
-    /// cannot look for them answers as it would otherwise, and what has no room waits on the device.
+    /// cannot look for them answers as it would otherwise, and what has no room waits on the device. The request of a first
+    /// page may name an item too that the page should begin with ([`PageRequest::first`]); left out, the feed begins without.
     fn requested<'a>(
         &'a self,
         feed: &'a str,

@@ -133,6 +133,7 @@ impl Backend for Native {
             let limit = request.limit.clamp(1, check::PAGE_ITEMS as u32).to_string();
             let mut query = vec![("feed", feed), ("limit", &limit)];
             query.extend(request.cursor.as_deref().map(|c| ("cursor", c)));
+            query.extend(request.first.as_deref().map(|item| ("first", item)));
             let enough_of: Vec<&str> =
                 request.enough_of.iter().map(String::as_str).filter(|topic| !topic.contains(',')).collect();
             let enough_of = enough_of.iter().take(ENOUGH_OF).copied().collect::<Vec<_>>().join(",");

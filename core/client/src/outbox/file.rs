@@ -11,6 +11,9 @@ use super::{salvage, wallet};
 use crate::spool::SpoolError;
 use crate::spool::database::{Database, Durability};
 
+/// What is done within a transaction. Not a generic parameter: each kind of it would be another copy of the transaction.
+pub type Work<'a, T> = &'a dyn Fn(&Transaction<'_>) -> rusqlite::Result<T>;
+
 const STEPS: &[M<'static>] = &[
     M::up(
     "CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -72,14 +75,11 @@ impl File {
     }
 
     /// Runs `work` in one transaction; gives the books after it, and whether a row was changed.
-    pub fn write<T>(
-        &mut self,
-        work: impl Fn(&Transaction<'_>) -> rusqlite::Result<T>,
-    ) -> Result<(T, OutboxLevel, bool), OutboxError> {
-        let mut done = self.transact(&work);
+    pub fn write<T>(&mut self, work: Work<'_, T>) -> Result<(T, OutboxLevel, bool), OutboxError> {
+        let mut done = self.transact(work);
         if matches!(done, Err(OutboxError::Store(SpoolError::Corrupt))) {
             self.replace()?;
-            done = self.transact(&work);
+            done = self.transact(work);
         }
         let closed = if self.suspended { self.shut() } else { Ok(()) };
         let done = done?;
@@ -95,10 +95,7 @@ impl File {
         self.suspended = false;
     }
 
-    fn transact<T>(
-        &mut self,
-        work: impl Fn(&Transaction<'_>) -> rusqlite::Result<T>,
-    ) -> Result<(T, OutboxLevel, bool), OutboxError> {
+    fn transact<T>(&mut self, work: Work<'_, T>) -> Result<(T, OutboxLevel, bool), OutboxError> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
             None => adopt(self.database.open()?)?,

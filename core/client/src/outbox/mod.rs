@@ -138,8 +138,13 @@ impl Outbox {
     /// out to be damaged and was replaced.
     fn write<T>(&self, work: impl Fn(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T, OutboxError> {
         let mut file = self.0.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let (done, level, changed) = file.write(work)?;
+        let (done, level, changed) = file.write(&work)?;
         // Told in the order of the commits, hence before the lock is given back; watchers only wake.
+        self.tell(level, changed);
+        Ok(done)
+    }
+
+    fn tell(&self, level: OutboxLevel, changed: bool) {
         self.0.level.send_if_modified(|shown| {
             let changed = *shown != level;
             *shown = level;
@@ -148,7 +153,6 @@ impl Outbox {
         if changed {
             self.0.revision.send_modify(|revision| *revision += 1);
         }
-        Ok(done)
     }
 }
 

@@ -135,7 +135,8 @@ impl OutboxLane {
         T: Send + 'static,
     {
         let outbox = self.outbox.clone();
-        match tokio::task::spawn_blocking(move || outbox.write(work)).await {
+        let write: Box<dyn FnOnce() -> Result<T, OutboxError> + Send> = Box::new(move || outbox.write(work));
+        match tokio::task::spawn_blocking(write).await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(OutboxError::Store(error))) => Err(error),
             Ok(Err(_)) | Err(_) => Err(SpoolError::Storage { code: 0 }),

@@ -16,6 +16,7 @@ use crate::safety::{Decision, Filter};
 use crate::time::Time;
 
 mod card;
+mod first;
 mod order;
 mod paging;
 mod saved;
@@ -116,6 +117,8 @@ pub struct Feed {
     seen: BTreeSet<String>,
     paging: Paging,
     notes: VecDeque<FeedNote>,
+    /// The card the feed is to begin with, until it stands there or is known not to come.
+    first: Option<String>,
 }
 
 impl Feed {
@@ -143,6 +146,7 @@ impl Feed {
             seen: BTreeSet::new(),
             paging: Paging::new(seed),
             notes: VecDeque::new(),
+            first: None,
         }
     }
 
@@ -381,7 +385,7 @@ impl Feed {
     /// The page to ask for now, if one is due; asking marks it as in flight.
     pub fn poll_request(&mut self, now: Time) -> Option<PageRequest> {
         let ahead = self.ahead(self.current.map_or(self.base, |c| c + 1)).take(LOW_WATER).count();
-        self.paging.poll_request(now, ahead, &self.enough_of)
+        self.paging.poll_request(now, ahead, &self.enough_of, self.first.as_deref())
     }
 
     /// When a failed page is due again.
@@ -410,6 +414,7 @@ impl Feed {
             Ok(page) => {
                 let (brought, closed) = self.admit(page.items);
                 self.paging.handle_page(brought, page.next_cursor);
+                self.settle_first();
                 let before = self.positions().end;
                 self.stale = true;
                 self.arrange();

@@ -110,7 +110,7 @@ impl Feed {
     /// Puts everything that may move into order, by what is known now. Whoever changes anything calls it at the end of the
     /// turn; with nothing changed it does nothing.
     pub fn arrange(&mut self) {
-        if !std::mem::take(&mut self.stale) {
+        if self.awaits_first() || !std::mem::take(&mut self.stale) {
             return;
         }
         let before = self.positions().end;
@@ -213,13 +213,18 @@ impl Feed {
         let mut card = self.waiting.remove(chosen);
         card.reason = reason.map(Box::new);
         let topics = card.item.topics.clone();
-        self.items.push_back(Some(card));
-        self.fixed = self.positions().end;
-        self.revision += 1;
+        self.fix(card);
         if self.manner == Manner::Profiled {
             self.tell(Lesson::Placed { topics });
         }
         true
+    }
+
+    /// Sets a card behind all others, for good.
+    pub(super) fn fix(&mut self, card: Card) {
+        self.items.push_back(Some(card));
+        self.fixed = self.positions().end;
+        self.revision += 1;
     }
 
     /// Lays the rest out behind what is fixed; gives what is missing where not all of it fits.
@@ -282,7 +287,7 @@ impl Feed {
         }
     }
 
-    fn tell(&mut self, lesson: Lesson) {
+    pub(super) fn tell(&mut self, lesson: Lesson) {
         let Some(pipeline) = &mut self.pipeline else { return };
         let word = Arc::make_mut(pipeline).handle_lesson(&lesson);
         self.notes.push_back(FeedNote::Lesson(lesson));

@@ -38,6 +38,8 @@ pub struct PageRequest {
     pub limit: u32,
     /// Topics the feed has enough of; where there are any, the page should hold others.
     pub enough_of: Vec<String>,
+    /// The item the first page should begin with: a link was opened. One that the backend does not have is left out.
+    pub first: Option<String>,
 }
 
 #[derive(Debug)]
@@ -104,6 +106,7 @@ impl Paging {
         now: Time,
         ahead: usize,
         enough_of: &[String],
+        first: Option<&str>,
     ) -> Option<PageRequest> {
         let due = self.in_flight.is_none()
             && ahead < LOW_WATER
@@ -118,7 +121,13 @@ impl Paging {
             Cursor::At(cursor) => Some(cursor.clone()),
             Cursor::Start | Cursor::End => None,
         };
-        Some(PageRequest { id: self.next_id, cursor, limit: PAGE_ITEMS, enough_of: enough_of.to_vec() })
+        Some(PageRequest {
+            id: self.next_id,
+            cursor,
+            limit: PAGE_ITEMS,
+            enough_of: enough_of.to_vec(),
+            first: first.map(str::to_owned),
+        })
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Time> {

@@ -35,8 +35,18 @@ pub struct SavedFeed {
 const TRAIL_KEPT: usize = 10;
 
 impl Feed {
-    /// Puts back what an earlier session kept; what the filter hides today is not put back and returned.
+    /// Puts back what an earlier session kept; what the filter hides today is not put back and returned. In a feed that begins
+    /// with a card that was asked for, what was kept are candidates for the places behind it.
     pub fn restore(&mut self, saved: SavedFeed) -> Vec<Item> {
+        if self.awaits_first() {
+            self.trail = saved.trail.iter().take(LONGEST_TRAIL).cloned().collect();
+            let hidden = self.take_over(saved);
+            self.hidden += hidden.len() as u64;
+            self.place_first();
+            self.stale = true;
+            self.arrange();
+            return hidden;
+        }
         let mut hidden = Vec::new();
         let mut current = None;
         for (index, item) in saved.items.into_iter().enumerate() {

@@ -18,6 +18,22 @@ pub struct Reason {
     pub held_back: Option<String>,
     /// Where the feed leads away from a topic that went on for long.
     pub away_from: Option<String>,
+    /// Whether it stands there because it was asked for by name: nothing was weighed then.
+    pub asked_for: bool,
+}
+
+impl Reason {
+    /// Nothing was weighed.
+    fn unweighed(asked_for: bool) -> Self {
+        let why = Why { difference: 0.0, contributions: Vec::new() };
+        Reason { against: None, why, held_back: None, away_from: None, asked_for }
+    }
+
+    /// Of a card that was asked for by name.
+    #[must_use]
+    pub fn asked_for() -> Self {
+        Reason::unweighed(true)
+    }
 }
 
 impl Pipeline {
@@ -30,12 +46,7 @@ impl Pipeline {
         candidates: &[Candidate<'_>],
         chosen: usize,
     ) -> Option<Reason> {
-        let nothing = Reason {
-            against: None,
-            why: Why { difference: 0.0, contributions: Vec::new() },
-            held_back: None,
-            away_from: None,
-        };
+        let nothing = Reason::unweighed(false);
         if manner != Manner::Profiled {
             return candidates.get(chosen).map(|_| nothing);
         }

@@ -75,7 +75,13 @@ struct World {
 
 impl World {
     fn new(seed: u64, cards: u64) -> Self {
-        let config = EngineConfig { seed, feed: "bench".to_owned(), policy: Policy::default(), players: 3 };
+        let config = EngineConfig {
+            seed,
+            feed: "bench".to_owned(),
+            policy: Policy::default(),
+            players: 3,
+            first: None,
+        };
         World {
             engine: Engine::new(config, Conditions::default()),
             now: Time::ZERO,

@@ -67,6 +67,7 @@ impl<'a> Stack<'a> {
             feed: "for_you".into(),
             policy: PlannerPolicy::default(),
             players: log.players,
+            first: None,
         };
         let mut engine = Engine::new(config, Conditions::default());
         engine.handle_player_budget(Time::ZERO, log.players, PLAYERS_BYTES);

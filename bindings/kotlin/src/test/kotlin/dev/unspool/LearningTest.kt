@@ -2,6 +2,7 @@ package dev.unspool
 
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertFalse
+import org.junit.jupiter.api.Assertions.assertNotEquals
 import org.junit.jupiter.api.Assertions.assertNull
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
@@ -70,6 +71,19 @@ class LearningTest {
                 val everybody = session.feed(FeedKind.NonProfiled)
                 val same = everybody.why(everybody.next().position)
                 assertTrue(same.reasons.isEmpty() && same.against == null && "same for everybody" in same.words, "$same")
+            }
+        }
+    }
+
+    @Test
+    fun `a link opens its video and the feed goes on behind it`(@TempDir dir: Path) = test {
+        Origin(dir.resolve("origin")).use { origin ->
+            withUnspool(configOf(dir.resolve("core"), origin)) { session ->
+                assertThrows<UnspoolException.NoSuchCard> { session.feed(FeedKind.ForYou, first = "two words") }
+                val feed = session.feed(FeedKind.ForYou, first = "item-00040")
+                assertEquals("item-00040", feed.next().item.id)
+                assertTrue("You opened" in feed.why(0uL).words)
+                assertNotEquals("item-00040", feed.next().item.id)
             }
         }
     }
