@@ -62,6 +62,8 @@ class Check:
         for address, host, status in [
             (self.demo.address.rsplit("/", 2)[0] + "/0123456789abcdef0123456789abcdef/", None, 404),
             (self.demo.address, "rebound.example", 421),
+            (self.demo.address.rsplit("/", 2)[0] + "/0123456789abcdef0123456789abcdef/picture", None, 404),
+            (self.demo.address + "picture", "rebound.example", 421),
         ]:
             request = urllib.request.Request(address, headers={"Host": host} if host else {})
             try:
