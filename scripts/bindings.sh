@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Builds the library that other languages load and writes its Kotlin, Swift and Python bindings.
-# usage: bindings.sh [--release] [--faults] [--out DIR]
+# usage: bindings.sh [--release] [--faults] [--inspector] [--out DIR]
 #   --release   optimised, as it ships              (default: as the tests are built)
 #   --faults    with the calls that panic on purpose, for tests
+#   --inspector with the live inspector, for debug builds of an app
 #   --out DIR   where to put it                     (default: ffi in the target directory)
 # Leaves DIR/<debug|release>/libunspool_ffi.so and DIR/{kotlin,swift,python}; and beside DIR, in guides of the target directory,
 # the code of the embedding guides, which the tests compile with the bindings.
@@ -18,8 +19,9 @@ while [ $# -gt 0 ]; do
     case $1 in
         --release) profile=release; build+=(--release) ;;
         --faults) build+=(--features fault-injection) ;;
+        --inspector) build+=(--features inspector) ;;
         --out) out=${2:?--out needs a folder}; shift ;;
-        *) die "bindings.sh knows --release, --faults and --out DIR, not '$1'" ;;
+        *) die "bindings.sh knows --release, --faults, --inspector and --out DIR, not '$1'" ;;
     esac
     shift
 done

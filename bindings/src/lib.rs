@@ -27,6 +27,8 @@ mod events;
 mod faults;
 mod feed;
 mod host;
+#[cfg(feature = "inspector")]
+mod inspector;
 mod keep;
 mod learning;
 mod logs;
@@ -54,6 +56,8 @@ pub use host::{
     CaptionFile, Container, Embedding, HostBackend, HostError, HostItem, HostPage, LabelUpdate, Location,
     PageRequest, Rendition, RetentionPoint,
 };
+#[cfg(feature = "inspector")]
+pub use inspector::Inspector;
 pub use keep::{Hold, KeepEstimate, KeepFailure, KeepState, KeptAsset, KeptSnapshot, LocalFile};
 pub use learning::{
     GroupExposure, LearnerCard, LearnerLine, LoopChoice, LoopState, LoopWord, Parameter, TopicWeight, Why,

@@ -203,7 +203,10 @@ impl<S: Subscriber> Layer<S> for Collect {
         let about = event.metadata();
         let mut words = Words::default();
         event.record(&mut words);
-        self.0.push(level_of(*about.level()), about.target(), words.line());
+        let line = words.line();
+        #[cfg(feature = "inspector")]
+        crate::inspector::show(about.level().as_str(), &format!("{}: {line}", about.target()));
+        self.0.push(level_of(*about.level()), about.target(), line);
     }
 }
 

@@ -490,6 +490,10 @@ class Check:
         except AssertionError as late:
             raise AssertionError(f"{late}: {self.counted}") from None
         until("the page says so", lambda: page.locator("#books-bytes .same").count() == 1)
+        reasons = "document.querySelectorAll('.plans li[data-reason]').length === window.unspool.plans.length && window.unspool.plans.length"
+        until("every card has its reason", lambda: page.evaluate(reasons) >= 2)
+        cache = self.phone.figures()["cache"]
+        assert cache["renditions"] >= len(cache["rows"]) > 2, cache
         out = self.phone.figures()["out"]
         assert out["recorded"] == out["delivered"] + out["queued"] + out["dropped"] + out["quarantined"], out
         gone = out["intentsDelivered"] + out["intentsSettled"]
@@ -506,6 +510,28 @@ class Check:
         assert moving in ("0s", "0ms"), moving
         other.page.screenshot(path=self.pictures / "narrow.png")
         self.page.get_by_text("open in another window").wait_for()
+        context.close()
+
+    def the_inspector_stands_alone(self):
+        """As a debug build of an app serves it: its own port, nobody else's files, the same figures."""
+        address = self.demo.alone()
+        asked: list[str] = []
+        context = self.browser.new_context(viewport={"width": 1440, "height": 1000})
+        other = Phone(context.new_page())
+        page = other.page
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(address)
+        until("the window is shown", lambda: page.locator(".window li[data-stage]").count() >= 2)
+        until("every card has a reason", lambda: page.locator(".plans li[data-reason]").count() >= 2)
+        until("the cache is listed", lambda: page.locator(".cache tbody tr").count() >= 2)
+        assert not page.get_by_role("button", name="Forget all of it").is_visible(), "it was not asked to be writable"
+        assert page.get_by_role("heading", name="Two sets of books").count() == 0, "there is no server beside it"
+        until("it fits", lambda: page.locator(".uplot").count() == 1)
+        found = Check(self.demo, other, self.browser, self.pictures)
+        found.accessible("the inspector alone")
+        page.screenshot(path=self.pictures / "alone.png", full_page=True)
+        assert all(url.startswith(address) or url.startswith("data:") for url in asked), asked
+        assert not other.faults, other.faults
         context.close()
 
     def nothing_was_wrong_on_the_page(self):
@@ -582,7 +608,7 @@ class Check:
         menu_says_why_and_takes_no_for_an_answer, a_report_hides_at_once_and_has_a_receipt,
         break_card_cannot_be_skipped, a_paused_feed_goes_on_after_half_a_minute, weights_are_the_persons_to_change,
         nothing_serious_for_axe, plays_on_without_a_network, like_goes_out_later_once, a_late_label_covers_a_card_and_its_bytes_go,
-        the_native_engine_shows_its_pictures, switching_back_and_forth_leaves_one_session, both_sets_of_books_are_equal,
+        the_inspector_stands_alone, the_native_engine_shows_its_pictures, switching_back_and_forth_leaves_one_session, both_sets_of_books_are_equal,
         still_for_who_wants_no_motion, nothing_was_wrong_on_the_page, ends_at_once_leaves_nothing_but_a_report, plays_back_to_the_same,
         plays_a_folder_of_own_videos,
     ]

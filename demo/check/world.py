@@ -53,6 +53,11 @@ class Demo:
             raise AssertionError("the demo ended: " + "\n".join(self.words[-10:]))
         return next((found[0] for line in list(self.words) if (found := re.search(r"http://127\S+", line))), None)
 
+    def alone(self) -> str:
+        """Where the inspector stands alone."""
+        return until("its address is printed", lambda: next(
+            (line.split()[-1] for line in list(self.words) if "inspector alone" in line), None))
+
     def _children(self) -> list[int]:
         listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").parent.parent.glob("*/children")
         return [int(pid) for one in listed for pid in one.read_text().split()]

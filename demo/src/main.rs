@@ -18,10 +18,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use page::logs::Tail;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
+use unspool::inspector::Tail;
 
 /// The core and a reference server side by side: real video, fetched ahead, played by GStreamer, recorded, and played
 /// again with the network gone.
@@ -115,7 +115,9 @@ fn main() -> ExitCode {
     let filter = EnvFilter::try_from_env("UNSPOOL_LOG").unwrap_or_else(|_| "warn".into());
     let tail = Tail::default();
     let screen = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_filter(filter);
-    let page = tracing_subscriber::fmt::layer().without_time().with_ansi(false).with_writer(tail.clone());
+    let told = tail.clone();
+    let page = tracing_subscriber::fmt::layer().without_time().with_ansi(false);
+    let page = page.with_writer(move || told.clone());
     // The page shows what the core has to say; what its libraries tell each other below warnings would drown it.
     let page = page.with_filter(EnvFilter::new("warn,unspool=debug"));
     tracing_subscriber::registry().with(screen).with(page).init();

@@ -1,7 +1,7 @@
 // Begins everything, and hands what the demo tells to the phone, its players and the inspector.
 
 import { act, listen } from "./link.js";
-import { Inspector } from "./inspector.js";
+import { Beside } from "./beside.js";
 import { Phone } from "./phone.js";
 import { Players } from "./players.js";
 import { Sheets } from "./sheets.js";
@@ -9,7 +9,7 @@ import { Sheets } from "./sheets.js";
 const sheets = new Sheets();
 const players = new Players(() => phone.place());
 const phone = new Phone(players, sheets);
-const inspector = new Inspector(phone);
+const inspector = new Beside(phone);
 // For whoever looks at the page from outside.
 /** @type {any} */ (window).phone = phone;
 

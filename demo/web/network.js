@@ -1,7 +1,7 @@
 // The network panel: presets and sliders that drive the shaper in front of the server.
 
+import { el, speed } from "./dom.js";
 import { act } from "./link.js";
-import { el } from "./phone.js";
 
 const PRESETS = [
   ["5G", "120 Mbit/s, 18 ms"],
@@ -15,9 +15,6 @@ const PRESETS = [
 const rateOf = (at) => Math.round(100 * 10 ** (at * 0.033));
 /** @param {number} kbps */
 const placeOf = (kbps) => Math.log10(Math.max(100, Math.min(200_000, kbps)) / 100) / 0.033;
-
-/** @param {number} kbps */
-export const speed = (kbps) => (kbps >= 10_000 ? `${Math.round(kbps / 1000)} Mbit/s` : kbps >= 1000 ? `${(kbps / 1000).toFixed(1)} Mbit/s` : `${Math.round(kbps)} kbit/s`);
 
 export class Network {
   /** @param {(words: string) => void} say */

@@ -1,5 +1,6 @@
 // The phone: a reel of full-height cards, moved by touch, wheel and keys.
 
+import { el } from "./dom.js";
 import { act } from "./link.js";
 import { Pictures, draws } from "./native.js";
 import { Rest, timeSheet } from "./time.js";
@@ -26,24 +27,6 @@ const ICONS = {
   play: "M8 5v14l11-7z",
   captions: "M3 5h18a1 1 0 0 1 1 1v12a1 1 0 0 1-1 1H3a1 1 0 0 1-1-1V6a1 1 0 0 1 1-1zm3 5v4h4v-1.500H7.500v-1H10V10zm8 0v4h4v-1.500h-2.500v-1H18V10z",
 };
-
-/**
- * @param {string} tag
- * @param {Record<string, any>} [set] attributes; `text` is its text, `on...` are listeners
- * @param {...(Node | string)} inside
- * @returns {any}
- */
-export function el(tag, set = {}, ...inside) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(set)) {
-    if (name === "text") node.textContent = value;
-    else if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-    else if (value === true) node.setAttribute(name, "");
-    else if (value !== false && value !== null && value !== undefined) node.setAttribute(name, String(value));
-  }
-  node.append(...inside);
-  return node;
-}
 
 /** @param {keyof typeof ICONS} name */
 export function icon(name) {

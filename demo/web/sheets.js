@@ -1,6 +1,6 @@
 // Sheets that rise from the bottom of the phone: interests, comments, the menu, reasons, keys.
 
-import { el } from "./phone.js";
+import { el } from "./dom.js";
 
 export class Sheets {
   constructor() {

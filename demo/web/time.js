@@ -1,10 +1,8 @@
 // A person's time: the card that stands in the place of a video, and the sheet where limits are chosen.
 
+import { el, minutes } from "./dom.js";
 import { act } from "./link.js";
-import { el } from "./phone.js";
 
-/** @param {number} ms */
-export const minutes = (ms) => (ms < 60_000 ? `${Math.floor(ms / 1000)} s` : ms < 3_600_000 ? `${Math.floor(ms / 60_000)} min` : `${Math.floor(ms / 3_600_000)} h ${Math.floor((ms % 3_600_000) / 60_000)} min`);
 /** @param {number} min minutes after midnight */
 const clock = (min) => `${String(Math.floor(min / 60)).padStart(2, "0")}:${String(min % 60).padStart(2, "0")}`;
 
@@ -98,9 +96,11 @@ export async function timeSheet(sheets, say) {
       told.textContent = `Watched today: ${minutes(time.todayMs)}; since the last rest: ${minutes(time.stretchMs)}. It is counted and kept on this device alone.`;
     };
     show(first);
-    const change = (/** @type {object} */ some) => act({ do: "limits", change: some }).then(show, (error) => {
+    // One after the other: two on their way at once may overtake each other, and the earlier would win.
+    let before = Promise.resolve();
+    const change = (/** @type {object} */ some) => (before = before.then(() => act({ do: "limits", change: some })).then(show, (error) => {
       told.textContent = `${error.message.charAt(0).toUpperCase()}${error.message.slice(1)}.`;
-    });
+    }));
     const now = first.limits;
     const from = el("input", { type: "time", value: clock(now.night.from_min), "aria-label": "Night begins" });
     const until = el("input", { type: "time", value: clock(now.night.until_min), "aria-label": "Night ends" });

@@ -94,6 +94,8 @@ pub(crate) struct Core {
     saver: Mutex<Option<JoinHandle<()>>>,
     /// Where everything the feeds are told and do is written, if it is.
     pub(crate) tape: Option<Tape>,
+    #[cfg(feature = "inspector")]
+    pub(crate) inspectors: crate::inspector::Inspectors,
 }
 
 impl Core {
@@ -208,6 +210,8 @@ impl Core {
             viewing: Mutex::new(None),
             saves,
             saver: Mutex::new(Some(saver)),
+            #[cfg(feature = "inspector")]
+            inspectors: crate::inspector::Inspectors::default(),
         });
         // What a kill kept out of the outbox goes into it now.
         core.send_reports()?;
@@ -533,6 +537,8 @@ impl Core {
     /// Sends what can be sent and closes every room; says whether all of it ended in time.
     pub(crate) async fn close(self: &Arc<Self>, within: Duration) -> bool {
         let began = Instant::now();
+        #[cfg(feature = "inspector")]
+        self.inspectors.close().await;
         let sending = within * SEND_SHARE_PERCENT / 100;
         if let Some(lanes) = &self.lanes {
             lanes.stop(sending).await;

@@ -93,6 +93,9 @@ pub(crate) enum Input {
     Reveal(u64, Instant, Reply<Card>),
     RefreshLabels,
     Labels(Result<Vec<LabelUpdate>, BackendError>),
+    /// What the planner does about each card, and why.
+    #[cfg(feature = "inspector")]
+    Plans(oneshot::Sender<Vec<unspool_engine::planner::Plan>>),
     #[cfg(feature = "fault-injection")]
     Panic,
     Conditions(Conditions),
@@ -387,6 +390,10 @@ impl Driver {
             },
             Input::Why(position, reply) => {
                 let _ = reply.send(self.why(position));
+            }
+            #[cfg(feature = "inspector")]
+            Input::Plans(reply) => {
+                let _ = reply.send(self.engine.planner().plans(now));
             }
             Input::NotInterested(position, reply) => self.not_interested(now, position, reply),
             Input::Signal(signal) => {

@@ -431,6 +431,13 @@ impl FeedSession {
         }
     }
 
+    /// What somebody who looks may see of it.
+    #[cfg(feature = "inspector")]
+    pub(crate) fn watched(&self, number: u64) -> crate::inspector::Watched {
+        let (events, snapshot) = (Arc::clone(&self.events), self.snapshot.clone());
+        crate::inspector::Watched { number, events, snapshot, inputs: self.inputs.clone() }
+    }
+
     async fn ask<T>(&self, input: impl FnOnce(Reply<T>) -> Input) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
         self.send(input(reply))?;

@@ -25,6 +25,8 @@ mod fault;
 mod feed;
 mod gate;
 mod hosted_players;
+#[cfg(feature = "inspector")]
+pub mod inspector;
 mod keep;
 mod keeping;
 mod lanes;

@@ -82,6 +82,21 @@ struct Inner {
     screen: Mutex<Screen>,
     closed: AtomicBool,
     report: Mutex<Option<watch::Receiver<Option<ShutdownReport>>>>,
+    /// What somebody who looks may see of the open feed.
+    #[cfg(feature = "inspector")]
+    watched: Mutex<Option<crate::inspector::Watched>>,
+}
+
+/// A session that may be gone: whoever holds it keeps nothing open.
+#[cfg(feature = "inspector")]
+#[derive(Clone)]
+pub(crate) struct Faint(Weak<Inner>);
+
+#[cfg(feature = "inspector")]
+impl Faint {
+    pub(crate) fn upgrade(&self) -> Option<Unspool> {
+        self.0.upgrade().map(Unspool)
+    }
 }
 
 /// The window that cards share, and the feeds that may draw into it: the open one last, before it those that still end.
@@ -136,6 +151,8 @@ impl Unspool {
             screen: Mutex::new(screen),
             closed: AtomicBool::new(false),
             report: Mutex::new(None),
+            #[cfg(feature = "inspector")]
+            watched: Mutex::new(None),
         })))
     }
 
@@ -177,6 +194,12 @@ impl Unspool {
         screen.feeds.push(launch.windows());
         drop(screen);
         let before = lock(&inner.feed).replace(launch.inputs());
+        #[cfg(feature = "inspector")]
+        {
+            let mut watched = lock(&inner.watched);
+            let number = watched.as_ref().map_or(1, |before| before.number + 1);
+            *watched = Some(feed.watched(number));
+        }
         launch.run(&inner.handle, before);
         Ok(feed)
     }
@@ -616,6 +639,17 @@ impl Unspool {
                 Ok(())
             }
         }
+    }
+
+    #[cfg(feature = "inspector")]
+    pub(crate) fn faint(&self) -> Faint {
+        Faint(Arc::downgrade(&self.0))
+    }
+
+    /// The feed that was opened last.
+    #[cfg(feature = "inspector")]
+    pub(crate) fn watched(&self) -> Option<crate::inspector::Watched> {
+        lock(&self.0.watched).clone()
     }
 
     pub(crate) fn handle(&self) -> &Handle {

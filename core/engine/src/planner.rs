@@ -16,6 +16,7 @@ mod order;
 mod outlook;
 mod output;
 mod policy;
+mod reason;
 mod swipe;
 mod tuning;
 mod turn;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 
 pub use output::{Candidate, DemandId, FetchEnd, Output, Urgency};
 pub use policy::{Limits, Policy};
+pub use reason::{Plan, Reason};
 pub use swipe::{Curve, Habit, SwipeModel};
 pub use tuning::{Lean, Tuning, Worth};
 pub use watch::LinkState;

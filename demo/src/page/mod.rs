@@ -8,7 +8,6 @@ mod commands;
 mod engine;
 mod guard;
 mod inspect;
-pub mod logs;
 mod native;
 mod network;
 mod person;
@@ -17,7 +16,6 @@ mod players;
 mod relay;
 mod report;
 mod server;
-mod story;
 mod words;
 
 use std::error::Error;
@@ -27,6 +25,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
+use unspool::inspector::{InspectorOptions, Tail};
 use unspool::{AgeBand, SafetySettings};
 
 use crate::DemoArgs;
@@ -34,7 +34,6 @@ use crate::headless::client_name;
 use crate::origin::Origin;
 use engine::Opening;
 use guard::Guard;
-use logs::Tail;
 use network::{Choice, Preset};
 use phone::Phone;
 use players::Hub;
@@ -64,7 +63,7 @@ pub async fn run(args: DemoArgs, tail: Tail) -> Result<(), Box<dyn Error>> {
         tape: args.record.clone(),
         sound: args.sound,
     };
-    let phone = Arc::new(Phone::open(opening, hub, origin, tail)?);
+    let phone = Arc::new(Phone::open(opening, hub, origin, tail.clone())?);
     // A grown-up who asked to be told instead of spared, so that there is something to reveal.
     let safety = SafetySettings { age: AgeBand::Adult, adult_content: true, ..phone.session().safety() };
     phone.session().set_safety(safety).await?;
@@ -72,6 +71,9 @@ pub async fn run(args: DemoArgs, tail: Tail) -> Result<(), Box<dyn Error>> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let guard = Guard::new(listener.local_addr()?.port());
     let address = guard.address();
+    // As any debug build of an app serves it, besides; it ends with its session.
+    let alone =
+        phone.session().inspect(InspectorOptions { log: tail.clone(), ..InspectorOptions::default() })?;
     phone.read_network().await?;
     if args.network.is_none() && phone.origin.as_ref().is_some_and(Origin::is_own) {
         // Loopback is faster than any phone's network, and would hide what the core does.
@@ -79,11 +81,16 @@ pub async fn run(args: DemoArgs, tail: Tail) -> Result<(), Box<dyn Error>> {
     }
     let (tell, told) = watch::channel(Value::Null);
     let watch = tokio::spawn(watch_over(Arc::clone(&phone), tell));
+    let gathering = tokio::spawn(gather(Arc::clone(&phone)));
     let gateway = reqwest::Client::new();
     let router = server::router(Shared { phone: Arc::clone(&phone), origin: told, gateway }, guard);
     let serving = tokio::spawn(async move { axum::serve(listener, router).await });
     let mut out = std::io::stdout();
-    writeln!(out, "\n  The phone and the inspector:  {address}\n  Ctrl-C ends everything.\n")?;
+    writeln!(
+        out,
+        "\n  The phone and the inspector:  {address}\n  The inspector alone:         {}\n  Ctrl-C ends everything.\n",
+        alone.url()
+    )?;
     out.flush()?;
     if !args.no_browser {
         browser::open(&address);
@@ -94,6 +101,7 @@ pub async fn run(args: DemoArgs, tail: Tail) -> Result<(), Box<dyn Error>> {
         served = serving => served?,
     };
     watch.abort();
+    gathering.abort();
     let report = phone.end().await;
     write(&args, &phone).await?;
     if let Some(origin) = &phone.origin {
@@ -146,6 +154,16 @@ async fn watch_over(phone: Arc<Phone>, tell: watch::Sender<Value>) {
         phone.listen();
         phone.history.take(&phone);
         tell.send_replace(phone.books().await);
+    }
+}
+
+/// Asks the core what has to be asked for, as often as a page is told of it.
+async fn gather(phone: Arc<Phone>) {
+    let mut ticks = tokio::time::interval(server::EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        phone.figures.gather().await;
     }
 }
 

@@ -5,16 +5,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
 use tokio::sync::watch;
+use unspool::inspector::{self, Figures, Tail};
 use unspool::{Bytes, Card, CardView, Conditions, FeedKind, FeedSession, Snapshot, Unspool};
 
 use super::engine::{ENDING, Earlier, Engine, Given, Opening};
-use super::logs::Tail;
 use super::native::Pictures;
 use super::network::{Choice, InForce};
 use super::person;
 use super::players::Hub;
 use super::report::History;
-use super::story::Story;
 use super::words;
 use crate::origin::Origin;
 
@@ -31,10 +30,8 @@ pub struct Phone {
     pub origin: Option<Origin>,
     /// Name of this client in the server's log.
     pub client: String,
-    /// What happened.
-    pub story: Story,
-    /// The log's end.
-    pub tail: Tail,
+    /// What the core says of itself, and the log's end.
+    pub figures: Figures,
     /// What was the case, over the session.
     pub history: History,
     opening: Opening,
@@ -96,18 +93,18 @@ impl Phone {
             preset: None,
             network: None,
         };
-        let (story, history) = (Story::default(), History::default());
+        let history = History::default();
         let pictures = Arc::new(Pictures::default());
         let given = Given { engine: Engine::default(), online, captions: true, number: 1 };
         let session = opening.open(given, &hub, &pictures)?;
+        let figures = Figures::of(&session, tail);
         let open = Open { session, engine: given.engine, number: given.number, earlier: Earlier::default() };
         Ok(Phone {
             hub,
             pictures,
             origin,
             client,
-            story,
-            tail,
+            figures,
             history,
             opening,
             open: Mutex::new(open),
@@ -148,15 +145,7 @@ impl Phone {
     /// Takes in what the feed has to tell.
     pub fn listen(&self) {
         let _now = self.now();
-        if let Ok(feed) = self.feed() {
-            self.story.take(&feed, &self.tail);
-        }
-    }
-
-    /// Requests of all sessions by what became of them.
-    pub fn requests(&self) -> Value {
-        let now = self.now();
-        self.story.count(&now.session)
+        self.figures.listen();
     }
 
     /// Bytes of all sessions.
@@ -226,11 +215,7 @@ impl Phone {
         };
         let session = tokio::task::block_in_place(|| self.opening.open(given, &self.hub, &self.pictures))?;
         let mut now = self.now();
-        if let Ok(feed) = self.feed() {
-            self.story.take(&feed, &self.tail);
-        }
-        self.story.count(&now.session);
-        self.story.another_session();
+        self.figures.follow(&session);
         let ended = now.session.clone();
         now.earlier.add(&ended);
         (now.session, now.engine, now.number) = (session, engine, number);
@@ -251,8 +236,6 @@ impl Phone {
         let feed = self.session().feed(FeedKind::ForYou)?;
         feed.set_muted(self.state().muted)?;
         {
-            let _now = self.now();
-            self.story.another_feed();
             let mut state = self.state();
             state.cards.clear();
             state.feed = Some(feed);
@@ -456,7 +439,8 @@ impl Phone {
     ) -> Value {
         let item = &view.item;
         let known = state.cards.get(&view.position).cloned().unwrap_or_default();
-        let closed = self.story.closed(view.position).filter(|_| view.covered);
+        let closed = self.figures.closed(view.position).filter(|_| view.covered);
+        let closed = closed.map(|decision| words::decision(&decision));
         let late = closed.is_some();
         let decision = closed.unwrap_or(known.decision);
         let address = view.rendition.as_ref().filter(|_| !view.covered && engine == Engine::Browser);
@@ -477,7 +461,7 @@ impl Phone {
             "rendition": view.rendition,
             "container": chosen.map(|r| r.container),
             "kbps": chosen.map(|r| r.bitrate_bps / 1_000),
-            "stage": words::stage(view.stage),
+            "stage": inspector::stage(view.stage),
             "aheadMs": view.ahead_ms,
             "covered": view.covered,
             "decision": decision,

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 use serde_json::{Value, json};
+use unspool::inspector::FILES;
 
 use super::phone::Phone;
 
@@ -81,24 +82,19 @@ impl History {
     }
 }
 
+/// A file of the inspector.
+fn file(name: &str) -> &'static str {
+    FILES.iter().find(|file| file.name == name).map_or("", |file| file.text)
+}
+
 /// The page.
 #[must_use]
 pub fn page(told: &Value) -> String {
     // Nothing that a creator wrote may end the element that holds it.
     let data = told.to_string().replace('<', "\\u003c");
     let parts = [
-        (
-            "<!-- styles -->",
-            format!(
-                "<style>{}{}</style>",
-                include_str!("../../web/vendor/uPlot.min.css"),
-                include_str!("../../web/style.css")
-            ),
-        ),
-        (
-            "<!-- uPlot -->",
-            format!("<script>{}</script>", include_str!("../../web/vendor/uPlot.iife.min.js")),
-        ),
+        ("<!-- styles -->", format!("<style>{}{}</style>", file("uPlot.css"), file("inspector.css"))),
+        ("<!-- uPlot -->", format!("<script>{}</script>", file("uPlot.js"))),
         ("<!-- script -->", format!("<script>{}</script>", include_str!("../../web/report.js"))),
         ("<!-- data -->", format!("<script type=\"application/json\" id=\"data\">{data}</script>")),
     ];

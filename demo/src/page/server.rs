@@ -14,6 +14,7 @@ use futures_util::stream::poll_fn;
 use http::{StatusCode, header};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
+use unspool::inspector::FILES;
 
 use super::commands::{self, Command};
 use super::guard::{self, Guard};
@@ -25,7 +26,7 @@ use super::relay::relay;
 use super::report;
 
 /// The inspector's figures are sent this often.
-const EVERY: Duration = Duration::from_millis(250);
+pub const EVERY: Duration = Duration::from_millis(250);
 /// The phone's state is sent at most this often; wishes to players never wait for it.
 const APART: Duration = Duration::from_millis(40);
 /// Events a page may be behind.
@@ -42,8 +43,8 @@ pub struct Shared {
     pub gateway: reqwest::Client,
 }
 
-/// Name, type and text of every file of the page.
-const FILES: [(&str, &str, &str); 13] = [
+/// Name, type and text of every file of the page but those of the inspector.
+const OWN: [(&str, &str, &str); 10] = [
     ("app.js", SCRIPT, include_str!("../../web/app.js")),
     ("link.js", SCRIPT, include_str!("../../web/link.js")),
     ("players.js", SCRIPT, include_str!("../../web/players.js")),
@@ -51,12 +52,9 @@ const FILES: [(&str, &str, &str); 13] = [
     ("phone.js", SCRIPT, include_str!("../../web/phone.js")),
     ("sheets.js", SCRIPT, include_str!("../../web/sheets.js")),
     ("time.js", SCRIPT, include_str!("../../web/time.js")),
-    ("learner.js", SCRIPT, include_str!("../../web/learner.js")),
-    ("inspector.js", SCRIPT, include_str!("../../web/inspector.js")),
+    ("beside.js", SCRIPT, include_str!("../../web/beside.js")),
     ("network.js", SCRIPT, include_str!("../../web/network.js")),
     ("style.css", STYLE, include_str!("../../web/style.css")),
-    ("uPlot.js", SCRIPT, include_str!("../../web/vendor/uPlot.iife.min.js")),
-    ("uPlot.css", STYLE, include_str!("../../web/vendor/uPlot.min.css")),
 ];
 const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
@@ -73,7 +71,8 @@ pub fn router(shared: Shared, guard: Guard) -> Router {
         .route("/{token}/picture", get(native::picture));
     pages = pages.route("/{token}/report.html", get(report));
     pages = pages.route("/{token}/media/{gateway}/{rendition}/{name}", get(relay));
-    for (name, kind, text) in FILES {
+    let inspector = FILES.map(|file| (file.name, file.kind, file.text));
+    for (name, kind, text) in OWN.into_iter().chain(inspector) {
         pages = pages.route(&format!("/{{token}}/{name}"), get(move || async move { file(kind, text) }));
     }
     pages.with_state(shared).layer(axum::middleware::from_fn_with_state(guard, guard::check))
@@ -145,7 +144,7 @@ async fn serve(shared: Shared, page: mpsc::Sender<Event>) {
             () = page.closed() => false,
             _ = ticks.tick() => {
                 phone.listen();
-                let lines = phone.tail.after(line);
+                let lines = phone.figures.tail().after(line);
                 line = lines.last().map_or(line, |last| last.n);
                 let mut figures = inspect::figures(&phone, &origin.borrow());
                 figures["log"] = json!(lines);

@@ -7,6 +7,7 @@ use crate::links;
 use crate::model::{Asset, Container, MediaKey, Rendition, Span};
 use crate::time::{Millis, Time};
 
+use super::reason::Reason;
 use super::swipe::Curve;
 use super::value::{Arrival, RUNGS, TRAIN, Train};
 use super::{DemandId, Urgency};
@@ -62,6 +63,8 @@ pub(crate) struct Running {
     /// Media time it reaches.
     pub(crate) to_ms: u64,
     pub(crate) bytes: u64,
+    /// Why it was begun.
+    pub(crate) reason: Reason,
 }
 
 #[derive(Debug)]

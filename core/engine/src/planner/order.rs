@@ -142,6 +142,12 @@ impl Order<'_> {
         self.worth.stall * saved > self.tuning.thrift_queued * wasted || self.saved(step) > 0.0
     }
 
+    /// Whether the next chunk of a card (by place in `cards`) is worth its bytes.
+    pub(crate) fn pays(&self, card: usize) -> bool {
+        let rung = self.rung(card);
+        self.worthwhile(&Step { card, rung, relief: self.relief(card, rung) })
+    }
+
     /// Points of link time that need not be spent later, when it may be short, less those of the bytes that nobody sees.
     fn saved(&self, step: &Step) -> f64 {
         let card = &self.cards[step.card];

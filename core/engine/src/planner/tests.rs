@@ -366,6 +366,7 @@ fn a_second_ahead_lasts_half_a_second_at_twice_the_speed() {
 /// What a log has come to.
 #[derive(Debug, Clone, Copy)]
 struct At {
+    now: Time,
     current: u64,
     playhead_ms: u64,
     limits: Limits,
@@ -417,7 +418,7 @@ fn replay(log: &[Fact], policy: &Policy, mut check: impl FnMut(&Planner, &World,
         }
         world.drain(&mut planner, now);
         told.push(format!("{:?} {:?}", world.running, world.cancelled));
-        check(&planner, &world, At { current, playhead_ms, limits });
+        check(&planner, &world, At { now, current, playhead_ms, limits });
     }
     told
 }
@@ -458,7 +459,7 @@ proptest! {
     fn limits_hold(log in prop::collection::vec(fact(), 1..120)) {
         let policy = Policy { ahead_bytes: 600_000, ..Policy::default() };
         let mut before: Vec<DemandId> = Vec::new();
-        replay(&log, &policy, |planner, world, At { current, playhead_ms, limits }| {
+        replay(&log, &policy, |planner, world, At { current, playhead_ms, limits, .. }| {
             let live = world.live();
             assert!(live.len() <= policy.parallel);
             let queued = live.iter().filter(|(_, (key, _, _))| planner.key(current) != Some(key));
@@ -489,6 +490,43 @@ proptest! {
                 assert!(window.iter().any(|asset| asset == key.parts().0), "outside the window: {key}");
             }
             before = world.running.keys().copied().collect();
+        });
+    }
+
+    /// The reasons say what is done: a card is being fetched or is not, and nothing that contradicts the reason is the case.
+    #[test]
+    fn reasons_agree_with_what_is_done(log in prop::collection::vec(fact(), 1..120)) {
+        let policy = Policy { ahead_bytes: 600_000, ..Policy::default() };
+        replay(&log, &policy, |planner, world, At { now, current, playhead_ms, limits }| {
+            let (live, plans) = (world.live(), planner.plans(now));
+            let mut fetched: Vec<&MediaKey> = live.iter().map(|(_, (key, _, _))| key).collect();
+            let mut said: Vec<&MediaKey> = plans.iter().filter(|p| p.bytes > 0).filter_map(|p| p.key.as_ref()).collect();
+            fetched.sort();
+            said.sort();
+            assert_eq!(fetched, said);
+            assert!(plans.iter().map(|p| p.position).eq(planner.cards.keys().copied()), "one for each card");
+            for plan in &plans {
+                let fetching = matches!(plan.reason, Reason::Danger | Reason::Floor | Reason::First | Reason::Pays);
+                assert_eq!(plan.bytes > 0, fetching, "{plan:?}");
+                let key = planner.key(plan.position);
+                match plan.reason {
+                    Reason::Danger | Reason::Floor => assert_eq!(plan.position, current),
+                    Reason::Offline => assert!(!limits.online),
+                    Reason::Forbidden => assert!(!limits.prefetching && plan.position != current),
+                    Reason::Busy => assert_eq!(live.len(), policy.parallel),
+                    Reason::Whole => assert!(key.is_some_and(|key| world.held.contains_key(key))),
+                    Reason::GivesWay => assert!(
+                        planner.key(current).is_some_and(|key| world.runs_dry(key, playhead_ms, policy.danger_ms))
+                    ),
+                    Reason::DataLeft => assert!(limits.data_left.is_some()),
+                    Reason::Refused => assert!(planner.refused(plan.position)),
+                    // The card on screen is never left dry by a weighing.
+                    Reason::Enough | Reason::Wasteful if plan.position == current => {
+                        assert!(!key.is_some_and(|key| world.runs_dry(key, playhead_ms, policy.floor_ms)));
+                    }
+                    _ => {}
+                }
+            }
         });
     }
 

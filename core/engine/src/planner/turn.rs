@@ -3,6 +3,7 @@
 use super::card::{Card, Probe, Running, STEP_MS};
 use super::order::Outlook;
 use super::output::{DemandId, Output, Urgency};
+use super::reason::Reason;
 use super::watch::{LOOK, LinkState, Underway};
 use super::{Planner, REVIEW};
 use crate::info::missing;
@@ -60,37 +61,42 @@ impl Planner {
 
     /// Asks for the next step of a card; `false` when it cannot be asked for now.
     fn start(&mut self, current: u64, position: u64, rung: usize) -> bool {
-        let from = if position == current { self.playhead_ms } else { 0 };
         let urgency = urgency(self.swipes_to(current, position));
-        let ahead = self.bytes_ahead(current);
-        let asked: u64 = self.cards.values().filter_map(|c| c.running).map(|r| r.bytes).sum();
-        // What a card brings back into the window counts against the bytes ahead, and is known with its layout.
-        let unseen = self.cards.iter().any(|(&p, c)| p != current && c.unseen());
+        let reason = self.begins(current, position);
+        let Ok((spans, to)) = self.step(current, position, rung) else { return false };
         let Some(card) = self.cards.get_mut(&position) else { return false };
-        let reach = card.reach(from);
-        let Some(info) = card.rungs[rung].info() else { return false };
-        let to = info.step_end(reach, STEP_MS);
-        let spans = missing(&info.ranges(reach, to), &card.rungs[rung].held);
-        let bytes: u64 = spans.iter().map(Span::len).sum();
-        if bytes == 0 {
-            return false;
-        }
-        let too_much = self.limits.data_left.is_some_and(|left| asked + bytes > left)
-            || ahead + bytes > self.policy.ahead_bytes
-            || unseen;
-        if position != current && too_much {
-            return false;
-        }
+        let bytes = spans.iter().map(Span::len).sum();
         card.choice = rung;
         card.fixed = true;
         card.retry_at = None;
         self.next_demand += 1;
         let demand = DemandId(self.next_demand);
-        card.running = Some(Running { demand, rung, urgency, to_ms: to, bytes });
+        card.running = Some(Running { demand, rung, urgency, to_ms: to, bytes, reason });
         let key = card.rungs[rung].key.clone();
         self.demands.insert(demand, (position, key.clone()));
         self.out.push_back(Output::Fetch { demand, key, spans, urgency });
         true
+    }
+
+    /// What the next step of a card asks for and the media time it reaches, or why it cannot be asked for now.
+    pub(super) fn step(&self, current: u64, position: u64, rung: usize) -> Result<(Vec<Span>, u64), Reason> {
+        let from = if position == current { self.playhead_ms } else { 0 };
+        let card = self.cards.get(&position).ok_or(Reason::Refused)?;
+        let reach = card.reach(from);
+        let info = card.rungs[rung].info().ok_or(Reason::Probing)?;
+        let to = info.step_end(reach, STEP_MS);
+        let spans = missing(&info.ranges(reach, to), &card.rungs[rung].held);
+        let bytes: u64 = spans.iter().map(Span::len).sum();
+        let asked: u64 = self.cards.values().filter_map(|c| c.running).map(|r| r.bytes).sum();
+        match () {
+            () if bytes == 0 => Err(Reason::Whole),
+            () if position == current => Ok((spans, to)),
+            () if self.limits.data_left.is_some_and(|left| asked + bytes > left) => Err(Reason::DataLeft),
+            () if self.bytes_ahead(current) + bytes > self.policy.ahead_bytes => Err(Reason::Full),
+            // What a card brings back into the window counts against the bytes ahead, and is known with its layout.
+            () if self.cards.iter().any(|(&p, c)| p != current && c.unseen()) => Err(Reason::Uncounted),
+            () => Ok((spans, to)),
+        }
     }
 
     /// Bytes held or asked for of cards that are not shown yet.
@@ -185,7 +191,7 @@ impl Planner {
         clippy::cast_sign_loss,
         reason = "a second or so"
     )]
-    fn at_rate(&self, ms: u64) -> u64 {
+    pub(super) fn at_rate(&self, ms: u64) -> u64 {
         (ms as f64 * self.rate) as u64
     }
 

@@ -1,11 +1,8 @@
-// The inspector: what the core does and what it counted, beside what the server's books say.
+// The inspector: what the core does and why, and what it counted; beside what others say of it where there are others.
 
 /* global uPlot */
-import { act } from "./link.js";
+import { bytes, el, millis, minutes, put, speed, whole } from "./dom.js";
 import { Learner } from "./learner.js";
-import { Network, speed } from "./network.js";
-import { el } from "./phone.js";
-import { minutes } from "./time.js";
 
 /** Points of the plot: a minute at four a second. */
 const POINTS = 240;
@@ -21,61 +18,90 @@ const LOOPS = /** @type {Record<string, string>} */ ({
 });
 const CLASSES = [["prerolled", "pre-rolled"], ["cached", "cached"], ["cold", "cold"]];
 
-/** @param {number} n */
-const bytes = (n) => (n >= 1e6 ? `${(n / 1e6).toFixed(n >= 1e8 ? 0 : 1)} MB` : n >= 1e3 ? `${(n / 1e3).toFixed(0)} kB` : `${n} B`);
-/** @param {number} n */
-const whole = (n) => n.toLocaleString("en");
-/** @param {number | null | undefined} ms */
-const millis = (ms) => (ms === null || ms === undefined ? "–" : ms < 10 ? `${ms.toFixed(1)} ms` : ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(2)} s`);
-/** @param {Element} node @param {string} words */
-const put = (node, words) => {
-  if (node.textContent !== words) node.textContent = words;
-};
+/** Why something is fetched, or nothing is: the planner's own reasons. */
+const REASONS = /** @type {Record<string, string>} */ ({
+  danger: "about to run dry: everything else gives way",
+  floor: "too little ahead of the playhead to wait",
+  first: "its first second, which a player is pre-rolled on",
+  pays: "saves more in expected stalls than it risks in waste",
+  whole: "all of it is on the device",
+  refused: "no rendition of it can be had",
+  offline: "there is no network",
+  probing: "its layout is being learnt: without it nobody knows which bytes to ask for",
+  nearer: "its layout is asked for once that of a nearer card is known",
+  retry: "failed, and waits for its next try",
+  forbidden: "the device lets nothing be fetched ahead: battery, background or a metered network",
+  gives_way: "gives way to the card on the screen, which is about to run dry",
+  silent: "the link went silent: only the card on the screen is asked for",
+  captive: "the link answers with refusals alone: only the card on the screen is asked for",
+  busy: "waits for a place: as many steps run as may",
+  data_left: "the data of the day would not last",
+  full: "as many bytes as may lie ahead do",
+  uncounted: "what a card that came back holds is being counted",
+  wasteful: "its bytes would more likely be wasted than save a stall",
+  enough: "enough for now: a byte fetched later costs less",
+});
+/** Rows of the cache that are shown. */
+const CACHED = 12;
 
 /** @param {string} title @param {string} kind @param {...Node} inside */
 function panel(title, kind, ...inside) {
   return el("section", { class: `panel ${kind}`, "aria-label": title }, el("h3", { text: title }), ...inside);
 }
 
+/**
+ * @typedef {object} Host where the inspector stands
+ * @property {(command: object) => Promise<any>} act asks for a change
+ * @property {(words: string) => void} say tells the person
+ * @property {Node[]} [head] more in its heading
+ * @property {Node[]} [first] panels before its own
+ * @property {Node[]} [safety] more below loop and safety
+ * @property {Node[]} [time] more below time and breaks
+ */
+
 export class Inspector {
-  /** @param {import("./phone.js").Phone} phone */
-  constructor(phone) {
-    this.phone = phone;
-    this.network = new Network((words) => phone.say(words));
+  /** @param {HTMLElement} root @param {Host} host */
+  constructor(root, host) {
     this.tiles = new Map(["start", "stalls", "throughput", "fetched", "unwatched", "records"].map((name) => [name, this.tile(name)]));
     this.window = el("ol", { class: "window" });
     this.doing = el("p", { class: "doing", role: "status" });
+    this.plans = el("ol", { class: "plans" });
     this.plot = el("div", { class: "plot", role: "img" });
     this.purposes = el("div", { class: "purposes" });
     this.starts = el("div", { class: "starts" });
     this.books = el("table", { class: "books" });
     this.spool = el("div", { class: "spool" });
     this.loop = el("div", { class: "loop" });
-    this.learner = new Learner((words) => phone.say(words));
+    this.learner = new Learner(host.act, host.say);
     this.time = el("div", { class: "time" });
-    const settings = el("button", { class: "plain", text: "Change limits on the phone", onclick: () => phone.time() });
+    this.cache = el("table", { class: "cache" });
+    this.disk = el("p", { class: "note" });
     this.requests = el("table", { class: "requests" });
+    this.client = el("span", { class: "client" });
     this.log = el("ol", { class: "log", tabindex: 0, "aria-label": "Log" });
     this.level = el("select", { "aria-label": "Level" }, ...[["all", "everything"], ["EVENT", "events"], ["INFO", "info and above"], ["WARN", "warnings"]].map(([value, text]) => el("option", { value, text })));
     this.level.addEventListener("change", () => this.relog());
     /** @type {any[]} */
     this.lines = [];
-    const label = el("button", { class: "plain", text: "Let a moderator label the card after next", onclick: () => this.label() });
-    const root = /** @type {HTMLElement} */ (document.getElementById("inspector"));
+    this.byPurpose = panel("Media bytes by purpose", "half", this.purposes);
+    this.twoBooks = panel("Two sets of books", "half", this.books);
+    const scroll = (/** @type {string} */ label, /** @type {Node} */ table) => el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label }, table);
     root.append(
-      el("header", {}, el("h2", { text: "Unspool" }), el("span", { class: "sub", text: "inspector" }), el("span", { class: "client", id: "client" }), el("a", { class: "save", href: "report.html", download: "unspool-report.html", text: "Save a report" })),
+      el("header", {}, el("h2", { text: "Unspool" }), el("span", { class: "sub", text: "inspector" }), this.client, ...(host.head ?? [])),
       el("div", { class: "tiles" }, ...this.tiles.values()),
-      panel("Network", "wide", this.network.node),
+      ...(host.first ?? []),
       panel("On the device, ahead of the thumb", "wide", this.window, this.doing),
+      panel("What the planner does now, and why", "wide", this.plans),
       panel("Throughput, Mbit/s", "half", this.plot),
       panel("From swipe to first picture", "half", this.starts),
-      panel("Media bytes by purpose", "half", this.purposes),
-      panel("Two sets of books", "half", this.books),
+      this.byPurpose,
+      this.twoBooks,
       panel("Records and intents", "half", this.spool),
       panel("What was learnt, on this device alone", "half", this.learner.node),
-      panel("Loop bound and safety", "half", this.loop, label),
-      panel("Time and breaks", "half", this.time, settings),
-      panel("Every request that left", "wide", el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Requests" }, this.requests)),
+      panel("Loop bound and safety", "half", this.loop, ...(host.safety ?? [])),
+      panel("Time and breaks", "half", this.time, ...(host.time ?? [])),
+      panel("Cache by asset", "wide", scroll("Cached renditions", this.cache), this.disk),
+      panel("Every request that left", "wide", scroll("Requests", this.requests)),
       panel("Log", "wide", this.level, this.log),
     );
     /** @type {number[][]} */
@@ -103,17 +129,19 @@ export class Inspector {
   /** @param {any} now */
   show(now) {
     this.now = now;
-    put(/** @type {Element} */ (document.getElementById("client")), now.client);
-    this.network.show(now.network);
+    this.feed = now.feed ?? { online: true, paused: false, playheadMs: 0, hidden: 0, cards: [] };
+    put(this.client, now.client ?? now.name);
     this.showTiles(now);
     this.showWindow();
+    this.showPlans(now.plans);
+    this.showCache(now.cache);
     this.showPlot(now);
     this.showPurposes(now.bytes);
     this.showStarts(now.story);
     this.showBooks(now);
     this.showSpool(now);
     this.showLoop(now);
-    this.learner.show(now.learner);
+    this.learner.show(now.learner, now.writable !== false);
     this.showTime(now.time);
     this.showRequests(now.outbound);
     if (now.log.length > 0) {
@@ -141,7 +169,7 @@ export class Inspector {
   }
 
   showWindow() {
-    const cards = this.phone.state.cards;
+    const cards = this.feed.cards;
     while (this.window.children.length > cards.length) this.window.lastChild.remove();
     cards.forEach((/** @type {any} */ card, /** @type {number} */ n) => {
       let row = this.window.children[n];
@@ -152,12 +180,12 @@ export class Inspector {
       const [place, stage, who, track, told] = row.children;
       const name = card.covered ? "covered" : card.stage;
       row.dataset.stage = name;
-      const at = card.current ? this.phone.state.playheadMs : 0;
+      const at = card.current ? this.feed.playheadMs : 0;
       const length = Math.max(1, card.durationMs);
       put(place, card.current ? "▶" : `+${n}`);
-      const still = card.stage === "playing" && this.phone.state.paused;
+      const still = card.stage === "playing" && this.feed.paused;
       put(stage, card.covered ? "covered" : still ? "stands still" : STAGES[card.stage] ?? card.stage);
-      put(who, `@${card.creator.handle} · ${card.caption}`);
+      put(who, `@${card.handle} · ${card.caption}`);
       track.children[0].style.width = `${Math.min(100, (100 * at) / length)}%`;
       track.children[1].style.left = `${Math.min(100, (100 * at) / length)}%`;
       track.children[1].style.width = `${Math.max(0, Math.min(100 - (100 * at) / length, (100 * card.aheadMs) / length))}%`;
@@ -167,20 +195,69 @@ export class Inspector {
     put(this.doing, this.sentence(cards));
   }
 
+  /** What is done about each card, and why. @param {any[]} plans */
+  showPlans(plans) {
+    const cards = this.feed.cards;
+    while (this.plans.children.length > plans.length) this.plans.lastChild.remove();
+    plans.forEach((plan, n) => {
+      let row = this.plans.children[n];
+      if (!row) {
+        row = el("li", {}, el("span", { class: "place" }), el("span", { class: "what" }), el("span", { class: "why" }));
+        this.plans.append(row);
+      }
+      const place = cards.findIndex((/** @type {any} */ card) => card.position === plan.position);
+      const fetching = plan.bytes > 0;
+      row.dataset.reason = plan.reason;
+      row.dataset.doing = fetching ? "fetch" : plan.reason === "whole" ? "done" : "wait";
+      put(row.children[0], place === 0 && cards[0].current ? "▶" : place > 0 ? `+${place}` : `#${plan.position}`);
+      put(row.children[1], fetching ? `fetches ${bytes(plan.bytes)}, up to ${(plan.toMs / 1000).toFixed(1)} s` : plan.reason === "whole" ? "nothing left to fetch" : "fetches nothing");
+      put(row.children[2], REASONS[plan.reason] ?? plan.reason);
+    });
+    if (plans.length === 0) this.plans.append(el("li", {}, el("span", { class: "place" }), el("span", { class: "what", text: "nothing to plan for" }), el("span", { class: "why", text: "no feed is open" })));
+  }
+
+  /** What is on the disk, by asset. @param {any} cache */
+  showCache(cache) {
+    if (!cache) return;
+    const text = JSON.stringify(cache);
+    const now = Date.now();
+    // Ages change without the cache.
+    if (text === this.cacheTold && now - this.cacheAt < 1000) return;
+    [this.cacheTold, this.cacheAt] = [text, now];
+    const rows = cache.rows.slice(0, CACHED).map((/** @type {any} */ row) => {
+      const track = el("span", { class: "track", "aria-hidden": "true" });
+      const full = row.size ?? row.bytes;
+      for (const [start, end] of row.spans) {
+        const bar = el("i", { class: row.pinned ? "kept" : "used" });
+        bar.style.left = `${(100 * start) / Math.max(1, full)}%`;
+        bar.style.width = `${Math.max(0.4, (100 * (end - start)) / Math.max(1, full))}%`;
+        track.append(bar);
+      }
+      const parts = row.files > 1 ? `${row.files} files` : row.size !== null && row.bytes >= row.size ? "whole" : `${row.stretches} stretch${row.stretches === 1 ? "" : "es"}`;
+      return el("tr", {}, el("th", { scope: "row", text: `${row.asset} · ${row.rendition}` }), el("td", { class: "num", text: bytes(row.bytes) }), el("td", { class: "num", text: row.size === null ? "–" : bytes(row.size) }),
+        el("td", {}, track), el("td", { text: parts }), el("td", { class: row.pinned ? "same" : "", text: row.offline ? `offline, ${row.offline}` : row.pinned ? "pinned" : "may go" }), el("td", { class: "num", text: `${minutes(Math.max(0, now - row.usedAt))} ago` }));
+    });
+    this.cache.replaceChildren(
+      el("thead", {}, el("tr", {}, ...[["rendition", ""], ["on disk", "num"], ["of", "num"], ["where", ""], ["in", ""], ["keeping", ""], ["used", "num"]].map(([text, kind]) => el("th", { scope: "col", class: kind, text })))),
+      el("tbody", {}, ...rows));
+    const more = cache.renditions - rows.length;
+    put(this.disk, `${whole(cache.renditions)} rendition${cache.renditions === 1 ? "" : "s"}, ${bytes(cache.bytes)} of ${bytes(cache.budget)}${cache.pinned > 0 ? `, ${bytes(cache.pinned)} pinned` : ""}${more > 0 ? `; ${whole(more)} used longer ago are not listed` : ""}${cache.inMemory ? " · in memory: the disk gives no place" : ""}${cache.readThrough ? " · the disk is full: read through" : ""}${cache.damaged > 0 ? ` · ${cache.damaged} damaged blocks dropped` : ""}`);
+  }
+
   /** What is being done now, in a sentence. @param {any[]} cards */
   sentence(cards) {
     const now = this.now;
     if (!now || cards.length === 0) return "Waiting for the first page.";
-    if (this.phone.state.resting) return "A break stands: nothing plays, whoever asks.";
+    if (now.time.resting) return "A break stands: nothing plays, whoever asks.";
     const flying = now.outbound.filter((/** @type {any} */ r) => r.ms === null || r.ms === undefined);
     const media = flying.filter((/** @type {any} */ r) => r.purpose === "media");
-    if (!now.network.online) return "No network: plays what is on the device, writes everything else down.";
+    if (!this.feed.online) return "No network: plays what is on the device, writes everything else down.";
     if (media.length === 0) {
       const rest = flying[0];
       return rest ? `Talking to the server: ${rest.purpose}.` : "Resting: enough is on the device, and a byte fetched now might never be watched.";
     }
     const got = media.reduce((/** @type {number} */ sum, /** @type {any} */ r) => sum + r.received, 0);
-    const thin = cards.find((card) => !card.covered && card.aheadMs < 3000 && card.stage !== "failed" && card.aheadMs + (card.current ? this.phone.state.playheadMs : 0) < card.durationMs - 200) ?? cards[0];
+    const thin = cards.find((card) => !card.covered && card.aheadMs < 3000 && card.stage !== "failed" && card.aheadMs + (card.current ? this.feed.playheadMs : 0) < card.durationMs - 200) ?? cards[0];
     return `Fetching over ${media.length} request${media.length > 1 ? "s" : ""} (${bytes(got)} so far); thinnest is ${thin.current ? "the card on the screen" : `card +${cards.indexOf(thin)}`} with ${(thin.aheadMs / 1000).toFixed(1)} s ahead.`;
   }
 
@@ -189,14 +266,14 @@ export class Inspector {
     const t = performance.now() / 1000;
     const received = this.last ? ((now.bytes.network - this.last.bytes) * 8) / (t - this.last.t) / 1e6 : 0;
     this.last = { t, bytes: now.bytes.network };
-    const truth = now.network.truth?.bps;
+    const truth = now.network?.truth?.bps;
     const shown = (/** @type {number | null | undefined} */ mbit) => (mbit === null || mbit === undefined ? null : Math.max(0.05, mbit));
     const row = [t, shown(truth === null || truth === undefined ? null : truth / 1e6), shown(now.estimateBps > 0 ? now.estimateBps / 1e6 : null), shown(received)];
     row.forEach((value, n) => {
       this.points[n].push(/** @type {number} */ (value));
       if (this.points[n].length > POINTS) this.points[n].shift();
     });
-    this.plot.setAttribute("aria-label", `Throughput: estimate ${speed(now.estimateBps / 1000)}, network ${truth === null || truth === undefined ? "without a limit" : speed(truth / 1000)}, received ${speed(received * 1000)}`);
+    this.plot.setAttribute("aria-label", `Throughput: estimate ${speed(now.estimateBps / 1000)}, ${!now.network ? "" : truth === null || truth === undefined ? "network without a limit, " : `network ${speed(truth / 1000)}, `}received ${speed(received * 1000)}`);
     const width = this.plot.clientWidth;
     if (width === 0) return;
     if (!this.chart) {
@@ -212,7 +289,7 @@ export class Inspector {
           { label: "received", stroke: "#ff7a59", width: 1, fill: "rgba(255,122,89,.18)", points: { show: false } },
         ],
       }, this.points, this.plot);
-      this.plot.after(el("ul", { class: "legend" }, ...[["truth", "the shaper lets through"], ["estimate", "the core's estimate"], ["received", "received"]].map(([kind, text]) => el("li", { class: kind, text }))));
+      this.plot.after(el("ul", { class: "legend" }, ...[...(now.network ? [["truth", "the shaper lets through"]] : []), ["estimate", "the core's estimate"], ["received", "received"]].map(([kind, text]) => el("li", { class: kind, text }))));
     } else {
       if (this.chart.width !== width) this.chart.setSize({ width, height: 170 });
       this.chart.setData(this.points);
@@ -269,6 +346,9 @@ export class Inspector {
   /** @param {any} now */
   showBooks(now) {
     const origin = now.origin;
+    this.twoBooks.hidden = origin === undefined;
+    this.byPurpose.classList.toggle("wide", origin === undefined);
+    if (origin === undefined) return;
     const none = origin === null || origin === undefined || origin.error;
     const rows = [
       ["bytes received", "bytes", now.bytes.network, none ? null : origin.bytes],
@@ -301,7 +381,7 @@ export class Inspector {
 
   /** @param {any} now */
   showLoop(now) {
-    for (const card of this.phone.state.cards) if (card.current) this.shown.set(card.position, card.topics);
+    for (const card of this.feed.cards) if (card.current) this.shown.set(card.position, card.topics);
     const ten = [...this.shown.entries()].sort((a, b) => b[0] - a[0]).slice(0, 10);
     /** @type {Map<string, number>} */
     const counts = new Map();
@@ -313,7 +393,7 @@ export class Inspector {
       el("p", { class: mood === "normal" ? "same" : "differ", text: `${LOOPS[mood]}${enough.length > 0 ? ` The server sends so much of ${enough.join(", ")} that little else has room.` : ""}` }),
       el("p", {}, el("strong", { text: `${most} of ${ten.length}` }), ` cards shown last are about ${topic}`),
       el("ul", { class: "topics" }, ...ten.map(([, topics]) => el("li", { text: topics[0] ?? "" }))),
-      el("p", { class: "note", text: `Safety rules version ${now.rules} · ${whole(this.phone.state.hidden ?? 0)} hidden · a hidden or covered card costs no byte` }),
+      el("p", { class: "note", text: `Safety rules version ${now.rules} · ${whole(this.feed.hidden)} hidden · a hidden or covered card costs no byte` }),
     );
   }
 
@@ -332,12 +412,6 @@ export class Inspector {
       el("div", { class: "purposes" }, line("today", time.todayMs, limits.dailyMin, limits.atDaily), line("since a rest", time.stretchMs, limits.breakMin, limits.atBreak)),
       el("p", { class: resting ? "differ" : "same", text: resting ? `A break stands (${resting.cause}, ${resting.measure}): no call makes anything play.` : "No break stands." }),
       el("p", { class: "note", text: `${limits.autoplay ? "Videos begin by themselves" : "Videos wait for a tap"}, ${limits.endless ? "pages do not end" : "pages end"}. Counted by the device's own clock, kept over restarts, never sent.` }));
-  }
-
-  async label() {
-    const card = this.phone.state.cards[2];
-    if (!card) return;
-    await act({ do: "label", item: card.item, label: "graphic-media" }).catch((error) => this.phone.say(error.message));
   }
 
   /** @param {any[]} list */

@@ -1,40 +1,44 @@
-// The learner card: what was learnt on this device, in words, and a hand on every weight.
+// The learner card: what was learnt on this device, in words, and a hand on every weight where that may be changed.
 
-import { act } from "./link.js";
-import { el } from "./phone.js";
+import { el } from "./dom.js";
 
 /** Topics shown, the strongest first. */
 const SHOWN = 8;
 
 export class Learner {
-  /** @param {(words: string) => void} say */
-  constructor(say) {
+  /** @param {(command: object) => Promise<any>} act @param {(words: string) => void} say */
+  constructor(act, say) {
+    this.act = act;
     this.say = say;
+    this.writable = true;
     this.words = el("p", { class: "note" });
     this.list = el("ul", { class: "weights", "aria-label": "Topics and their weights" });
     const button = (/** @type {string} */ text, /** @type {() => void} */ does) => el("button", { class: "plain", text, onclick: does });
-    this.node = el("div", { class: "learner" }, this.words, this.list, el("p", { class: "hands" },
+    this.hands = el("p", { class: "hands" },
       button("Forget all of it", () => this.run({ do: "erase_learner" }, "Nothing is known of you any more.")),
       button("Begin anew", () => this.run({ do: "reset_learner" }, "Learning begins anew; what you set stays.")),
-      button("Export", () => void this.export())));
+      button("Export", () => void this.export()));
+    this.node = el("div", { class: "learner" }, this.words, this.list, this.hands);
     this.last = "";
   }
 
   /** @param {object} command @param {string} [done] */
   run(command, done) {
-    return act(command).then(() => done && this.say(done), (error) => this.say(error.message));
+    return this.act(command).then(() => done && this.say(done), (error) => this.say(error.message));
   }
 
   async export() {
-    const told = await act({ do: "export_learner" }).catch((error) => this.say(error.message));
+    const told = await this.act({ do: "export_learner" }).catch((error) => this.say(error.message));
     if (!told) return;
     const link = el("a", { href: `data:application/json,${encodeURIComponent(told.text)}`, download: "what-was-learnt.json" });
     link.click();
   }
 
-  /** @param {any} card */
-  show(card) {
-    const text = JSON.stringify([card.topics, card.settings, card.interests, card.viewings]);
+  /** @param {any} card @param {boolean} writable */
+  show(card, writable) {
+    this.writable = writable;
+    this.hands.hidden = !writable;
+    const text = JSON.stringify([writable, card.topics, card.settings, card.interests, card.viewings]);
     // Nothing moves below a hand that holds a slider.
     if (text === this.last || this.list.contains(document.activeElement)) return;
     this.last = text;
@@ -53,14 +57,17 @@ export class Learner {
     const bar = el("i", { class: amount < 0 ? "cost" : "gain" });
     bar.style.width = `${(50 * Math.abs(amount)) / most}%`;
     bar.style.left = amount < 0 ? `${50 - (50 * Math.abs(amount)) / most}%` : "50%";
+    const name = el("span", { class: "topic", text: topic });
+    const track = el("span", { class: "track both", "aria-hidden": "true" }, bar);
+    if (!this.writable) return el("li", { class: set === undefined ? "" : "set", title: line?.words ?? "chosen at the start" }, name, track, el("span", { class: "told", text: set === undefined ? "" : `by hand ${set}` }));
     const hand = el("input", { type: "range", min: -1, max: 1, step: 0.1, value: set ?? 0, "aria-label": `Weight of ${topic}`, "aria-valuetext": set === undefined ? "not set by hand" : String(set) });
     hand.addEventListener("change", () => {
       hand.blur();
       void this.run({ do: "weight", topic, weight: Number(hand.value) });
     });
     return el("li", { class: set === undefined ? "" : "set", title: line?.words ?? "chosen at the start" },
-      el("span", { class: "topic", text: topic }),
-      el("span", { class: "track both", "aria-hidden": "true" }, bar),
+      name,
+      track,
       hand,
       el("button", { class: "mini", "aria-label": `Forget ${topic}`, text: "✕", onclick: (/** @type {Event} */ event) => {
         /** @type {HTMLElement} */ (event.currentTarget).blur();

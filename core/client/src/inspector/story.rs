@@ -4,23 +4,31 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
-use unspool::{Event, FeedSession, StartClass, Unspool};
+use unspool_engine::StartClass;
+use unspool_engine::planner::LinkState;
+use unspool_engine::safety::Decision;
+use unspool_media::Outbound;
 
-use super::logs::Tail;
+use super::tail::Tail;
 use super::words;
-use crate::report::Latency;
+use crate::events::{Event, EventLog};
 
 /// First frames of one class that are kept for the percentiles.
 const SAMPLES: usize = 2_000;
 /// Upper ends of the histogram's bins in milliseconds; the last bin has none.
 const BINS: [f64; 9] = [10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 640.0, 1_280.0, 2_560.0];
 
+/// Cards of which it is remembered why they were closed: more than a window and what was gone back to.
+const CLOSED: usize = 64;
+
 /// What happened. Shared by the task that gathers and the pages that show.
 #[derive(Debug, Default)]
-pub struct Story(Mutex<Told>);
+pub(super) struct Story(Mutex<Told>);
 
 #[derive(Debug, Default)]
 struct Told {
+    /// Which feed it is told by.
+    feed: u64,
     seen: u64,
     starts: [Vec<f64>; 3],
     /// Cards that became current.
@@ -34,7 +42,8 @@ struct Told {
     stalls: u64,
     stall_ms: u64,
     failed: u64,
-    closed: BTreeMap<u64, Value>,
+    closed: BTreeMap<u64, Decision>,
+    link: LinkState,
     requests: Requests,
 }
 
@@ -53,10 +62,16 @@ impl Story {
     }
 
     /// Takes in what the feed has to tell.
-    pub fn take(&self, feed: &FeedSession, tail: &Tail) {
+    pub(super) fn take(&self, number: u64, events: &EventLog, tail: &Tail) {
         let mut told = self.told();
+        if told.feed != number {
+            // The numbers of another feed begin anew.
+            (told.feed, told.seen, told.open, told.rested) = (number, 0, false, false);
+            told.link = LinkState::Fine;
+            told.closed.clear();
+        }
         loop {
-            let batch = feed.events(told.seen, 256);
+            let batch = events.after(told.seen, 256);
             if batch.events.is_empty() {
                 return;
             }
@@ -71,14 +86,14 @@ impl Story {
     }
 
     /// Why a card was closed after it had been given, where that happened.
-    pub fn closed(&self, position: u64) -> Option<Value> {
+    pub(super) fn closed(&self, position: u64) -> Option<Decision> {
         self.told().closed.get(&position).cloned()
     }
 
     /// Counts requests that ended since the last time.
-    pub fn count(&self, session: &Unspool) -> Value {
+    pub(super) fn count(&self, outbound: &Outbound) -> Value {
         let mut told = self.told();
-        let batch = session.outbound_after(told.requests.settled);
+        let batch = outbound.after(told.requests.settled);
         let requests = &mut told.requests;
         requests.under_way = 0;
         let mut gapless = true;
@@ -105,7 +120,7 @@ impl Story {
     }
 
     /// The figures for the inspector.
-    pub fn figures(&self) -> Value {
+    pub(super) fn figures(&self) -> Value {
         let told = self.told();
         let names = [StartClass::PreRolled, StartClass::Cached, StartClass::Cold].map(StartClass::name);
         let classes: Vec<Value> = names
@@ -116,7 +131,7 @@ impl Story {
                 for ms in ms {
                     bins[BINS.iter().position(|end| ms < end).unwrap_or(BINS.len())] += 1;
                 }
-                json!({ "class": name, "bins": bins, "latency": Latency::of(ms.clone()) })
+                json!({ "class": name, "bins": bins, "latency": latency(ms.clone()) })
             })
             .collect();
         json!({
@@ -128,21 +143,22 @@ impl Story {
             "stalls": told.stalls,
             "stallMs": told.stall_ms,
             "failed": told.failed,
+            "link": match told.link {
+                LinkState::Fine => "fine",
+                LinkState::Stalled => "stalled",
+                LinkState::Captive => "captive",
+            },
         })
     }
 
-    /// Forgets the numbers of a feed's events; another feed begins.
-    pub fn another_feed(&self) {
-        let mut told = self.told();
-        told.seen = 0;
-        told.closed.clear();
-    }
-
-    /// Forgets the numbers of a session that has ended: its viewing is over, and another session begins.
-    pub fn another_session(&self) {
-        self.another_feed();
+    /// Another session begins: the viewing that was open is over, and feeds and requests are numbered anew.
+    pub(crate) fn another_session(&self) {
         let mut told = self.told();
         (told.open, told.rested) = (false, false);
+        told.seen = 0;
+        told.feed = u64::MAX;
+        told.link = LinkState::Fine;
+        told.closed.clear();
         told.requests.settled = 0;
         told.requests.under_way = 0;
     }
@@ -176,18 +192,32 @@ impl Told {
                 self.stalls += 1;
                 self.stall_ms += ms;
             }
+            Event::Link { state } => self.link = *state,
             Event::CardFailed { .. } => self.failed += 1,
             Event::CardClosed { position, decision, .. } => {
-                self.closed.insert(*position, words::decision(decision));
+                self.closed.insert(*position, decision.clone());
+                if self.closed.len() > CLOSED {
+                    self.closed.pop_first();
+                }
             }
             _ => {}
         }
     }
 }
 
+/// How many, the median and the 95th percentile, by the nearest rank.
+fn latency(mut ms: Vec<f64>) -> Value {
+    ms.sort_by(f64::total_cmp);
+    let rank = |percent: usize| {
+        let n = (ms.len() * percent).div_ceil(100).max(1);
+        ms.get(n - 1).map(|v| (v * 1_000.0).round() / 1_000.0)
+    };
+    json!({ "n": ms.len(), "p50": rank(50), "p95": rank(95) })
+}
+
 #[cfg(test)]
 mod tests {
-    use unspool::{Break, BreakCause, Measure};
+    use unspool_engine::wellbeing::{Break, Cause as BreakCause, Measure};
 
     use super::*;
 
