@@ -192,6 +192,8 @@ impl Phone {
         let paused = feed.as_ref().is_some_and(|feed| feed.snapshot().paused);
         self.state().switching = true;
         self.touch();
+        // An ended session has no feed that could be listened to.
+        self.listen();
         session.shutdown(ENDING).await;
         let opened = match self.another(engine, number + 1).await {
             Ok(()) => Ok(()),
