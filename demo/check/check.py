@@ -22,6 +22,7 @@ from world import PATIENCE, Demo, Phone, until
 SWIPES = 15
 OFFLINE_SWIPES = 5
 CLIPS = "12"
+ROUNDS = 10
 
 
 # Axe takes a colour that is still fading in for the one that is meant: everything is at its end at once.
@@ -30,6 +31,7 @@ STILL = """() => {
     sheet.replaceSync("*, *::before, *::after { transition: none !important; animation-duration: .01ms !important }");
     document.adoptedStyleSheets = [sheet];
 }"""
+STANDS_STILL = "[...document.querySelectorAll('video')].every(video => video.paused)"
 MOVING = "document.adoptedStyleSheets = []"
 
 
@@ -60,6 +62,8 @@ class Check:
         for address, host, status in [
             (self.demo.address.rsplit("/", 2)[0] + "/0123456789abcdef0123456789abcdef/", None, 404),
             (self.demo.address, "rebound.example", 421),
+            (self.demo.address.rsplit("/", 2)[0] + "/0123456789abcdef0123456789abcdef/picture", None, 404),
+            (self.demo.address + "picture", "rebound.example", 421),
         ]:
             request = urllib.request.Request(address, headers={"Host": host} if host else {})
             try:
@@ -186,20 +190,21 @@ class Check:
         phone.swipe_where_it_ends(True)
         phone.plays(0.1)
 
+    def night(self, measure: str, hours: tuple[int, int] | None):
+        """Chooses a night around now, or none, in the sheet; the hours are those of the page."""
+        page = self.page
+        page.get_by_role("dialog", name="Time and breaks").wait_for()
+        page.get_by_label("At night").select_option(measure)
+        now = page.evaluate("new Date().getHours()")
+        for label, hour in zip(("Night begins", "Night ends"), hours or (-now, -now)):
+            page.get_by_label(label).fill(f"{(now + hour) % 24:02d}:00")
+            page.get_by_label(label).blur()
+
     def break_card_cannot_be_skipped(self):
-        page, phone = self.page, self.phone
-        still = "[...document.querySelectorAll('video')].every(video => video.paused)"
+        page, phone, still = self.page, self.phone, STANDS_STILL
         watched = lambda: phone.figures()["time"]["todayMs"]
 
-        def night(measure: str, hours: tuple[int, int] | None):
-            """Chooses a night around now, or none, in the sheet; the hours are those of the page."""
-            page.get_by_role("dialog", name="Time and breaks").wait_for()
-            page.get_by_label("At night").select_option(measure)
-            now = page.evaluate("new Date().getHours()")
-            for label, hour in zip(("Night begins", "Night ends"), hours or (-now, -now)):
-                page.get_by_label(label).fill(f"{(now + hour) % 24:02d}:00")
-                page.get_by_label(label).blur()
-
+        night = self.night
         page.locator("#feed").focus()
         page.keyboard.press("u")
         night("stop", (-2, 3))
@@ -287,6 +292,124 @@ class Check:
         until("the page shows it", lambda: page.locator(".weights .set").count() == 1)
         page.get_by_role("button", name=f"Forget {topic}").click()
         until("it is forgotten", lambda: topic not in settings())
+
+    def a_paused_feed_goes_on_after_half_a_minute(self):
+        page, phone = self.page, self.phone
+        page.locator("#feed").focus()
+        page.keyboard.press("u")
+        self.night("pause", (-2, 3))
+        page.keyboard.press("Escape")
+        here = phone.position()
+        assert not phone.swipe_where_it_ends(True), "the break comes first"
+        until("a break stands", lambda: page.locator(".rest").is_visible())
+        until("nothing plays", lambda: page.evaluate(STANDS_STILL))
+        resting = lambda: page.evaluate("window.phone.state.resting")
+        tries, opens = 0, page.locator(".rest button.solid")
+        # As long as the core says that it is too early, nothing passes it.
+        while (before := resting()) and before["opensInMs"] > 0 and opens.is_disabled():
+            assert before["measure"] == "pause", before
+            page.keyboard.press(("ArrowDown", "Space")[tries % 2])
+            until("the try is over", phone.settled)
+            now = resting()
+            if now and now["opensInMs"] > 0 and opens.is_disabled():
+                assert page.locator(".rest").is_visible() and phone.position() == here
+                assert page.evaluate(STANDS_STILL)
+                tries += 1
+            page.wait_for_timeout(500)
+        assert tries > 0, "it was tried before its time"
+        until("the person may go on", lambda: not page.locator(".rest").is_visible() or opens.is_enabled())
+        if page.locator(".rest").is_visible():
+            opens.click()
+        until("the break is over", lambda: not page.locator(".rest").is_visible())
+        phone.plays(0.1)
+        page.keyboard.press("u")
+        self.night("remind", None)
+        page.keyboard.press("Escape")
+
+    def the_native_engine_shows_its_pictures(self):
+        page, phone = self.page, self.phone
+        switch = page.get_by_role("switch", name="Native GStreamer player")
+        assert switch.get_attribute("aria-checked") == "false"
+        phone.switch("gstreamer")
+        assert switch.get_attribute("aria-checked") == "true"
+        assert page.evaluate("document.activeElement.id") == "engine", "the focus stays"
+        assert page.locator("video").count() == 0, "no player of the browser is left"
+        phone.moves()
+        until("the figures say so", lambda: phone.figures()["engine"]["name"] == "gstreamer")
+        assert phone.figures()["engine"]["version"].startswith("GStreamer"), phone.figures()["engine"]
+        prerolled = lambda: phone.figures()["story"]["starts"][0]["latency"]["n"]
+        before = prerolled()
+        covered = "window.phone.cards.get(window.phone.state.current + 1)?.view.covered"
+        ready = "window.phone.cards.get(window.phone.state.current + 1)?.picture.querySelector('canvas[data-ready]')"
+        for number in range(8):
+            # The card that comes has its first picture before anybody swipes; one that is covered has nothing.
+            until("the next card is ready", lambda: page.evaluate(f"Boolean({ready}) || Boolean({covered})"))
+            phone.swipe(("key", "drag")[number % 2])
+            phone.moves()
+            # Two swipes, and more where a busy machine let none of them begin at once.
+            if number > 0 and prerolled() > before:
+                break
+        until("a card had been pre-rolled", lambda: prerolled() > before)
+        shape = page.evaluate("(canvas => canvas.width / canvas.height)(document.querySelector('.card.here canvas'))")
+        assert abs(shape - 9 / 16) < 0.01, shape
+        page.locator("#feed").focus()
+        page.keyboard.press("Space")
+        until("it stands still", lambda: page.evaluate("window.phone.state.paused"))
+        # Pictures that were on their way have come: the same one stands twice in a row, half a second apart.
+        def stands():
+            before = phone.pixels()
+            page.wait_for_timeout(500)
+            return before and phone.pixels() == before
+        until("the picture stands still", stands)
+        page.keyboard.press("Space")
+        phone.moves()
+        like = page.locator(".card.here").get_by_role("button", name="Like")
+        liked = "false" if like.get_attribute("aria-pressed") == "true" else "true"
+        page.keyboard.press("l")
+        until("the like is taken", lambda: like.get_attribute("aria-pressed") == liked)
+        page.keyboard.press("c")
+        page.get_by_role("dialog", name="Comments").wait_for()
+        page.keyboard.press("Escape")
+        until("the sheet is away", lambda: page.get_by_role("dialog").count() == 0)
+        self.accessible("the native engine")
+        phone.moves()
+        self.picture("native")
+        # A page that is loaded again goes on with the pictures.
+        page.reload()
+        until("the phone came along", lambda: phone.position() > 0)
+        phone.moves()
+        # A break stands in the way of this engine too.
+        page.locator("#feed").focus()
+        page.keyboard.press("u")
+        self.night("stop", (-2, 3))
+        page.keyboard.press("Escape")
+        until("a break stands", lambda: page.locator(".rest").is_visible())
+        until("the picture stands still", stands)
+        page.locator(".rest").get_by_role("button", name="Time and breaks").click()
+        self.night("remind", None)
+        page.keyboard.press("Escape")
+        until("the person may go on", lambda: page.locator(".rest button.solid").is_enabled())
+        page.locator(".rest button.solid").click()
+        until("the break is over", lambda: not page.locator(".rest").is_visible())
+        phone.moves()
+        phone.switch("browser")
+        assert switch.get_attribute("aria-checked") == "false"
+        assert page.locator("canvas[data-ready]").count() == 0
+        phone.plays()
+
+    def switching_back_and_forth_leaves_one_session(self):
+        phone = self.phone
+        began = phone.switched()[2]
+        most, files = self.demo.threads(), self.demo.holds("events.db")
+        assert files > 0
+        for _ in range(ROUNDS):
+            phone.switch("gstreamer")
+            phone.switch("browser")
+        phone.plays()
+        assert phone.switched()[2] == began + 2 * ROUNDS, "each is the only one"
+        # A thread that every session left behind would be twenty by now.
+        until("no more threads than before", lambda: self.demo.threads() < most + ROUNDS)
+        until("only one session has its files open", lambda: self.demo.holds("events.db") == files)
 
     def nothing_serious_for_axe(self):
         self.accessible("the feed and the inspector")
@@ -415,18 +538,22 @@ class Check:
         assert not self.phone.faults, self.phone.faults
 
     def plays_back_to_the_same(self):
-        played = subprocess.run([self.demo.program, "replay", str(self.tape)], capture_output=True, text=True, timeout=300)
-        assert played.returncode == 0, played.stderr
-        print(f"    {played.stdout.strip()}", flush=True)
+        replay = lambda tape: subprocess.run([self.demo.program, "replay", str(tape)], capture_output=True, text=True, timeout=300)
+        # The second session was that of the native engine.
+        for tape in (f"{self.tape}.2", self.tape):
+            played = replay(tape)
+            assert played.returncode == 0, played.stderr
+            print(f"    {played.stdout.strip()}", flush=True)
         assert int(re.search(r"(\d+) effects", played.stdout)[1]) > 300, played.stdout
         # A session that was another one is told from it: one picture less was shown.
         lines = self.tape.read_text().splitlines(keepends=True)
         gone = next(n for n, line in enumerate(lines) if '"FirstFrame"' in line)
         other = self.pictures / "other.tape"
         other.write_text("".join(lines[:gone] + lines[gone + 1:]))
-        differs = subprocess.run([self.demo.program, "replay", str(other)], capture_output=True, text=True, timeout=300)
+        differs = replay(other)
         assert differs.returncode == 1 and "recorded" in differs.stderr, differs
-        other.unlink()
+        for one in (other, *self.pictures.glob("session.tape.*")):
+            one.unlink()
 
     def ends_at_once_leaves_nothing_but_a_report(self):
         assert self.demo.children, "the server is a process of its own"
@@ -479,9 +606,10 @@ class Check:
         strangers_are_refused, interests_come_first, swipes_by_touch_wheel_and_keys, goes_back_by_every_way,
         pauses_likes_and_sounds_by_keyboard_alone, comments_are_sent_and_sheets_give_the_focus_back,
         menu_says_why_and_takes_no_for_an_answer, a_report_hides_at_once_and_has_a_receipt,
-        break_card_cannot_be_skipped, weights_are_the_persons_to_change, nothing_serious_for_axe, plays_on_without_a_network,
-        like_goes_out_later_once, a_late_label_covers_a_card_and_its_bytes_go, both_sets_of_books_are_equal,
-        still_for_who_wants_no_motion, the_inspector_stands_alone, nothing_was_wrong_on_the_page, ends_at_once_leaves_nothing_but_a_report, plays_back_to_the_same,
+        break_card_cannot_be_skipped, a_paused_feed_goes_on_after_half_a_minute, weights_are_the_persons_to_change,
+        nothing_serious_for_axe, plays_on_without_a_network, like_goes_out_later_once, a_late_label_covers_a_card_and_its_bytes_go,
+        the_inspector_stands_alone, the_native_engine_shows_its_pictures, switching_back_and_forth_leaves_one_session, both_sets_of_books_are_equal,
+        still_for_who_wants_no_motion, nothing_was_wrong_on_the_page, ends_at_once_leaves_nothing_but_a_report, plays_back_to_the_same,
         plays_a_folder_of_own_videos,
     ]
 

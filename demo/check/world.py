@@ -76,6 +76,20 @@ class Demo:
         """The lines of the server's log."""
         return [json.loads(line) for line in (self.state / "access.jsonl").read_text().splitlines()]
 
+    def threads(self) -> int:
+        """Threads of the demo's own process."""
+        return len(list(Path(f"/proc/{self.process.pid}/task").iterdir()))
+
+    def holds(self, name: str) -> int:
+        """How often the demo's own process has the file of this name open."""
+        count = 0
+        for one in Path(f"/proc/{self.process.pid}/fd").iterdir():
+            try:
+                count += one.readlink().name == name
+            except OSError:
+                continue  # Closed meanwhile.
+        return count
+
     def client(self) -> str:
         return (self.state / "client").read_text().strip()
 
@@ -174,6 +188,38 @@ class Phone:
         until("the card is where the person looks", self.seen)
         began = until("a picture", lambda: (at := self.seconds()) >= 0 and (at,))[0]
         until("time advances", lambda: self.advanced(began, at_least))
+
+    def pixels(self) -> str:
+        """What the native engine's canvas on the screen shows, as one number; empty where there is no picture."""
+        return self.page.evaluate(
+            """() => {
+                const canvas = document.querySelector('.card.here canvas[data-ready]');
+                if (!canvas) return "";
+                const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+                let sum = 2166136261;
+                for (let at = 0; at < data.length; at += 37) sum = Math.imul(sum ^ data[at], 16777619);
+                return `${canvas.width}x${canvas.height} ${sum >>> 0}`;
+            }"""
+        )
+
+    def moves(self, pictures: int = 3):
+        """Waits until the canvas on the screen has shown some different pictures; a covered card is revealed first."""
+        self.uncover()
+        until("the card is where the person looks", self.seen)
+        seen: set[str] = set()
+        until(f"{pictures} pictures that differ", lambda: ((now := self.pixels()) and seen.add(now), len(seen) >= pictures)[1])
+
+    def switch(self, engine: str):
+        """Lets the other engine play, by keyboard alone, and waits until its session is open."""
+        until("no other switch is under way", lambda: self.switched()[1])
+        before = self.switched()[2]
+        self.page.locator("#engine").focus()
+        self.page.keyboard.press("Enter")
+        until(f"{engine} plays", lambda: (now := self.switched()) and now[0] == engine and now[1] and now[2] > before and self.position() > 0)
+
+    def switched(self) -> tuple[str, bool, int]:
+        """Who plays, whether that is settled, and the number of the session."""
+        return tuple(self.page.evaluate("(({ player, begun }) => [player.engine, begun && !player.switching, player.session])(window.phone.state)"))
 
     def advanced(self, began: float, by: float) -> bool:
         """Whether the video on the screen has gone on since `began`, or started over."""

@@ -57,6 +57,10 @@ struct DemoArgs {
     /// Print the page's address and open no browser.
     #[arg(long)]
     no_browser: bool,
+    /// Let the native engine sound on this machine's loudspeakers; without it that engine plays silently. The browser's
+    /// players sound in the browser either way.
+    #[arg(long, conflicts_with_all = ["headless", "terminal"])]
+    sound: bool,
     /// Cards to swipe through; with --media, every file.
     #[arg(long)]
     swipes: Option<u64>,

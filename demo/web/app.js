@@ -29,6 +29,7 @@ listen(
       // Nobody tells these players anything any more.
       players.reset();
       phone.place();
+      phone.pictures.show(false);
       phone.say("The phone is open in another window.");
     },
   },

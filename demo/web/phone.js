@@ -2,6 +2,7 @@
 
 import { el } from "./dom.js";
 import { act } from "./link.js";
+import { Pictures, draws } from "./native.js";
 import { Rest, timeSheet } from "./time.js";
 
 /** @typedef {import("./players.js").Players} Players */
@@ -75,6 +76,11 @@ export class Phone {
     this.next = undefined;
     /** @type {boolean | undefined} what the person asked for and the core has not told of yet */
     this.pausing = undefined;
+    /** The session that the cards belong to. */
+    this.session = 0;
+    this.pictures = new Pictures((session, position) => (session === this.session ? this.shows(position) : undefined), (words) => this.say(words));
+    this.engines = /** @type {HTMLElement} */ (document.getElementById("engine"));
+    this.engines.addEventListener("click", () => void this.engine());
     this.gestures();
     this.keys();
     const clock = /** @type {HTMLElement} */ (document.getElementById("clock"));
@@ -83,6 +89,7 @@ export class Phone {
     };
     tick();
     setInterval(tick, 5_000);
+    setInterval(() => this.cards.get(this.at)?.stands(), 250);
   }
 
   /** Whether a card plays. */
@@ -103,7 +110,17 @@ export class Phone {
     const net = /** @type {HTMLElement} */ (document.getElementById("net"));
     net.textContent = state.online ? "Online" : "No network";
     net.dataset.online = String(state.online);
+    this.playedBy(state.player);
     if (!state.begun) return;
+    if (this.session !== state.player.session) {
+      // Another session counts its cards anew.
+      for (const card of this.cards.values()) card.node.remove();
+      this.cards.clear();
+      this.session = state.player.session;
+      this.told = undefined;
+      this.slid = undefined;
+    }
+    let another = false;
     if (typeof state.current === "number" && !this.moving) this.at = state.current;
     for (const view of this.state.cards) {
       let card = this.cards.get(view.position);
@@ -112,9 +129,11 @@ export class Phone {
         card = new Card(this, view);
         this.cards.set(view.position, card);
         this.reel.append(card.node);
+        another = true;
       }
       card.update(view, this.state);
     }
+    if (another && this.native()) this.pictures.anew();
     for (const [position, card] of this.cards) {
       if (position < this.at - KEPT || position > this.at + KEPT + 2) {
         card.node.remove();
@@ -136,12 +155,48 @@ export class Phone {
     }
   }
 
+  /** The card at this position, if pictures may be shown on it. @param {number} position */
+  shows(position) {
+    const card = this.cards.get(position);
+    return card?.view.covered ? undefined : card;
+  }
+
+  /** Whether the core's own players play. */
+  native() {
+    return this.state.player?.engine === "gstreamer";
+  }
+
+  /** Takes over who plays. @param {{ engine: string, session: number, switching: boolean, heard: boolean }} player */
+  playedBy(player) {
+    const native = this.native();
+    this.engines.setAttribute("aria-checked", String(native));
+    this.engines.setAttribute("aria-disabled", String(player.switching || !draws));
+    const note = !draws ? "This browser cannot draw the native engine's pictures."
+      : player.switching ? "Closing the session and opening it again…"
+        : native ? `The core decodes with GStreamer, and the page shows its pictures. ${player.heard ? "Sound comes from this machine's speakers." : "Silent."}`
+          : "The browser's <video> elements play, fed by the core's gateway.";
+    const words = /** @type {HTMLElement} */ (document.getElementById("engine-note"));
+    if (words.textContent !== note) words.textContent = note;
+    this.feed.classList.toggle("switching", player.switching);
+    this.pictures.show(native && !player.switching);
+  }
+
+  /** Lets the other engine play. */
+  async engine() {
+    if (!this.state.begun || this.state.player.switching) return;
+    if (!draws) return this.say("This browser cannot draw the native engine's pictures.");
+    const engine = this.native() ? "browser" : "gstreamer";
+    this.say("The session is closed and opened again with the other player.");
+    await attempt(this, { do: "engine", engine });
+  }
+
   /**
    * Puts every player's video into the card it belongs to. Cards may show the same clip, so an address can have several
    * players: the one that plays belongs to the card on the screen, each other one stays where it is, and a new one goes to
    * the nearest card that has none.
    */
   place() {
+    if (this.native()) return;
     const cards = [...this.cards.values()].sort((a, b) => a.position - b.position);
     /** @param {Card} card */
     const of = (card) => (card.view.address ? this.players.of(card.view.address) : []);
@@ -223,6 +278,7 @@ export class Phone {
   }
 
   mute() {
+    if (!this.state.player?.heard) return this.say("The native engine plays silently. Start the demo with --sound to hear it.");
     this.state.muted = !this.state.muted;
     return this.run({ do: "mute", on: this.state.muted });
   }
@@ -338,7 +394,7 @@ export class Phone {
         f: () => this.follow(), b: () => this.save(),
         x: () => this.notInterested(),
         o: () => document.dispatchEvent(new CustomEvent("network", { detail: "toggle" })),
-        r: () => this.report(), u: () => this.time(),
+        r: () => this.report(), u: () => this.time(), n: () => this.engine(),
         "?": () => this.sheets.keys(),
       });
       if (!onControl) keys[" "] = () => this.pause();
@@ -421,7 +477,7 @@ export class Phone {
 }
 
 /** One card of the reel. */
-class Card {
+export class Card {
   /** @param {Phone} phone @param {any} view */
   constructor(phone, view) {
     this.phone = phone;
@@ -481,10 +537,11 @@ class Card {
     if (document.activeElement !== this.bar || !this.bar.matches(":active")) this.bar.value = String(state.playheadMs);
     this.bar.setAttribute("aria-valuetext", `${(state.playheadMs / 1000).toFixed(0)} of ${(view.durationMs / 1000).toFixed(0)} seconds`);
     this.bar.style.setProperty("--done", `${(100 * state.playheadMs) / Math.max(1, view.durationMs)}%`);
-    if (this.muted !== state.muted) {
-      this.muted = state.muted;
-      this.sound.replaceChildren(icon(state.muted ? "muted" : "sound"), el("span", { text: state.muted ? "Muted" : "Sound", "aria-hidden": "true" }));
-      this.sound.setAttribute("aria-pressed", String(!state.muted));
+    const muted = state.muted || !state.player.heard;
+    if (this.muted !== muted) {
+      this.muted = muted;
+      this.sound.replaceChildren(icon(muted ? "muted" : "sound"), el("span", { text: muted ? "Muted" : "Sound", "aria-hidden": "true" }));
+      this.sound.setAttribute("aria-pressed", String(!muted));
     }
   }
 
@@ -495,6 +552,7 @@ class Card {
     this.node.classList.toggle("veiled", view.covered);
     this.reason = view.decision?.reason;
     if (!view.covered) return;
+    if (this.phone.native()) this.picture.replaceChildren();
     const inside = [el("h3", { text: this.reason ?? "Covered by the safety filter" }), el("p", { text: view.late ? "Its bytes have left this device." : "Nothing of it has been fetched." })];
     if (view.decision?.revealable) {
       inside.push(el("button", { class: "solid", text: "Show it anyway", onclick: () => this.phone.run({ do: "reveal", position: view.position }) }));
@@ -512,6 +570,20 @@ class Card {
       // A video that was somewhere else stands still after the move.
       if (player.plays && player.video.paused) player.video.play().catch(() => {});
     }
+  }
+
+  /** Shows that the native engine waits, where it does. */
+  stands() {
+    const { phone } = this;
+    const waits = phone.native() && phone.plays() && !phone.state.resting && phone.pictures.stands(this.position);
+    this.node.classList.toggle("stands", waits);
+  }
+
+  /** Where the native engine's pictures are drawn. @returns {HTMLCanvasElement} */
+  canvas() {
+    const canvas = this.picture.querySelector("canvas") ?? el("canvas");
+    if (!canvas.isConnected) this.picture.replaceChildren(canvas);
+    return canvas;
   }
 
   /** A heart flies up. */

@@ -174,7 +174,7 @@ export class Sheets {
     const rows = [
       ["↓ or J", "next video"], ["↑ or K", "the one before"], ["Space", "pause and play"], ["← →", "two seconds back, on"],
       ["L", "like"], ["C", "comments"], ["F", "follow"], ["B", "save"], ["S", "share"], ["M", "sound"], ["T", "captions"], ["X", "not interested"],
-      ["W", "why this video"], ["R", "report"], ["U", "time and breaks"], ["O", "network off and on"], ["Esc", "put a sheet away"],
+      ["W", "why this video"], ["R", "report"], ["U", "time and breaks"], ["O", "network off and on"], ["N", "browser's or native player"], ["Esc", "put a sheet away"],
     ];
     return this.ask("Keys", () => [el("dl", { class: "keylist" }, ...rows.flatMap(([key, does]) => [el("dt", {}, el("kbd", { text: key })), el("dd", { text: does })]))]);
   }

@@ -80,6 +80,8 @@ pub use outbox::{
     Cause as PaymentCause, Comment, CommentState, Order, Payment, PaymentIntent, Verb as IntentVerb,
 };
 pub use players::PlayerEngine;
+#[cfg(feature = "gstreamer")]
+pub use players::Screens;
 pub use records::IMPRESSION;
 pub use safety::{RULES_BYTES, RULES_CONTEXT, RulesError};
 pub use session::{ShutdownReport, Unspool};
@@ -123,5 +125,7 @@ pub use unspool_player::captions::Cue;
 pub use unspool_player::platform::{PlatformFactory, PlatformPlayer, PlatformReport, Reports};
 #[cfg(feature = "gstreamer")]
 pub use unspool_player::version as player_version;
+#[cfg(feature = "gstreamer")]
+pub use unspool_player::{Colours, Picture, Screen};
 pub use unspool_player::{PlayerError, SeekMode};
 pub use wellbeing::WellbeingState;

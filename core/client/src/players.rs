@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-#[cfg(feature = "gstreamer")]
-use unspool_player::PlayerPool;
 use unspool_player::platform::{PlatformFactory, PlatformPool};
 use unspool_player::{AudioOutput, PlayerConfig, PlayerEvent, Players, VideoSink};
+#[cfg(feature = "gstreamer")]
+use unspool_player::{PlayerPool, Screen};
 
 use crate::config::PlayerOptions;
 use crate::driver::Input;
@@ -28,6 +28,20 @@ pub enum PlayerEngine {
         /// counts nowhere. The files have no extension, so it is for players that look at the bytes.
         files: bool,
     },
+    /// The pipelines of the core, whose decoded pictures the app takes itself instead of lending windows: to draw with an
+    /// engine of its own, to send them elsewhere.
+    #[cfg(feature = "gstreamer")]
+    Screens(Arc<dyn Screens>),
+}
+
+/// An app's own places for decoded pictures, one for each card.
+///
+/// Threads: called by the task that runs the feed, which waits for the answer; it has to come at once.
+#[cfg(feature = "gstreamer")]
+pub trait Screens: Send + Sync + std::fmt::Debug {
+    /// The place for the pictures of the card at this position, asked for whenever a player is made for it. The first
+    /// picture comes before the card plays. It is dropped when the player is gone.
+    fn screen(&self, position: u64) -> Arc<dyn Screen>;
 }
 
 /// An opened set of players.
@@ -37,6 +51,9 @@ pub(crate) struct Opened {
     /// The same, where they are pipelines, which can be given windows.
     #[cfg(feature = "gstreamer")]
     pub(crate) pipelines: Option<Arc<PlayerPool>>,
+    /// Where the app takes their pictures itself.
+    #[cfg(feature = "gstreamer")]
+    pub(crate) screens: Option<Arc<dyn Screens>>,
 }
 
 /// What the options mean to players.
@@ -68,9 +85,16 @@ pub(crate) fn open(
                     players: Arc::new(pool),
                     #[cfg(feature = "gstreamer")]
                     pipelines: None,
+                    #[cfg(feature = "gstreamer")]
+                    screens: None,
                 })
                 .map_err(|e| e.to_string()),
             PlayerEngine::Pipelines => pipelines(config, events),
+            #[cfg(feature = "gstreamer")]
+            PlayerEngine::Screens(screens) => {
+                let config = PlayerConfig { sink: VideoSink::Surfaces, ..config };
+                pipelines(config, events).map(|opened| Opened { screens: Some(screens), ..opened })
+            }
         };
         // A feed that ended meanwhile does not need it; dropping the pool ends it.
         let _ = inputs.send(Input::PoolReady(opened));
@@ -80,7 +104,7 @@ pub(crate) fn open(
 #[cfg(feature = "gstreamer")]
 fn pipelines(config: PlayerConfig, events: mpsc::UnboundedSender<PlayerEvent>) -> Result<Opened, String> {
     let pool = Arc::new(PlayerPool::open(config, events).map_err(|e| e.to_string())?);
-    Ok(Opened { players: Arc::clone(&pool) as Arc<dyn Players>, pipelines: Some(pool) })
+    Ok(Opened { players: Arc::clone(&pool) as Arc<dyn Players>, pipelines: Some(pool), screens: None })
 }
 
 #[cfg(not(feature = "gstreamer"))]

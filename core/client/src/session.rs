@@ -432,6 +432,8 @@ impl Unspool {
             PlayerEngine::Pipelines if config.player.shows() => return Ok(()),
             PlayerEngine::Pipelines => "the session was opened to show nothing",
             PlayerEngine::Platform { .. } => "players of the platform have windows of their own",
+            #[cfg(feature = "gstreamer")]
+            PlayerEngine::Screens(_) => "the app takes the pictures itself",
         };
         Err(Error::Config { reason: reason.into() })
     }

@@ -13,7 +13,7 @@ use unspool_engine::PlayerId;
 use unspool_player::{PlayerPool, Surface};
 
 use crate::error::Error;
-use crate::players::Opened;
+use crate::players::{Opened, Screens};
 
 /// Cards that may have windows of their own at once; a pager keeps three to five views.
 const CARDS: usize = 64;
@@ -25,6 +25,8 @@ pub(crate) struct Windows(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     pool: Option<Arc<PlayerPool>>,
+    /// Where the app takes pictures itself; there are no windows then.
+    screens: Option<Arc<dyn Screens>>,
     shared: Option<u64>,
     cards: BTreeMap<u64, u64>,
     players: BTreeMap<PlayerId, u64>,
@@ -44,7 +46,9 @@ impl Windows {
 
     /// The players are there.
     pub(crate) fn attach(&self, opened: &Opened) {
-        self.state().pool.clone_from(&opened.pipelines);
+        let mut state = self.state();
+        state.pool.clone_from(&opened.pipelines);
+        state.screens.clone_from(&opened.screens);
     }
 
     /// Stops whatever still draws, as after a fault. Blocks for at most `within`.
@@ -57,6 +61,13 @@ impl Windows {
 
     /// A card has a player, which shows its first picture as soon as there is a window.
     pub(crate) fn prepared(&self, position: u64, player: PlayerId) {
+        let screens = self.state().screens.clone();
+        // The app is asked without the lock.
+        if let Some(screens) = screens {
+            let screen = Surface::Screen(screens.screen(position));
+            self.state().give(player, screen);
+            return;
+        }
         let mut state = self.state();
         state.players.insert(player, position);
         if let Some(&window) = state.cards.get(&position) {
@@ -118,11 +129,15 @@ impl State {
     }
 
     fn show(&self, player: PlayerId, window: u64) {
+        self.give(player, Surface::Window(window));
+    }
+
+    fn give(&self, player: PlayerId, surface: Surface) {
         let Some(pool) = &self.pool else { return };
         // A player that is gone shows nothing. A window it had before and that is still drawn into is remembered by the
         // pool, and waited for when it is taken away.
-        if let Err(error) = pool.set_surface(player, Some(Surface::Window(window))) {
-            tracing::debug!(%error, "a window was given");
+        if let Err(error) = pool.set_surface(player, Some(surface)) {
+            tracing::debug!(%error, "a surface was given");
         }
     }
 

@@ -170,6 +170,7 @@ impl Graph {
     pub(crate) fn stop(self, player: &Player) {
         *lock(&player.tap) = None;
         *lock(&player.picture) = None;
+        *lock(&player.ready) = None;
         if self.pipeline.set_state(gst::State::Null).is_err() {
             tracing::warn!(player = player.id.0, "a pipeline refused to stop");
         }
@@ -194,8 +195,15 @@ fn video_sink(player: &Arc<Player>) -> gst::Element {
     sink.set_property("enable-last-sample", false);
     be_punctual(sink.upcast_ref(), player, true);
     let player = Arc::downgrade(player);
+    let ahead = player.clone();
     sink.set_callbacks(
         gst_app::AppSinkCallbacks::builder()
+            .new_preroll(move |sink| {
+                if let (Ok(sample), Some(player)) = (sink.pull_preroll(), ahead.upgrade()) {
+                    player.draw_ahead(sample);
+                }
+                Ok(gst::FlowSuccess::Ok)
+            })
             .new_sample(move |sink| {
                 let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
                 if let Some(player) = player.upgrade() {

@@ -78,7 +78,7 @@ pub use event::{
 pub use pool::PlayerPool;
 pub use port::{MediaFrom, Players};
 #[cfg(feature = "gstreamer")]
-pub use surface::{Picture, Screen, Surface};
+pub use surface::{Colours, Picture, Screen, Surface};
 pub use unspool_engine::SoundFocus;
 #[cfg(feature = "gstreamer")]
 pub use warm::{version, warm_up};

@@ -199,6 +199,8 @@ pub(crate) struct Player {
     pub(crate) easel: Mutex<Option<Arc<Easel>>>,
     /// The picture on show, for a surface that comes later.
     pub(crate) picture: Mutex<Option<gst::Sample>>,
+    /// The picture that stands ready, for a screen that comes later.
+    pub(crate) ready: Mutex<Option<gst::Sample>>,
     /// Dropped pictures by the element that last told of them.
     pub(crate) drops: Mutex<BTreeMap<String, u64>>,
     pub(crate) pace: Arc<Pace>,
@@ -333,6 +335,36 @@ impl Player {
                 drop(held);
                 self.note(Note::SurfaceFailed(self.serial, error));
                 false
+            }
+        }
+    }
+
+    /// Puts the picture that stands ready onto a screen of the host, which shows a card before it plays. A window waits for
+    /// what plays: others may draw into it. Counts nothing.
+    pub(crate) fn draw_ahead(&self, sample: gst::Sample) {
+        if self.config.sink != VideoSink::Surfaces {
+            return;
+        }
+        let easel = lock(&self.easel).clone();
+        if let Some(easel) = easel.filter(|easel| easel.is_screen()) {
+            // A screen takes every picture; one that was taken away takes none, which is no fault.
+            let _ = easel.draw(self.serial, &sample);
+        }
+        *lock(&self.ready) = Some(sample);
+    }
+
+    /// Draws what is on show, or stands ready, onto the surface that has just come.
+    pub(crate) fn redraw(&self) {
+        let shown = lock(&self.picture).clone();
+        match shown {
+            Some(picture) => {
+                self.draw(&picture);
+            }
+            None => {
+                let ready = lock(&self.ready).clone();
+                if let Some(sample) = ready {
+                    self.draw_ahead(sample);
+                }
             }
         }
     }

@@ -154,6 +154,7 @@ impl PlayerPool {
             tap: Mutex::new(None),
             easel: Mutex::new(easel),
             picture: Mutex::new(None),
+            ready: Mutex::new(None),
             drops: Mutex::default(),
             pace: Arc::clone(&self.pace),
             commands,

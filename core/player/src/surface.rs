@@ -26,6 +26,8 @@ pub enum Surface {
 
 /// A host's own place for decoded pictures.
 ///
+/// The first picture comes as soon as a player has decoded it, before it plays, and again when it plays.
+///
 /// Threads: `show` runs on a streaming thread and delays the picture by as long as it takes.
 pub trait Screen: Send + Sync + std::fmt::Debug {
     /// Shows a picture, now.
@@ -57,12 +59,43 @@ impl Picture<'_> {
         self.frame.format().to_str().as_str()
     }
 
+    /// Width of a pixel to its height; 1 to 1 where pixels are square.
+    #[must_use]
+    pub fn pixel_aspect(&self) -> (u32, u32) {
+        let aspect = self.frame.info().par();
+        let positive = |n: i32| u32::try_from(n).unwrap_or(1).max(1);
+        (positive(aspect.numer()), positive(aspect.denom()))
+    }
+
+    /// How its numbers mean colours.
+    #[must_use]
+    pub fn colours(&self) -> Colours {
+        let told = self.frame.info().colorimetry();
+        let matrix = match told.matrix() {
+            gst_video::VideoColorMatrix::Rgb => "rgb",
+            gst_video::VideoColorMatrix::Bt601 => "smpte170m",
+            gst_video::VideoColorMatrix::Bt2020 => "bt2020-ncl",
+            _ => "bt709",
+        };
+        Colours { matrix, full_range: told.range() == gst_video::VideoColorRange::Range0_255 }
+    }
+
     /// Bytes of a plane and the length of its rows in bytes; `None` past the last plane.
     #[must_use]
     pub fn plane(&self, plane: u32) -> Option<(&[u8], usize)> {
         let stride = *self.frame.plane_stride().get(usize::try_from(plane).ok()?)?;
         Some((self.frame.plane_data(plane).ok()?, usize::try_from(stride).ok()?))
     }
+}
+
+/// How the numbers of a picture mean colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Colours {
+    /// The matrix by its name in WebCodecs: `rgb`, `bt709`, `smpte170m` or `bt2020-ncl`; `bt709` where it is another one or
+    /// nothing says.
+    pub matrix: &'static str,
+    /// Whether black is 0 and white 255, and not 16 and 235.
+    pub full_range: bool,
 }
 
 /// Draws into one surface, for one player at a time.
@@ -96,6 +129,11 @@ impl Easel {
             Surface::Window(handle) => Some(handle),
             Surface::Screen(_) => None,
         }
+    }
+
+    /// Whether it draws onto a screen of the host.
+    pub(crate) fn is_screen(&self) -> bool {
+        matches!(self.surface, Surface::Screen(_))
     }
 
     /// Whether its surface was taken away.

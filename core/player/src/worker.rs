@@ -130,12 +130,7 @@ impl Worker {
             }
             Command::Mute(muted) => self.graph.set_sound(|sound| sound.muted = muted),
             Command::Volume(volume) => self.graph.set_sound(|sound| sound.volume = volume),
-            Command::Redraw => {
-                let picture = lock(&self.player.picture).clone();
-                if let Some(picture) = picture {
-                    self.player.draw(&picture);
-                }
-            }
+            Command::Redraw => self.player.redraw(),
             Command::Again { flush, after } => self.again(flush, after),
             Command::Release => {}
         }

@@ -55,6 +55,33 @@ fn nothing_plays_unseen_and_a_surface_brings_it_on() {
 }
 
 #[test]
+fn a_screen_has_the_first_picture_before_the_player_plays() {
+    let clip = clip(NUMBERED, 2.0, true);
+    // Given before the player is ready, and after.
+    for early in [true, false] {
+        let mut stage = Stage::open(surfaces());
+        stage.pool.prepare(A, Script::new(clip.bytes.clone()), clip.info.clone()).unwrap();
+        let wall = Arc::new(Wall::default());
+        let give = |stage: &Stage| {
+            stage.pool.set_surface(A, Some(Surface::Screen(wall.clone()))).unwrap();
+        };
+        if early {
+            give(&stage);
+        }
+        stage.preroll(A);
+        if !early {
+            give(&stage);
+        }
+        assert_eq!(number(wall.after(0)[0]), 0);
+        assert_eq!(stage.pool.snapshot(A).unwrap().frames, 0, "it counts as nothing that was watched");
+        stage.pool.play(A).unwrap();
+        stage.first_frame(A);
+        stage.until(A, |s| s.frames > 3);
+        assert!(stage.pool.shutdown(LONG));
+    }
+}
+
+#[test]
 fn a_lost_surface_is_not_watch_time() {
     let clip = clip(MOVING, 2.0, true);
     let mut stage = Stage::open(surfaces());

@@ -1,6 +1,7 @@
 //! What the person does on the page: one command, one answer.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -10,6 +11,7 @@ use unspool::{
     Choices, CommentState, Error as CoreError, Report, ReportReason, ReportSubject, Scene, Tap, Viewer,
 };
 
+use super::engine::Engine;
 use super::network::Choice;
 use super::person;
 use super::phone::Phone;
@@ -54,12 +56,13 @@ pub enum Command {
     Network { choice: Choice, name: Option<String> },
     Label { item: String, label: String },
     Flush,
+    Engine { engine: Engine },
 }
 
 type Answer = Result<Value, Box<dyn Error>>;
 
 /// Does it. What a break stands in the way of is not done; the phone shows the break.
-pub async fn run(phone: &Phone, command: Command) -> Answer {
+pub async fn run(phone: &Arc<Phone>, command: Command) -> Answer {
     match done(phone, command).await {
         Err(error) => match error.downcast_ref::<CoreError>() {
             Some(CoreError::Break(card)) => Ok(json!({ "resting": person::resting(card) })),
@@ -69,19 +72,22 @@ pub async fn run(phone: &Phone, command: Command) -> Answer {
     }
 }
 
-async fn done(phone: &Phone, command: Command) -> Answer {
+async fn done(phone: &Arc<Phone>, command: Command) -> Answer {
+    if phone.switches() {
+        return Err("one moment, another player is being opened".into());
+    }
     match command {
         Command::Topics => {
-            let chosen = phone.session.interests().await?;
+            let chosen = phone.session().interests().await?;
             // Without a network there is nothing to choose from, and what was chosen before holds.
-            let topics = phone.session.topics().await.unwrap_or_default();
+            let topics = phone.session().topics().await.unwrap_or_default();
             let topics: Vec<Value> = topics.iter().map(|t| json!({ "id": t.id, "title": t.title })).collect();
             return Ok(json!({ "topics": topics, "chosen": chosen }));
         }
         Command::Begin { interests } => {
             if let Some(interests) = interests {
-                phone.session.set_interests(interests).await?;
-                phone.session.flush(INTERESTS_WITHIN).await?;
+                phone.session().set_interests(interests).await?;
+                phone.session().flush(INTERESTS_WITHIN).await?;
             }
             if phone.feed().is_err() {
                 phone.begin().await?;
@@ -114,7 +120,7 @@ async fn done(phone: &Phone, command: Command) -> Answer {
             return comments(phone, &item).await;
         }
         Command::Comment { item, text } => {
-            phone.session.add_comment(&item, None, &text).await?;
+            phone.session().add_comment(&item, None, &text).await?;
             return comments(phone, &item).await;
         }
         Command::Share { item, position } => {
@@ -135,60 +141,65 @@ async fn done(phone: &Phone, command: Command) -> Answer {
         Command::Report { item, reason, at_ms } => {
             let scene = Some(Scene { from_ms: at_ms, to_ms: at_ms });
             phone
-                .session
+                .session()
                 .report(Report { subject: ReportSubject::Item(item.clone()), reason, scene, words: None })
                 .await?;
             let told = vec![text("subject", &item), text("about", "item"), text("category", reason.name())];
             record(phone, "unspool.report", told).await?;
-            return Ok(json!({ "reports": person::reports(&phone.session.reports().await?) }));
+            return Ok(json!({ "reports": person::reports(&phone.session().reports().await?) }));
         }
         Command::Reports => {
             // Without a network, or with a server that decides nothing, what this device knows is what there is.
-            let filed = match phone.session.refresh_reports().await {
+            let filed = match phone.session().refresh_reports().await {
                 Ok(filed) => filed,
-                Err(_) => phone.session.reports().await?,
+                Err(_) => phone.session().reports().await?,
             };
             return Ok(json!({ "reports": person::reports(&filed) }));
         }
-        Command::Block { creator, on } => phone.session.set_blocked(&creator, on).await?,
+        Command::Block { creator, on } => phone.session().set_blocked(&creator, on).await?,
         Command::Why { position } => {
             let feed = phone.feed()?;
             feed.viewer(Viewer::Tapped(Tap::Why))?;
-            let parameters = phone.session.main_parameters();
+            let parameters = phone.session().main_parameters();
             let parameters = parameters.iter().map(|one| json!({ "words": one.words, "value": one.value }));
             let why = person::why(&feed.why(position).await?);
             return Ok(json!({ "why": why, "parameters": parameters.collect::<Vec<_>>() }));
         }
-        Command::Zone { minutes } => phone.session.set_utc_offset(minutes)?,
-        Command::Time => return Ok(person::time(&phone.session)),
+        Command::Zone { minutes } => phone.session().set_utc_offset(minutes)?,
+        Command::Time => return Ok(person::time(&phone.session())),
         Command::Limits { change } => {
-            let before = phone.session.wellbeing().view.choices;
-            phone.session.set_limits(person::chosen(before, change)).await?;
-            return Ok(person::time(&phone.session));
+            let before = phone.session().wellbeing().view.choices;
+            phone.session().set_limits(person::chosen(before, change)).await?;
+            return Ok(person::time(&phone.session()));
         }
-        Command::Weight { topic, weight } => phone.session.set_learner_weight(&topic, weight).await?,
+        Command::Weight { topic, weight } => phone.session().set_learner_weight(&topic, weight).await?,
         Command::ForgetTopic { topic } => {
-            phone.session.forget_learned_topic(&topic).await?;
+            phone.session().forget_learned_topic(&topic).await?;
             // What the person set by hand goes too: nothing of the topic is left.
-            phone.session.set_learner_weight(&topic, 0.0).await?;
+            phone.session().set_learner_weight(&topic, 0.0).await?;
         }
-        Command::ResetLearner => phone.session.reset_learner().await?,
-        Command::EraseLearner => phone.session.erase_learner().await?,
-        Command::ExportLearner => return Ok(json!({ "text": phone.session.export_learner().await? })),
+        Command::ResetLearner => phone.session().reset_learner().await?,
+        Command::EraseLearner => phone.session().erase_learner().await?,
+        Command::ExportLearner => return Ok(json!({ "text": phone.session().export_learner().await? })),
         Command::Network { choice, name } => phone.choose(&choice, name).await?,
         Command::Label { item, label } => {
             phone.origin.as_ref().ok_or("there is no server with moderators")?.label(&item, &label).await?;
             phone.feed()?.refresh_labels()?;
         }
+        Command::Engine { engine } => {
+            // Begun is begun, also where nobody waits for the answer any more.
+            let phone = Arc::clone(phone);
+            tokio::spawn(async move { phone.switch(engine).await }).await??;
+        }
         Command::Flush => {
-            phone.session.flush(Duration::from_secs(5)).await?;
+            phone.session().flush(Duration::from_secs(5)).await?;
         }
     }
     Ok(json!({}))
 }
 
 async fn comments(phone: &Phone, item: &str) -> Answer {
-    let comments = phone.session.comments(item).await?;
+    let comments = phone.session().comments(item).await?;
     let list: Vec<Value> = comments
         .iter()
         .map(|comment| {
@@ -204,7 +215,7 @@ async fn comments(phone: &Phone, item: &str) -> Answer {
 }
 
 async fn record(phone: &Phone, name: &str, told: Vec<(String, Told)>) -> Result<(), unspool::Error> {
-    phone.session.record_durable(name, told).await.map(drop)
+    phone.session().record_durable(name, told).await.map(drop)
 }
 
 fn text(key: &str, value: &str) -> (String, Told) {

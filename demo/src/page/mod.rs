@@ -1,12 +1,14 @@
-//! The demo as a page: the phone, whose players are the browser's, and the inspector beside it.
+//! The demo as a page: the phone, whose players are the browser's or, after a switch, the core's own, and the inspector beside it.
 //!
 //! The core runs here, with its gateway; the page is the platform's player. Reference server, core and page are three
 //! parties as they are in the field: what the inspector shows of the core stands beside what the server's books say.
 
 mod browser;
 mod commands;
+mod engine;
 mod guard;
 mod inspect;
+mod native;
 mod network;
 mod person;
 mod phone;
@@ -25,21 +27,20 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 use unspool::inspector::{InspectorOptions, Tail};
-use unspool::{AgeBand, Config, Credentials, PlayerEngine, SafetySettings, Unspool};
+use unspool::{AgeBand, SafetySettings};
 
 use crate::DemoArgs;
-use crate::headless::{client_name, core_dir};
+use crate::headless::client_name;
 use crate::origin::Origin;
+use engine::Opening;
 use guard::Guard;
 use network::{Choice, Preset};
 use phone::Phone;
-use players::{Factory, Hub};
+use players::Hub;
 use server::Shared;
 
 /// The server's books are read this often.
 const ASKED: Duration = Duration::from_millis(500);
-/// The end of everything may take this long: what can be sent is sent.
-const ENDING: Duration = Duration::from_secs(5);
 
 /// Runs until it is told to end.
 pub async fn run(args: DemoArgs, tail: Tail) -> Result<(), Box<dyn Error>> {
@@ -55,24 +56,24 @@ pub async fn run(args: DemoArgs, tail: Tail) -> Result<(), Box<dyn Error>> {
     };
     let url = origin.as_ref().map_or("http://127.0.0.1:9", |o| o.url.as_str());
     let hub = Arc::new(Hub::default());
-    let mut config = Config::new(core_dir(&state), url, &client, Credentials::Fixed(client.clone()))?;
-    config.conditions.online = origin.is_some();
-    config.telemetry.send_every = Duration::from_secs(2);
-    config.tape = args.record.clone();
-    config.captions = phone::LANGUAGES.map(str::to_owned).to_vec();
-    config.engine = PlayerEngine::Platform { factory: Arc::new(Factory(Arc::clone(&hub))), files: false };
-    let session = Unspool::open(config)?;
+    let opening = Opening {
+        state: state.clone(),
+        url: url.to_owned(),
+        client,
+        tape: args.record.clone(),
+        sound: args.sound,
+    };
+    let phone = Arc::new(Phone::open(opening, hub, origin, tail.clone())?);
     // A grown-up who asked to be told instead of spared, so that there is something to reveal.
-    session
-        .set_safety(SafetySettings { age: AgeBand::Adult, adult_content: true, ..session.safety() })
-        .await?;
+    let safety = SafetySettings { age: AgeBand::Adult, adult_content: true, ..phone.session().safety() };
+    phone.session().set_safety(safety).await?;
 
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let guard = Guard::new(listener.local_addr()?.port());
     let address = guard.address();
-    // As any debug build of an app serves it, besides.
-    let alone = session.inspect(InspectorOptions { log: tail.clone(), ..InspectorOptions::default() })?;
-    let phone = Arc::new(Phone::new(session.clone(), hub, origin, client, tail));
+    // As any debug build of an app serves it, besides; it ends with its session.
+    let alone =
+        phone.session().inspect(InspectorOptions { log: tail.clone(), ..InspectorOptions::default() })?;
     phone.read_network().await?;
     if args.network.is_none() && phone.origin.as_ref().is_some_and(Origin::is_own) {
         // Loopback is faster than any phone's network, and would hide what the core does.
@@ -101,7 +102,7 @@ pub async fn run(args: DemoArgs, tail: Tail) -> Result<(), Box<dyn Error>> {
     };
     watch.abort();
     gathering.abort();
-    let report = session.shutdown(ENDING).await;
+    let report = phone.end().await;
     write(&args, &phone).await?;
     if let Some(origin) = &phone.origin {
         origin.stop().await;
@@ -150,7 +151,7 @@ async fn watch_over(phone: Arc<Phone>, tell: watch::Sender<Value>) {
     let mut ticks = tokio::time::interval(ASKED);
     loop {
         ticks.tick().await;
-        phone.figures.listen();
+        phone.listen();
         phone.history.take(&phone);
         tell.send_replace(phone.books().await);
     }
@@ -168,7 +169,7 @@ async fn gather(phone: Arc<Phone>) {
 
 /// Writes what was asked for about a session that has ended.
 async fn write(args: &DemoArgs, phone: &Phone) -> Result<(), Box<dyn Error>> {
-    phone.figures.listen();
+    phone.listen();
     let told = phone.history.told(&inspect::figures(phone, &phone.books().await));
     if let Some(file) = &args.json {
         std::fs::write(file, serde_json::to_string_pretty(&told)? + "\n")?;

@@ -54,7 +54,7 @@ impl History {
     /// Takes in what is the case now.
     pub fn take(&self, phone: &Phone) {
         let Ok(feed) = phone.feed() else { return };
-        let (now, bytes) = (feed.snapshot(), phone.session.bytes());
+        let (now, bytes) = (feed.snapshot(), phone.bytes());
         let truth = phone.network()["truth"]["bps"].as_f64();
         let ahead = [0, 1].map(|n| now.window.get(n).map_or(0, |card| card.ahead_ms));
         let mut kept = self.kept();

@@ -19,6 +19,7 @@ use unspool::inspector::FILES;
 use super::commands::{self, Command};
 use super::guard::{self, Guard};
 use super::inspect;
+use super::native;
 use super::phone::Phone;
 use super::players::Told;
 use super::relay::relay;
@@ -43,10 +44,11 @@ pub struct Shared {
 }
 
 /// Name, type and text of every file of the page but those of the inspector.
-const OWN: [(&str, &str, &str); 9] = [
+const OWN: [(&str, &str, &str); 10] = [
     ("app.js", SCRIPT, include_str!("../../web/app.js")),
     ("link.js", SCRIPT, include_str!("../../web/link.js")),
     ("players.js", SCRIPT, include_str!("../../web/players.js")),
+    ("native.js", SCRIPT, include_str!("../../web/native.js")),
     ("phone.js", SCRIPT, include_str!("../../web/phone.js")),
     ("sheets.js", SCRIPT, include_str!("../../web/sheets.js")),
     ("time.js", SCRIPT, include_str!("../../web/time.js")),
@@ -65,7 +67,8 @@ pub fn router(shared: Shared, guard: Guard) -> Router {
         .route("/{token}/", get(|| async { file(HTML, PAGE) }))
         .route("/{token}/events", get(events))
         .route("/{token}/do", post(run))
-        .route("/{token}/told", post(told));
+        .route("/{token}/told", post(told))
+        .route("/{token}/picture", get(native::picture));
     pages = pages.route("/{token}/report.html", get(report));
     pages = pages.route("/{token}/media/{gateway}/{rendition}/{name}", get(relay));
     let inspector = FILES.map(|file| (file.name, file.kind, file.text));
@@ -140,7 +143,7 @@ async fn serve(shared: Shared, page: mpsc::Sender<Event>) {
             },
             () = page.closed() => false,
             _ = ticks.tick() => {
-                phone.figures.listen();
+                phone.listen();
                 let lines = phone.figures.tail().after(line);
                 line = lines.last().map_or(line, |last| last.n);
                 let mut figures = inspect::figures(&phone, &origin.borrow());

@@ -1,8 +1,13 @@
 //! What an app does with a playing card: how it sounds and runs, where it is, what the system says, what the device bears.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use unspool::{Error, Event, FeedKind, FeedSession, MemoryPressure, SeekMode, SoundFocus, Stage, Unspool};
+use unspool::{
+    Error, Event, FeedKind, FeedSession, MemoryPressure, Picture, PlayerEngine, Screen, Screens, SeekMode,
+    SoundFocus, Stage, Unspool,
+};
 use unspool_e2e::{Done, Origin, PATIENCE, config, first_frame, until};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_origin-process");
@@ -179,4 +184,82 @@ async fn a_session_that_shows_nothing_takes_no_window() -> Done<()> {
     assert!(matches!(feed.set_card_window(0, None), Err(Error::Config { .. })));
     assert!(session.shutdown(PATIENCE).await.clean);
     Ok(())
+}
+
+/// Pictures that an app took, by card, and the screens that there are.
+#[derive(Debug, Default)]
+struct Hall {
+    shown: Mutex<BTreeMap<u64, u64>>,
+    screens: Mutex<usize>,
+}
+
+fn held<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The screens of a hall.
+#[derive(Debug, Clone)]
+struct Walls(Arc<Hall>);
+
+#[derive(Debug)]
+struct Wall(Arc<Hall>, u64);
+
+impl Screens for Walls {
+    fn screen(&self, position: u64) -> Arc<dyn Screen> {
+        *held(&self.0.screens) += 1;
+        Arc::new(Wall(Arc::clone(&self.0), position))
+    }
+}
+
+impl Screen for Wall {
+    fn show(&self, picture: &Picture<'_>) {
+        assert_eq!(picture.pixel_aspect(), (1, 1));
+        assert!(picture.width() > 0 && !picture.colours().full_range);
+        *held(&self.0.shown).entry(self.1).or_default() += 1;
+    }
+}
+
+impl Drop for Wall {
+    fn drop(&mut self) {
+        *held(&self.0.screens) -= 1;
+    }
+}
+
+impl Hall {
+    async fn has(&self, what: &str, enough: impl Fn(&BTreeMap<u64, u64>, usize) -> bool) -> Done<()> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let (shown, screens) = (held(&self.shown).clone(), *held(&self.screens));
+            if enough(&shown, screens) {
+                return Ok(());
+            }
+            if Instant::now() > until {
+                return Err(format!("{what}: {shown:?}, {screens} screens").into());
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_that_takes_the_pictures_itself_gets_those_of_the_next_card_too() -> Done<()> {
+    let dir = tempfile::tempdir()?;
+    let origin = Origin::start(PROGRAM, &dir.path().join("origin"), &[])?;
+    let hall = Arc::new(Hall::default());
+    let mut config = config(&dir.path().join("core"), &origin.url, "ada")?;
+    config.engine = PlayerEngine::Screens(Arc::new(Walls(Arc::clone(&hall))));
+    let session = Unspool::open(config)?;
+    let refused = session.set_window(Some(1));
+    assert!(matches!(&refused, Err(Error::Config { reason }) if reason.contains("itself")), "{refused:?}");
+    let feed = session.feed(FeedKind::ForYou)?;
+    let first = feed.next().await?.position;
+    hall.has("it plays", |shown, _| shown.get(&first).is_some_and(|n| *n > 5)).await?;
+    hall.has("the next one stands ready", |shown, _| shown.contains_key(&(first + 1))).await?;
+    let frames = feed.snapshot().frames;
+    let second = feed.next().await?.position;
+    let at = held(&hall.shown)[&second];
+    hall.has("the next one plays", |shown, _| shown[&second] > at + 5).await?;
+    until(&feed, "its pictures count", |s| s.frames > frames).await?;
+    assert!(session.shutdown(PATIENCE).await.clean);
+    hall.has("the screens are free", |_, screens| screens == 0).await
 }

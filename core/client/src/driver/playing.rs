@@ -153,10 +153,6 @@ impl Driver {
         key: &MediaKey,
     ) -> Result<(), String> {
         let (from, info) = match &self.core.config.engine {
-            PlayerEngine::Pipelines => {
-                let (source, info) = self.core.media.planned(key).map_err(|e| e.to_string())?;
-                (MediaFrom::Source(source), info)
-            }
             PlayerEngine::Platform { files, .. } => {
                 let info = self.core.media.info(key).ok_or("the rendition is not known yet")?;
                 let file = (*files && info.layout != Layout::Segmented).then(|| self.lease(player, key));
@@ -165,6 +161,10 @@ impl Driver {
                     None => self.core.gate.url(&self.core.media, key).map_err(|e| e.to_string())?,
                 };
                 (MediaFrom::Address(address), info)
+            }
+            _ => {
+                let (source, info) = self.core.media.planned(key).map_err(|e| e.to_string())?;
+                (MediaFrom::Source(source), info)
             }
         };
         players.prepare(player, from, info).map_err(|e| e.to_string())?;

@@ -50,7 +50,7 @@ pub(crate) struct Watched {
 /// Shape: made once for a session, [`gather`](Figures::gather) is called again and again, [`json`](Figures::json) reads. Figures
 /// do not keep the session open; when it is gone they stay as they were gathered last. Any thread.
 pub struct Figures {
-    session: Faint,
+    session: Mutex<Faint>,
     story: Story,
     /// Lines of the app's log and of the feed's events, in the order in which they were seen.
     tail: Tail,
@@ -78,7 +78,23 @@ impl Figures {
     #[must_use]
     pub fn of(session: &Unspool, log: Tail) -> Self {
         let (story, tail) = (Story::default(), Tail::default());
-        Figures { session: session.faint(), story, tail, log, gathered: Mutex::default() }
+        Figures { session: Mutex::new(session.faint()), story, tail, log, gathered: Mutex::default() }
+    }
+
+    fn session(&self) -> Option<Unspool> {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner).upgrade()
+    }
+
+    /// Goes on with another session that was opened in the place of this one, which has ended; what feeds and requests told is
+    /// added up. Returns at once.
+    pub fn follow(&self, session: &Unspool) {
+        self.listen();
+        let mut held = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(ended) = held.upgrade() {
+            self.story.count(&ended.core().outbound);
+        }
+        self.story.another_session();
+        *held = session.faint();
     }
 
     fn gathered(&self) -> MutexGuard<'_, Gathered> {
@@ -95,7 +111,7 @@ impl Figures {
                 self.tail.push(&line.level, &line.text);
             }
         }
-        let Some(session) = self.session.upgrade() else { return };
+        let Some(session) = self.session() else { return };
         if let Some(feed) = session.watched() {
             self.story.take(feed.number, &feed.events, &self.tail);
         }
@@ -105,7 +121,7 @@ impl Figures {
     /// for the driver of the feed, half a second at most. To be awaited on any executor; dropped, it asked for nothing.
     pub async fn gather(&self) {
         self.listen();
-        let Some(session) = self.session.upgrade() else { return };
+        let Some(session) = self.session() else { return };
         let asked = session.watched().and_then(|feed| {
             let (reply, answer) = oneshot::channel();
             feed.inputs.send(Input::Plans(reply)).ok().map(|()| answer)
@@ -150,7 +166,7 @@ impl Figures {
     /// The figures now; `null` when the session is gone. Returns at once.
     #[must_use]
     pub fn json(&self) -> Value {
-        let Some(session) = self.session.upgrade() else { return Value::Null };
+        let Some(session) = self.session() else { return Value::Null };
         let (bytes, out) = (session.bytes(), session.outgoing());
         let feed = session.watched().map(|feed| feed.snapshot.borrow().clone());
         let by = bytes.by_purpose;

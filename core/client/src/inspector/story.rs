@@ -150,6 +150,18 @@ impl Story {
             },
         })
     }
+
+    /// Another session begins: the viewing that was open is over, and feeds and requests are numbered anew.
+    pub(crate) fn another_session(&self) {
+        let mut told = self.told();
+        (told.open, told.rested) = (false, false);
+        told.seen = 0;
+        told.feed = u64::MAX;
+        told.link = LinkState::Fine;
+        told.closed.clear();
+        told.requests.settled = 0;
+        told.requests.under_way = 0;
+    }
 }
 
 impl Told {
