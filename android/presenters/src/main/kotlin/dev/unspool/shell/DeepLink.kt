@@ -13,7 +13,7 @@ import java.net.URLEncoder
  * A link comes from anywhere, so it may choose what is looked at and never what is done: nothing is liked, followed or bought by one.
  */
 public sealed interface DeepLink {
-    /** One video: the usual feed, which may begin with it. */
+    /** One video: the usual feed, which begins with it. */
     public data class Video(val id: String) : DeepLink
 
     /** A creator's page. */
@@ -26,6 +26,10 @@ public sealed interface DeepLink {
     public val feed: FeedKind
         get() = (this as? Open)?.kind ?: FeedKind.ForYou
 
+    /** The item that feed begins with. */
+    public val first: String?
+        get() = (this as? Video)?.id
+
     public companion object {
         /** The app's own scheme, for links that no browser should see. */
         public const val SCHEME: String = "unspool"
@@ -33,8 +37,11 @@ public sealed interface DeepLink {
         /** Longest link that is read. */
         public const val LONGEST: Int = 2_048
 
-        /** Longest identifier in a link; those of the contract are shorter. */
+        /** Longest identifier in a link. */
         private const val LONGEST_ID: Int = 512
+
+        /** Longest identifier of a video: what the core takes for one. */
+        private const val LONGEST_VIDEO: Int = 128
 
         /** Reads a link; null where it is none of ours. [hosts] are those whose `https` links the app handles. */
         public fun parse(link: String, hosts: Set<String>): DeepLink? {
@@ -75,7 +82,7 @@ public sealed interface DeepLink {
                 else -> null
             }
             2 -> when (parts[0]) {
-                "video" -> Video(parts[1])
+                "video" -> parts[1].takeIf { id -> id.length <= LONGEST_VIDEO && id.all { it in '!'..'~' } }?.let(::Video)
                 "creator" -> Creator(parts[1])
                 "topic" -> Open(FeedKind.Topic(parts[1]))
                 else -> null

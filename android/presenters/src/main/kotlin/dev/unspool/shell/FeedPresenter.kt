@@ -45,6 +45,7 @@ public data class Page(
  * @property caption words spoken now
  * @property offer the way out of a loop, to be answered with [FeedPresenter.answer]
  * @property why the explanation asked for last
+ * @property otherThanAsked the video that a link asked for is not there any more, or not for this person; the feed begins with another
  * @property rest the break that stands in the next card's place; the shell shows it over the page, with its actions
  */
 public data class FeedView(
@@ -57,6 +58,7 @@ public data class FeedView(
     val caption: List<String> = emptyList(),
     val online: Boolean = true,
     val ended: Boolean = false,
+    val otherThanAsked: Boolean = false,
     val rest: BreakCard? = null,
     val offer: LoopWord.Offer? = null,
     val why: Why? = null,
@@ -71,11 +73,14 @@ public data class FeedView(
  *
  * The pager says where it came to rest ([settled]); the presenter brings the feed there, card by card, so that every card
  * passed has its record. What is withheld never becomes a page: a break holds the pager where it is.
+ *
+ * @param asked the item that the feed was opened to begin with
  */
 public class FeedPresenter(
     private val session: Unspool,
     private val feed: Feed,
     scope: CoroutineScope,
+    private val asked: String? = null,
 ) : Presenter<FeedView>(scope, FeedView()) {
     init {
         begin { feed.snapshots().collect(::snapshot) }
@@ -195,7 +200,8 @@ public class FeedPresenter(
         )
         show { now ->
             val pages = now.pages.take(at) + page + now.pages.drop(at + 1)
-            now.copy(pages = pages, current = at, playing = false, ended = false)
+            val other = if (at == 0 && asked != null) asked != card.item.id else now.otherThanAsked
+            now.copy(pages = pages, current = at, playing = false, ended = false, otherThanAsked = other)
         }
     }
 

@@ -27,12 +27,12 @@ class DeepLinkTest {
 
     @Test
     fun `a link chooses what is looked at`() {
-        assertEquals(DeepLink.Video("v 1/ü+"), parse("https://unspool.example/video/v%201%2F%C3%BC+"))
+        assertEquals(DeepLink.Creator("v 1/ü+"), parse("https://unspool.example/creator/v%201%2F%C3%BC+"))
         assertEquals(DeepLink.Creator("cleo"), parse("HTTPS://Unspool.Example/creator/cleo?from=mail#top"))
         assertEquals(FeedKind.Topic("science"), parse("unspool://topic/science")?.feed)
         assertEquals(listOf(FeedKind.Following, FeedKind.Learn, FeedKind.Kept), listOf("following", "learn", "kept").map { parse("unspool://$it")?.feed })
-        assertEquals(FeedKind.ForYou, parse("unspool://video/v")?.feed)
-        val odd = "a b/c?d#e%+ü"
+        assertEquals(FeedKind.ForYou to "v", parse("unspool://video/v")?.let { it.feed to it.first })
+        val odd = "a_b/c?d#e%+~"
         assertEquals(DeepLink.Video(odd), parse(DeepLink.video("unspool.example", odd)))
     }
 
@@ -43,16 +43,16 @@ class DeepLinkTest {
             "https://user@unspool.example/video/v", "https://unspool.example.evil.example/video/v", "https://unspool.example/",
             "https://unspool.example/video", "https://unspool.example/video/a/b", "https://unspool.example/like/v",
             "unspool://gift/v", "unspool:", "not a link", "", "https://unspool.example/video/%zz", "https://unspool.example/video/%00",
-            "unspool://topic/" + "x".repeat(513), "unspool://topic/" + "x".repeat(4_000), "javascript:alert(1)", "intent://video/v",
+            "unspool://video/two%20words", "unspool://video/%C3%BC", "unspool://video/" + "x".repeat(129), "unspool://topic/" + "x".repeat(513), "unspool://topic/" + "x".repeat(4_000), "javascript:alert(1)", "intent://video/v",
         )
         strange.forEach { assertNull(parse(it), it) }
     }
 
     @Test
     fun `what is shared ends in the link`() {
-        val item = Item("v 1", "a", 1_000uL, Creator("c", "cleo", ""), listOf(), "  " + "word ".repeat(100), "", listOf())
+        val item = Item("v/1", "a", 1_000uL, Creator("c", "cleo", ""), listOf(), "  " + "word ".repeat(100), "", listOf())
         val share = ShareText.of(item, "unspool.example")
-        assertEquals("cleo" to "https://unspool.example/video/v%201", share.title to share.text.lines().last())
+        assertEquals("cleo" to "https://unspool.example/video/v%2F1", share.title to share.text.lines().last())
         assertTrue(share.text.lines().first().length <= ShareText.LONGEST + 1)
         assertEquals("https://unspool.example/video/v", ShareText.of(item.copy(id = "v", caption = " "), "unspool.example").text)
     }

@@ -47,6 +47,22 @@ class FeedPresenterTest {
     }
 
     @Test
+    fun `a link opens its video and says when it is gone`(@TempDir dir: FilePath) = shell(dir) {
+        val item = origin.offered(6)[5]
+        val link = checkNotNull(DeepLink.parse("https://unspool.example/video/$item", setOf("unspool.example")))
+        val feed = feed(link.feed, link.first)
+        feed.start().join()
+        assertEquals(item to false, feed.view.value.let { it.page?.card?.item?.id to it.otherThanAsked })
+        feed.settled(1).join()
+        val next = feed.view.value
+        assertTrue(next.page?.card?.item?.id != item && !next.otherThanAsked, "the feed goes on behind it")
+
+        val gone = feed(first = "nobody-has-this")
+        gone.start().join()
+        assertTrue(gone.view.value.page != null && gone.view.value.otherThanAsked)
+    }
+
+    @Test
     fun `what a person wants shows at once and reaches the server`(@TempDir dir: FilePath) = shell(dir) {
         val feed = feed()
         feed.start().join()

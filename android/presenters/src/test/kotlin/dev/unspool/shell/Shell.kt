@@ -17,7 +17,7 @@ import java.nio.file.Path
 
 /** A session against a server of its own, and the scope of a screen. */
 internal class Shell(val origin: Origin, val session: Unspool, val scope: CoroutineScope) {
-    fun feed(kind: FeedKind = FeedKind.ForYou) = FeedPresenter(session, session.feed(kind), scope)
+    fun feed(kind: FeedKind = FeedKind.ForYou, first: String? = null) = FeedPresenter(session, session.feed(kind, first), scope, first)
 }
 
 internal fun shell(dir: Path, conditions: Conditions? = null, body: suspend Shell.() -> Unit) = test {

@@ -50,6 +50,9 @@ class FeedActivity : Activity() {
     /** Which feed is shown. */
     internal fun kind(): FeedKind? = feed?.kind()
 
+    /** The item of the page on the screen. */
+    internal fun item(): String? = presenter?.view?.value?.page?.card?.item?.id
+
     override fun onCreate(savedInstanceState: Bundle?) {
         super.onCreate(savedInstanceState)
         open(linkOf(intent, setOf(getString(R.string.link_host))))
@@ -114,13 +117,9 @@ class FeedActivity : Activity() {
     }
 
     private fun show(now: Opened, link: DeepLink?) {
-        when (link) {
-            is DeepLink.Video -> toast(getString(R.string.link_video))
-            is DeepLink.Creator -> toast(getString(R.string.link_creator))
-            else -> Unit
-        }
-        val feed = now.session.feed(link?.feed ?: FeedKind.ForYou).also { feed = it }
-        val presenter = FeedPresenter(now.session, feed, feedScope).also { presenter = it }
+        if (link is DeepLink.Creator) toast(getString(R.string.link_creator))
+        val feed = now.session.feed(link?.feed ?: FeedKind.ForYou, link?.first).also { feed = it }
+        val presenter = FeedPresenter(now.session, feed, feedScope, link?.first).also { presenter = it }
         lateinit var sounding: SoundPresenter
         sounding = SoundPresenter(now.session, feed, AudioFocus(this, now.watch.device) { sounding.lost() }, feedScope)
         sound = sounding
@@ -139,6 +138,7 @@ class FeedActivity : Activity() {
         )
         var before = -1
         feedScope.draw(presenter.view) { view ->
+            if (before < 0 && view.otherThanAsked) toast(getString(R.string.link_gone))
             page.show(view)
             rest.show(view.rest)
             pager.open = view.rest == null

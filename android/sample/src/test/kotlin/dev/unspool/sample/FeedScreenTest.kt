@@ -139,6 +139,9 @@ class FeedScreenTest : Screens() {
         until("nothing is on its way") { true }
         assertEquals(FeedKind.Following, screen.kind())
         assertNotEquals(topic, screen.kind())
+        val item = origin.offered(6)[5]
+        follow(screen, Intent(Intent.ACTION_VIEW, Uri.parse("unspool://video/$item")))
+        until("its video") { screen.item() == item }
     }
 
     @Test
