@@ -147,7 +147,7 @@ impl Origin {
         let events = events["events"].as_array().ok_or("the server listed no events")?;
         Ok(json!({
             "bytes": stats["bytes_by_client"][client].as_u64().unwrap_or(0),
-            "requests": stats["requests"],
+            "requests": stats["answered"],
             "inFlight": stats["in_flight"],
             "records": events.len(),
             "impressions": events.iter().filter(|e| e["event_name"] == unspool::IMPRESSION).count(),

@@ -54,8 +54,12 @@ async function choose() {
 
 // A phone in a pocket plays nothing: the card stands still while nobody can see it.
 let pausedForHiding = false;
+// A page that goes is hidden as well; that nobody looks any more the demo sees by itself.
+let leaving = false;
+window.addEventListener("pagehide", () => (leaving = true));
+window.addEventListener("pageshow", () => (leaving = false));
 document.addEventListener("visibilitychange", () => {
-  if (document.hidden && phone.plays()) {
+  if (document.hidden && !leaving && phone.plays()) {
     pausedForHiding = true;
     void phone.pause(true);
   } else if (!document.hidden && pausedForHiding) {

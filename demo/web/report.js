@@ -72,7 +72,7 @@
       ["bytes received", whole(figures.bytes.network), origin?.bytes === undefined ? "–" : whole(origin.bytes)],
       ["requests answered", whole(figures.requests.answered), origin?.requests === undefined ? "–" : whole(origin.requests)],
       ["records delivered", whole(out.delivered), origin?.records === undefined ? "–" : whole(origin.records)],
-      ["viewings", whole(story.viewings), origin?.impressions === undefined ? "–" : whole(origin.impressions)],
+      ["viewings", whole(story.ended), origin?.impressions === undefined ? "–" : whole(origin.impressions)],
     ])),
     panel("Records and intents", "half", table("Every one is accounted for", ["", "written down", "delivered", "waiting", "refused or given up", "needless"], [
       ["records", whole(out.recorded), whole(out.delivered), whole(out.queued), whole(out.dropped + out.quarantined), ""],

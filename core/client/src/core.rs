@@ -88,6 +88,7 @@ pub(crate) struct Core {
     meter: Meter,
     cost: watch::Sender<Circumstances>,
     watched_ms: AtomicU64,
+    viewings: AtomicU64,
     /// The viewing that is open, as it was last written ahead.
     viewing: Mutex<Option<Impression>>,
     saves: watch::Sender<Option<Save>>,
@@ -207,6 +208,7 @@ impl Core {
             meter,
             cost: watch::Sender::new(cost),
             watched_ms: AtomicU64::new(0),
+            viewings: AtomicU64::new(0),
             viewing: Mutex::new(None),
             saves,
             saver: Mutex::new(Some(saver)),
@@ -226,8 +228,16 @@ impl Core {
         self.saves.send_replace(Some(Save { feed: feed.to_owned(), saved, wall_ms }));
     }
 
-    pub(crate) fn add_watched(&self, ms: u64) {
+    /// A viewing has ended, in which so much of the media was shown.
+    pub(crate) fn add_viewing(&self, ms: u64) {
         self.watched_ms.fetch_add(ms, Ordering::Relaxed);
+        self.viewings.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Viewings that ended in this session.
+    #[cfg(feature = "inspector")]
+    pub(crate) fn viewings(&self) -> u64 {
+        self.viewings.load(Ordering::Relaxed)
     }
 
     pub(crate) fn watched_ms(&self) -> u64 {
@@ -242,7 +252,7 @@ impl Core {
     pub(crate) async fn close_viewing(&self) -> Result<(), Error> {
         let open = self.viewing.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(open) = open else { return Ok(()) };
-        self.add_watched(open.active_ms);
+        self.add_viewing(open.active_ms);
         let record = records::impression(&self.session, &Impression { exit: Some(Exit::Killed), ..open });
         match self.spool.close_ahead(records::SLOT, &record).await {
             Ok(_) | Err(SpoolError::Consent) => Ok(()),

@@ -52,6 +52,8 @@ pub struct AccessLine {
 pub struct Totals {
     /// Requests ended.
     pub requests: u64,
+    /// Those of them that were answered: of the others the client, or the network, had enough before.
+    pub answered: u64,
     /// Requests begun and not ended.
     pub in_flight: u64,
     /// Body bytes handed to sockets, by client.
@@ -102,6 +104,7 @@ impl AccessLog {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let totals = &mut inner.totals;
         totals.requests += 1;
+        totals.answered += u64::from(line.status > 0);
         totals.in_flight = totals.in_flight.saturating_sub(1);
         let known =
             totals.bytes_by_client.contains_key(&line.client) || totals.bytes_by_client.len() < MAX_CLIENTS;

@@ -170,7 +170,7 @@ impl Driver {
                 self.core.set_viewing(Some(impression));
             }
             Write::Close(impression) => {
-                self.core.add_watched(impression.active_ms);
+                self.core.add_viewing(impression.active_ms);
                 let done =
                     self.core.spool.close_ahead(records::SLOT, &records::impression(session, &impression));
                 self.report_failed(done);

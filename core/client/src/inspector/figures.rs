@@ -81,19 +81,22 @@ impl Figures {
         Figures { session: Mutex::new(session.faint()), story, tail, log, gathered: Mutex::default() }
     }
 
+    fn held(&self) -> MutexGuard<'_, Faint> {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn session(&self) -> Option<Unspool> {
-        self.session.lock().unwrap_or_else(PoisonError::into_inner).upgrade()
+        self.held().upgrade()
     }
 
     /// Goes on with another session that was opened in the place of this one, which has ended; what feeds and requests told is
     /// added up. Returns at once.
     pub fn follow(&self, session: &Unspool) {
         self.listen();
-        let mut held = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.held();
         if let Some(ended) = held.upgrade() {
-            self.story.count(&ended.core().outbound);
+            self.story.another_session(ended.core().viewings(), &ended.core().outbound);
         }
-        self.story.another_session();
         *held = session.faint();
     }
 
@@ -111,7 +114,9 @@ impl Figures {
                 self.tail.push(&line.level, &line.text);
             }
         }
-        let Some(session) = self.session() else { return };
+        // Held until all is taken in: another session would count what this one tells as its own.
+        let held = self.held();
+        let Some(session) = held.upgrade() else { return };
         if let Some(feed) = session.watched() {
             self.story.take(feed.number, &feed.events, &self.tail);
         }
@@ -166,7 +171,8 @@ impl Figures {
     /// The figures now; `null` when the session is gone. Returns at once.
     #[must_use]
     pub fn json(&self) -> Value {
-        let Some(session) = self.session() else { return Value::Null };
+        let held = self.held();
+        let Some(session) = held.upgrade() else { return Value::Null };
         let (bytes, out) = (session.bytes(), session.outgoing());
         let feed = session.watched().map(|feed| feed.snapshot.borrow().clone());
         let by = bytes.by_purpose;
@@ -218,7 +224,7 @@ impl Figures {
                 "intentsSettled": out.intents_settled,
             },
             "watchedMs": session.watched_ms(),
-            "story": self.story.figures(),
+            "story": self.story.figures(session.core().viewings()),
             "rules": session.rules_version(),
             "time": person::time(&session),
             "learner": person::learnt(&session),

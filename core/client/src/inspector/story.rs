@@ -33,12 +33,8 @@ struct Told {
     starts: [Vec<f64>; 3],
     /// Cards that became current.
     shown: u64,
-    /// Viewings that began: one with each of these cards, and one with each that goes on after a break.
+    /// Viewings that ended in sessions before this one.
     viewings: u64,
-    /// Whether one of them is open: a break ends it.
-    open: bool,
-    /// A break was over just now; the card that becomes current next, if at once, begins the viewing that was counted.
-    rested: bool,
     stalls: u64,
     stall_ms: u64,
     failed: u64,
@@ -66,7 +62,7 @@ impl Story {
         let mut told = self.told();
         if told.feed != number {
             // The numbers of another feed begin anew.
-            (told.feed, told.seen, told.open, told.rested) = (number, 0, false, false);
+            (told.feed, told.seen) = (number, 0);
             told.link = LinkState::Fine;
             told.closed.clear();
         }
@@ -119,8 +115,8 @@ impl Story {
         })
     }
 
-    /// The figures for the inspector.
-    pub(super) fn figures(&self) -> Value {
+    /// The figures for the inspector; `viewings` have ended in this session.
+    pub(super) fn figures(&self, viewings: u64) -> Value {
         let told = self.told();
         let names = [StartClass::PreRolled, StartClass::Cached, StartClass::Cold].map(StartClass::name);
         let classes: Vec<Value> = names
@@ -138,8 +134,7 @@ impl Story {
             "starts": classes,
             "bins": BINS,
             "shown": told.shown,
-            "viewings": told.viewings,
-            "ended": told.viewings - u64::from(told.open),
+            "ended": told.viewings + viewings,
             "stalls": told.stalls,
             "stallMs": told.stall_ms,
             "failed": told.failed,
@@ -151,22 +146,24 @@ impl Story {
         })
     }
 
-    /// Another session begins: the viewing that was open is over, and feeds and requests are numbered anew.
-    pub(crate) fn another_session(&self) {
+    /// Another session begins, and feeds and requests are numbered anew; `viewings` ended in the one before it, and all that
+    /// became of its requests is in `outbound`.
+    pub(super) fn another_session(&self, viewings: u64, outbound: &Outbound) {
+        let last = self.count(outbound);
         let mut told = self.told();
-        (told.open, told.rested) = (false, false);
-        told.seen = 0;
-        told.feed = u64::MAX;
+        told.viewings += viewings;
+        let count = |name: &str| last[name].as_u64().unwrap_or_default();
+        // What was still under way went with its session.
+        let (answered, unanswered) = (count("answered"), count("unanswered") + count("underWay"));
+        told.requests = Requests { answered, unanswered, ..Requests::default() };
+        (told.seen, told.feed) = (0, u64::MAX);
         told.link = LinkState::Fine;
         told.closed.clear();
-        told.requests.settled = 0;
-        told.requests.under_way = 0;
     }
 }
 
 impl Told {
     fn event(&mut self, event: &Event) {
-        let rested = std::mem::take(&mut self.rested);
         match event {
             Event::FirstFrame { class, latency_ms, .. } => {
                 let starts = &mut self.starts[match class {
@@ -178,16 +175,7 @@ impl Told {
                     starts.push(*latency_ms);
                 }
             }
-            Event::Current { .. } => {
-                self.shown += 1;
-                self.viewings += u64::from(!rested);
-                self.open = true;
-            }
-            Event::BreakBegan { .. } => self.open = false,
-            Event::BreakOver => {
-                self.viewings += 1;
-                (self.open, self.rested) = (true, true);
-            }
+            Event::Current { .. } => self.shown += 1,
             Event::Stalled { ms, .. } => {
                 self.stalls += 1;
                 self.stall_ms += ms;
@@ -213,45 +201,4 @@ fn latency(mut ms: Vec<f64>) -> Value {
         ms.get(n - 1).map(|v| (v * 1_000.0).round() / 1_000.0)
     };
     json!({ "n": ms.len(), "p50": rank(50), "p95": rank(95) })
-}
-
-#[cfg(test)]
-mod tests {
-    use unspool_engine::wellbeing::{Break, Cause as BreakCause, Measure};
-
-    use super::*;
-
-    #[test]
-    fn a_break_ends_a_viewing_and_what_goes_on_after_it_is_another() {
-        let current = |position: u64| Event::Current { position, item: format!("i{position}") };
-        let card = Break {
-            number: 1,
-            cause: BreakCause::Night,
-            measure: Measure::Stop,
-            opens_in_ms: 0,
-            today_ms: 0,
-            stretch_ms: 0,
-            passcode_opens: false,
-        };
-        let began = || Event::BreakBegan { card };
-        let mut told = Told::default();
-        let mut seen = Vec::new();
-        for event in [
-            current(0),
-            current(1),
-            began(),
-            Event::BreakOver,
-            Event::Resumed { position: 1 },
-            current(2),
-            began(),
-            Event::BreakOver,
-            current(3),
-        ] {
-            told.event(&event);
-            seen.push((told.shown, told.viewings, told.open));
-        }
-        let (shown, viewings, open) = seen[seen.len() - 1];
-        assert_eq!((shown, viewings, open), (4, 5, true));
-        assert_eq!(seen[2], (2, 2, false), "while a break stands no viewing is open");
-    }
 }
