@@ -538,7 +538,7 @@ proptest! {
     #[test]
     fn reasons_agree_with_what_is_done(log in prop::collection::vec(fact(), 1..120)) {
         let policy = Policy { ahead_bytes: 600_000, ..Policy::default() };
-        replay(&log, &policy, |planner, world, At { now, current, playhead_ms, limits, .. }| {
+        replay(&log, &policy, |planner, world, At { now, current, playhead_ms, limits, starved, .. }| {
             let (live, plans) = (world.live(), planner.plans(now));
             let mut fetched: Vec<&MediaKey> = live.iter().map(|(_, (key, _, _))| key).collect();
             let mut said: Vec<&MediaKey> = plans.iter().filter(|p| p.bytes > 0).filter_map(|p| p.key.as_ref()).collect();
@@ -557,7 +557,7 @@ proptest! {
                     Reason::Busy => assert_eq!(live.len(), policy.parallel),
                     Reason::Whole => assert!(key.is_some_and(|key| world.held.contains_key(key))),
                     Reason::GivesWay => assert!(
-                        planner.key(current).is_some_and(|key| world.runs_dry(key, playhead_ms, policy.danger_ms))
+                        starved || planner.key(current).is_some_and(|key| world.runs_dry(key, playhead_ms, policy.danger_ms))
                     ),
                     Reason::DataLeft => assert!(limits.data_left.is_some()),
                     Reason::Refused => assert!(planner.refused(plan.position)),
