@@ -4,8 +4,8 @@
 //! the calls were begun, and is done whether or not anybody still waits: a like whose future was dropped cannot overtake
 //! the unlike that came after it.
 //!
-//! Work is boxed before it becomes a task: a runtime's task is some seven kilobytes of code for each kind of future, and an
-//! app downloads them all.
+//! Work is boxed before it becomes a task: the runtime's code for a task exists once for each kind of future, and an app
+//! downloads all of it.
 
 use std::any::Any;
 use std::future::Future;

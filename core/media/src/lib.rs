@@ -8,6 +8,7 @@
 mod disk;
 mod fetch;
 mod gateway;
+mod impatient;
 mod info;
 mod local;
 mod media;
@@ -31,6 +32,7 @@ pub use fetch::{
     Playback, Prewarm, Priority, Purpose, ResolveError, Traffic, UrlResolver,
 };
 pub use gateway::{Gateway, GatewayError, GatewayLimits, GatewayStats};
+pub use impatient::Impatient;
 pub use info::{AudioCodec, Layout, MediaInfo, SyncSample, TrackInfo, TrackKind, VideoCodec};
 pub use local::LocalFile;
 pub use media::{Media, MediaConfig, MediaError, Origin};
