@@ -6,12 +6,14 @@
 
 mod captions;
 mod effects;
+mod inputs;
 mod learning;
 mod playing;
 mod publish;
 mod recall;
 mod reports;
 mod safety;
+mod steps;
 mod storage;
 mod wellbeing;
 
@@ -20,37 +22,28 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
-use unspool_engine::breaker::Choice as LoopChoice;
-use unspool_engine::feed::Step;
 use unspool_engine::pipeline::{Manner, Pipeline};
-use unspool_engine::planner::FetchEnd;
 use unspool_engine::safety::{Decision, Filter};
-use unspool_engine::session::{Conditions, Effect, EngineConfig, Notice, Signal};
+use unspool_engine::session::{Conditions, Effect, EngineConfig, Notice};
 use unspool_engine::stage::StageOutput;
 use unspool_engine::tape::Taped;
-use unspool_engine::{
-    DemandId, Item, LabelUpdate, MediaInfo, MediaKey, Millis, NetworkClass, Page, PageFailure, PlayerId,
-    SavedFeed, StartClass, Time, Viewer, links,
-};
+use unspool_engine::{DemandId, Item, MediaKey, Millis, PlayerId, SavedFeed, StartClass, Time, links};
 use unspool_media::FetchTicket;
 use unspool_media::LocalFile;
-use unspool_player::captions::Captions;
 use unspool_player::{PlayerEvent, Players};
 
 use crate::backend::BackendError;
-use crate::captions::{CaptionTrouble, CardCaptions};
 use crate::clock::Clock;
 use crate::config::FeedKind;
 use crate::core::Core;
 use crate::error::Error;
 use crate::events::{Event, EventLog};
-use crate::explain::Why;
 use crate::feed::Opening;
-use crate::players::Opened;
 use crate::snapshot::Snapshot;
 use crate::taping::Tape;
 use crate::windows::Windows;
 
+pub(crate) use inputs::{Input, Trouble};
 pub(crate) use playing::Control;
 
 /// A card as the app gets it.
@@ -71,60 +64,6 @@ pub struct Card {
 pub(crate) const CLOSING: Duration = Duration::from_secs(3);
 
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, Error>>;
-
-/// What reaches the driver.
-pub(crate) enum Input {
-    Next(Instant, Reply<Card>),
-    Previous(Instant, Reply<Card>),
-    Peek(usize, oneshot::Sender<Vec<Item>>),
-    /// The items of these identifiers, or nothing when one is not in the feed.
-    Items(Vec<String>, oneshot::Sender<Option<Vec<Item>>>),
-    /// The captions of the card at a position, or nothing when there is no such card.
-    Captions(u64, oneshot::Sender<Option<CardCaptions>>),
-    Control(Control),
-    Retry,
-    Viewer(Viewer),
-    /// Why the card at a position stands there, or nothing when there is no such card.
-    Why(u64, oneshot::Sender<Option<Why>>),
-    NotInterested(u64, Reply<()>),
-    Signal(Signal),
-    Answer(LoopChoice),
-    Refresh,
-    Reveal(u64, Instant, Reply<Card>),
-    RefreshLabels,
-    Labels(Result<Vec<LabelUpdate>, BackendError>),
-    /// What the planner does about each card, and why.
-    #[cfg(feature = "inspector")]
-    Plans(oneshot::Sender<Vec<unspool_engine::planner::Plan>>),
-    #[cfg(feature = "fault-injection")]
-    Panic,
-    Conditions(Conditions),
-    Stop(oneshot::Sender<()>),
-    Page {
-        request: u64,
-        answer: Result<Page, BackendError>,
-    },
-    Probed {
-        key: MediaKey,
-        answer: Result<Arc<MediaInfo>, Trouble>,
-    },
-    Fetched {
-        demand: DemandId,
-        key: MediaKey,
-        end: FetchEnd,
-        reason: String,
-    },
-    Recalled(NetworkClass, recall::Recalled),
-    Captioned(MediaKey, Result<Captions, CaptionTrouble>),
-    PoolReady(Result<Opened, String>),
-    Stored(storage::Stored),
-}
-
-/// A failure at the edge, reduced to what the engine asks.
-pub(crate) struct Trouble {
-    pub(crate) retryable: bool,
-    pub(crate) reason: String,
-}
 
 /// A swipe until its first frame: what the person waits for begins here, not when a player is told to play.
 struct Intent {
@@ -360,188 +299,6 @@ impl Driver {
             .chain(self.break_opens(now));
         let at = waits.min().unwrap_or(now + Millis(60_000));
         Duration::from_millis(at.since(now).0)
-    }
-
-    fn handle(&mut self, input: Input) {
-        let now = self.clock.now();
-        match input {
-            Input::Next(asked, reply) => self.step(now, true, asked, reply),
-            Input::Previous(asked, reply) => self.step(now, false, asked, reply),
-            Input::Peek(n, reply) => {
-                let _ = reply.send(self.peek(n));
-            }
-            Input::Items(ids, reply) => {
-                let held: Vec<&Item> = self.engine.items().collect();
-                let find = |id: &String| held.iter().find(|item| item.id == *id).map(|&item| item.clone());
-                let _ = reply.send(ids.iter().map(find).collect());
-            }
-            Input::Captions(position, reply) => {
-                let _ = reply.send(self.captions_of(position));
-            }
-            Input::Control(control) => self.control(now, control),
-            Input::Captioned(key, outcome) => self.handle_captioned(&key, outcome),
-            Input::Retry => {
-                self.page_trouble = None;
-                self.engine.handle_retry(now);
-            }
-            Input::Reveal(position, asked, reply) => match self.core.wellbeing.standing() {
-                Some(card) => drop(reply.send(Err(Error::Break(card)))),
-                None => self.reveal(now, asked, position, reply),
-            },
-            Input::Why(position, reply) => {
-                let _ = reply.send(self.why(position));
-            }
-            #[cfg(feature = "inspector")]
-            Input::Plans(reply) => {
-                let _ = reply.send(self.engine.planner().plans(now));
-            }
-            Input::NotInterested(position, reply) => self.not_interested(now, position, reply),
-            Input::Signal(signal) => {
-                self.engine.handle_signal(now, &signal);
-            }
-            Input::Answer(choice) => self.engine.handle_answer(now, choice),
-            Input::Refresh => {
-                self.page_trouble = None;
-                self.engine.handle_refresh(now);
-            }
-            Input::RefreshLabels => self.refresh_labels(now),
-            Input::Labels(answer) => self.handle_labels(now, answer),
-            Input::Viewer(fact) => self.engine.handle_viewer(now, Clock::wall(), fact),
-            Input::Conditions(conditions) => {
-                let before = std::mem::replace(&mut self.conditions, conditions);
-                self.core.media.set_offline(!conditions.online);
-                if before.network != conditions.network {
-                    self.write_down(before.network);
-                }
-                self.engine.handle_conditions(now, Clock::wall(), conditions);
-                if conditions.online && !before.online {
-                    self.retry_captions();
-                }
-                if before.network != conditions.network {
-                    self.change_network(conditions.network);
-                }
-                self.keep_budget(now);
-            }
-            Input::Page { request, answer } => {
-                let answer = answer.map_err(|e| {
-                    let retry_after = match &e {
-                        BackendError::Busy { retry_after, .. } => *retry_after,
-                        _ => None,
-                    };
-                    let failure = PageFailure {
-                        retryable: e.retryable(),
-                        retry_after: retry_after
-                            .map(|d| Millis(u64::try_from(d.as_millis()).unwrap_or(u64::MAX))),
-                    };
-                    self.page_trouble = Some(e);
-                    failure
-                });
-                let arrived = answer.is_ok();
-                if arrived {
-                    self.page_trouble = None;
-                }
-                self.engine.handle_page(now, request, answer);
-                if arrived {
-                    self.keep_safe(now);
-                    self.prewarm();
-                }
-            }
-            Input::Probed { key, answer } => {
-                self.forget_late(&key);
-                match answer {
-                    Ok(info) => {
-                        let held = self.core.media.held(&key);
-                        self.engine.handle_probed(now, &key, &info, held);
-                    }
-                    Err(trouble) => {
-                        self.engine.handle_probe_failed(now, &key, trouble.retryable, &trouble.reason)
-                    }
-                }
-            }
-            Input::Fetched { demand, key, end, reason } => {
-                self.tickets.remove(&demand);
-                self.forget_late(&key);
-                let held = self.core.media.held(&key);
-                self.engine.handle_fetch_end(now, demand, &key, end, held, &reason);
-                self.keep_budget(now);
-            }
-            Input::Recalled(class, recalled) => self.handle_recalled(class, &recalled),
-            Input::PoolReady(Ok(opened)) => {
-                self.windows.attach(&opened);
-                self.pool = Some(opened.players);
-                self.tell_budget(now);
-                for output in std::mem::take(&mut self.stage_backlog) {
-                    self.run_stage(output);
-                }
-            }
-            Input::Stored(stored) => self.handle_stored(now, stored),
-            Input::PoolReady(Err(reason)) => self.events.push(Event::PlayersFailed { reason }),
-            #[cfg(feature = "fault-injection")]
-            Input::Panic => panic!("a panic on purpose in the driver"),
-            // Taken by the loop before it gets here.
-            Input::Stop(reply) => drop(reply),
-        }
-    }
-
-    fn step(&mut self, now: Time, forward: bool, asked: Instant, reply: Reply<Card>) {
-        if reply.is_closed() {
-            return;
-        }
-        let rested = match self.go_on(now, false) {
-            Ok(rested) => rested,
-            Err(card) => {
-                let _ = reply.send(Err(Error::Break(card)));
-                return;
-            }
-        };
-        let wall = Clock::wall();
-        let step =
-            if forward { self.engine.handle_next(now, wall) } else { self.engine.handle_previous(now, wall) };
-        if rested && !matches!(step, Step::Moved(_)) {
-            // There is nowhere to go yet: the card that stood goes on.
-            self.engine.handle_rest_over(now, wall, true);
-        }
-        match step {
-            Step::Moved(position) => {
-                if forward {
-                    self.core.wellbeing.moved();
-                }
-                let ready = self.engine.stage().player(position).is_some_and(|p| self.prerolled.contains(&p));
-                let expected = match self.engine.playable_ms(position) {
-                    _ if ready => StartClass::PreRolled,
-                    0 => StartClass::Cold,
-                    _ => StartClass::Cached,
-                };
-                self.intent = Some(Intent { position, at: asked, expected, played_at: None });
-                self.playhead_ms = 0;
-                self.frames = 0;
-                self.paused = self.engine.is_held();
-                self.sound.handle_person();
-                self.point(now, 0, false);
-                if let Some(card) = self.card(position) {
-                    self.events.push(Event::Current { position, item: card.item.id.clone() });
-                    let _ = reply.send(Ok(card));
-                }
-            }
-            Step::Waiting => match self.page_trouble.take() {
-                Some(trouble) => {
-                    let _ = reply.send(Err(public(&trouble)));
-                }
-                None => {
-                    let wait =
-                        u64::try_from(self.core.config.request_timeout.as_millis()).unwrap_or(u64::MAX);
-                    self.waiting.push_back(Waiting { forward, until: now + Millis(wait), asked, reply });
-                }
-            },
-            Step::AtEnd | Step::Resting => {
-                let error = match &self.page_trouble {
-                    Some(trouble) if !trouble.retryable() => public(trouble),
-                    _ if !self.conditions.online => Error::Offline,
-                    _ => Error::EndOfFeed,
-                };
-                let _ = reply.send(Err(error));
-            }
-        }
     }
 
     /// Drains the engine, answers waits that can be answered, and publishes what changed.

@@ -1,38 +1,34 @@
-//! The public session: one object that owns the runtime, the rooms and the tasks.
+//! The public session: one object that owns the runtime, the rooms and the tasks. Its doors to feeds, to the safety filter
+//! and to its end have files of their own.
+
+mod ending;
+mod feeds;
+mod safety;
 
 use std::future::Future;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{oneshot, watch};
-use unspool_engine::safety::SafetySettings;
 use unspool_engine::schema::Consent;
-use unspool_engine::session::{Conditions, Signal};
+use unspool_engine::session::Conditions;
 use unspool_engine::settings;
 use unspool_engine::{MediaKey, MemoryPressure, SoundFocus};
 use unspool_media::{LocalFile, OutboundBatch};
 
 use crate::backend::Topic;
-use crate::backend::check::id_fits;
-use crate::config::{Config, FeedKind};
+use crate::config::Config;
 use crate::core::Core;
 use crate::driver::{Control, Input, public};
-use crate::erase::EraseScope;
 use crate::error::Error;
-use crate::feed::{FeedSession, Inputs, Opening};
-use crate::players::PlayerEngine;
+use crate::feed::Inputs;
 use crate::snapshot::{Bytes, Outgoing};
 use crate::spool::Value;
 use crate::windows::Windows;
 use crate::wishes;
 use crate::work::{self, Writes};
-
-/// Time for what runs to end before an erasure. The media room waits for the chunk on its way, which a server that went silent
-/// holds up; what has not ended by then has lost its files.
-const ERASE_WITHIN: Duration = Duration::from_secs(10);
 
 /// How the end of a session went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,54 +152,6 @@ impl Unspool {
         })))
     }
 
-    /// Opens a feed and begins to fetch ahead. One feed is open at a time; an earlier one ends.
-    ///
-    /// # Errors
-    /// [`Error::ShutDown`] after [`shutdown`](Unspool::shutdown).
-    pub fn feed(&self, kind: FeedKind) -> Result<FeedSession, Error> {
-        self.open_feed(kind, None)
-    }
-
-    /// Opens a feed that begins with an item: a link was opened, a shared video tapped. The cards behind it come as in
-    /// [`feed`](Unspool::feed), and what was kept of an earlier feed of this kind is among them, without its places.
-    ///
-    /// `item` is the identifier the backend knows it by. Where the device holds the item's card, it is there at once, also
-    /// without a network; else the first page's request names it. An item that the backend does not have any more, or that
-    /// the safety filter hides, is left out: compare the first card's identifier where that is to be told. Without a network
-    /// and without the card the first [`next`](FeedSession::next) answers [`Error::Offline`]; open the ordinary feed then.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchCard`] for what cannot be an identifier (1 to 128 printable characters of ASCII); [`Error::ShutDown`]
-    /// after [`shutdown`](Unspool::shutdown).
-    pub fn feed_from(&self, kind: FeedKind, item: &str) -> Result<FeedSession, Error> {
-        if !id_fits(item) {
-            return Err(Error::NoSuchCard);
-        }
-        self.open_feed(kind, Some(item.to_owned()))
-    }
-
-    fn open_feed(&self, kind: FeedKind, first: Option<String>) -> Result<FeedSession, Error> {
-        self.check()?;
-        let inner = &self.0;
-        let conditions = inner.core.settings.over(*lock(&inner.conditions));
-        inner.core.media.set_offline(!conditions.online);
-        let mut screen = lock(&inner.screen);
-        let (feed, launch) =
-            FeedSession::new(self.clone(), &inner.core, Opening { kind, first }, conditions, screen.window);
-        screen.feeds.retain(|windows| windows.strong_count() > 0);
-        screen.feeds.push(launch.windows());
-        drop(screen);
-        let before = lock(&inner.feed).replace(launch.inputs());
-        #[cfg(feature = "inspector")]
-        {
-            let mut watched = lock(&inner.watched);
-            let number = watched.as_ref().map_or(1, |before| before.number + 1);
-            *watched = Some(feed.watched(number));
-        }
-        launch.run(&inner.handle, before);
-        Ok(feed)
-    }
-
     /// The topics people can choose from.
     ///
     /// # Errors
@@ -231,56 +179,6 @@ impl Unspool {
     pub async fn set_interests(&self, topics: Vec<String>) -> Result<(), Error> {
         let core = Arc::clone(&self.0.core);
         self.write(async move { core.set_interests(topics).await }).await
-    }
-
-    /// What the person chose of the safety filter, without waiting.
-    #[must_use]
-    pub fn safety(&self) -> SafetySettings {
-        self.0.core.safety.settings()
-    }
-
-    /// Replaces what the person chose of the safety filter: age, harms, labels, muted words, topics, sounds and creators.
-    /// On disk when it returns, with or without a network, and never sent. The open feed takes it in at once: cards that
-    /// are hidden by it go, with their bytes.
-    ///
-    /// # Errors
-    /// [`Error::Config`] when a bound is broken, [`Error::Guarded`] for an age that would loosen the limits of a minor,
-    /// [`Error::Storage`] when the disk refuses. Nothing is changed then.
-    pub async fn set_safety(&self, settings: SafetySettings) -> Result<(), Error> {
-        let core = Arc::clone(&self.0.core);
-        let done = self.write(async move { core.set_safety(settings).await }).await;
-        self.tell(Input::Control(Control::Motion));
-        done
-    }
-
-    /// Blocks a creator, or takes that back. On disk when it returns, and what they made leaves the open feed at once; the
-    /// backend is told once.
-    ///
-    /// # Errors
-    /// [`Error::Storage`] when the disk refuses, [`Error::Config`] for an identifier that cannot be one.
-    pub async fn set_blocked(&self, creator: &str, blocked: bool) -> Result<(), Error> {
-        if blocked {
-            // Told before their cards go.
-            self.tell(Input::Signal(Signal::HidCreator(creator.to_owned())));
-        }
-        let (core, creator) = (Arc::clone(&self.0.core), creator.to_owned());
-        self.write(async move { core.set_blocked(creator, blocked).await }).await
-    }
-
-    /// Takes signed safety rules that are newer than those in use, and gives their version. On disk when it returns; the
-    /// open feed takes them in at once. A backend that has rules is asked for them by itself.
-    ///
-    /// # Errors
-    /// [`Error::Rules`] says why they are not taken, [`Error::Storage`] when the disk refuses. Those in use stay then.
-    pub async fn set_rules(&self, signed: Vec<u8>) -> Result<u64, Error> {
-        let core = Arc::clone(&self.0.core);
-        self.write(async move { core.set_rules(signed).await }).await
-    }
-
-    /// Version of the safety rules in use; 0 are those that come with the core.
-    #[must_use]
-    pub fn rules_version(&self) -> u64 {
-        self.0.core.safety.version()
     }
 
     /// Records something the person did that the core cannot see: a share, a search, a report. `name` and `attributes` are
@@ -327,40 +225,6 @@ impl Unspool {
         self.write(async move { core.erase().await }).await
     }
 
-    /// Erases `scopes` and ends the session: open another one to go on. Nothing that waits to be sent is sent before. When it
-    /// returns, no file of the data directory holds any of it any more; what stays for the sake of others, and why, stands
-    /// at [`EraseScope`]. Once begun it goes on, also when the future is dropped; a kill in between leaves the rest to the next
-    /// [`open`](Unspool::open), which does it before anything else.
-    ///
-    /// # Errors
-    /// [`Error::Config`] for no scope at all, [`Error::ShutDown`] after [`shutdown`](Unspool::shutdown), [`Error::Storage`]
-    /// when the disk refuses: before the session was ended when nothing was written down, else the next opening goes on.
-    pub async fn erase(&self, scopes: &[EraseScope]) -> Result<(), Error> {
-        self.check()?;
-        if scopes.is_empty() {
-            return Err(Error::Config { reason: "nothing to erase is named".into() });
-        }
-        let (reply, done) = oneshot::channel();
-        let (session, scopes) = (self.clone(), scopes.to_vec());
-        self.0.handle.spawn(async move {
-            let core = Arc::clone(&session.0.core);
-            if let Err(error) = session.0.writes.run(async move { core.order_erasure(scopes).await }).await {
-                let _ = reply.send(Err(error));
-                return;
-            }
-            // What waits is not to be sent any more.
-            let offline = Conditions { online: false, ..*lock(&session.0.conditions) };
-            session.set_conditions(offline);
-            let mut report = lock(&session.0.report);
-            match &*report {
-                // Another call ends the session; the next opening erases.
-                Some(_) => drop(reply.send(Err(Error::ShutDown))),
-                None => *report = Some(session.end(ERASE_WITHIN, Some(reply))),
-            }
-        });
-        done.await.unwrap_or(Err(Error::ShutDown))
-    }
-
     /// The address under which a player of the platform (ExoPlayer, AVPlayer, `<video>`) reads a rendition from the cache
     /// of this session, whose bytes are fetched as they are read. It leads to a server on the loopback interface that is
     /// started by the first call; it is good until the next [`resume`](Unspool::resume), belongs to this device alone and
@@ -394,48 +258,6 @@ impl Unspool {
         inner.core.media.set_offline(!conditions.online);
         inner.core.set_conditions(conditions);
         self.tell(Input::Conditions(conditions));
-    }
-
-    /// Gives the window that cards are shown in, replaces it, or takes it away with `None`, at any time, also before a feed
-    /// is opened; it holds for feeds opened later, too. `window` is the platform's handle as a number: an
-    /// `ANativeWindow*`, a `UIView*`, an X11 window. While a session that shows its cards has no window, the current card
-    /// stands still and nothing counts as watched; given one, it shows its last picture at once and goes on.
-    ///
-    /// Ownership: the app owns the window and lends it. It must exist from this call until a call that takes it away or
-    /// replaces it has returned, or the feed has ended; when that call returned nothing draws into it any more, also no
-    /// player that was released meanwhile, and it may be destroyed. So call it from where the platform says that the window
-    /// goes (`surfaceDestroyed`, a view that leaves its hierarchy), and let that wait for it.
-    ///
-    /// Threads: any. Unlike the other calls it waits, for a picture that is being drawn, a few milliseconds as a rule and
-    /// at most half a second for each player that draws into it.
-    ///
-    /// # Errors
-    /// [`Error::Config`] for a session that shows nothing (see [`PlayerOptions`](crate::PlayerOptions)) or whose players
-    /// are the platform's, which have windows of their own; [`Error::Internal`] when drawing did not end in time: the
-    /// window must stay then, and the call be repeated.
-    pub fn set_window(&self, window: Option<u64>) -> Result<(), Error> {
-        self.shows()?;
-        let mut screen = lock(&self.0.screen);
-        let before = std::mem::replace(&mut screen.window, window);
-        let mut feeds: Vec<Arc<Windows>> = screen.feeds.iter().filter_map(Weak::upgrade).collect();
-        let open = feeds.pop();
-        // Those that end are only given nothing any more.
-        let ended = feeds.into_iter().filter(|_| before != window).map(|windows| windows.set_shared(None));
-        let ended = ended.fold(Ok(()), Result::and);
-        open.map_or(Ok(()), |windows| windows.set_shared(window)).and(ended)
-    }
-
-    /// Refuses windows where nothing could be shown on them.
-    pub(crate) fn shows(&self) -> Result<(), Error> {
-        let config = &self.0.core.config;
-        let reason = match config.engine {
-            PlayerEngine::Pipelines if config.player.shows() => return Ok(()),
-            PlayerEngine::Pipelines => "the session was opened to show nothing",
-            PlayerEngine::Platform { .. } => "players of the platform have windows of their own",
-            #[cfg(feature = "gstreamer")]
-            PlayerEngine::Screens(_) => "the app takes the pictures itself",
-        };
-        Err(Error::Config { reason: reason.into() })
     }
 
     /// Tells the session what the system says about the loudspeaker: cards are ducked, paused and let go on by the rule of
@@ -530,99 +352,6 @@ impl Unspool {
     #[must_use]
     pub fn installation(&self) -> String {
         self.0.core.spool.installation().to_string()
-    }
-
-    /// Sends what is queued, for at most `within`, and says what is left. Answers at once where nothing can be sent:
-    /// without a network, without a backend, or with nobody signed in. Dropped, it stops waiting; what was being sent is.
-    ///
-    /// # Errors
-    /// [`Error::ShutDown`] after [`shutdown`](Unspool::shutdown).
-    pub async fn flush(&self, within: Duration) -> Result<Outgoing, Error> {
-        let core = Arc::clone(&self.0.core);
-        self.read(async move {
-            core.flush(within).await;
-            Ok(core.outgoing())
-        })
-        .await
-    }
-
-    /// Ends the open viewing, stops playing and closes the databases, so that the operating system may freeze the
-    /// process. Call it before the app leaves the foreground, and wait for it.
-    ///
-    /// # Errors
-    /// [`Error::Storage`] when something could not be written.
-    pub async fn suspend(&self) -> Result<(), Error> {
-        let session = self.clone();
-        self.write(async move {
-            let background = Conditions { foreground: false, ..*lock(&session.0.conditions) };
-            session.set_conditions(background);
-            session.settle().await;
-            session.0.core.suspend().await
-        })
-        .await
-    }
-
-    /// Opens the databases again and goes on playing. Addresses of the gateway are dead after it; ask for them again.
-    ///
-    /// # Errors
-    /// [`Error::Storage`] when the databases do not open.
-    pub async fn resume(&self) -> Result<(), Error> {
-        let session = self.clone();
-        self.write(async move {
-            session.0.core.resume().await?;
-            session.tell(Input::Control(Control::Rebound));
-            let foreground = Conditions { foreground: true, ..*lock(&session.0.conditions) };
-            session.set_conditions(foreground);
-            Ok(())
-        })
-        .await
-    }
-
-    /// Ends the session: closes the viewing, sends what can be sent within `within`, stops every task and thread.
-    /// Calling it again gives the same report, also when the first call was dropped while it waited.
-    pub async fn shutdown(&self, within: Duration) -> ShutdownReport {
-        let mut report = lock(&self.0.report).get_or_insert_with(|| self.end(within, None)).clone();
-        let told = report.wait_for(Option::is_some).await.ok().and_then(|report| *report);
-        told.unwrap_or_else(|| ShutdownReport { clean: false, outgoing: self.outgoing() })
-    }
-
-    /// Begins to end the session; the report comes when it has ended.
-    /// With `erasing` what was ordered to be erased is erased then.
-    fn end(
-        &self,
-        within: Duration,
-        erasing: Option<oneshot::Sender<Result<(), Error>>>,
-    ) -> watch::Receiver<Option<ShutdownReport>> {
-        self.0.closed.store(true, Ordering::Release);
-        let feed = lock(&self.0.feed).take();
-        let (tell, report) = watch::channel(None);
-        let (inner, earlier) = (Arc::clone(&self.0), self.clone());
-        self.0.handle.spawn(async move {
-            let core = Arc::clone(&inner.core);
-            let ended = tokio::spawn(async move {
-                let began = Instant::now();
-                // What was begun before is done before.
-                let _ = tokio::time::timeout(within, earlier.0.writes.run(async { Ok(()) })).await;
-                if let Some(feed) = feed {
-                    let (reply, done) = oneshot::channel();
-                    if feed.send(Input::Stop(reply)).is_ok() {
-                        // A feed that does not end in time is left to the end of the runtime.
-                        let _ = tokio::time::timeout(within.saturating_sub(began.elapsed()), done).await;
-                    }
-                }
-                core.close(within.saturating_sub(began.elapsed())).await
-            });
-            let clean = ended.await.unwrap_or(false);
-            if let Some(reply) = erasing {
-                // Nobody needs to wait for it.
-                let _ = reply.send(inner.core.carry_out_erasure().await);
-            }
-            tell.send_replace(Some(ShutdownReport { clean, outgoing: inner.core.outgoing() }));
-            if let Some(runtime) = lock(&inner.runtime).take() {
-                runtime.shutdown_background();
-            }
-        });
-        report
     }
 
     /// Makes the core panic, for tests of what an app sees then.
