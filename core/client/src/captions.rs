@@ -1,14 +1,12 @@
 //! Captions as an app gets them, and how a file of them is fetched and read.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use unspool_engine::{CaptionTrack, MediaKey};
 use unspool_media::Media;
 use unspool_player::captions::{CaptionError, Captions, Cue, LARGEST_FILE};
 
-/// Longest wait for one piece of a file that was fetched already.
-const READ: Duration = Duration::from_secs(5);
+use crate::beside::{self, Unread};
 
 /// What has become of the captions of a card. Never a failure of the card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -65,32 +63,14 @@ pub struct CaptionView {
     pub cues: Vec<Cue>,
 }
 
-/// Reads a file that was fetched. Blocks for the disk. What holds no captions is forgotten, so that the answer of a captive
-/// portal is not kept for good.
+/// Reads a file that was fetched. Blocks for the disk. What holds no captions is forgotten.
 pub(crate) fn read(media: &Arc<Media>, key: &MediaKey) -> Result<Captions, CaptionTrouble> {
-    let held = media.held(key);
-    let size = held.first().filter(|span| span.start == 0).map_or(0, |span| span.end);
-    let size = usize::try_from(size).unwrap_or(usize::MAX);
-    let forget = || {
-        if let Err(error) = media.forget(key) {
-            tracing::debug!(%error, "a useless file of captions stays until it is evicted");
-        }
-    };
-    if size > LARGEST_FILE {
-        forget();
-        return Err(CaptionTrouble::TooLarge);
-    }
-    let source = media.source_of(key, size as u64);
-    let mut bytes = vec![0; size];
-    let mut at = 0;
-    while at < size {
-        match source.read_at(at as u64, &mut bytes[at..], READ) {
-            Ok(read) if read > 0 => at += read,
-            _ => return Err(CaptionTrouble::Unavailable),
-        }
-    }
+    let bytes = beside::read(media, key, LARGEST_FILE).map_err(|unread| match unread {
+        Unread::TooLarge => CaptionTrouble::TooLarge,
+        Unread::Unavailable => CaptionTrouble::Unavailable,
+    })?;
     Captions::parse(&bytes).map(|(captions, _)| captions).map_err(|error| {
-        forget();
+        beside::forget(media, key);
         match error {
             CaptionError::TooLarge { .. } => CaptionTrouble::TooLarge,
             CaptionError::NotCaptions => CaptionTrouble::NotCaptions,

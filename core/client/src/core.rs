@@ -14,7 +14,6 @@ use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use unspool_engine::captions::is_captions;
 use unspool_engine::safety::SafetySettings;
 use unspool_engine::schema;
 use unspool_engine::{Circumstances, Conditions, Exit, Impression, MediaKey, SavedFeed};
@@ -24,6 +23,7 @@ use unspool_media::{
 
 use crate::auth::Auth;
 use crate::backend::{Backend, BackendError, Hosted, Located, Native, check};
+use crate::beside::is_beside;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::erase;
@@ -489,8 +489,8 @@ impl UrlResolver for Resolver {
     fn resolve(&self, key: &MediaKey) -> BoxFuture<'_, Result<Location, ResolveError>> {
         let key = key.clone();
         Box::pin(async move {
-            // Backends find renditions again, and no files of captions.
-            if is_captions(&key) {
+            // Backends find renditions again, and no files beside them.
+            if is_beside(&key) {
                 return Err(ResolveError::Gone);
             }
             match self.0.locate(&key).await {

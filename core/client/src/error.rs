@@ -5,6 +5,7 @@ use std::time::Duration;
 use unspool_engine::wellbeing::Break;
 
 use crate::safety::RulesError;
+use crate::thumbnails::ThumbnailTrouble;
 
 /// Why a call of the session gave no answer.
 ///
@@ -102,6 +103,9 @@ pub enum Error {
         /// Their identifiers.
         items: Vec<String>,
     },
+    /// The item has a still picture and it cannot be shown; show what the app has in its place.
+    #[error(transparent)]
+    Thumbnail(ThumbnailTrouble),
     /// A fault of the core itself; report it. The session goes on.
     #[error("internal fault: {reason}")]
     Internal {

@@ -9,6 +9,7 @@
 
 mod auth;
 mod backend;
+mod beside;
 mod captions;
 mod clock;
 mod config;
@@ -47,6 +48,7 @@ pub mod spool;
 mod store;
 mod taping;
 pub mod telemetry;
+mod thumbnails;
 mod tls;
 mod wallet;
 mod wellbeing;
@@ -87,6 +89,7 @@ pub use safety::{RULES_BYTES, RULES_CONTEXT, RulesError};
 pub use session::{ShutdownReport, Unspool};
 pub use snapshot::{Bytes, CardView, Outgoing, Snapshot, Stage};
 pub use social::RefusedIntent;
+pub use thumbnails::{Thumbnail, ThumbnailTrouble};
 pub use tls::install as install_tls;
 pub use unspool_engine::breaker::{Choice as LoopChoice, LoopState, Word as LoopWord};
 pub use unspool_engine::exposure::GroupReport;
@@ -103,6 +106,7 @@ pub use unspool_engine::safety::{
 pub use unspool_engine::schema::{self, Consent, Purpose};
 pub use unspool_engine::settings::{PreferenceChoices, Preferences, Settings};
 pub use unspool_engine::tape;
+pub use unspool_engine::thumbnails::PictureFormat;
 pub use unspool_engine::wellbeing::{
     Action as BreakAction, Break, Cause as BreakCause, Choices, Day, GuardView, Limits, Measure, Night,
     Recap, WellbeingView,

@@ -42,6 +42,7 @@ pub mod tape;
 #[cfg(test)]
 mod testing;
 pub mod throughput;
+pub mod thumbnails;
 mod time;
 pub mod wellbeing;
 

@@ -316,8 +316,8 @@ async fn what_nobody_remembers_to_keep_is_left_to_eviction() -> Done<()> {
     let origin = Origin::start(PROGRAM, &dir.path().join("origin"), &[])?;
     let session = open(&core, &origin.url, "ada", false)?;
     let cards = cards(&origin.url, "ada", 3).await?;
-    // A rendition and the captions of each.
-    let entries: usize = cards.iter().map(|card| 1 + card.captions.len()).sum();
+    // A rendition, the picture and the captions of each.
+    let entries: usize = cards.iter().map(|card| 2 + card.captions.len()).sum();
     session.keep(cards).await?;
     session.shutdown(PATIENCE).await;
     drop(session);

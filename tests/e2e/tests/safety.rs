@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use reqwest::Client;
 use serde_json::{Value, json};
 use unspool::{
     AgeBand, Card, Choice, Error, Event, FeedKind, FeedSession, HarmClass, MutedWord, RULES_CONTEXT,
@@ -40,14 +39,16 @@ fn about<'a>(log: &'a [Value], item: &str, asset: &str) -> Vec<&'a Value> {
     log.iter().filter(|line| line["path"].as_str().is_some_and(of)).collect()
 }
 
-/// Loads the pictures of what a session hands out, as a shell does.
-async fn pictures(client: &Client, feed: &FeedSession) -> Done<()> {
+/// Asks for the pictures of what a session hands out, covered or not, as a careless shell does; how many are withheld.
+async fn pictures(session: &Unspool, feed: &FeedSession) -> Done<usize> {
+    let mut withheld = 0;
     for item in feed.peek(20).await? {
-        if let Some(url) = item.thumbnail {
-            client.get(url).send().await?.error_for_status()?.bytes().await?;
+        match session.thumbnail(&item.id).await {
+            Err(Error::Withheld { items }) if items == [item.id.as_str()] => withheld += 1,
+            shown => assert!(item.thumbnail.is_some() && shown?.is_some(), "{}", item.id),
         }
     }
-    Ok(())
+    Ok(withheld)
 }
 
 async fn closed(feed: &FeedSession, seen: &mut u64, wanted: &str) -> Done<(u64, bool)> {
@@ -79,11 +80,11 @@ async fn no_request_for_a_hidden_item_and_none_for_a_covered_one_before_it_is_re
     let session = open(&dir.path().join("core"), &origin.url, "ada", true)?;
     session.set_safety(watch_at_once(&session)).await?;
     let feed = session.feed(FeedKind::NonProfiled)?;
-    let (client, mut seen) = (http()?, 0);
+    let mut seen = 0;
     let card = feed.next().await?;
     assert_eq!(card.item.id, items[0].0);
     first_frame(&feed, &mut seen, card.position).await?;
-    pictures(&client, &feed).await?;
+    assert_eq!(pictures(&session, &feed).await?, 1, "the covered one");
     let snapshot = until(&feed, "the one after the covered one is prepared", |s| {
         s.window.get(2).is_some_and(|c| c.ahead_ms > 1_000)
     })
@@ -110,6 +111,10 @@ async fn no_request_for_a_hidden_item_and_none_for_a_covered_one_before_it_is_re
     let shown = feed.reveal(covered.position).await?;
     assert_eq!((shown.covered, shown.item.thumbnail.as_deref()), (false, Some(items[2].2.as_str())));
     first_frame(&feed, &mut seen, shown.position).await?;
+    assert!(session.thumbnail(&shown.item.id).await?.is_some(), "revealed, it has its picture");
+    for hidden in [1, 4] {
+        assert_eq!(session.thumbnail(&items[hidden].0).await, Err(Error::NoSuchCard));
+    }
     assert_eq!(feed.reveal(shown.position).await.map(|c| c.covered), Ok(false), "once more changes nothing");
     let next = feed.next().await?;
     assert_eq!(next.item.id, items[3].0);
@@ -141,6 +146,9 @@ async fn a_late_label_evicts_and_nothing_of_it_is_asked_for_again() -> Done<()> 
     first_frame(&feed, &mut seen, first.position).await?;
     until(&feed, "the next card is fetched ahead", |s| s.window.get(1).is_some_and(|c| c.ahead_ms > 1_000))
         .await?;
+    for item in &items[..2] {
+        assert!(session.thumbnail(&item.0).await?.is_some());
+    }
     origin.quiet().await?;
     assert!(!about(&origin.log()?, &items[1].0, &items[1].1).is_empty(), "its bytes were asked for before");
 
@@ -172,6 +180,8 @@ async fn a_late_label_evicts_and_nothing_of_it_is_asked_for_again() -> Done<()> 
     .await?;
     assert_eq!(stopped.current, Some(0));
     assert_eq!(feed.reveal(0).await, Err(Error::NotRevealable));
+    let withheld = Err(Error::Withheld { items: vec![items[0].0.clone()] });
+    assert_eq!(session.thumbnail(&items[0].0).await, withheld, "nor from the cache");
     let card = feed.next().await?;
     assert_eq!(card.item.id, items[3].0);
     assert_eq!(feed.previous().await, Err(Error::EndOfFeed), "there is no way back to it");

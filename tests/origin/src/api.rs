@@ -28,7 +28,7 @@ use crate::playlist::encode;
 use crate::sign::Signer;
 use crate::store::Store;
 use crate::tokens::{MAX_TOKEN, Revoked, actor_of, refuse_revoked, unauthorized};
-use crate::{catalogue, comments, logs, media, reports, wallets};
+use crate::{catalogue, comments, logs, media, reports, thumbnails, wallets};
 
 /// Largest JSON body, bytes: a hundred interactions are a tenth of it.
 pub(crate) const MAX_JSON: usize = 256 * 1024;
@@ -74,7 +74,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/rules", only(get(moderation::rules)))
         .route("/v1/reports", only(get(reports::list)))
         .route("/v1/logs", only(post(logs::post)))
-        .route("/thumbnails/{item}", only(get(moderation::thumbnail)))
+        .route("/thumbnails/{item}", only(get(thumbnails::thumbnail)))
         .route("/media/{asset}/{*file}", only(get(media::get)))
         .fallback(not_found)
         .layer(from_fn_with_state(app.clone(), refuse_revoked))
@@ -92,7 +92,7 @@ pub fn router(app: Arc<App>) -> Router {
     ),
     paths(
         healthz, feed_page, topics, interactions, comments::post, wallets::pay, wallets::resolve, fresh_url,
-        moderation::labels, moderation::rules, moderation::thumbnail, reports::list, logs::post, media::get
+        moderation::labels, moderation::rules, thumbnails::thumbnail, reports::list, logs::post, media::get
     ),
     modifiers(&Bearer)
 )]
@@ -214,7 +214,7 @@ impl App {
             tags: card.tags.clone(),
             languages: vec!["en".to_owned()],
             sound: card.sound.clone(),
-            thumbnail: Some(format!("{}/thumbnails/{}", base.0, card.id)),
+            thumbnail: Some(thumbnails::address(&base.0, &card.id, actor)),
             relation: Relation::default(),
             retention: card.retention.clone(),
             prior: card.prior,

@@ -201,7 +201,7 @@ fn text_of(headers: &HeaderMap<HeaderValue>, name: http::HeaderName) -> Option<S
 fn client_of(uri: &Uri, headers: &HeaderMap<HeaderValue>) -> String {
     let tag = uri
         .query()
-        .filter(|_| uri.path().starts_with("/media/"))
+        .filter(|_| ["/media/", "/thumbnails/"].iter().any(|at| uri.path().starts_with(at)))
         .and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("c=")));
     match tag {
         Some(tag) if is_token(tag) => tag.to_owned(),

@@ -40,6 +40,7 @@ pub mod serve;
 pub mod shaper;
 pub mod sign;
 pub mod store;
+pub mod thumbnails;
 pub mod tls;
 pub mod tokens;
 pub mod wallets;

@@ -6,10 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
@@ -139,26 +138,4 @@ pub async fn rules(
         }
         Some(rules) => Ok(Json(rules).into_response()),
     }
-}
-
-/// The still picture of an item: its colour and its name.
-#[utoipa::path(
-    get, path = "/thumbnails/{item}", tag = "media",
-    params(("item" = String, Path, description = "Item identifier")),
-    responses(
-        (status = 200, description = "The picture", content_type = "image/svg+xml", body = inline(crate::contract::Binary)),
-        (status = 404, description = "`unknown_item`", body = ErrorBody),
-    )
-)]
-pub async fn thumbnail(State(app): State<Arc<App>>, Path(item): Path<String>) -> Result<Response, ApiError> {
-    let number = app.feeds.number(&item);
-    let number = number.ok_or_else(|| ApiError::missing("unknown_item", "no such item"))?;
-    // The golden angle keeps neighbours apart.
-    let hue = number * 137 % 360;
-    let svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 9 16\">\
-         <rect width=\"9\" height=\"16\" fill=\"hsl({hue} 60% 40%)\"/>\
-         <text x=\"4.5\" y=\"8\" font-size=\"1\" text-anchor=\"middle\" fill=\"white\">{item}</text></svg>"
-    );
-    Ok(([(CONTENT_TYPE, "image/svg+xml"), (CACHE_CONTROL, "public, max-age=86400")], svg).into_response())
 }

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use unspool_engine::captions::{Pointer, choose, key};
-use unspool_engine::{CaptionTrack, Container, Item, MediaKey, Span, Time};
-use unspool_media::{FetchError, FetchTicket, Origin, Priority, Purpose};
-use unspool_player::captions::{Captions, LARGEST_FILE};
+use unspool_engine::{Item, MediaKey, Time};
+use unspool_media::{FetchError, FetchTicket, Priority, Purpose};
+use unspool_player::captions::Captions;
 
 use super::{Driver, Input};
+use crate::beside::Beside;
 use crate::captions::{self, CaptionStatus, CaptionTrouble, CaptionView, CardCaptions};
 use crate::events::Event;
 
@@ -62,34 +63,34 @@ impl Driver {
     /// Fetches what is wanted and lets go of what is not.
     pub(super) fn tend_captions(&mut self) {
         let Some(current) = self.engine.current() else { return };
-        let wanted: Vec<(u64, CaptionTrack, MediaKey)> = (current.saturating_sub(1)..=current + 1)
+        let wanted: Vec<(u64, Beside)> = (current.saturating_sub(1)..=current + 1)
             .filter_map(|position| {
                 // Of a card that is covered nothing is fetched.
                 let item = self.engine.item(position).filter(|_| self.engine.is_open(position))?;
-                let (place, key) = self.captioning.chosen(item)?;
-                Some((position, item.captions[place].clone(), key))
+                let (place, _) = self.captioning.chosen(item)?;
+                Some((position, Beside::captions(item, place)?))
             })
             .collect();
         self.captioning.files.retain(|key, file| {
-            let stays = wanted.iter().any(|(_, _, wanted)| wanted == key);
+            let stays = wanted.iter().any(|(_, wanted)| wanted.key == *key);
             if let (false, File::Coming(ticket)) = (stays, &*file) {
                 ticket.cancel();
             }
             stays
         });
         let mut busy = false;
-        for (position, track, key) in wanted {
-            match self.captioning.files.get(&key) {
+        for (position, file) in wanted {
+            match self.captioning.files.get(&file.key) {
                 Some(File::Coming(ticket)) if position == current => {
                     ticket.promote(Priority::Next);
                     busy = true;
                 }
                 None if position == current => {
-                    self.fetch_captions(&track, &key, Priority::Next, Purpose::Playback);
+                    self.fetch_captions(file, Priority::Next, Purpose::Playback);
                     busy = true;
                 }
                 None if position > current && !busy && self.may_look_ahead(position) => {
-                    self.fetch_captions(&track, &key, Priority::Offline, Purpose::Prefetch);
+                    self.fetch_captions(file, Priority::Offline, Purpose::Prefetch);
                 }
                 _ => {}
             }
@@ -103,15 +104,11 @@ impl Driver {
             && self.engine.planner().startable(position, 1)
     }
 
-    fn fetch_captions(&mut self, track: &CaptionTrack, key: &MediaKey, priority: Priority, purpose: Purpose) {
+    fn fetch_captions(&mut self, file: Beside, priority: Priority, purpose: Purpose) {
         let media = Arc::clone(&self.core.media);
-        // The container is the probe's business, which never sees this.
-        media.register(key, Origin::new(&track.url, Container::Mp4));
-        // One byte more than a file may have tells a file that is too large.
-        let span = Span::new(0, LARGEST_FILE as u64 + 1);
-        let ticket = Arc::new(media.fetch(key, &[span], priority, purpose));
+        let ticket = Arc::new(file.fetch(&media, priority, purpose));
+        let (inputs, key) = (self.inputs.clone(), file.key);
         self.captioning.files.insert(key.clone(), File::Coming(Arc::clone(&ticket)));
-        let (inputs, key) = (self.inputs.clone(), key.clone());
         tokio::spawn(async move {
             let outcome = match ticket.wait().await {
                 Ok(_) => {

@@ -28,6 +28,8 @@ pub(crate) enum Input {
     Peek(usize, oneshot::Sender<Vec<Item>>),
     /// The items of these identifiers, or nothing when one is not in the feed.
     Items(Vec<String>, oneshot::Sender<Option<Vec<Item>>>),
+    /// The card that shows an item and whether it is covered, or nothing when no card does.
+    Shown(String, oneshot::Sender<Option<(Item, bool)>>),
     /// The captions of the card at a position, or nothing when there is no such card.
     Captions(u64, oneshot::Sender<Option<CardCaptions>>),
     Control(Control),
@@ -88,6 +90,9 @@ impl Driver {
                 let held: Vec<&Item> = self.engine.items().collect();
                 let find = |id: &String| held.iter().find(|item| item.id == *id).map(|&item| item.clone());
                 let _ = reply.send(ids.iter().map(find).collect());
+            }
+            Input::Shown(item, reply) => {
+                let _ = reply.send(self.shown(&item));
             }
             Input::Captions(position, reply) => {
                 let _ = reply.send(self.captions_of(position));

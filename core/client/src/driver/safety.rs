@@ -47,6 +47,12 @@ impl Driver {
         self.engine.peek(n).into_iter().filter_map(|p| self.card(p)).map(|card| card.item).collect()
     }
 
+    /// The card that shows an item, and whether it is covered; for whoever has to know which picture that is.
+    pub(super) fn shown(&self, item: &str) -> Option<(Item, bool)> {
+        let position = self.engine.find(item)?;
+        Some((self.engine.item(position)?.clone(), !self.engine.is_open(position)))
+    }
+
     pub(super) fn reveal(&mut self, now: Time, asked: Instant, position: u64, reply: Reply<Card>) {
         if !self.engine.handle_reveal(now, Clock::wall(), position) {
             let _ = reply.send(Err(Error::NotRevealable));
@@ -116,9 +122,9 @@ impl Driver {
         }
     }
 
-    /// Takes renditions off the disk now, and once more when what was on its way has arrived.
+    /// Takes renditions, pictures and captions off the disk now, and once more when what was on its way has arrived.
     pub(super) fn forget(&mut self, keys: Vec<MediaKey>) {
-        let kept: BTreeSet<MediaKey> = self.core.keep.keys().into_iter().collect();
+        let kept: BTreeSet<MediaKey> = self.core.keep.files().into_iter().collect();
         // What the person keeps for offline they asked for by name.
         for key in keys.into_iter().filter(|key| !kept.contains(key)) {
             self.core.media.withdraw(&key);

@@ -7,7 +7,7 @@ use unspool_engine::info::missing;
 use unspool_engine::{Item, KeepOutput, KeepState, MediaKey, Span};
 use unspool_media::{Media, MediaError, Origin, Priority, Purpose};
 
-use super::captions;
+use super::beside;
 use super::runner::{Answer, Runner};
 use super::trouble::{of_fetch, of_probe};
 
@@ -37,15 +37,15 @@ impl Runner {
             }
             KeepOutput::Fetch { asset, key, size } => {
                 self.register(&asset, &key);
-                // First, because they are small: what is complete has its captions.
-                let beside = self.item(&asset).map_or_else(Vec::new, |item| captions::fetch(&media, item));
+                // First, because they are small: what is complete has them.
+                let beside = self.item(&asset).map_or_else(Vec::new, |item| beside::fetch(&media, item));
                 let all = [Span::new(0, size)];
                 let ticket = Arc::new(media.fetch(&key, &all, Priority::Offline, Purpose::Offline));
                 let tickets = beside.iter().chain([&ticket]).map(Arc::clone).collect();
                 self.tickets.insert(asset.clone(), tickets);
                 tokio::spawn(async move {
                     let end = ticket.wait().await.map(drop).map_err(|e| of_fetch(&e));
-                    captions::ended(&beside).await;
+                    beside::ended(&beside).await;
                     // A chunk that ran when the fetch was cancelled still arrives and counts.
                     let _ = tokio::time::timeout(LAST_CHUNK, media.idle(&key)).await;
                     let looked = tokio::task::spawn_blocking(move || {
@@ -65,7 +65,7 @@ impl Runner {
                 }
             }
             KeepOutput::Drop { asset, key, others } => {
-                let beside = self.item(&asset).map_or_else(Vec::new, captions::keys);
+                let beside = self.item(&asset).map_or_else(Vec::new, beside::keys);
                 tokio::spawn(async move {
                     for key in beside.iter().chain([&key]) {
                         let _ = tokio::time::timeout(LAST_CHUNK, media.idle(key)).await;
@@ -88,19 +88,19 @@ impl Runner {
         self.engine.record(asset).map(|record| &record.item)
     }
 
-    /// Asks, once a session, for captions that what is complete lacks. Nobody waits for them.
-    pub(super) fn look_for_captions(&mut self) {
-        if self.looked_for_captions || self.engine.hold().is_some() {
+    /// Asks, once a session, for pictures and captions that what is complete lacks. Nobody waits for them.
+    pub(super) fn look_beside(&mut self) {
+        if self.looked_beside || self.engine.hold().is_some() {
             return;
         }
-        self.looked_for_captions = true;
+        self.looked_beside = true;
         let complete = self.engine.views().filter(|view| view.state == KeepState::Complete);
         let items: Vec<Item> = complete.map(|view| view.record.item.clone()).collect();
         let media = Arc::clone(&self.media);
         // Whether a file is here the index says, which is on the disk.
         tokio::task::spawn_blocking(move || {
             for item in &items {
-                captions::fetch(&media, item);
+                beside::fetch(&media, item);
             }
         });
     }

@@ -3,7 +3,7 @@
 //! The task owns the engine's machine and is the only one that writes the records. An app's call is a command to it and
 //! is answered when what it asks for is on the disk; what is the case is pulled by revision.
 
-mod captions;
+mod beside;
 mod effects;
 mod runner;
 mod trouble;
@@ -109,6 +109,18 @@ impl KeepRoom {
     pub(crate) fn keys(&self) -> Vec<MediaKey> {
         let key = |kept: &Kept| MediaKey::new(&kept.item.asset.id, &kept.rendition);
         self.snapshot.borrow().kept.iter().map(key).collect()
+    }
+
+    /// The renditions that are kept, and their pictures and captions.
+    pub(crate) fn files(&self) -> Vec<MediaKey> {
+        let mut files = self.keys();
+        files.extend(self.snapshot.borrow().kept.iter().flat_map(|kept| beside::keys(&kept.item)));
+        files
+    }
+
+    /// The card of an item that is kept.
+    pub(crate) fn item(&self, id: &str) -> Option<Item> {
+        self.snapshot.borrow().kept.iter().find(|kept| kept.item.id == id).map(|kept| (*kept.item).clone())
     }
 
     /// The cards of what is kept, in the order it was asked for.

@@ -12,7 +12,7 @@ use unspool_engine::keep::{KeepEstimate, MAX_KEPT, estimate};
 use unspool_engine::{Conditions, Item, Keep, KeepOutput, KeepTrouble, KeptMark, KeptRecord, Span};
 use unspool_media::{FetchTicket, Media, MediaError};
 
-use super::captions;
+use super::beside;
 use super::effects::held_bytes;
 use super::{Kept, KeptSnapshot, too_many};
 use crate::clock::Clock;
@@ -64,7 +64,7 @@ pub(super) struct Runner {
     answers: mpsc::UnboundedReceiver<Answer>,
     pub(super) answer: mpsc::UnboundedSender<Answer>,
     pub(super) tickets: BTreeMap<String, Vec<Arc<FetchTicket>>>,
-    pub(super) looked_for_captions: bool,
+    pub(super) looked_beside: bool,
     /// Rows that the database has to learn; `None` for one that goes.
     unsaved: BTreeMap<String, Option<KeptRecord>>,
     forgetting: Vec<Forgetting>,
@@ -99,7 +99,7 @@ impl Runner {
             answers,
             answer,
             tickets: BTreeMap::new(),
-            looked_for_captions: false,
+            looked_beside: false,
             unsaved: BTreeMap::new(),
             forgetting: Vec::new(),
             later: Vec::new(),
@@ -114,7 +114,7 @@ impl Runner {
     /// pin without a record is left over from a database that was lost, or from a crash between the two.
     async fn let_strays_go(&self) {
         let (media, mut kept) = (Arc::clone(&self.media), self.engine.keys());
-        kept.extend(self.engine.views().flat_map(|view| captions::keys(&view.record.item)));
+        kept.extend(self.engine.views().flat_map(|view| beside::keys(&view.record.item)));
         let looked = tokio::task::spawn_blocking(move || {
             let pinned = media.pinned()?;
             for key in pinned.iter().filter(|key| !kept.contains(*key)) {
@@ -302,7 +302,7 @@ impl Runner {
 
     /// Runs what the machine wants done, writes down what it wants remembered, and publishes what changed.
     async fn turn_end(&mut self) -> Result<(), Error> {
-        self.look_for_captions();
+        self.look_beside();
         while let Some(output) = self.engine.poll_output() {
             match output {
                 KeepOutput::Save(record) => {
@@ -315,7 +315,7 @@ impl Runner {
                 KeepOutput::Pin { key } => {
                     // Before anything else is done to it, so that no later unpinning is overtaken.
                     let record = self.engine.record(key.parts().0);
-                    let beside = record.map_or_else(Vec::new, |record| captions::keys(&record.item));
+                    let beside = record.map_or_else(Vec::new, |record| beside::keys(&record.item));
                     let media = Arc::clone(&self.media);
                     let pinned = move || beside.iter().chain([&key]).for_each(|key| media.pin(key));
                     let _ = tokio::task::spawn_blocking(pinned).await;

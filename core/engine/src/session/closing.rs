@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::{Engine, SAVED_ITEMS};
+use crate::captions;
 use crate::feed::Closed;
 use crate::impression::Exit;
 use crate::model::{Item, MediaKey};
 use crate::port::{Effect, Notice};
+use crate::thumbnails;
 use crate::time::Time;
 
 impl Engine {
@@ -30,14 +32,20 @@ impl Engine {
         self.save();
     }
 
-    /// Forgets the renditions of items, except of assets that a card shows which is open.
+    /// Forgets the renditions and captions of items, except of assets that a card shows which is open, and their still
+    /// pictures.
     pub(super) fn forget<'a>(&mut self, items: impl Iterator<Item = &'a Item>) {
         let open: BTreeSet<&str> = self.items().map(|item| item.asset.id.as_str()).collect();
-        let keys: Vec<MediaKey> = items
-            .map(|item| &item.asset)
-            .filter(|asset| !open.contains(asset.id.as_str()))
-            .flat_map(|asset| asset.renditions.iter().map(|r| MediaKey::new(&asset.id, &r.id)))
-            .collect();
+        let shown: BTreeSet<&str> = self.items().map(|item| item.id.as_str()).collect();
+        let mut keys: Vec<MediaKey> = Vec::new();
+        for item in items {
+            let asset = &item.asset;
+            if !open.contains(asset.id.as_str()) {
+                keys.extend(asset.renditions.iter().map(|r| MediaKey::new(&asset.id, &r.id)));
+                keys.extend((0..item.captions.len()).filter_map(|place| captions::key(item, place)));
+            }
+            keys.extend(thumbnails::key(item).filter(|_| !shown.contains(item.id.as_str())));
+        }
         for key in &keys {
             self.stored.remove(key);
         }

@@ -36,6 +36,16 @@ impl Engine {
         self.feed.ahead(0).filter(|&p| self.feed.open(p)).filter_map(|position| self.feed.item(position))
     }
 
+    /// Position of the card that shows an item, open or covered; also of the current one when it was closed where it stands.
+    #[must_use]
+    pub fn find(&self, item: &str) -> Option<u64> {
+        self.feed
+            .current()
+            .into_iter()
+            .chain(self.feed.ahead(0))
+            .find(|&position| self.item(position).is_some_and(|card| card.id == item))
+    }
+
     /// Positions of up to `n` cards after the current one; some may be covered.
     #[must_use]
     pub fn peek(&self, n: usize) -> Vec<u64> {
