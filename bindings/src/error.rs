@@ -5,6 +5,7 @@ use std::time::Duration;
 use unspool::Error;
 
 use crate::safety::RulesTrouble;
+use crate::thumbnails::ThumbnailTrouble;
 use crate::wellbeing::{BreakCard, opens};
 
 /// Why a call gave no answer; each case stands for one reaction of the app, and its text says which.
@@ -114,6 +115,12 @@ pub enum UnspoolError {
         /// Their identifiers.
         items: Vec<String>,
     },
+    /// The item has a still picture and it cannot be shown: show what the app has in its place.
+    #[error("no still picture: {trouble}; show what the app has in its place")]
+    Thumbnail {
+        /// Why.
+        trouble: ThumbnailTrouble,
+    },
     /// The caller cancelled the wait. What is waited for is still to be had by asking again.
     #[error("the wait was cancelled; ask again at any time")]
     Cancelled,
@@ -143,6 +150,7 @@ impl From<Error> for UnspoolError {
             Error::Rules(error) => UnspoolError::Rules { trouble: error.into() },
             Error::NoSuchCard => UnspoolError::NoSuchCard,
             Error::Withheld { items } => UnspoolError::Withheld { items },
+            Error::Thumbnail(trouble) => UnspoolError::Thumbnail { trouble: trouble.into() },
             Error::NotRevealable => UnspoolError::NotRevealable,
             Error::Break(card) => UnspoolError::Break { card: card.into() },
             Error::Guarded { is_set } => UnspoolError::Guarded { is_set },

@@ -3,7 +3,8 @@
 //! There is no logic here. [`Unspool`] is a session and [`Feed`] an open feed, each a handle on what the crate `unspool`
 //! does. Commands return when the core has taken them; what is the case is pulled by revision ([`Feed::snapshot_after`])
 //! and what happened by number ([`Feed::events_after`]), so a wait that is cancelled loses nothing. Media bytes do not
-//! cross: players of the core render, and tell times and counts.
+//! cross: players of the core render, and tell times and counts. Only still pictures do, which are small and which the
+//! platform decodes.
 //!
 //! # For a reader of Kotlin, Swift or Python
 //!
@@ -45,6 +46,7 @@ mod settings;
 mod snapshot;
 mod social;
 mod telemetry;
+mod thumbnails;
 mod token;
 mod wellbeing;
 
@@ -82,6 +84,7 @@ pub use social::{
     Comment, CommentState, IntentVerb, Order, Payment, PaymentCause, PaymentState, RefusedIntent,
 };
 pub use telemetry::{Attribute, AttributeValue, Place, Purpose, Tap, ViewerAction};
+pub use thumbnails::{Thumbnail, ThumbnailTrouble};
 pub use token::TokenProvider;
 pub use wellbeing::{
     BreakAction, BreakCard, BreakCause, BreakMeasure, LimitChoices, Limits, Night, PasscodeState, WeekRecap,
