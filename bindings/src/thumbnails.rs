@@ -13,7 +13,7 @@ pub struct Thumbnail {
     /// What its first bytes say it is: `image/jpeg`, `image/png`, `image/webp`, `image/avif` or `image/gif`.
     pub media_type: String,
     /// The file; not decoded, at most 2 MiB.
-    pub bytes: Vec<u8>,
+    pub data: Vec<u8>,
 }
 
 /// Why a still picture cannot be shown.
@@ -53,7 +53,7 @@ impl From<unspool::ThumbnailTrouble> for ThumbnailTrouble {
 
 impl From<unspool::Thumbnail> for Thumbnail {
     fn from(picture: unspool::Thumbnail) -> Self {
-        Thumbnail { media_type: picture.format.media_type().to_owned(), bytes: picture.bytes }
+        Thumbnail { media_type: picture.format.media_type().to_owned(), data: picture.bytes }
     }
 }
 

@@ -35,6 +35,8 @@ public struct FeedState: ScreenState {
     public var interrupted = false
     public var muted = false
     public var playheadMs: UInt64 = 0
+    /// The still picture of the page on the screen until its first frame is there; nil where there is none.
+    public var poster: Thumbnail?
     /// Words spoken now.
     public var caption: [String] = []
     public var online = true
@@ -66,6 +68,8 @@ public final class FeedModel: Model<FeedState> {
     private let session: Unspool
     private let asked: String?
     private var away = false
+    /// Position of the card whose first frame was seen last.
+    private var started: UInt64?
 
     /// - Parameter asked: The item that the feed was opened to begin with.
     public init(_ session: Unspool, _ feed: Feed, asked: String? = nil) {
@@ -160,6 +164,7 @@ public final class FeedModel: Model<FeedState> {
         onPage { model, page in
             let card = try await model.feed.reveal(position: page.id)
             model.change(page.id) { $0.card = card }
+            model.poster(card)
         }
     }
 
@@ -254,16 +259,30 @@ public final class FeedModel: Model<FeedState> {
             followed: try await session.followed(creator: creator.id) ?? card.item.relation?.following ?? false)
         show { now in
             if now.pages.indices.contains(index) { now.pages[index] = page } else { now.pages.append(page) }
-            (now.current, now.playing, now.ended) = (index, false, false)
+            (now.current, now.playing, now.ended, now.poster) = (index, false, false, nil)
             if index == 0, let asked = self.asked { now.isOtherThanAsked = asked != item }
         }
         snapshot(feed.snapshot())
+        poster(card)
+    }
+
+    /// Puts the still picture on the screen when it comes before the first frame. Without one the page waits as it is, and the
+    /// card plays all the same.
+    private func poster(_ card: Card) {
+        guard card.item.thumbnail != nil, started != card.position else { return }
+        begin { [weak self, session] in
+            let poster = try? await session.thumbnail(item: card.item.id)
+            guard let self, self.state.page?.id == card.position, self.started != card.position else { return }
+            self.show { $0.poster = poster }
+        }
     }
 
     // MARK: - What the feed says
 
     private func snapshot(_ now: FeedSnapshot) {
         let stage = now.window.first { $0.position == now.current }?.stage
+        let playing = now.current != nil && now.current == state.page?.id && now.frames > 0 && stage == .playing
+        if playing { started = now.current }
         show {
             $0.paused = now.paused
             $0.rest = now.resting
@@ -271,14 +290,17 @@ public final class FeedModel: Model<FeedState> {
             $0.online = now.online
             $0.playheadMs = now.playheadMs
             $0.caption = now.captions.cues.map(\.text)
-            $0.playing = now.current != nil && now.current == $0.page?.id && now.frames > 0 && stage == .playing
+            $0.playing = playing
+            if playing { $0.poster = nil }
         }
     }
 
     private func event(_ event: Event) {
         switch event {
         case .cardFailed(let position, _, let reason): change(position) { $0.failed = reason }
-        case .cardClosed(let position, _, _, _): change(position) { $0.gone = true }
+        case .cardClosed(let position, _, let current, _):
+            change(position) { $0.gone = true }
+            if current { show { $0.poster = nil } }
         case .loop(.offer(let topic, let choices)): show { $0.offer = Offer(topic: topic, choices: choices) }
         case .link(let link): show { $0.link = link }
         case .pageFailed(let retryable, let reason):

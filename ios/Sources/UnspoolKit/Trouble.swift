@@ -55,7 +55,7 @@ public struct Trouble: Equatable, Sendable {
         case .Guarded: self.init(.guarded, .none)
         case .WrongPasscode(let wait, _): self.init(.wrongPasscode, .retry, after: wait)
         case .ShutDown: self.init(.ended, .none)
-        case .HostRefused, .Config, .Rules, .NotRevealable, .NoSuchCard, .Withheld, .NotComplete:
+        case .HostRefused, .Config, .Rules, .NotRevealable, .NoSuchCard, .Withheld, .NotComplete, .Thumbnail:
             self.init(.refused, .none, detail: "\(error)")
         case .Internal(let reason): self.init(.broken, .retry, detail: reason)
         }

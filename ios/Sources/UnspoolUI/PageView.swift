@@ -21,6 +21,7 @@ struct PageView<Moving: View>: View {
         ZStack {
             Color.black
             picture
+            if current, !page.gone, !page.card.safety.covered, let poster = state.poster { Poster(picture: poster) }
             if page.gone {
                 notice(Words.said("page.gone", "This video is no longer there."), "eye.slash")
             } else if page.card.safety.covered {

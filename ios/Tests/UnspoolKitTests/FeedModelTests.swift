@@ -34,6 +34,23 @@ extension KitTests {
         }
     }
 
+    @Test func aStillPictureIsShownUntilTheFirstFrame() async throws {
+        try await shell { shell in
+            // No byte of video comes before the picture was looked at.
+            try await shell.origin.fault(#"{"path_prefix":"/media/","times":1000,"action":{"kind":"status","status":503}}"#)
+            let feed = try shell.feed()
+            await feed.start().value
+            let waiting = try await feed.until("the picture is there") { $0.poster != nil }
+            #expect(!waiting.playing && waiting.poster?.mediaType == "image/png" && waiting.trouble == nil)
+            try await shell.origin.clearFaults()
+            let plays = try await feed.until("it plays") { $0.playing }
+            #expect(plays.poster == nil)
+            feed.togglePause()
+            let paused = try await feed.until("it is paused") { $0.paused }
+            #expect(paused.poster == nil, "the frame that stands is shown")
+        }
+    }
+
     @Test func whatAPersonWantsShowsAtOnceAndReachesTheServer() async throws {
         try await shell { shell in
             let feed = try shell.feed()

@@ -51,6 +51,16 @@ extension Unspool {
         }
     }
 
+    /// The still picture of an item, to be shown until its first frame is there: of a card of the open feed, or of what is kept
+    /// for offline. From the cache where it is there, also without a network; use it in place of the address in the item.
+    ///
+    /// - Returns: `nil` for an item that has none.
+    /// - Throws: `UnspoolError.Withheld` while the safety filter hides or covers the item, `.NoSuchCard`, `.Offline`, `.Thumbnail`,
+    ///   `.HostRefused`, `.TimedOut`, `.Storage` or `.ShutDown`; `CancellationError`.
+    public func thumbnail(item: String) async throws -> Thumbnail? {
+        try await cancellable { try await self.thumbnail(item: item, cancel: $0) }
+    }
+
     /// The topics people can choose from.
     public func topics() async throws -> [Topic] {
         try await cancellable { try await self.topics(cancel: $0) }

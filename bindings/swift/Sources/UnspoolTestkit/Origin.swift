@@ -50,6 +50,9 @@ public final class Origin: Sendable {
     /// Scripts a fault.
     public func fault(_ fault: String) async throws { try await send("POST", "/control/faults", fault) }
 
+    /// Takes back the faults that have met nobody yet.
+    public func clearFaults() async throws { try await send("DELETE", "/control/faults", "") }
+
     /// Says what a moderator says of an item; its labels are these from now on.
     public func label(_ item: String, _ labels: String...) async throws {
         let names = labels.map { "\"\($0)\"" }.joined(separator: ",")

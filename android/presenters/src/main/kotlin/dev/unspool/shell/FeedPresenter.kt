@@ -10,6 +10,7 @@ import dev.unspool.LoopWord
 import dev.unspool.Place
 import dev.unspool.Stage
 import dev.unspool.Tap
+import dev.unspool.Thumbnail
 import dev.unspool.Unspool
 import dev.unspool.UnspoolException
 import dev.unspool.ViewerAction
@@ -42,6 +43,7 @@ public data class Page(
  * @property pages those seen so far, in order; a pager has one more page, which waits, unless [ended]
  * @property current index of the page on the screen, -1 before the first
  * @property playing whether a picture of the current card has been rendered
+ * @property poster the still picture of the page on the screen until its first frame is there; null where there is none
  * @property caption words spoken now
  * @property offer the way out of a loop, to be answered with [FeedPresenter.answer]
  * @property why the explanation asked for last
@@ -55,6 +57,7 @@ public data class FeedView(
     val paused: Boolean = false,
     val interrupted: Boolean = false,
     val playheadMs: Long = 0,
+    val poster: Thumbnail? = null,
     val caption: List<String> = emptyList(),
     val online: Boolean = true,
     val ended: Boolean = false,
@@ -82,6 +85,9 @@ public class FeedPresenter(
     scope: CoroutineScope,
     private val asked: String? = null,
 ) : Presenter<FeedView>(scope, FeedView()) {
+    /** Position of the card whose first frame was seen last. */
+    @Volatile private var started: ULong? = null
+
     init {
         begin { feed.snapshots().collect(::snapshot) }
         begin { feed.events().collect(::event) }
@@ -153,6 +159,7 @@ public class FeedPresenter(
         view.value.page?.let { page ->
             val card = feed.reveal(page.card.position)
             change(page.card.position) { it.copy(card = card) }
+            poster(card)
         }
     }
 
@@ -201,7 +208,21 @@ public class FeedPresenter(
         show { now ->
             val pages = now.pages.take(at) + page + now.pages.drop(at + 1)
             val other = if (at == 0 && asked != null) asked != card.item.id else now.otherThanAsked
-            now.copy(pages = pages, current = at, playing = false, ended = false, otherThanAsked = other)
+            now.copy(pages = pages, current = at, playing = false, poster = null, ended = false, otherThanAsked = other)
+        }
+        poster(card)
+    }
+
+    /** Puts the still picture on the screen when it comes before the first frame. Without one the page waits as it is. */
+    private fun poster(card: Card) {
+        if (card.item.thumbnail == null) return
+        begin {
+            val poster = try {
+                session.thumbnail(card.item.id)
+            } catch (_: UnspoolException) {
+                null // the card plays all the same
+            }
+            show { if (it.page?.card?.position == card.position && started != card.position) it.copy(poster = poster) else it }
         }
     }
 
@@ -212,6 +233,8 @@ public class FeedPresenter(
     }
 
     private fun snapshot(now: FeedSnapshot): Unit = show {
+        val playing = now.current == it.page?.card?.position && now.frames > 0uL && stage(now) == Stage.PLAYING
+        if (playing) started = now.current
         it.copy(
             paused = now.paused,
             rest = now.resting,
@@ -219,7 +242,8 @@ public class FeedPresenter(
             online = now.online,
             playheadMs = now.playheadMs.toLong(),
             caption = now.captions.cues.map { cue -> cue.text },
-            playing = now.current == it.page?.card?.position && now.frames > 0uL && stage(now) == Stage.PLAYING,
+            playing = playing,
+            poster = it.poster.takeUnless { playing },
         )
     }
 
@@ -228,7 +252,10 @@ public class FeedPresenter(
     private fun event(event: Event) {
         when (event) {
             is Event.CardFailed -> change(event.position) { it.copy(failed = event.reason) }
-            is Event.CardClosed -> change(event.position) { it.copy(gone = true) }
+            is Event.CardClosed -> {
+                change(event.position) { it.copy(gone = true) }
+                if (event.current) show { it.copy(poster = null) }
+            }
             is Event.Loop -> (event.word as? LoopWord.Offer)?.let { offer -> show { it.copy(offer = offer) } }
             is Event.PageFailed ->
                 trouble(Trouble(Trouble.Kind.SERVER, if (event.retryable) Remedy.RETRY else Remedy.NONE, detail = event.reason))

@@ -55,6 +55,7 @@ public data class Trouble(
             is UnspoolException.ShutDown -> Trouble(Kind.ENDED, Remedy.NONE)
             is UnspoolException.Config, is UnspoolException.Rules, is UnspoolException.NotRevealable,
             is UnspoolException.NoSuchCard, is UnspoolException.Withheld, is UnspoolException.NotComplete,
+            is UnspoolException.Thumbnail,
             -> Trouble(Kind.REFUSED, Remedy.NONE, detail = error.toString())
             is UnspoolException.Internal -> Trouble(Kind.BROKEN, Remedy.RETRY, detail = error.reason)
         }

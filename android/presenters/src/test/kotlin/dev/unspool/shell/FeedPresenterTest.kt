@@ -47,6 +47,23 @@ class FeedPresenterTest {
     }
 
     @Test
+    fun `a still picture is shown until the first frame`(@TempDir dir: FilePath) = shell(dir) {
+        // No byte of video comes before the picture was looked at.
+        origin.fault("""{"path_prefix":"/media/","times":1000,"action":{"kind":"status","status":503}}""")
+        val feed = feed()
+        feed.start().join()
+        val waiting = feed.until("the picture is there") { it.poster != null }
+        assertFalse(waiting.playing)
+        assertEquals("image/png", waiting.poster?.mediaType)
+        assertNull(waiting.trouble)
+        origin.clearFaults()
+        val plays = feed.until("it plays") { it.playing }
+        assertNull(plays.poster)
+        feed.togglePause().join()
+        assertNull(feed.until("it is paused") { it.paused }.poster, "the frame that stands is shown")
+    }
+
+    @Test
     fun `a link opens its video and says when it is gone`(@TempDir dir: FilePath) = shell(dir) {
         val item = origin.offered(6)[5]
         val link = checkNotNull(DeepLink.parse("https://unspool.example/video/$item", setOf("unspool.example")))

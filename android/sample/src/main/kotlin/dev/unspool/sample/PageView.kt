@@ -32,6 +32,7 @@ internal interface PageActions {
 /** What lies over the picture: who made it, words, captions, buttons, and the cover of a card that its filter covers. */
 @SuppressLint("ViewConstructor") // made in code only
 internal class PageView(context: Context, private val actions: PageActions) : FrameLayout(context) {
+    private val poster = PosterView(context)
     private val creator = context.label(sizeSp = 18f)
     private val words = context.label()
     private val captions = context.label().apply {
@@ -63,6 +64,7 @@ internal class PageView(context: Context, private val actions: PageActions) : Fr
         id = R.id.page
         // One stop for a screen reader that says the card; the buttons follow it.
         isFocusable = true
+        fill(poster)
         fill(cover)
         val buttons = context.column(Gravity.END).apply {
             listOf(like, save, follow).forEach(::addView)
@@ -92,6 +94,7 @@ internal class PageView(context: Context, private val actions: PageActions) : Fr
         state(like, page.liked, R.string.like, R.string.liked)
         state(save, page.saved, R.string.save, R.string.saved)
         state(follow, page.followed, R.string.follow, R.string.followed)
+        poster.show(view.poster.takeUnless { page.gone || page.card.safety.covered })
         cover(page)
         val said = notice(view, page)
         notice.shown = said != null
