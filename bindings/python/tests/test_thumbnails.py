@@ -40,16 +40,16 @@ async def test_a_picture_comes_through_the_core_and_stays_with_what_is_kept(orig
         with pytest.raises(UnspoolError.Withheld) as withheld:
             await session.thumbnail(covered)
         assert withheld.value.items == [covered]
-        portal = (await feed.peek(1))[0].id
-        await origin.fault({"path_prefix": "/thumbnails/", "action": {"kind": "html"}})
+        ahead = (await feed.peek(1))[0].id
+        await origin.fault({"path_prefix": "/thumbnails/", "action": {"kind": "status", "status": 404}})
         with pytest.raises(UnspoolError.Thumbnail) as refused:
-            await session.thumbnail(portal)
-        assert refused.value.trouble == ThumbnailTrouble.NOT_A_PICTURE
-        assert await session.thumbnail(portal) is not None, "what is no picture is not kept"
+            await session.thumbnail(ahead)
+        assert refused.value.trouble == ThumbnailTrouble.REFUSED
+        assert await session.thumbnail(ahead) is not None, "a refusal is not kept"
         await feed.keep([item])
         await in_time("all of it is here", complete(session))
     async with await Unspool.open(config(core, origin, conditions=OFFLINE)) as session:
         assert await session.thumbnail(item) == picture
         with pytest.raises(UnspoolError.NoSuchCard):
-            await session.thumbnail(portal)
+            await session.thumbnail(ahead)
         assert session.status().bytes.network == 0

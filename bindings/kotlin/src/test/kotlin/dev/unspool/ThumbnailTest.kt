@@ -31,10 +31,10 @@ class ThumbnailTest {
                 val covered = feed.next().item.id
                 assertEquals(listOf(covered), assertThrows<UnspoolException.Withheld> { session.thumbnail(covered) }.items)
                 ahead = feed.peek(1u).first().id
-                origin.fault("""{"path_prefix":"/thumbnails/","action":{"kind":"html"}}""")
+                origin.fault("""{"path_prefix":"/thumbnails/","action":{"kind":"status","status":404}}""")
                 val refused = assertThrows<UnspoolException.Thumbnail> { session.thumbnail(ahead) }
-                assertEquals(ThumbnailTrouble.NOT_A_PICTURE, refused.trouble)
-                assertNotNull(session.thumbnail(ahead), "what is no picture is not kept")
+                assertEquals(ThumbnailTrouble.REFUSED, refused.trouble)
+                assertNotNull(session.thumbnail(ahead), "a refusal is not kept")
                 feed.keep(listOf(item))
                 inTime("all of it is here") {
                     session.keptSnapshots().first { it.kept.firstOrNull()?.state == KeepState.Complete }
