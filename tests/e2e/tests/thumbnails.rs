@@ -230,8 +230,9 @@ async fn what_is_no_picture_is_said_and_not_kept() -> Done<()> {
     assert_eq!(session.thumbnail(&items[4].id).await, Ok(None));
     let whole = session.thumbnail(&items[5].id).await?.ok_or("a picture")?;
     assert_eq!((whole.format, whole.bytes.len()), (PictureFormat::Jpeg, 50_000));
-    // A captive portal answers once, and costs nothing.
+    // A captive portal answers once; afterwards the picture is there.
     origin.fault(json!({"path_prefix": "/thumbnails/", "action": {"kind": "html"}})).await?;
+    assert_eq!(session.thumbnail(&items[6].id).await, trouble(ThumbnailTrouble::Unavailable));
     let picture = session.thumbnail(&items[6].id).await?.ok_or("a picture")?;
     assert_eq!(picture.format, PictureFormat::Png);
     assert!(session.shutdown(PATIENCE).await.clean);
