@@ -64,7 +64,7 @@ fn purpose_of(passed: &Passed) -> OutboundPurpose {
     let path = passed.path();
     match path {
         _ if passed.method() == "HEAD" => OutboundPurpose::Prewarm,
-        _ if path.starts_with("/media/") => OutboundPurpose::Media,
+        _ if path.starts_with("/media/") || path.starts_with("/thumbnails/") => OutboundPurpose::Media,
         "/v1/logs" => OutboundPurpose::Telemetry,
         "/v1/comments" => OutboundPurpose::Comments,
         "/v1/interactions" => OutboundPurpose::Intents,
