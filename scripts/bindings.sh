@@ -18,7 +18,7 @@ out=$target_dir/ffi
 while [ $# -gt 0 ]; do
     case $1 in
         --release) profile=release; build+=(--release) ;;
-        --faults) build+=(--features fault-injection,inspector) ;;
+        --faults) build+=(--features "fault-injection,inspector") ;;
         --inspector) build+=(--features inspector) ;;
         --out) out=${2:?--out needs a folder}; shift ;;
         *) die "bindings.sh knows --release, --faults, --inspector and --out DIR, not '$1'" ;;
