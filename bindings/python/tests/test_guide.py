@@ -54,7 +54,8 @@ async def test_the_lines_of_the_inspectors_page_serve_it(
 ) -> None:
     config = unspool.SessionConfig(data_dir=str(core), account="ada", backend=origin.url, token="ada")
     async with await unspool.Unspool.open(config) as session:
-        await run_cells("inspector", {"session": session})
+        names: dict[str, Any] = {"session": session}  # they hold the inspector, which ends with its last handle
+        await run_cells("inspector", names)
         address = capsys.readouterr().out.strip()
         with await asyncio.to_thread(urllib.request.urlopen, address, timeout=20) as page:
             assert b"<html" in page.read()
