@@ -38,7 +38,7 @@ async fn onboard(session: &Unspool) -> Result<(), Error> {
 
 /// What came of a swipe, in the words of a screen.
 enum Swipe {
-    Shows(Card),
+    Shows(Box<Card>),
     TheEnd,
     Rest,
     NoNetwork,
@@ -48,7 +48,7 @@ enum Swipe {
 
 async fn swipe_up(feed: &FeedSession) -> Result<Swipe, Error> {
     match feed.next().await {
-        Ok(card) => Ok(Swipe::Shows(card)), // plays; the cards after it are being fetched
+        Ok(card) => Ok(Swipe::Shows(Box::new(card))), // plays; the cards after it are being fetched
         Err(Error::EndOfFeed) => Ok(Swipe::TheEnd),
         Err(Error::Break(_)) => Ok(Swipe::Rest), // the person's own limits; it says what to offer
         Err(Error::Offline) => Ok(Swipe::NoNetwork),
