@@ -2,7 +2,7 @@
 # Builds the library that other languages load and writes its Kotlin, Swift and Python bindings.
 # usage: bindings.sh [--release] [--faults] [--inspector] [--out DIR]
 #   --release   optimised, as it ships              (default: as the tests are built)
-#   --faults    with the calls that panic on purpose, for tests
+#   --faults    as the tests want it: with the calls that panic on purpose, and with the live inspector
 #   --inspector with the live inspector, for debug builds of an app
 #   --out DIR   where to put it                     (default: ffi in the target directory)
 # Leaves DIR/<debug|release>/libunspool_ffi.so and DIR/{kotlin,swift,python}; and beside DIR, in guides of the target directory,
@@ -18,7 +18,7 @@ out=$target_dir/ffi
 while [ $# -gt 0 ]; do
     case $1 in
         --release) profile=release; build+=(--release) ;;
-        --faults) build+=(--features fault-injection) ;;
+        --faults) build+=(--features "fault-injection,inspector") ;;
         --inspector) build+=(--features inspector) ;;
         --out) out=${2:?--out needs a folder}; shift ;;
         *) die "bindings.sh knows --release, --faults, --inspector and --out DIR, not '$1'" ;;
