@@ -167,10 +167,10 @@ mod tests {
                 let mut train = Train { len: TRAIN, seconds: [1.0; TRAIN], ..Train::default() };
                 let mut all = [0.0; RUNGS];
                 all[..4].copy_from_slice(&rates);
-                for k in 0..TRAIN {
+                for (k, size) in sizes.iter().enumerate() {
                     train.reached[k] = stays.powi(i32::try_from(k).unwrap_or(0));
                     for (rung, rate) in rates.iter().enumerate() {
-                        train.megabits[rung][k] = rate * sizes[k];
+                        train.megabits[rung][k] = rate * size;
                     }
                 }
                 let speeds = Speeds::new(mbps, 0.3, 0.08);
