@@ -60,9 +60,9 @@ for kind in "${kinds[@]}"; do
         *) die "--only takes with or without, not '$kind'" ;;
     esac
     say "building the library $kind GStreamer, as it ships"
-    cargo build --release -p unspool-ffi "${features[@]}" "${cargo_flags[@]}"
+    build_shipped "" cdylib "${features[@]}"
     library=$target_dir/size/libunspool_ffi-$kind.so
-    cp "$target_dir/release/libunspool_ffi.so" "$library.symbols"
+    cp "$target_dir/ship/libunspool_ffi.so" "$library.symbols"
     strip --strip-unneeded -o "$library" "$library.symbols"
     bytes=$(stat -c %s "$library")
     packed=$(gzip -9 -c "$library" | wc -c)
