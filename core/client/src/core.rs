@@ -18,6 +18,7 @@ use unspool_engine::captions::is_captions;
 use unspool_engine::safety::SafetySettings;
 use unspool_engine::schema;
 use unspool_engine::{Circumstances, Conditions, Exit, Impression, MediaKey, SavedFeed};
+use unspool_media::tasks;
 use unspool_media::{
     LocalFile, Location, Media, MediaConfig, Outbound, OutboundPurpose, ResolveError, UrlResolver, Wire,
 };
@@ -180,7 +181,7 @@ impl Core {
         let learning = LearningRoom::open(Arc::clone(&store), ranking, &config.account, interests)
             .map_err(|e| store_error(&e))?;
         let (saves, saved) = watch::channel(None);
-        let saver = handle.spawn(keep_saving(Arc::clone(&store), saved));
+        let saver = tasks::spawn_on(handle, keep_saving(Arc::clone(&store), saved));
         let board = Board::new(&config, settings.in_force());
         let tape = config.tape.as_deref().map(Tape::open).transpose()?;
         let core = Arc::new(Core {
@@ -561,7 +562,7 @@ impl Core {
             let media = self.media.shutdown(left).await.is_ok();
             let spool = self.spool.close().await.is_ok();
             let core = Arc::clone(self);
-            let _ = tokio::task::spawn_blocking(move || core.tape.as_ref().map(Tape::close)).await;
+            let _ = tasks::spawn_blocking(move || core.tape.as_ref().map(Tape::close)).await;
             self.saves.send_replace(None);
             let saver = self.saver.lock().unwrap_or_else(PoisonError::into_inner).take();
             let saved = match saver {

@@ -12,6 +12,7 @@ use unspool_player::{PlayerPool, Screen};
 
 use crate::config::PlayerOptions;
 use crate::driver::Input;
+use unspool_media::tasks;
 
 /// Who decodes and shows.
 #[derive(Debug, Clone, Default)]
@@ -78,7 +79,7 @@ pub(crate) fn open(
     inputs: mpsc::UnboundedSender<Input>,
 ) {
     let (config, engine) = (settings(options), engine.clone());
-    handle.spawn_blocking(move || {
+    tasks::spawn_blocking_on(handle, move || {
         let opened = match engine {
             PlayerEngine::Platform { factory, .. } => PlatformPool::open(factory, config, events)
                 .map(|pool| Opened {

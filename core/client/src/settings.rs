@@ -19,6 +19,7 @@ use crate::session::Unspool;
 use crate::store::{SessionStore, StoreError};
 use crate::wishes::languages_fit;
 use crate::work::blocking;
+use unspool_media::tasks;
 
 /// The preferences of a session.
 #[derive(Debug)]
@@ -208,7 +209,7 @@ impl Unspool {
     pub(crate) fn remember_captions(&self, languages: Vec<String>) {
         let core = Arc::clone(self.core());
         core.settings.chosen().captions = Some(languages);
-        self.handle().spawn_blocking(move || {
+        tasks::spawn_blocking_on(self.handle(), move || {
             let chosen = core.settings.chosen().clone();
             if let Err(error) = core.settings.choose(chosen) {
                 tracing::warn!(%error, "the languages of captions are not remembered");

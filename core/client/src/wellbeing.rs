@@ -24,6 +24,7 @@ use crate::error::Error;
 use crate::session::Unspool;
 use crate::store::{SessionStore, StoreError};
 use crate::work::blocking;
+use unspool_media::tasks;
 
 pub(crate) use server_time::ServerTime;
 
@@ -171,7 +172,7 @@ impl WellbeingRoom {
             return;
         }
         let room = Arc::clone(self);
-        tokio::task::spawn_blocking(move || {
+        tasks::spawn_blocking(move || {
             if let Err(error) = room.save(false) {
                 tracing::warn!(%error, "what was watched is not on the disk yet");
             }
@@ -379,7 +380,7 @@ impl Unspool {
         let core = Arc::clone(self.core());
         core.wellbeing.zone.store(minutes, Ordering::Relaxed);
         core.wellbeing.review();
-        self.handle().spawn_blocking(move || {
+        tasks::spawn_blocking_on(self.handle(), move || {
             if let Err(error) = core.store.remember(ZONE, &minutes.to_string()) {
                 tracing::warn!(%error, "the zone is not remembered");
             }

@@ -9,6 +9,7 @@ use unspool_engine::session::Signal;
 use super::{Driver, Reply};
 use crate::error::Error;
 use crate::explain::Why;
+use unspool_media::tasks;
 
 impl Driver {
     /// Gives the feed its order: by what is known of the person now that the feed before has ended, or by nothing.
@@ -33,7 +34,7 @@ impl Driver {
     pub(super) fn keep_lesson(&self, lesson: &Lesson) {
         if self.core.learning.learn(lesson) {
             let core = Arc::clone(&self.core);
-            tokio::spawn(async move { core.write_learnt().await });
+            tasks::spawn(async move { core.write_learnt().await });
         }
     }
 

@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::core::Core;
 use crate::error::Error;
 use crate::safety::RulesError;
+use unspool_media::tasks;
 
 /// How often the labels of the cards ahead are asked for. A minute: moderators need longer, and it is one small request.
 const LABELS_EVERY: Millis = Millis(60_000);
@@ -99,7 +100,7 @@ impl Driver {
         let items = if labels { self.engine.ahead(LABELS_MOST) } else { Vec::new() };
         self.safety.asking = true;
         let (core, inputs) = (Arc::clone(&self.core), self.inputs.clone());
-        tokio::spawn(async move {
+        tasks::spawn(async move {
             if rules {
                 take_rules(&core).await;
             }
@@ -141,13 +142,13 @@ impl Driver {
 
     fn take_off(&self, key: MediaKey) {
         let media = Arc::clone(&self.core.media);
-        tokio::spawn(async move {
+        tasks::spawn(async move {
             for late in [false, true] {
                 if late {
                     let _ = tokio::time::timeout(LAST_CHUNK, media.idle(&key)).await;
                 }
                 let (media, key) = (Arc::clone(&media), key.clone());
-                let gone = tokio::task::spawn_blocking(move || media.forget(&key)).await;
+                let gone = tasks::spawn_blocking(move || media.forget(&key)).await;
                 if let Ok(Err(error)) = gone {
                     tracing::warn!(%error, "bytes of a closed card stay until eviction");
                 }
