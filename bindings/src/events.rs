@@ -183,7 +183,8 @@ pub enum LinkState {
     Fine,
     /// Nothing arrives, for much longer than it should take.
     Stalled,
-    /// Everything is answered by a refusal, as in front of a log-in page.
+    /// Everything is answered by a refusal or by somebody else, as in front of the log-in page of a captive portal: offer the
+    /// person to log in. The feed goes on by itself when that is done.
     Captive,
 }
 

@@ -433,6 +433,7 @@ impl Driver {
                         retryable: e.retryable(),
                         retry_after: retry_after
                             .map(|d| Millis(u64::try_from(d.as_millis()).unwrap_or(u64::MAX))),
+                        intercepted: matches!(e, BackendError::Untrusted(_)),
                     };
                     self.page_trouble = Some(e);
                     failure

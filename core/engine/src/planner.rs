@@ -207,6 +207,16 @@ impl Planner {
         self.limits.data_left = self.limits.data_left.map(|left| left.saturating_sub(bytes));
     }
 
+    /// The backend was asked for a page; `itself` is false when somebody else answered in its place, such as the log-in
+    /// page of a captive portal. Nothing is fetched ahead then, as long as nothing came over this network.
+    pub fn handle_backend(&mut self, now: Time, itself: bool) {
+        let before = self.link();
+        self.watch.answered(itself);
+        if self.link() != before {
+            self.due = Some(now);
+        }
+    }
+
     /// The device says what kind of network it is on.
     pub fn handle_network(&mut self, class: NetworkClass) {
         if self.links.handle_class(class) {

@@ -129,6 +129,11 @@ impl Engine {
 
     /// The backend answered a page request.
     pub fn handle_page(&mut self, now: Time, request: u64, answer: Result<Page, PageFailure>) {
+        match &answer {
+            Ok(_) => self.planner.handle_backend(now, true),
+            Err(failure) if failure.intercepted => self.planner.handle_backend(now, false),
+            Err(_) => {}
+        }
         match answer {
             Ok(page) => {
                 let (grew, closed) = self.feed.handle_page(now, request, Ok(page));

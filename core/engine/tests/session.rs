@@ -335,7 +335,7 @@ fn a_page_that_fails_is_asked_for_again_at_its_time() {
     let mut engine = Engine::new(config(), Conditions::default());
     engine.handle_start(Time::ZERO, None, BTreeMap::new());
     let Some(Effect::Page(request)) = engine.poll_output() else { panic!("asks for the first page") };
-    let failure = PageFailure { retryable: true, retry_after: Some(Millis(3_000)) };
+    let failure = PageFailure { retryable: true, retry_after: Some(Millis(3_000)), ..PageFailure::default() };
     engine.handle_page(Time(10), request.id, Err(failure));
     assert_eq!(engine.poll_output(), Some(Effect::Notice(Notice::PageFailed { retryable: true })));
     assert_eq!(engine.poll_timeout().map(|(at, _)| at), Some(Time(3_010)));

@@ -30,7 +30,7 @@ mod untailed;
 pub use disk::{DataFile, Disk, LocalDisk, OpenMode, Step};
 pub use fetch::{
     ByPurpose, ByteCounts, CertificateFault, Cmcd, FetchDone, FetchError, FetchSummary, Limits, Location,
-    Playback, Prewarm, Priority, Purpose, ResolveError, Traffic, UrlResolver,
+    Playback, Prewarm, Priority, Purpose, ResolveError, Traffic, UrlResolver, is_web_page,
 };
 pub use gateway::{Gateway, GatewayError, GatewayLimits, GatewayStats};
 pub use impatient::Impatient;

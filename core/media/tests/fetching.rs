@@ -66,6 +66,7 @@ over_each_wire!(
     broken_silent_and_busy_servers_are_tried_again_without_losing_bytes,
     retry_after_is_honoured,
     failures_are_bounded_and_typed,
+    a_log_in_page_takes_nothing_away_and_passes,
     redirects_are_followed,
     offline_nothing_leaves_and_misses_fail_at_once,
     a_restart_plays_without_the_network,
@@ -310,6 +311,33 @@ fn retry_after_is_honoured(wire: Wire) {
     let began = Instant::now();
     world.fetch(&media, &key, Span::new(0, 100));
     assert!(began.elapsed() >= Duration::from_secs(1));
+}
+
+fn a_log_in_page_takes_nothing_away_and_passes(wire: Wire) {
+    let world = World::over(wire);
+    let file = clip(600_000);
+    world.server.put("clip", file.clone(), "\"1\"");
+    let media = world.open();
+    let key = world.register(&media, "clip", Container::Mp4);
+    let fetch = |start, end| {
+        world.run(media.fetch(&key, &[Span::new(start, end)], Priority::Next, Purpose::Prefetch).wait())
+    };
+    fetch(0, 200_000).unwrap();
+    let held = media.held(&key);
+    let page = vec![("content-type", "text/html; charset=utf-8".to_owned())];
+    world.server.always("clip", Some(Fault::Status(200, page)));
+    for (start, end) in [(200_000, 400_000), (400_000, 600_000)] {
+        let error = fetch(start, end).unwrap_err();
+        assert_eq!(error, FetchError::Intercepted);
+        assert!(error.retryable(), "somebody may log in");
+    }
+    assert_eq!(media.held(&key), held, "what was there before the portal stays");
+    world.server.always("clip", None);
+    let before = world.server.log().len();
+    fetch(200_000, 600_000).unwrap();
+    assert!(world.server.log()[before..].iter().all(|l| l.sent.start >= 200_000), "no byte is fetched twice");
+    world.run(media.probe(&key, Priority::Next)).unwrap();
+    assert_eq!(read(&media, &key, Span::new(0, 600_000)).unwrap(), file[..600_000]);
 }
 
 fn failures_are_bounded_and_typed(wire: Wire) {

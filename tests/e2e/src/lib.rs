@@ -147,6 +147,12 @@ impl Origin {
         Ok(())
     }
 
+    /// Forgets the faults that wait for their requests.
+    pub async fn clear_faults(&self) -> Done<()> {
+        self.client.delete(format!("{}/control/faults", self.control)).send().await?.error_for_status()?;
+        Ok(())
+    }
+
     /// Waits until no request is being answered, so that the log is complete.
     pub async fn quiet(&self) -> Done<()> {
         let deadline = Instant::now() + PATIENCE;

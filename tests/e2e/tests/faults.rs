@@ -154,3 +154,58 @@ async fn a_refused_sign_in_is_named() -> Done<()> {
     session.shutdown(PATIENCE).await;
     Ok(())
 }
+
+/// A portal: every answer is a web page, until somebody logged in.
+async fn portal(origin: &Origin, open: bool) -> Done<()> {
+    origin.clear_faults().await?;
+    if !open {
+        for path_prefix in ["/v1/", "/media/"] {
+            let action = json!({"kind": "html"});
+            origin.fault(json!({"path_prefix": path_prefix, "times": 100_000, "action": action})).await?;
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_captive_portal_is_told_before_the_first_card_and_the_feed_begins_behind_it() -> Done<()> {
+    let dir = tempfile::tempdir()?;
+    let origin = Origin::start(PROGRAM, &dir.path().join("origin"), &[])?;
+    portal(&origin, false).await?;
+    let session = open(&dir.path().join("core"), &origin.url, "ada", true)?;
+    let feed = session.feed(FeedKind::ForYou)?;
+    let mut seen = 0;
+    link(&feed, &mut seen, LinkState::Captive).await?;
+    let Err(Error::Backend { reason, .. }) = feed.next().await else { return Err("no page came".into()) };
+    assert!(reason.contains("log-in"), "{reason}");
+    portal(&origin, true).await?;
+    // A wait like that for a page that failed is counted off, or the app asks at once.
+    session.set_conditions(Conditions { online: false, ..Conditions::default() });
+    session.set_conditions(Conditions::default());
+    let card = feed.next().await?;
+    first_frame(&feed, &mut seen, card.position).await?;
+    session.shutdown(PATIENCE).await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_captive_portal_in_the_middle_costs_nothing_that_was_fetched() -> Done<()> {
+    let dir = tempfile::tempdir()?;
+    let origin = Origin::start(PROGRAM, &dir.path().join("origin"), &[])?;
+    // Too slow to have everything before the portal comes.
+    origin.network(json!({"rtt_ms": 20, "rate_kbps": 1_500})).await?;
+    let session = open(&dir.path().join("core"), &origin.url, "ada", true)?;
+    let feed = session.feed(FeedKind::ForYou)?;
+    let mut seen = 0;
+    let card = feed.next().await?;
+    first_frame(&feed, &mut seen, card.position).await?;
+    portal(&origin, false).await?;
+    origin.network(json!({})).await?;
+    link(&feed, &mut seen, LinkState::Captive).await?;
+    portal(&origin, true).await?;
+    link(&feed, &mut seen, LinkState::Fine).await?;
+    let card = feed.next().await?;
+    first_frame(&feed, &mut seen, card.position).await?;
+    assert!(session.shutdown(PATIENCE).await.clean);
+    Ok(())
+}

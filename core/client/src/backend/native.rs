@@ -102,6 +102,11 @@ impl Native {
         if !status.is_success() {
             return Err(refusal(status, &headers));
         }
+        if unspool_media::is_web_page(&headers) {
+            return Err(BackendError::Untrusted(
+                "a web page answered in the backend's place: the network may ask for a log-in".into(),
+            ));
+        }
         self.time.hear(&headers);
         Ok(body)
     }

@@ -135,7 +135,7 @@ mod tests {
         feed.restore(kept);
         assert_eq!(feed.next(|_, _| true), Step::Waiting);
         let request = asked(&mut feed);
-        let failure = PageFailure { retryable: true, retry_after: None };
+        let failure = PageFailure { retryable: true, ..PageFailure::default() };
         feed.handle_page(Time::ZERO, request.id, Err(failure));
         assert_eq!(feed.next(|_, _| true), Step::Waiting);
         feed.retry_now();

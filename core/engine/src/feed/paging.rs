@@ -19,12 +19,15 @@ const RETRY_TOP: Millis = Millis(60_000);
 const RETRY_FLOOR: Millis = Millis(500);
 
 /// Why a page did not come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PageFailure {
     /// Whether asking again may help.
     pub retryable: bool,
     /// How long the server asked to wait.
     pub retry_after: Option<Millis>,
+    /// Whether somebody else answered in the place of the backend: a web page, or a certificate that is not its own.
+    #[serde(default)]
+    pub intercepted: bool,
 }
 
 /// A page to ask the backend for.

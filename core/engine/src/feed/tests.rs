@@ -58,7 +58,7 @@ fn failures_back_off_and_recover() {
     for _ in 0..8 {
         let request = feed.poll_request(now).unwrap();
         assert_eq!(feed.poll_request(now), None);
-        feed.handle_page(now, request.id, Err(PageFailure { retryable: true, retry_after: None }));
+        feed.handle_page(now, request.id, Err(PageFailure { retryable: true, ..PageFailure::default() }));
         let at = feed.poll_timeout().unwrap();
         waits.push(at.since(now).0);
         assert_eq!(feed.poll_request(now), None);
@@ -67,7 +67,11 @@ fn failures_back_off_and_recover() {
     assert!(waits.iter().all(|&w| (500..=60_500).contains(&w)), "{waits:?}");
     let request = feed.poll_request(now).unwrap();
     let wait = Some(Millis(90_000));
-    feed.handle_page(now, request.id, Err(PageFailure { retryable: true, retry_after: wait }));
+    feed.handle_page(
+        now,
+        request.id,
+        Err(PageFailure { retryable: true, retry_after: wait, ..PageFailure::default() }),
+    );
     assert_eq!(feed.poll_timeout(), Some(now + Millis(90_000)));
     feed.retry_now();
     let request = feed.poll_request(now).unwrap();

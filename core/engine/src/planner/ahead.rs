@@ -4,22 +4,46 @@
 //! once; so every sequence of renditions over the next few chunks is tried, each chunk at most one rendition from the one
 //! before. A chunk is worth its quality minus its bytes and the step to it, as often as it is reached, minus the seconds
 //! without pictures it is expected to cause against each of the speeds the link may have.
+//!
+//! A sequence is given up as soon as it could not win even if all that follows came without a step and without a stall; the
+//! answer is that of trying all of them.
 
 use super::order::Outlook;
 use super::tuning::Worth;
-use super::value::{SPEEDS, Speeds, WEIGHTS};
+use super::value::{RUNGS, SPEEDS, Speeds, TRAIN, WEIGHTS};
 
 /// The next chunks of one card.
 pub(crate) struct Ahead<'a> {
-    pub(crate) worth: &'a Worth,
-    pub(crate) card: &'a Outlook,
-    /// So many chunks may each have a rendition of their own; those after keep the last.
-    pub(crate) deep: usize,
-    /// Chunks looked at.
-    pub(crate) len: usize,
+    worth: &'a Worth,
+    card: &'a Outlook,
+    deep: usize,
+    len: usize,
+    /// What showing a chunk is worth without a step or a stall: its quality less its bytes and their time on the link.
+    plain: [[f64; TRAIN]; RUNGS],
+    /// The most that the chunks from each on can be worth together.
+    hope: [f64; TRAIN + 1],
 }
 
-impl Ahead<'_> {
+impl<'a> Ahead<'a> {
+    /// Looks at the first `len` chunks, of which the first `deep` may each have a rendition of their own; those after keep
+    /// the last.
+    pub(crate) fn new(worth: &'a Worth, card: &'a Outlook, deep: usize, len: usize) -> Self {
+        let (plain, hope) = ([[0.0; TRAIN]; RUNGS], [0.0; TRAIN + 1]);
+        let mut ahead = Ahead { worth, card, deep, len, plain, hope };
+        for k in (0..len).rev() {
+            let mut most = f64::NEG_INFINITY;
+            for rung in card.allowed.0..card.allowed.1 {
+                let megabits = card.train.megabits[rung][k];
+                let time = card.lean.time * (card.speeds.takes(4, megabits) - card.speeds.rtt_s);
+                ahead.plain[rung][k] =
+                    card.rates[rung] * card.train.seconds[k] - card.price * megabits - time;
+                most = most.max(ahead.gain(rung, k, None));
+            }
+            ahead.hope[k] = most + ahead.hope[k + 1];
+        }
+        ahead
+    }
+
     /// The rendition of the next chunk in the best sequence.
     pub(crate) fn first(&self) -> usize {
         let c = self.card;
@@ -36,7 +60,11 @@ impl Ahead<'_> {
                 }
             };
             let risk = c.price * megabits * (1.0 - c.train.reached[0]);
-            let value = self.gain(rung, 0, c.before) - risk - self.loss(stall) + self.rest(1, rung, lag);
+            let now = self.gain(rung, 0, c.before) - risk - self.loss(stall);
+            if now + self.hope[1] <= best.0 {
+                continue;
+            }
+            let value = now + self.rest(1, rung, lag, best.0 - now);
             if value > best.0 {
                 best = (value, rung);
             }
@@ -51,14 +79,8 @@ impl Ahead<'_> {
     /// What showing a chunk is worth, without its stall.
     fn gain(&self, rung: usize, k: usize, before: Option<f64>) -> f64 {
         let c = self.card;
-        let megabits = c.train.megabits[rung][k];
-        let time = c.lean.time * (c.speeds.takes(4, megabits) - c.speeds.rtt_s);
         let step = before.map_or(0.0, |b| (b - c.rates[rung]).abs());
-        c.train.reached[k]
-            * (c.rates[rung] * c.train.seconds[k]
-                - c.price * megabits
-                - time
-                - c.lean.steady * self.worth.switch * step)
+        c.train.reached[k] * (self.plain[rung][k] - c.lean.steady * self.worth.switch * step)
     }
 
     /// Fetches a chunk: the expected seconds without pictures.
@@ -74,8 +96,9 @@ impl Ahead<'_> {
         c.train.reached[k] * late
     }
 
-    /// The best that can be made of the chunks from `k` on after one of rendition `before`.
-    fn rest(&self, k: usize, before: usize, lag: [f64; SPEEDS]) -> f64 {
+    /// The best that can be made of the chunks from `k` on after one of rendition `before`; where that is no more than
+    /// `enough`, perhaps less.
+    fn rest(&self, k: usize, before: usize, lag: [f64; SPEEDS], enough: f64) -> f64 {
         if k >= self.len {
             return 0.0;
         }
@@ -86,11 +109,16 @@ impl Ahead<'_> {
         };
         let mut best = f64::NEG_INFINITY;
         for rung in low..high {
+            let gain = self.gain(rung, k, Some(c.rates[before]));
+            if gain + self.hope[k + 1] <= best.max(enough) {
+                continue;
+            }
             let mut lag = lag;
-            let stall = self.fetch(&mut lag, rung, k);
-            let value =
-                self.gain(rung, k, Some(c.rates[before])) - self.loss(stall) + self.rest(k + 1, rung, lag);
-            best = best.max(value);
+            let now = gain - self.loss(self.fetch(&mut lag, rung, k));
+            if now + self.hope[k + 1] <= best.max(enough) {
+                continue;
+            }
+            best = best.max(now + self.rest(k + 1, rung, lag, best.max(enough) - now));
         }
         best
     }

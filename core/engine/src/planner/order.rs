@@ -171,6 +171,6 @@ impl Order<'_> {
         }
         let deep = if card.switchable { self.tuning.depth } else { 1 };
         let len = card.train.len.min(self.tuning.horizon);
-        Ahead { worth: self.worth, card, deep, len }.first()
+        Ahead::new(self.worth, card, deep, len).first()
     }
 }

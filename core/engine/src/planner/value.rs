@@ -117,12 +117,16 @@ impl Arrival {
 
     /// The card after this one, `dwell` being how soon the person leaves this one.
     pub(crate) fn then(&self, dwell: &Arrival) -> Self {
+        // Arrivals lie in the middle of their step.
+        let mut left = [0.0; GRID];
+        for (g, left) in left.iter_mut().enumerate() {
+            *left = 0.5 * (dwell.by[g] + dwell.by[g + 1]);
+        }
         let mut by = [0.0; GRID + 1];
-        for (g, b) in by.iter_mut().enumerate() {
-            for i in 1..=g {
-                let arrives = self.by[i] - self.by[i - 1];
-                // Arrivals lie in the middle of their step.
-                *b += arrives * 0.5 * (dwell.by[g - i] + dwell.by[g - i + 1]);
+        for i in 1..=GRID {
+            let arrives = self.by[i] - self.by[i - 1];
+            for (b, left) in by[i..].iter_mut().zip(&left) {
+                *b += arrives * left;
             }
         }
         Arrival::of(by)

@@ -1,5 +1,5 @@
 //! Whether the link still brings anything: stalled when what was asked for is long overdue, captive when all that comes
-//! back are refusals.
+//! back are refusals, or when somebody else answers in the backend's place before anything came at all.
 //!
 //! Both stop what is fetched ahead, and only that: the current card keeps asking, at its own pace of retries, and the first
 //! transfer that ends makes the link fine again. A stall also lowers the estimate of the rate while it lasts, for what
@@ -29,7 +29,7 @@ pub enum LinkState {
     Fine,
     /// Nothing arrives, for much longer than it should take.
     Stalled,
-    /// Everything is answered by a refusal, as in front of a log-in page or behind a filter.
+    /// Everything is answered by a refusal or by somebody else, as in front of a log-in page or behind a filter.
     Captive,
 }
 
@@ -48,6 +48,10 @@ pub(crate) struct Watch {
     heard: bool,
     stalled: bool,
     refused: BTreeSet<MediaKey>,
+    /// Whether anything came since the device is on this network.
+    brought: bool,
+    /// Whether it was not the backend that answered last in its name.
+    intercepted: bool,
 }
 
 impl Watch {
@@ -55,7 +59,13 @@ impl Watch {
     pub(crate) fn received(&mut self) {
         self.heard = true;
         self.stalled = false;
+        self.brought = true;
         self.refused.clear();
+    }
+
+    /// The backend was asked; `itself` says whether it was the one that answered.
+    pub(crate) fn answered(&mut self, itself: bool) {
+        self.intercepted = !itself;
     }
 
     /// A fetch or probe ended without bytes.
@@ -108,6 +118,8 @@ impl Watch {
         match () {
             () if self.stalled => LinkState::Stalled,
             () if self.refused.len() >= REFUSALS => LinkState::Captive,
+            // On a link that has brought media it is the backend that is in trouble.
+            () if self.intercepted && !self.brought => LinkState::Captive,
             () => LinkState::Fine,
         }
     }
@@ -163,6 +175,23 @@ mod tests {
         assert_eq!(watch.state(), LinkState::Stalled);
         watch.look(Time(61_000), &[], &mut links);
         assert_eq!(watch.state(), LinkState::Fine, "nothing is asked of it");
+    }
+
+    #[test]
+    fn somebody_else_in_the_place_of_the_backend_is_captive_until_anything_comes() {
+        let mut watch = Watch::default();
+        watch.answered(false);
+        assert_eq!(watch.state(), LinkState::Captive);
+        watch.answered(true);
+        assert_eq!(watch.state(), LinkState::Fine);
+        watch.answered(false);
+        watch.received();
+        assert_eq!(watch.state(), LinkState::Fine);
+        watch.answered(false);
+        assert_eq!(watch.state(), LinkState::Fine, "media come: the backend is in trouble, not the link");
+        watch.reset();
+        watch.answered(false);
+        assert_eq!(watch.state(), LinkState::Captive, "on another network it may be the link again");
     }
 
     #[test]

@@ -11,7 +11,9 @@ use unspool_engine::Span;
 
 use super::cmcd::Object;
 use super::renew::rendition_of;
-use super::response::{content_length, content_range, if_range, is_identity, retry_after, validators};
+use super::response::{
+    content_length, content_range, if_range, is_identity, is_intercepted, retry_after, validators,
+};
 use super::{FetchDone, FetchError, Fetcher, Location, Place, Purpose, Route};
 use crate::outbound::Answer;
 use crate::store::{Entry, StoreError, Validators};
@@ -153,7 +155,7 @@ impl Chunk {
                 }
             };
             let ttfb = asked.elapsed();
-            if !response.status().is_success() {
+            if !response.status().is_success() || is_intercepted(&response) {
                 self.fetcher.discard(&mut response, self.purpose).await;
             }
             match self.judge(&response, span, &place, &mut once, end).await {
@@ -250,6 +252,7 @@ impl Chunk {
                 let generation = self.observe(headers, size, place, once).await?;
                 Ok(Verdict::Take(Body { from: sent.start, until: sent.end, generation, tells_size: false }))
             }
+            200 if is_intercepted(response) => Err(FetchError::Intercepted),
             200 => {
                 if !is_identity(headers) {
                     return Err(FetchError::Protocol("a content encoding on a media file"));

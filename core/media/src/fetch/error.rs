@@ -64,6 +64,10 @@ pub enum FetchError {
     /// The answer breaks the rules of range requests; bytes at a doubtful place are never kept.
     #[error("unusable answer: {0}")]
     Protocol(&'static str),
+    /// A web page came in place of the file: somebody else answers on this network, as the log-in page of a captive
+    /// portal does. Nothing of it is kept, and nothing that was kept is given up for it.
+    #[error("a web page came in place of the file: the network may ask for a log-in")]
+    Intercepted,
     /// The server cannot send parts of a file.
     #[error("the server cannot send ranges")]
     NoRanges,
@@ -95,6 +99,7 @@ impl FetchError {
             | FetchError::Broken
             | FetchError::Stalled
             | FetchError::Busy { .. }
+            | FetchError::Intercepted
             | FetchError::NoSpace
             | FetchError::Store
             | FetchError::Resolve(ResolveError::Unavailable) => true,

@@ -34,6 +34,7 @@ pub(crate) use hosts::HostBook;
 pub(crate) use http::Http;
 pub(crate) use policy::ChunkPolicy;
 pub(crate) use renew::Found;
+pub use response::is_web_page;
 pub(crate) use route::{Place, Relocated, Route, Turn, Way};
 pub(crate) use scheduler::{Demand, Fetcher, Renewal};
 pub use warm::Prewarm;

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, ETAG, LAST_MODIFIED, RETRY_AFTER};
+use http::header::{
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, RETRY_AFTER,
+};
+use http::{HeaderMap, StatusCode};
 use unspool_engine::Span;
 
 use crate::store::Validators;
@@ -58,6 +60,21 @@ pub(super) fn is_identity(headers: &HeaderMap) -> bool {
     headers.get_all(CONTENT_ENCODING).iter().all(|value| value.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
+/// Whether the body is a page for a browser: no media file, playlist or answer of a backend is one, and a captive portal
+/// answers every request with one under status 200.
+#[must_use]
+pub fn is_web_page(headers: &HeaderMap) -> bool {
+    let Some(kind) = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()) else { return false };
+    let essence = kind.split(';').next().unwrap_or_default().trim();
+    ["text/html", "application/xhtml+xml"].iter().any(|page| essence.eq_ignore_ascii_case(page))
+}
+
+/// Whether somebody else than the server of the file answered. Part of a file under a wrong type is one all the same: no
+/// portal makes a `Content-Range`.
+pub(super) fn is_intercepted(response: &reqwest::Response) -> bool {
+    response.status() == StatusCode::OK && is_web_page(response.headers())
+}
+
 /// `Retry-After` in seconds. The date form is rare on media servers and falls back to the usual back-off.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
@@ -101,6 +118,18 @@ mod tests {
         ] {
             assert_eq!(range(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_page_for_a_browser_is_told_by_its_type() {
+        let of = |kind: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+            is_web_page(&headers)
+        };
+        assert!(of("text/html") && of("Text/HTML; charset=utf-8") && of("application/xhtml+xml"));
+        assert!(!of("video/mp4") && !of("text/vtt") && !of("text/htmlish") && !of(""));
+        assert!(!is_web_page(&HeaderMap::new()), "many servers name no type");
     }
 
     #[test]

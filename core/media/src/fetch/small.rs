@@ -10,7 +10,7 @@ use unspool_engine::{MediaKey, Span};
 use super::cmcd::Object;
 use super::hosts::host_of;
 use super::policy::backoff;
-use super::response::{content_range, is_identity, retry_after};
+use super::response::{content_range, is_identity, is_intercepted, retry_after};
 use super::{FetchError, Fetcher, Location, Purpose, Relocated, Turn};
 use crate::outbound::Answer;
 
@@ -103,7 +103,7 @@ impl Fetcher {
         self.warmth().used(&host_of(&url));
         let mut response = self.http().get(url, Span::new(0, limit), None, said).await?;
         let status = response.status().as_u16();
-        if !response.status().is_success() {
+        if !response.status().is_success() || is_intercepted(&response) {
             self.discard(&mut response, purpose).await;
         }
         match status {
@@ -117,6 +117,7 @@ impl Fetcher {
                     return Err(FetchError::Protocol("a playlist over its limit"));
                 }
             }
+            200 if is_intercepted(&response) => return Err(FetchError::Intercepted),
             200 => {}
             401 | 403 | 404 | 410 => return Err(FetchError::Denied { status }),
             408 | 425 | 429 | 500..=599 => {
