@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use unspool::{Container, Event, Item};
+use unspool::{Event, Item};
 use unspool_media::{Layout, Sample, TrackKind, fragment_heads, probe_file, samples};
 use unspool_origin::maker::{clip_folder, default_cache};
 
@@ -67,11 +67,13 @@ impl SessionLog {
             let name = path.rsplit('/').next().unwrap_or_default();
             let file = clip_folder(&self.clips, &item.asset.id).join(name);
             let layout = probe_file(&file)?;
-            if matches!(layout.layout, Layout::MoovFirst | Layout::MoovLast) {
+            // A demuxer takes a segment of transport stream as a whole.
+            if layout.layout != Layout::Segmented {
                 let row = |s: Sample| (s.at_ms, s.span.start, s.span.end, s.kind == TrackKind::Video);
                 let rows: Vec<_> = samples(&file)?.into_iter().map(row).collect();
                 tables.insert(rendition.id.clone(), rows);
-            } else if rendition.container != Container::Hls {
+            }
+            if layout.layout == Layout::Fragmented {
                 let spans: Vec<_> = fragment_heads(&file)?.into_iter().map(|s| (s.start, s.end)).collect();
                 heads.insert(rendition.id.clone(), spans);
             }

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::fixture::{fragmented, mp4_of};
+use common::fixture::{boxed, fragmented, mp4_of, words};
 use unspool_media::{ProbeError, fragment_heads, probe_file, samples};
 use unspool_testkit::pattern;
 
@@ -41,4 +41,50 @@ fn heads_of_fragments_stand_in_front_of_their_samples() {
     std::fs::write(&file, b"not a film at all").unwrap();
     assert!(matches!(samples(&file), Err(ProbeError::Malformed { .. })));
     assert!(matches!(samples(&dir.path().join("none")), Err(ProbeError::File(_))));
+}
+
+/// A fragment that begins at `ms`: samples of 100 ms of these sizes.
+fn fragment(ms: u32, sizes: &[u32]) -> Vec<u8> {
+    let rows: Vec<u32> = sizes.iter().flat_map(|size| [100, *size]).collect();
+    let with = |data: u32| {
+        let trun = boxed(b"trun", &[&words(&[0x301, sizes.len() as u32, data]), &words(&rows)]);
+        let tfhd = boxed(b"tfhd", &[&words(&[0x02_0000, 1])]);
+        let traf = boxed(b"traf", &[&tfhd, &boxed(b"tfdt", &[&words(&[0, ms])]), &trun]);
+        boxed(b"moof", &[&boxed(b"mfhd", &[&words(&[0, 1])]), &traf])
+    };
+    let data = with(0).len() as u32 + 8;
+    [with(data), boxed(b"mdat", &[&pattern(sizes.iter().sum::<u32>() as usize)])].concat()
+}
+
+#[test]
+fn samples_of_fragments_lie_behind_their_heads() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("clip.m4s");
+    let (mut bytes, _) = fragmented(&[], false);
+    let init = bytes.len();
+    // A recording that began long ago.
+    bytes.extend(fragment(60_000, &[900, 10, 20]));
+    bytes.extend(fragment(60_300, &[800, 30]));
+    std::fs::write(&file, &bytes).unwrap();
+    let (all, heads) = (samples(&file).unwrap(), fragment_heads(&file).unwrap());
+    let told: Vec<(f64, u64)> = all.iter().map(|s| (s.at_ms, s.span.len())).collect();
+    assert_eq!(told, [(0.0, 900), (100.0, 10), (200.0, 20), (300.0, 800), (400.0, 30)]);
+    assert_eq!(all[0].span.start, heads[0].end + 8);
+    assert_eq!((all[3].span.start, all[4].span.end), (heads[1].end + 8, bytes.len() as u64));
+    let (one, end) = (heads[1].start, bytes.len() as u64);
+    let list = format!(
+        "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:1\n#EXT-X-PLAYLIST-TYPE:VOD\n\
+         #EXT-X-MAP:URI=\"clip.m4s\",BYTERANGE=\"{init}@0\"\n\
+         #EXTINF:0.3,\n#EXT-X-BYTERANGE:{}@{init}\nclip.m4s\n\
+         #EXTINF:0.2,\n#EXT-X-BYTERANGE:{}@{one}\nclip.m4s\n#EXT-X-ENDLIST\n",
+        one - init as u64,
+        end - one,
+    );
+    let playlist = dir.path().join("clip.m3u8");
+    std::fs::write(&playlist, list).unwrap();
+    assert_eq!(samples(&playlist).unwrap(), all, "a playlist stands for its file");
+    assert_eq!(fragment_heads(&playlist).unwrap(), heads);
+    let several = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\na.ts\n#EXTINF:1,\nb.ts\n#EXT-X-ENDLIST\n";
+    std::fs::write(&playlist, several).unwrap();
+    assert!(matches!(samples(&playlist), Err(ProbeError::Unsupported { .. })));
 }

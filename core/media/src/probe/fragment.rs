@@ -49,6 +49,9 @@ pub(super) struct Part {
     pub sync: Option<(i64, Span)>,
 }
 
+/// A sample of a part: how long after the begin of the part it is decoded, and its bytes.
+pub(super) type Placed = (u64, Span);
+
 /// Reads the payload of the `moof` box that starts at `at`; also where the last of its samples ends. `left` is how many
 /// samples may still be looked at.
 pub(super) fn parts(
@@ -57,6 +60,17 @@ pub(super) fn parts(
     defaults: &BTreeMap<u32, Defaults>,
     left: &mut u64,
 ) -> Result<(Vec<Part>, u64), ProbeError> {
+    parts_with(moof, at, defaults, left, &mut |_, _| {})
+}
+
+/// The same, and calls `each` for every sample with the number of its track, in the order of the box.
+pub(super) fn parts_with(
+    moof: &[u8],
+    at: u64,
+    defaults: &BTreeMap<u32, Defaults>,
+    left: &mut u64,
+    each: &mut dyn FnMut(u32, Placed),
+) -> Result<(Vec<Part>, u64), ProbeError> {
     let mut all = Vec::new();
     let mut end = at;
     // Without an offset of its own a track's data follow those of the track before.
@@ -64,7 +78,7 @@ pub(super) fn parts(
     for found in children(moof) {
         let (name, body) = found?;
         if name == *b"traf" {
-            all.push(part(body, at, &mut follows, defaults, left)?);
+            all.push(part(body, at, &mut follows, defaults, left, each)?);
             end = end.max(follows);
         }
     }
@@ -77,6 +91,7 @@ fn part(
     follows: &mut u64,
     defaults: &BTreeMap<u32, Defaults>,
     left: &mut u64,
+    each: &mut dyn FnMut(u32, Placed),
 ) -> Result<Part, ProbeError> {
     let mut tfhd = Reader::new(need(traf, b"tfhd", "a track fragment without a header")?);
     let flags = tfhd.u32()?;
@@ -107,7 +122,7 @@ fn part(
     for found in children(traf) {
         let (name, body) = found?;
         if name == *b"trun" {
-            run(body, base, usual, &mut offset, &mut part, left)?;
+            run(body, base, usual, &mut offset, &mut part, left, each)?;
         }
     }
     *follows = offset;
@@ -122,6 +137,7 @@ fn run(
     offset: &mut u64,
     part: &mut Part,
     left: &mut u64,
+    each: &mut dyn FnMut(u32, Placed),
 ) -> Result<(), ProbeError> {
     let mut reader = Reader::new(body);
     let flags = reader.u32()?;
@@ -146,6 +162,7 @@ fn run(
             let after = i64::try_from(part.length).unwrap_or(i64::MAX).saturating_add(shift);
             part.sync = Some((after, Span::new(*offset, end)));
         }
+        each(part.track, (part.length, Span::new(*offset, end)));
         part.length = part.length.saturating_add(duration.into());
         *offset = end;
     }

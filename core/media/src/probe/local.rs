@@ -82,6 +82,29 @@ fn playlist(path: &Path) -> Result<MediaInfo, ProbeError> {
     }
 }
 
+/// The file of media that `path` is, or that the playlist at `path` is about.
+pub(super) fn media_file(path: &Path) -> Result<PathBuf, ProbeError> {
+    let mut start = Vec::new();
+    open(path)?.take(16).read_to_end(&mut start).map_err(failed)?;
+    if !is_playlist(&start) {
+        return Ok(path.to_owned());
+    }
+    let (list, parsed) = match parse(&text(path)?)? {
+        Parsed::Variant(variant) if variant.audio.is_none() => {
+            let list = beside(path, &variant.reference)?;
+            let parsed = parse(&text(&list)?)?;
+            (list, parsed)
+        }
+        media => (path.to_owned(), media),
+    };
+    match parsed {
+        Parsed::File(cuts) => beside(&list, &cuts.reference),
+        Parsed::Variant(_) | Parsed::List(_) => {
+            Err(ProbeError::Unsupported { what: "samples of a playlist over several files" })
+        }
+    }
+}
+
 fn one_file(list: &Path, cuts: &Cuts) -> Result<MediaInfo, ProbeError> {
     let media = Opened::new(open(&beside(list, &cuts.reference)?)?)?;
     if media.size < cuts.size {

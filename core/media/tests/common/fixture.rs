@@ -41,7 +41,7 @@ pub fn boxed(name: &[u8; 4], parts: &[&[u8]]) -> Vec<u8> {
     out
 }
 
-fn words(values: &[u32]) -> Vec<u8> {
+pub fn words(values: &[u32]) -> Vec<u8> {
     values.iter().flat_map(|v| v.to_be_bytes()).collect()
 }
 

@@ -290,7 +290,8 @@ impl Player {
         }
         let limit = self.playhead_ms + DECODER_MS + QUEUE_MS;
         while let Some(&(at_ms, start, end, picture)) = samples.get(self.given).filter(|s| s.0 < limit) {
-            if let Some(hole) = missing(&[Span::new(start, end)], held).first() {
+            let wanted = self.head_after(start).into_iter().chain([Span::new(start, end)]);
+            if let Some(hole) = wanted.into_iter().find_map(|span| missing(&[span], held).first().copied()) {
                 return Some(hole.start);
             }
             self.lead.read(start, end);
@@ -303,6 +304,12 @@ impl Player {
             self.demuxed_ms = self.length();
         }
         None
+    }
+
+    /// The head of the fragment after the one that `offset` lies in, which a demuxer reads before the samples of that.
+    fn head_after(&self, offset: u64) -> Option<Span> {
+        let heads = self.known.heads.as_deref()?;
+        heads.get(heads.partition_point(|head| head.0 <= offset)).map(|&(start, end)| Span::new(start, end))
     }
 
     /// Gives out what is held as if samples were evenly spread between two entries of the index; answers the byte that it
