@@ -3,7 +3,7 @@
 # usage: bindings.sh [--release|--ship] [--faults] [--inspector] [--out DIR]
 #   --release   optimised for speed                 (default: as the tests are built)
 #   --ship      as apps ship it: small where speed does not matter, takes minutes
-#   --faults    with the calls that panic on purpose, for tests
+#   --faults    as the tests want it: with the calls that panic on purpose, and with the live inspector
 #   --inspector with the live inspector, for debug builds of an app
 #   --out DIR   where to put it                     (default: ffi in the target directory)
 # Leaves DIR/<debug|release|ship>/libunspool_ffi.so and DIR/{kotlin,swift,python}; and beside DIR, in guides of the target directory,
@@ -20,7 +20,7 @@ while [ $# -gt 0 ]; do
     case $1 in
         --release) profile=release ;;
         --ship) profile=ship ;;
-        --faults) build+=(--features fault-injection) ;;
+        --faults) build+=(--features "fault-injection,inspector") ;;
         --inspector) build+=(--features inspector) ;;
         --out) out=${2:?--out needs a folder}; shift ;;
         *) die "bindings.sh knows --release, --ship, --faults, --inspector and --out DIR, not '$1'" ;;

@@ -22,5 +22,6 @@ mkdir -p "$sources/UnspoolBindings" "$sources/UnspoolGuide"
 ln -sfn "$bindings/swift/UnspoolBindings.swift" "$sources/UnspoolBindings/UnspoolBindings.swift"
 ln -sfn "$bindings/swift/UnspoolFFI.h" "$sources/UnspoolFFI/UnspoolFFI.h"
 ln -sfn "$target_dir/guides/swift/IosGuide.swift" "$sources/UnspoolGuide/IosGuide.swift"
-UNSPOOL_FFI_LIBRARY=$bindings/$profile exec "$root_dir/scripts/in-swift.sh" swift build \
+# Both packages share the scratch folder, and a plan that is kept there is not asked whose it was.
+UNSPOOL_FFI_LIBRARY=$bindings/$profile exec "$root_dir/scripts/in-swift.sh" swift build --disable-build-manifest-caching \
     --package-path "$package" --scratch-path "$target_dir/swift/build" --configuration "$profile" "$@"

@@ -14,6 +14,13 @@ mkdir -p "$out" "$reports_dir"
 failed=()
 skip() { echo "SKIPPED $1: $2"; }
 
+# A row of the page that leads to the references; a page it names that is not there is an error.
+entry() { # language, its page, who wrote it, guide, page of the session, of the feed, of the errors
+    local page
+    for page in "$2" "$5" "$6" "$7"; do [ -f "$out/${page%%#*}" ] || die "the reference of $1 has no $page"; done
+    entries+=("<tr><th scope=row><a href=\"$2\">$1</a></th><td><a href=\"$5\">session</a></td><td><a href=\"$6\">feed</a></td><td><a href=\"$7\">errors</a></td><td><a href=\"guides/${4%.md}.txt\">guide</a></td><td>$3</td></tr>")
+}
+
 sources() { # generated sources, once
     [ -n "${generated:-}" ] && return 0
     say "docs: the library and its bindings"
@@ -29,7 +36,8 @@ rust() {
     fi
     rm -rf "$out/rust"
     cp -r "$target_dir/doc" "$out/rust"
-    entries+=('<li><a href="rust/unspool/index.html">Rust</a>: the session, the engine, media, players (rustdoc)</li>')
+    entry Rust rust/unspool/index.html "written by rustdoc, with the rooms below the session" rust.md rust/unspool/struct.Unspool.html \
+        rust/unspool/struct.FeedSession.html rust/unspool/enum.Error.html
 }
 
 kotlin() {
@@ -44,7 +52,8 @@ kotlin() {
         grep -E '^\[ERROR\]' "$log" | head -n 20 >&2
         return 1
     fi
-    entries+=('<li><a href="kotlin/index.html">Kotlin</a> (Dokka)</li>')
+    entry Kotlin kotlin/index.html "written by Dokka" android.md "kotlin/-unspool/dev.unspool/-unspool/index.html" \
+        "kotlin/-unspool/dev.unspool/-feed/index.html" "kotlin/-unspool/dev.unspool/-unspool-exception/index.html"
 }
 
 swift() {
@@ -63,8 +72,9 @@ swift() {
         tail -n 20 "$log" >&2
         return 1
     fi
-    scripts/swift-reference.py "$graphs" "$out/swift/index.html" || return 1
-    entries+=('<li><a href="swift/index.html">Swift</a> (from its symbol graphs, which DocC reads on a Mac)</li>')
+    PYTHONDONTWRITEBYTECODE=1 scripts/swift-reference.py "$graphs" "$out/swift/index.html" || return 1
+    entry Swift swift/index.html "from its symbol graphs, which DocC reads on a Mac" ios.md \
+        "swift/index.html#Unspool" "swift/index.html#Feed" "swift/index.html#UnspoolError"
 }
 
 python() {
@@ -75,11 +85,12 @@ python() {
     if ! { wheel=$(scripts/wheel-python.sh --faults) &&
         "$interpreter" -m venv --without-pip "$fresh" &&
         "$interpreter" -m pip --python "$fresh/bin/python" install -q --disable-pip-version-check --no-index --no-deps "$wheel" &&
-        (cd "$out/python" && "$fresh/bin/python" -m pydoc -w unspool); } >"$log" 2>&1; then
+        PYTHONDONTWRITEBYTECODE=1 "$fresh/bin/python" scripts/python-reference.py "$out/python/index.html"; } >"$log" 2>&1; then
         tail -n 20 "$log" >&2
         return 1
     fi
-    entries+=('<li><a href="python/unspool.html">Python</a> (pydoc)</li>')
+    entry Python python/index.html "from the wheel" python.md \
+        "python/index.html#Unspool" "python/index.html#Feed" "python/index.html#UnspoolError"
 }
 
 entries=()
@@ -94,12 +105,18 @@ for language in "$@"; do
     if "$language"; then say "docs: $language · $((SECONDS - begun)) s"; else failed+=("$language"); fi
 done
 
+# The guides as they are: text that is meant to be read as it stands.
+mkdir -p "$out/guides"
+for guide in docs/guides/*.md; do cp "$guide" "$out/guides/$(basename "${guide%.md}").txt"; done
 {
-    printf '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>Unspool, the reference</title>\n'
-    printf '<style>body{font:17px/1.5 system-ui,sans-serif;max-width:40em;margin:3em auto;padding:0 1em}</style>\n'
-    printf '<h1>Unspool, the reference</h1>\n<ul>\n'
+    printf '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<meta name="viewport" content="width=device-width">\n<title>Unspool, the reference</title>\n'
+    printf '<style>body{font:17px/1.5 system-ui,sans-serif;max-width:50em;margin:3em auto;padding:0 1em}'
+    printf 'th,td{text-align:left;padding:.3em 1.2em .3em 0}</style>\n'
+    printf '<h1>Unspool, the reference</h1>\n'
+    printf '<p>A session fetches a feed ahead of the thumb, plays it, and tells what happened when it is asked. Its calls are the same in'
+    printf ' every language; the guides go from an empty project to a playing feed.</p>\n<table>\n'
     printf '%s\n' "${entries[@]}"
-    printf '</ul>\n<p>Guides, troubleshooting and the design are in the folder docs of the source.</p>\n</html>\n'
+    printf '</table>\n<p>Troubleshooting, packages and the design are in the folder docs of the source.</p>\n</html>\n'
 } >"$out/index.html"
 if [ "${#failed[@]}" -gt 0 ]; then
     say "DOCS failed: $(IFS=,; echo "${failed[*]}")"

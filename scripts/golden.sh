@@ -13,7 +13,7 @@ case $wanted in
     *) die "usage: golden.sh check|update" ;;
 esac
 
-# As the tests build it: the calls that panic on purpose are left out of the declarations.
+# As the tests build it, live inspector included; the calls that panic on purpose are left out of the declarations.
 scripts/bindings.sh --faults >/dev/null
 status=0
 for language in kotlin swift python; do

@@ -5,15 +5,19 @@ usage: swift-reference.py GRAPHS PAGE
 GRAPHS is the folder that swift-symbolgraph-extract wrote to. Ends with 1 when it holds no public symbol.
 """
 
-import html
 import json
 import pathlib
 import sys
 
+from reference import Entry, page
+
 # What the compiler adds to every value type, and says nothing of this library.
 ADDED = {"Swift.Equatable", "Swift.Hashable", "Swift.Error", "Swift.AsyncSequence", "_Concurrency.AsyncSequence"}
-STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:60em;margin:2em auto;padding:0 1em}
-pre{white-space:pre-wrap;margin:1.2em 0 .2em;font-weight:600}section section{margin-left:1.5em}p{margin:.3em 0}"""
+SCAFFOLDING = ("FfiConverter", "uniffi", "Uniffi")
+INTRODUCTION = """`import UnspoolCore`. `Unspool.open` or `Unspool.withSession` begins; everything else hangs on the session it gives.
+
+Calls that take a `cancel:` argument are the generated ones; the same call without it ends with the task that awaits it. The symbol
+graphs beside this page are what DocC reads on a Mac."""
 
 
 def main() -> None:
@@ -24,7 +28,9 @@ def main() -> None:
     for file in sorted(pathlib.Path(sys.argv[1]).glob("*.symbols.json")):
         graph = json.loads(file.read_text())
         for symbol in graph["symbols"]:
-            symbols.setdefault(symbol["identifier"]["precise"], symbol)
+            # The standard library's own, once for each type that has them.
+            if symbol.get("docComment", {}).get("module", "Unspool").startswith("Unspool"):
+                symbols.setdefault(symbol["identifier"]["precise"], symbol)
         for edge in graph["relationships"]:
             inherited = edge.get("sourceOrigin", {}).get("displayName", "")
             if edge["kind"] == "memberOf" and inherited.rsplit(".", 1)[0] not in ADDED:
@@ -36,28 +42,26 @@ def main() -> None:
         return symbols[key]["pathComponents"]
 
     # The generated scaffolding is public for the compiler's sake.
-    shown = {key for key in symbols if not any(part.startswith(("FfiConverter", "uniffi", "Uniffi")) for part in path(key))}
+    shown = {key for key in symbols if not any(part.startswith(SCAFFOLDING) for part in path(key))}
     members: dict[str, list[str]] = {}
+    types = {path(key)[0]: key for key in shown if len(path(key)) == 1}
     for key in shown:
-        members.setdefault(owner.get(key, ""), []).append(key)
+        # What a protocol of the generated code hands to a type hangs on neither in the graphs; its path says where it belongs.
+        by_path = types.get(path(key)[0], "") if len(path(key)) > 1 else ""
+        members.setdefault(owner[key] if owner.get(key) in shown else by_path, []).append(key)
 
-    def entry(key: str, depth: int) -> str:
+    def entry(key: str, depth: int) -> Entry:
         symbol = symbols[key]
-        words = "".join(fragment["spelling"] for fragment in symbol.get("declarationFragments", []))
-        text = "\n".join(line["text"] for line in symbol.get("docComment", {}).get("lines", []))
-        said = "".join(f"<p>{html.escape(part)}</p>" for part in text.split("\n\n") if part.strip())
-        inner = "".join(entry(member, depth + 1) for member in sorted(members.get(key, []), key=path)) if depth < 4 else ""
-        return f'<section id="{html.escape(".".join(path(key)))}"><pre>{html.escape(words)}</pre>{said}{inner}</section>\n'
+        declaration = "".join(fragment["spelling"] for fragment in symbol.get("declarationFragments", []))
+        said = "\n".join(line["text"] for line in symbol.get("docComment", {}).get("lines", []))
+        inner = [entry(member, depth + 1) for member in sorted(members.get(key, []), key=path)] if depth < 4 else []
+        return Entry(path(key)[-1], declaration, said, inner)
 
-    # Members of types of other modules hang on types that are not listed.
-    tops = [key for key in shown if owner.get(key, "") not in shown]
+    tops = [key for key in shown if len(path(key)) == 1]
     if not tops:
         sys.exit("the symbol graphs hold no public symbol")
-    body = "".join(entry(key, 0) for key in sorted(tops, key=path))
-    pathlib.Path(sys.argv[2]).write_text(
-        f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>Unspool for Swift</title><style>{STYLE}</style>\n'
-        f"<h1>Unspool for Swift</h1>\n{body}</html>\n"
-    )
+    first = ["Unspool", "SessionConfig", "Feed", "Card", "FeedSnapshot", "Event", "UnspoolError"]
+    pathlib.Path(sys.argv[2]).write_text(page("Unspool for Swift", INTRODUCTION, first, [entry(key, 0) for key in tops]))
     print(f"{len(shown)} public symbols")
 
 

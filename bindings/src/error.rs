@@ -43,7 +43,9 @@ pub enum UnspoolError {
         reason: String,
     },
     /// There is no network and what was asked for is not on the device: try again when there is one.
-    #[error("no network, and it is not on this device; try again when there is one")]
+    #[error(
+        "no network, or nobody answers at the backend's address, and it is not on this device; try again when somebody does"
+    )]
     Offline,
     /// Requests may not go to this host, and nothing left: list it in the configuration, or find out who names it.
     #[error("requests may not go to {host}; list it in the configuration, or find out who names it")]

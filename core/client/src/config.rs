@@ -204,7 +204,8 @@ impl Config {
         credentials: Credentials,
     ) -> Result<Self, Error> {
         let config = |reason: &str| Error::Config { reason: reason.into() };
-        let backend = Url::parse(backend).map_err(|e| config(&format!("backend address: {e}")))?;
+        let backend = Url::parse(backend)
+            .map_err(|e| config(&format!("backend address: {e} (it is whole, as https://api.example)")))?;
         if !matches!(backend.scheme(), "http" | "https") || backend.host().is_none() {
             return Err(config("the backend address must be an http(s) URL with a host"));
         }

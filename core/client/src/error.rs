@@ -42,7 +42,7 @@ pub enum Error {
         reason: String,
     },
     /// There is no network and what was asked for is not on the device; try again when there is one.
-    #[error("no network, and it is not on this device")]
+    #[error("no network, or nobody answers at the backend's address, and it is not on this device")]
     Offline,
     /// Requests may not go to this host, and nothing left; list it in the configuration, or find out who names it.
     #[error("{host} is none of the hosts that requests may go to")]

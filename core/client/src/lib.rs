@@ -6,6 +6,8 @@
 //!
 //! Nothing is called back. Events are pulled in batches by number, states by revision, so a cancelled wait loses
 //! nothing. Decisions are made by `unspool-engine`, which knows neither clock nor network; this crate is the edge.
+//!
+//! The example `watch` is a whole program, and `docs/guides/rust.md` goes through it.
 
 mod auth;
 mod backend;

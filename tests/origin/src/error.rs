@@ -22,7 +22,7 @@ pub enum OriginError {
         source: std::io::Error,
     },
     /// An address could not be listened on.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}: {source}; name another one, with port 0 the system chooses")]
     Listen {
         /// The address asked for.
         address: std::net::SocketAddr,

@@ -1,4 +1,7 @@
 import Foundation
+#if canImport(FoundationNetworking)
+import FoundationNetworking
+#endif
 import Testing
 import UnspoolCore
 @testable import UnspoolGuide
@@ -51,5 +54,18 @@ extension UnspoolTests {
         following.cancel()
         _ = await following.result
         #expect(await signOut(session))
+    }
+
+    /// The lines of docs/inspector.md.
+    @Test func theLinesOfTheInspectorsPageServeIt() async throws {
+        let scratch = try Scratch()
+        let origin = try Origin(in: scratch.url)
+        let config = SessionConfig(dataDir: scratch.path("core"), account: "ada", backend: origin.url, token: "ada")
+        try await Unspool.withSession(config: config) { session in
+            let inspector = try inspect(session, port: 0)
+            let (page, _) = try await URLSession.shared.data(from: try #require(URL(string: inspector.url())))
+            #expect(String(decoding: page, as: UTF8.self).contains("<html"))
+            await inspector.stop()
+        }
     }
 }

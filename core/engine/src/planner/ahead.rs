@@ -123,3 +123,83 @@ impl<'a> Ahead<'a> {
         best
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::planner::tuning::Tuning;
+    use crate::planner::value::Train;
+
+    impl Ahead<'_> {
+        /// The worth of each first rendition with every sequence tried.
+        fn tried(&self, rung: usize) -> f64 {
+            let c = self.card;
+            let mut lag = [-c.buffer_s; SPEEDS];
+            let stall = self.fetch(&mut lag, rung, 0);
+            let risk = c.price * c.train.megabits[rung][0] * (1.0 - c.train.reached[0]);
+            self.gain(rung, 0, c.before) - risk - self.loss(stall) + self.all(1, rung, lag)
+        }
+
+        fn all(&self, k: usize, before: usize, lag: [f64; SPEEDS]) -> f64 {
+            let c = self.card;
+            if k >= self.len {
+                return 0.0;
+            }
+            let near =
+                |rung: &usize| if k < self.deep { rung.abs_diff(before) <= 1 } else { *rung == before };
+            let worth = (c.allowed.0..c.allowed.1).filter(near).map(|rung| {
+                let mut lag = lag;
+                let stall = self.fetch(&mut lag, rung, k);
+                self.gain(rung, k, Some(c.rates[before])) - self.loss(stall) + self.all(k + 1, rung, lag)
+            });
+            worth.fold(f64::NEG_INFINITY, f64::max)
+        }
+    }
+
+    fn card() -> impl Strategy<Value = Outlook> {
+        let rates = prop::array::uniform4(0.2..8.0f64);
+        let sizes = prop::array::uniform6(0.3..3.0f64);
+        (rates, sizes, 0.3..20.0f64, 0.0..6.0f64, 0.0..3.0f64, prop::option::of(0.2..8.0f64), 0.2..1.0f64)
+            .prop_map(|(mut rates, sizes, mbps, buffer_s, headroom, before, stays)| {
+                rates.sort_by(f64::total_cmp);
+                let mut train = Train { len: TRAIN, seconds: [1.0; TRAIN], ..Train::default() };
+                let mut all = [0.0; RUNGS];
+                all[..4].copy_from_slice(&rates);
+                for k in 0..TRAIN {
+                    train.reached[k] = stays.powi(i32::try_from(k).unwrap_or(0));
+                    for (rung, rate) in rates.iter().enumerate() {
+                        train.megabits[rung][k] = rate * sizes[k];
+                    }
+                }
+                let speeds = Speeds::new(mbps, 0.3, 0.08);
+                Outlook {
+                    speeds,
+                    later: speeds,
+                    buffer_s,
+                    bare: false,
+                    train,
+                    leaves: 0.0,
+                    arrival: None,
+                    rates: all,
+                    allowed: (0, 4),
+                    before,
+                    lean: Tuning::default().lean(headroom),
+                    price: 0.5,
+                    switchable: true,
+                    ready: true,
+                }
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_given_up_could_not_have_won(card in card(), deep in 1..5usize, len in 1..=TRAIN) {
+            let worth = Worth::default();
+            let ahead = Ahead::new(&worth, &card, deep, len);
+            let best = (0..4).map(|rung| ahead.tried(rung)).fold(f64::NEG_INFINITY, f64::max);
+            prop_assert!(ahead.tried(ahead.first()) >= best - 1e-9);
+        }
+    }
+}

@@ -5,6 +5,7 @@ import dev.unspool.guide.FeedPresenter
 import dev.unspool.guide.Swipe
 import dev.unspool.guide.block
 import dev.unspool.guide.hideSpoilersAndScams
+import dev.unspool.guide.inspect
 import dev.unspool.guide.keep
 import dev.unspool.guide.onboard
 import dev.unspool.guide.openSession
@@ -21,6 +22,7 @@ import org.junit.jupiter.api.Assertions.assertNull
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.io.TempDir
+import java.net.URI
 import java.nio.file.Path
 import java.util.concurrent.CopyOnWriteArrayList
 
@@ -69,6 +71,18 @@ class GuideTest {
                 scope.cancel()
                 assertTrue(signOut(session))
                 assertTrue(players.players.isEmpty(), "every player was released")
+            }
+        }
+    }
+
+    @Test
+    fun `the lines of the inspector's page serve it while they are held`(@TempDir dir: Path) = test {
+        Origin(dir.resolve("origin")).use { origin ->
+            withUnspool(SessionConfig(dataDir = dir.resolve("core").toString(), account = "ada", backend = origin.url, token = "ada")) { session ->
+                val said = CopyOnWriteArrayList<String>()
+                inspect(session, port = 0u) { said += it }!!.use {
+                    assertTrue(URI(said.single()).toURL().readText().contains("<html"), "a page")
+                }
             }
         }
     }
