@@ -7,7 +7,7 @@ set -euo pipefail
 [ $# -gt 0 ] || die "bench-kotlin.sh needs a data directory"
 
 "$root_dir/scripts/setup-kotlin.sh" >&2
-"$root_dir/scripts/bindings.sh" --release --out "$target_dir/ffi-release" >&2
+"$root_dir/scripts/bindings.sh" --ship --out "$target_dir/ffi-ship" >&2
 log=$reports_dir/bench-kotlin.log
 mkdir -p "$reports_dir"
 if ! (cd "$root_dir/bindings/kotlin" && mvn -P bench "-Dunspool.target=$target_dir" test-compile) >"$log" 2>&1; then
@@ -16,5 +16,5 @@ if ! (cd "$root_dir/bindings/kotlin" && mvn -P bench "-Dunspool.target=$target_d
 fi
 build=$target_dir/kotlin-bench
 # As an app that was just started: the default heap and compilers.
-exec java "-Djna.library.path=$target_dir/ffi-release/release" --enable-native-access=ALL-UNNAMED \
+exec java "-Djna.library.path=$target_dir/ffi-ship/ship" --enable-native-access=ALL-UNNAMED \
     -cp "$build/classes:$build/test-classes:$build/lib/*" dev.unspool.bench.BenchKt "$@"

@@ -6,7 +6,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 [ $# -gt 0 ] || die "bench-python.sh needs a data directory"
 
-wheel=$("$root_dir/scripts/wheel-python.sh" --release)
+wheel=$("$root_dir/scripts/wheel-python.sh" --ship)
 python=$("$root_dir/scripts/setup-python.sh")
 fresh=$target_dir/python/bench
 rm -rf "$fresh"

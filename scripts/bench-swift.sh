@@ -9,9 +9,9 @@ mkdir -p "$1" "$reports_dir"
 data=$(realpath "$1")
 
 root=$("$root_dir/scripts/setup-swift.sh") || die "no Swift here: $root"
-"$root_dir/scripts/bindings.sh" --release --out "$target_dir/ffi-release" >&2
+"$root_dir/scripts/bindings.sh" --ship --out "$target_dir/ffi-ship" >&2
 log=$reports_dir/bench-swift.log
-if ! "$root_dir/scripts/build-swift.sh" "$target_dir/ffi-release" release --product bench >"$log" 2>&1; then
+if ! "$root_dir/scripts/build-swift.sh" "$target_dir/ffi-ship" release --product bench >"$log" 2>&1; then
     tail -n 20 "$log" >&2
     die "the Swift bench does not build, see $log"
 fi

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Builds the library that other languages load and writes its Kotlin, Swift and Python bindings.
-# usage: bindings.sh [--release] [--faults] [--inspector] [--out DIR]
-#   --release   optimised, as it ships              (default: as the tests are built)
+# usage: bindings.sh [--release|--ship] [--faults] [--inspector] [--out DIR]
+#   --release   optimised for speed                 (default: as the tests are built)
+#   --ship      as apps ship it: small where speed does not matter, takes minutes
 #   --faults    as the tests want it: with the calls that panic on purpose, and with the live inspector
 #   --inspector with the live inspector, for debug builds of an app
 #   --out DIR   where to put it                     (default: ffi in the target directory)
-# Leaves DIR/<debug|release>/libunspool_ffi.so and DIR/{kotlin,swift,python}; and beside DIR, in guides of the target directory,
+# Leaves DIR/<debug|release|ship>/libunspool_ffi.so and DIR/{kotlin,swift,python}; and beside DIR, in guides of the target directory,
 # the code of the embedding guides, which the tests compile with the bindings.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -17,17 +18,22 @@ build=()
 out=$target_dir/ffi
 while [ $# -gt 0 ]; do
     case $1 in
-        --release) profile=release; build+=(--release) ;;
+        --release) profile=release ;;
+        --ship) profile=ship ;;
         --faults) build+=(--features "fault-injection,inspector") ;;
         --inspector) build+=(--features inspector) ;;
         --out) out=${2:?--out needs a folder}; shift ;;
-        *) die "bindings.sh knows --release, --faults, --inspector and --out DIR, not '$1'" ;;
+        *) die "bindings.sh knows --release, --ship, --faults, --inspector and --out DIR, not '$1'" ;;
     esac
     shift
 done
 use_rust || die "no Rust $(rust_floor) or newer: run make setup"
 
-cargo build -p unspool-ffi "${build[@]}" "${cargo_flags[@]}"
+case $profile in
+    debug) cargo build -p unspool-ffi "${build[@]}" "${cargo_flags[@]}" ;;
+    release) cargo build --release -p unspool-ffi "${build[@]}" "${cargo_flags[@]}" ;;
+    ship) build_shipped "" cdylib "${build[@]}" ;;
+esac
 cargo build -p unspool-bindgen "${cargo_flags[@]}"
 mkdir -p "$out/$profile"
 library=$out/$profile/libunspool_ffi.so

@@ -69,13 +69,15 @@ for abi in "${abis[@]}"; do
     say "android: the core for $abi"
     # Pages of 16 KB are the NDK's own choice from r28 on; said here, older ones do the same. What the environment says of flags
     # would replace these, so it is not handed on.
-    env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS "CC_$name=$clang" "CXX_$name=$clang++" "AR_$name=$tools/llvm-ar" \
-        "CARGO_TARGET_${name^^}_LINKER=$clang" \
-        "CARGO_TARGET_${name^^}_RUSTFLAGS=-Clink-arg=-Wl,-z,max-page-size=16384 -Clink-arg=-Wl,-z,common-page-size=16384" \
-        cargo build --release -p unspool-ffi --target "$target" "${features[@]}" "${cargo_flags[@]}"
+    (
+        unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
+        export "CC_$name=$clang" "CXX_$name=$clang++" "AR_$name=$tools/llvm-ar" "CARGO_TARGET_${name^^}_LINKER=$clang" \
+            "CARGO_TARGET_${name^^}_RUSTFLAGS=-Clink-arg=-Wl,-z,max-page-size=16384 -Clink-arg=-Wl,-z,common-page-size=16384"
+        build_shipped "$target" cdylib "${features[@]}"
+    )
     mkdir -p "$build/jniLibs/$abi"
     # The bindings are generated from the symbols that stripping takes away.
-    whole=$target_dir/$target/release/libunspool_ffi.so
+    whole=$target_dir/$target/ship/libunspool_ffi.so
     "$tools/llvm-strip" --strip-unneeded -o "$build/jniLibs/$abi/libunspool_ffi.so" "$whole"
 done
 scripts/check-pages.sh "$build"/jniLibs/*/libunspool_ffi.so

@@ -50,12 +50,12 @@ rm -rf "$work" "$package"
 mkdir -p "$work/headers/UnspoolFFI" "$work/device" "$work/simulator" "$package/Sources/UnspoolBindings"
 for target in "$device" "${simulators[@]}"; do
     say "ios: the core for $target"
-    cargo rustc --release -p unspool-ffi --lib --crate-type staticlib --target "$target" --no-default-features "${cargo_flags[@]}"
+    build_shipped "$target" staticlib --no-default-features
 done
-cp "$target_dir/$device/release/libunspool_ffi.a" "$work/device/"
+cp "$target_dir/$device/ship/libunspool_ffi.a" "$work/device/"
 # One file for the simulators of both kinds of Mac.
 lipo -create -output "$work/simulator/libunspool_ffi.a" \
-    "$target_dir/${simulators[0]}/release/libunspool_ffi.a" "$target_dir/${simulators[1]}/release/libunspool_ffi.a"
+    "$target_dir/${simulators[0]}/ship/libunspool_ffi.a" "$target_dir/${simulators[1]}/ship/libunspool_ffi.a"
 
 say "ios: the bindings"
 cargo build -p unspool-bindgen "${cargo_flags[@]}"

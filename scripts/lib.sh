@@ -115,3 +115,20 @@ apt_install() {
     fi
     say "installed in $((SECONDS - begun)) s"
 }
+
+# Builds the library that apps ship: the profile `ship`, and what its linker can do that a profile cannot say (ADR 0015).
+# Leaves it in [TARGET/]ship of the target directory. cargo's own --target is given as the first word, "" for this machine.
+build_shipped() { # target, cdylib|staticlib, cargo's options...
+    local target=$1 kind=$2 flags=()
+    shift 2
+    # Functions of the same code become one: nothing of ours, and nothing below us, tells two functions apart by address.
+    case ${target:-$(rustc -vV | sed -n 's/^host: //p')} in
+        # Rust's own linker here. Relocations packed like this are read by glibc from 2.36 on, Debian 12's.
+        x86_64-unknown-linux-gnu) flags=("--icf=all" "-z,pack-relative-relocs") ;;
+        # The NDK's linker. Android reads this packing from API 23 on; RELR, which is smaller still, from 28.
+        *-android*) flags=("--icf=all" "--pack-dyn-relocs=android") ;;
+        # Apple's linker knows neither, and what others know depends on the machine.
+    esac
+    cargo rustc --profile ship -p unspool-ffi --lib --crate-type "$kind" ${target:+--target "$target"} "$@" "${cargo_flags[@]}" \
+        -- "${flags[@]/#/-Clink-arg=-Wl,}"
+}

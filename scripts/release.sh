@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the release folder: what can be built on this machine, and a list of what cannot with the tool that is missing.
 # usage: release.sh [--no-size]
-#   --no-size   leaves out the weighing, which builds the library twice more: for a try of the packages
+#   --no-size   leaves out the weighing, which builds the library once more: for a try of the packages
 # Leaves release/unspool-<version> in the target directory: the jar with the native library in it, the Swift package and the wheel
 # for this machine's system, the bill of materials, the licences, the size ledger, and SHA256SUMS. Each package is tried before it
 # counts. Ends with 1 when something fails that has its tools; a missing tool is told and is no failure.
@@ -21,7 +21,7 @@ esac
 version=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"$/\1/p' Cargo.toml)
 system=$(uname -s | tr '[:upper:]' '[:lower:]')-$(uname -m)
 out=$target_dir/release/unspool-$version
-parts=$target_dir/ffi-release
+parts=$target_dir/ffi-ship
 work=$target_dir/release/work
 logs=$reports_dir
 rm -rf "$out" "$work"
@@ -58,7 +58,7 @@ jar() {
     fi
     cp "$work/kotlin/unspool-$version.jar" "$jar" || return 1
     # What was generated stays readable from the symbols outside; inside they are of no use.
-    strip --strip-unneeded -o "$work/libunspool_ffi.so" "$parts/release/libunspool_ffi.so" || return 1
+    strip --strip-unneeded -o "$work/libunspool_ffi.so" "$parts/ship/libunspool_ffi.so" || return 1
     python3 - "$jar" "$work/libunspool_ffi.so" "$place/libunspool_ffi.so" \
         bindings/kotlin/consumer-rules.pro META-INF/proguard/unspool.pro \
         LICENSE-MIT META-INF/LICENSE-MIT LICENSE-APACHE META-INF/LICENSE-APACHE <<'ADD' || return 1
@@ -77,7 +77,7 @@ swift_package() {
     local log=$logs/release-swift.log name=unspool-swift-$version-$system to=$work/swift/Unspool
     mkdir -p "$to/lib"
     scripts/swift-package.sh linux "$parts/swift" "$to" || return 1
-    strip --strip-unneeded -o "$to/lib/libunspool_ffi.so" "$parts/release/libunspool_ffi.so" || return 1
+    strip --strip-unneeded -o "$to/lib/libunspool_ffi.so" "$parts/ship/libunspool_ffi.so" || return 1
     if ! scripts/in-swift.sh swift build --package-path "$to" --scratch-path "$work/swift/build" >"$log" 2>&1; then
         grep -E 'error:' "$log" | head -n 20 >&2 || tail -n 5 "$log" >&2
         return 1
@@ -97,7 +97,7 @@ ZIP
 
 wheel() {
     local built python fresh=$work/python
-    built=$(scripts/wheel-python.sh --release) || return 1
+    built=$(scripts/wheel-python.sh --ship) || return 1
     python=$(scripts/setup-python.sh) || return 1
     "$python" -m venv --without-pip "$fresh" || return 1
     "$python" -m pip --python "$fresh/bin/python" install -q --disable-pip-version-check --no-index --no-deps "$built" || return 1
@@ -108,7 +108,7 @@ wheel() {
 materials() { scripts/sbom.py "$out" "${cargo_flags[@]}"; }
 
 say "release: the library and its bindings"
-scripts/bindings.sh --release --out "$parts" >"$logs/release-bindings.log" 2>&1 || { tail -n 20 "$logs/release-bindings.log" >&2; die "the library does not build"; }
+scripts/bindings.sh --ship --out "$parts" >"$logs/release-bindings.log" 2>&1 || { tail -n 20 "$logs/release-bindings.log" >&2; die "the library does not build"; }
 
 if command -v mvn >/dev/null 2>&1; then part "the jar for the JVM" jar; else without "the jar" "Maven on a JDK 17 or newer" "apt-get install maven"; fi
 if why=$(scripts/in-swift.sh swift --version 2>&1); then part "the Swift package" swift_package; else without "the Swift package" Swift "${why#error: }"; fi

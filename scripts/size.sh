@@ -11,14 +11,15 @@ set -euo pipefail
 cd "$root_dir"
 
 # Bytes. The aim without GStreamer is 6 MB, what an app may pay that plays with the phone's own players; it is missed, and said so
-# each time. The limits keep what there is from growing unseen: a twentieth above the ledger's first figures. With: the same and
+# each time. The limits keep what there is from growing unseen: a twentieth above the first figures with this profile. With: the same and
 # the pipelines; GStreamer's own libraries come on top and are listed in docs/mobile-gstreamer.md.
 aim=6000000
-declare -A limits=([without]=16800000 [with]=17300000)
+declare -A limits=([without]=9750000 [with]=10080000)
 ledger=docs/size.csv
 
 record=
-kinds=(without with)
+# A release has just built the one with.
+kinds=(with without)
 while [ $# -gt 0 ]; do
     case $1 in
         --record) record=1 ;;
@@ -60,9 +61,9 @@ for kind in "${kinds[@]}"; do
         *) die "--only takes with or without, not '$kind'" ;;
     esac
     say "building the library $kind GStreamer, as it ships"
-    cargo build --release -p unspool-ffi "${features[@]}" "${cargo_flags[@]}"
+    build_shipped "" cdylib "${features[@]}"
     library=$target_dir/size/libunspool_ffi-$kind.so
-    cp "$target_dir/release/libunspool_ffi.so" "$library.symbols"
+    cp "$target_dir/ship/libunspool_ffi.so" "$library.symbols"
     strip --strip-unneeded -o "$library" "$library.symbols"
     bytes=$(stat -c %s "$library")
     packed=$(gzip -9 -c "$library" | wc -c)

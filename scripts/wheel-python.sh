@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the Python wheel and prints its path (and nothing else) on stdout.
-# usage: wheel-python.sh [--release] [--faults]      as for bindings.sh; what ships is --release
+# usage: wheel-python.sh [--release|--ship] [--faults]      as for bindings.sh; what ships is --ship
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -12,9 +12,9 @@ faults=()
 for option in "$@"; do
     case $option in
         # Apart from what the tests use: the generated code fits one library only.
-        --release) profile=release out=$target_dir/ffi-release ;;
+        --release | --ship) profile=${option#--} out=$target_dir/ffi-${option#--} ;;
         --faults) faults=(--faults) ;;
-        *) die "wheel-python.sh knows --release and --faults, not '$option'" ;;
+        *) die "wheel-python.sh knows --release, --ship and --faults, not '$option'" ;;
     esac
 done
 
@@ -25,6 +25,8 @@ wheels=$target_dir/python/$profile/wheels
 rm -rf "$parts" "$wheels"
 mkdir -p "$parts" "$wheels"
 cp "$out/$profile/libunspool_ffi.so" "$parts/"
+# Its symbols told the generator what there is; nobody else asks them.
+if [ "$profile" = ship ]; then strip --strip-unneeded "$parts/libunspool_ffi.so"; fi
 cp "$out/python/unspool_ffi.py" "$parts/_bindings.py"
 "$target_dir/debug/unspool-bindgen" declarations --language python --sources "$out/python" \
     --config uniffi.toml "${faults[@]}" >"$parts/_bindings.pyi"

@@ -12,6 +12,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
+use unspool_media::tasks;
 
 /// Longest token, in bytes: four times what common JSON web tokens take, and within what servers accept as one header.
 pub const MAX_TOKEN_BYTES: usize = 4 * 1024;
@@ -154,7 +155,7 @@ impl Auth {
         let question = Question { rejected: state.refused.clone(), answer };
         state.asking = Some(question.clone());
         let (inner, rejected, sign_ins) = (Arc::clone(&self.0), state.refused.clone(), state.sign_ins);
-        tokio::spawn(async move {
+        tasks::spawn(async move {
             let got = inner.question(rejected).await;
             let mut state = inner.lock();
             if state.sign_ins == sign_ins {

@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use unspool_engine::safety::SafetySettings;
 use unspool_engine::schema;
 use unspool_engine::{Circumstances, Conditions, Exit, Impression, MediaKey, SavedFeed};
+use unspool_media::tasks;
 use unspool_media::{
     LocalFile, Location, Media, MediaConfig, Outbound, OutboundPurpose, ResolveError, UrlResolver, Wire,
 };
@@ -178,7 +179,7 @@ impl Core {
         let learning = LearningRoom::open(Arc::clone(&store), ranking, &config.account, interests)
             .map_err(|e| store_error(&e))?;
         let (saves, saved) = watch::channel(None);
-        let saver = handle.spawn(keep_saving(Arc::clone(&store), saved));
+        let saver = tasks::spawn_on(handle, keep_saving(Arc::clone(&store), saved));
         let board = Board::new(&config, settings.in_force());
         let tape = config.tape.as_deref().map(Tape::open).transpose()?;
         let core = Arc::new(Core {

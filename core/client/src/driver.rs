@@ -30,6 +30,7 @@ use unspool_engine::tape::Taped;
 use unspool_engine::{DemandId, Item, MediaKey, Millis, PlayerId, SavedFeed, StartClass, Time, links};
 use unspool_media::FetchTicket;
 use unspool_media::LocalFile;
+use unspool_media::tasks;
 use unspool_player::{PlayerEvent, Players};
 
 use crate::backend::BackendError;
@@ -238,7 +239,7 @@ impl Driver {
         let feed = self.feed.clone();
         let class = self.conditions.network;
         let kept = self.kept.then(|| core.keep.items());
-        let loaded = tokio::task::spawn_blocking(move || {
+        let loaded = tasks::spawn_blocking(move || {
             let kept = kept.map(|items| SavedFeed { items, ..SavedFeed::default() });
             let load = || {
                 core.store.load_feed(&feed).unwrap_or_else(|e| {
@@ -279,7 +280,7 @@ impl Driver {
             let _ = waiting.reply.send(Err(Error::ShutDown));
         }
         if let Some(pool) = self.pool.take() {
-            let done = tokio::task::spawn_blocking(move || pool.shutdown(CLOSING)).await;
+            let done = tasks::spawn_blocking(move || pool.shutdown(CLOSING)).await;
             if !done.unwrap_or(false) {
                 tracing::warn!("players did not stop in time");
             }

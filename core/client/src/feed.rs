@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 use unspool_engine::breaker::Choice as LoopChoice;
 use unspool_engine::{Conditions, Item, KeepEstimate, Viewer};
+use unspool_media::tasks;
 use unspool_player::SeekMode;
 
 use crate::captions::CardCaptions;
@@ -81,7 +82,7 @@ impl Launch {
         let Launch { driver, mut received, events, core, inputs, end, windows } = self;
         let (players, player_events) = mpsc::unbounded_channel();
         players::open(handle, &core.config.engine, &core.config.player, players, inputs);
-        handle.spawn(async move {
+        tasks::spawn_on(handle, async move {
             // The earlier feed closes its viewing before this one opens one: one impression is open at a time.
             if let Some(before) = before {
                 let (reply, done) = oneshot::channel();
@@ -103,7 +104,7 @@ impl Launch {
                 }
             };
             // After a fault players still draw; nobody else would wait for them.
-            let ended = tokio::task::spawn_blocking(move || windows.end(CLOSING)).await;
+            let ended = tasks::spawn_blocking(move || windows.end(CLOSING)).await;
             if ended.is_err() {
                 tracing::warn!("nobody waited for the players of a feed to end");
             }

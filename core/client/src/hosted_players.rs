@@ -12,6 +12,7 @@ use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::error::Elapsed;
+use unspool_media::tasks;
 use unspool_player::platform::{PlatformFactory, PlatformPlayer, PlatformReport, Reports};
 use unspool_player::{PlayerError, SeekMode};
 
@@ -88,7 +89,7 @@ impl PlatformFactory for Factory {
         let desk = Arc::new(Desk::default());
         let (player, patience) = (self.app.name(), self.patience);
         let (address, wanted) = (address.to_owned(), Arc::clone(&desk));
-        handle.spawn(async move {
+        tasks::spawn_on(&handle, async move {
             let made = player.make(address, loops, reports.clone());
             let able = done(tokio::time::timeout(patience, made).await, &reports);
             serve(&*player, able, &wanted, &reports, patience).await;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use unspool_media::tasks;
 use unspool_player::platform::{PlatformFactory, PlatformPool};
 use unspool_player::{AudioOutput, PlayerConfig, PlayerEvent, Players, VideoSink};
 #[cfg(feature = "gstreamer")]
@@ -78,7 +79,7 @@ pub(crate) fn open(
     inputs: mpsc::UnboundedSender<Input>,
 ) {
     let (config, engine) = (settings(options), engine.clone());
-    handle.spawn_blocking(move || {
+    tasks::spawn_blocking_on(handle, move || {
         let opened = match engine {
             PlayerEngine::Platform { factory, .. } => PlatformPool::open(factory, config, events)
                 .map(|pool| Opened {

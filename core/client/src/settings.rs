@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use unspool_engine::Conditions;
 use unspool_engine::schema::Consent;
 use unspool_engine::settings::{self, PreferenceChoices, Preferences, Settings};
+use unspool_media::tasks;
 
 use crate::config::Config;
 use crate::core::Core;
@@ -208,7 +209,7 @@ impl Unspool {
     pub(crate) fn remember_captions(&self, languages: Vec<String>) {
         let core = Arc::clone(self.core());
         core.settings.chosen().captions = Some(languages);
-        self.handle().spawn_blocking(move || {
+        tasks::spawn_blocking_on(self.handle(), move || {
             let chosen = core.settings.chosen().clone();
             if let Err(error) = core.settings.choose(chosen) {
                 tracing::warn!(%error, "the languages of captions are not remembered");

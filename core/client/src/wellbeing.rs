@@ -16,6 +16,7 @@ use unspool_engine::safety::AgeBand;
 use unspool_engine::wellbeing::{
     Break, Choices, GuardError, Limits, Moment, Recap, Wellbeing, WellbeingError, WellbeingView,
 };
+use unspool_media::tasks;
 
 use crate::clock::Clock;
 use crate::driver::{Control, Input};
@@ -171,7 +172,7 @@ impl WellbeingRoom {
             return;
         }
         let room = Arc::clone(self);
-        tokio::task::spawn_blocking(move || {
+        tasks::spawn_blocking(move || {
             if let Err(error) = room.save(false) {
                 tracing::warn!(%error, "what was watched is not on the disk yet");
             }
@@ -379,7 +380,7 @@ impl Unspool {
         let core = Arc::clone(self.core());
         core.wellbeing.zone.store(minutes, Ordering::Relaxed);
         core.wellbeing.review();
-        self.handle().spawn_blocking(move || {
+        tasks::spawn_blocking_on(self.handle(), move || {
             if let Err(error) = core.store.remember(ZONE, &minutes.to_string()) {
                 tracing::warn!(%error, "the zone is not remembered");
             }

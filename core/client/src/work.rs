@@ -3,9 +3,6 @@
 //! What only reads is a task that ends when its future is dropped. What writes takes its turn in one queue, in the order
 //! the calls were begun, and is done whether or not anybody still waits: a like whose future was dropped cannot overtake
 //! the unlike that came after it.
-//!
-//! Work is boxed before it becomes a task: the runtime's code for a task exists once for each kind of future, and an app
-//! downloads all of it.
 
 use std::any::Any;
 use std::future::Future;
@@ -18,6 +15,7 @@ use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinError, JoinHandle};
+use unspool_media::tasks;
 
 use crate::error::Error;
 
@@ -32,7 +30,7 @@ impl Writes {
     /// Starts the task that works through the queue on `handle`.
     pub(crate) fn start(handle: &Handle) -> Self {
         let (turns, mut waiting) = mpsc::channel::<BoxFuture<'static, ()>>(WRITES);
-        handle.spawn(async move {
+        tasks::spawn_on(handle, async move {
             while let Some(turn) = waiting.recv().await {
                 turn.await;
             }
@@ -63,7 +61,7 @@ pub(crate) async fn read<T: Send + 'static>(
     handle: &Handle,
     work: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> Result<T, Error> {
-    match AbortOnDrop(handle.spawn(work.boxed())).await {
+    match AbortOnDrop(tasks::spawn_on(handle, work)).await {
         Ok(done) => done,
         Err(e) if e.is_cancelled() => Err(Error::ShutDown),
         Err(e) => Err(Error::Internal { reason: e.to_string() }),
@@ -74,8 +72,7 @@ pub(crate) async fn read<T: Send + 'static>(
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    let work: Box<dyn FnOnce() -> Result<T, Error> + Send> = Box::new(work);
-    match tokio::task::spawn_blocking(work).await {
+    match tasks::spawn_blocking(work).await {
         Ok(done) => done,
         Err(e) => Err(Error::Internal { reason: e.to_string() }),
     }

@@ -22,6 +22,7 @@ mod remux;
 mod segments;
 mod source;
 mod store;
+pub mod tasks;
 mod ticket;
 mod tls;
 mod untailed;

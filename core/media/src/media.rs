@@ -25,6 +25,7 @@ use crate::recent::{REMEMBERED, Recent};
 use crate::segments::{Assembled, Parts, owner};
 use crate::source::ByteSource;
 use crate::store::{MemoryOnly, Store, StoreError, StoreHealth, StoredMedia, Validators};
+use crate::tasks;
 use crate::ticket::FetchTicket;
 use crate::tls::{TlsConfig, TlsError};
 use crate::untailed::Untailed;
@@ -603,7 +604,7 @@ impl Media {
     pub async fn shutdown(&self, deadline: Duration) -> Result<(), MediaError> {
         self.fetcher.close(deadline).await;
         let store = self.store.clone();
-        match tokio::task::spawn_blocking(move || store.close()).await {
+        match tasks::spawn_blocking(move || store.close()).await {
             Ok(closed) => Ok(closed?),
             Err(_) => Err(MediaError::Closed),
         }

@@ -20,6 +20,7 @@ use crate::probe::hls::Shape;
 use crate::recent::Recent;
 use crate::segments::{Parts, Plan, owner};
 use crate::store::{Store, StoreError, Validators};
+use crate::tasks;
 
 /// Versions looked at before the file is called unstable.
 const VERSIONS: u32 = 3;
@@ -222,7 +223,7 @@ impl Prober {
         let this = self.clone();
         let asked = key.clone();
         // The blob is read off the async threads.
-        match tokio::task::spawn_blocking(move || this.known(&asked)).await {
+        match tasks::spawn_blocking(move || this.known(&asked)).await {
             Ok(Some(info)) => return Ok(info),
             Ok(None) => {}
             Err(_) => return Err(FetchError::Closed.into()),
@@ -251,7 +252,7 @@ impl Prober {
         books.running.insert(key.clone(), running.clone());
         drop(books);
         let end = ProbeEnd { prober: self.clone(), key: key.clone(), sender, outcome: None };
-        self.fetcher.handle().spawn(end.of(urgency));
+        tasks::spawn_on(self.fetcher.handle(), end.of(urgency));
         running
     }
 
@@ -316,7 +317,7 @@ impl Prober {
     /// Whether it is kept.
     async fn keep(&self, name: String, bytes: Vec<u8>) -> bool {
         let store = self.store.clone();
-        match tokio::task::spawn_blocking(move || store.put_blob(&name, &bytes)).await {
+        match tasks::spawn_blocking(move || store.put_blob(&name, &bytes)).await {
             Ok(Ok(())) => true,
             Ok(Err(error)) => {
                 tracing::warn!(target: "unspool::media", %error, "a probe answer could not be kept");

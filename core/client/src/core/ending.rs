@@ -5,6 +5,8 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+use unspool_media::tasks;
+
 use super::{Core, media_error, outbox_error, spool_error, store_error};
 use crate::clock::Clock;
 use crate::erase;
@@ -110,7 +112,7 @@ impl Core {
             let media = self.media.shutdown(left).await.is_ok();
             let spool = self.spool.close().await.is_ok();
             let core = Arc::clone(self);
-            let _ = tokio::task::spawn_blocking(move || core.tape.as_ref().map(Tape::close)).await;
+            let _ = tasks::spawn_blocking(move || core.tape.as_ref().map(Tape::close)).await;
             self.saves.send_replace(None);
             let saver = self.saver.lock().unwrap_or_else(PoisonError::into_inner).take();
             let saved = match saver {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use unspool_engine::captions::{Pointer, choose, key};
 use unspool_engine::{Item, MediaKey, Time};
+use unspool_media::tasks;
 use unspool_media::{FetchError, FetchTicket, Priority, Purpose};
 use unspool_player::captions::Captions;
 
@@ -109,11 +110,11 @@ impl Driver {
         let ticket = Arc::new(file.fetch(&media, priority, purpose));
         let (inputs, key) = (self.inputs.clone(), file.key);
         self.captioning.files.insert(key.clone(), File::Coming(Arc::clone(&ticket)));
-        tokio::spawn(async move {
+        tasks::spawn(async move {
             let outcome = match ticket.wait().await {
                 Ok(_) => {
                     let of = key.clone();
-                    let read = tokio::task::spawn_blocking(move || captions::read(&media, &of)).await;
+                    let read = tasks::spawn_blocking(move || captions::read(&media, &of)).await;
                     read.unwrap_or(Err(CaptionTrouble::Unavailable))
                 }
                 Err(FetchError::Cancelled) => return,

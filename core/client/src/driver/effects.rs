@@ -7,6 +7,7 @@ use unspool_engine::impression::Write;
 use unspool_engine::planner::{self, FetchEnd};
 use unspool_engine::stage::StageOutput;
 use unspool_engine::{Item, MediaKey, Page, PageRequest, PlayerFact, Rendition, Urgency};
+use unspool_media::tasks;
 use unspool_media::{FetchError, Origin, Playback, Priority, Purpose};
 
 use super::{Driver, Input, Trouble};
@@ -22,7 +23,7 @@ impl Driver {
             return;
         }
         let (core, inputs, feed) = (Arc::clone(&self.core), self.inputs.clone(), self.feed.clone());
-        tokio::spawn(async move {
+        tasks::spawn(async move {
             let answer = core.backend.requested(&feed, &request).await;
             let _ = inputs.send(Input::Page { request: request.id, answer });
         });
@@ -34,7 +35,7 @@ impl Driver {
                 self.open_again(&key);
                 self.register(&key);
                 let (media, inputs) = (Arc::clone(&self.core.media), self.inputs.clone());
-                tokio::spawn(async move {
+                tasks::spawn(async move {
                     let answer = media.probe(&key, priority(urgency)).await;
                     let answer =
                         answer.map_err(|e| Trouble { retryable: e.retryable(), reason: e.to_string() });
@@ -51,7 +52,7 @@ impl Driver {
                 let ticket = Arc::new(ticket);
                 self.tickets.insert(demand, Arc::clone(&ticket));
                 let inputs = self.inputs.clone();
-                tokio::spawn(async move {
+                tasks::spawn(async move {
                     let (end, reason) = match ticket.wait().await {
                         Ok(_) => (FetchEnd::Done, String::new()),
                         Err(FetchError::Cancelled) => (FetchEnd::Cancelled, String::new()),
@@ -182,7 +183,7 @@ impl Driver {
     /// A record that could not be written is told to the app; the wait runs beside the driver.
     pub(super) fn report_failed<T: Send + 'static>(&self, done: Pending<T>) {
         let events = Arc::clone(&self.events);
-        tokio::spawn(async move {
+        tasks::spawn(async move {
             // Without consent there is nothing to write, which is no failure.
             if let Err(e) = done.await
                 && e != SpoolError::Consent

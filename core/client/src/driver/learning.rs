@@ -5,6 +5,7 @@ use std::sync::Arc;
 use unspool_engine::Time;
 use unspool_engine::pipeline::{Lesson, Manner};
 use unspool_engine::session::Signal;
+use unspool_media::tasks;
 
 use super::{Driver, Reply};
 use crate::error::Error;
@@ -33,7 +34,7 @@ impl Driver {
     pub(super) fn keep_lesson(&self, lesson: &Lesson) {
         if self.core.learning.learn(lesson) {
             let core = Arc::clone(&self.core);
-            tokio::spawn(async move { core.write_learnt().await });
+            tasks::spawn(async move { core.write_learnt().await });
         }
     }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use unspool_engine::{NetworkClass, Remembered};
+use unspool_media::tasks;
 
 use super::{Driver, Input};
 use crate::clock::Clock;
@@ -71,7 +72,7 @@ impl Driver {
     /// The device is on another kind of network: takes up what is known of it, when the disk has told.
     pub(super) fn change_network(&self, class: NetworkClass) {
         let (core, inputs) = (Arc::clone(&self.core), self.inputs.clone());
-        tokio::task::spawn_blocking(move || {
+        tasks::spawn_blocking(move || {
             let _ = inputs.send(Input::Recalled(class, Recalled::read(&core, class)));
         });
     }
@@ -109,14 +110,14 @@ impl Driver {
     pub(super) fn write_down(&self, class: NetworkClass) {
         let links = self.engine.remember(Clock::wall());
         let (core, traffic) = (Arc::clone(&self.core), self.traffic);
-        tokio::task::spawn_blocking(move || write(&core, class, &links, traffic));
+        tasks::spawn_blocking(move || write(&core, class, &links, traffic));
     }
 
     /// Writes both records and waits for it.
     pub(super) async fn write_down_last(&self) {
         let links = self.engine.remember(Clock::wall());
         let (core, traffic, class) = (Arc::clone(&self.core), self.traffic, self.conditions.network);
-        let written = tokio::task::spawn_blocking(move || write(&core, class, &links, traffic)).await;
+        let written = tasks::spawn_blocking(move || write(&core, class, &links, traffic)).await;
         if written.is_err() {
             tracing::warn!("nothing remembered: the write was cut short");
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use unspool_engine::{Item, LabelUpdate, MediaKey, Millis, StartClass, Time};
+use unspool_media::tasks;
 
 use super::{Card, Driver, Input, Intent, Reply};
 use crate::backend::BackendError;
@@ -105,7 +106,7 @@ impl Driver {
         let items = if labels { self.engine.ahead(LABELS_MOST) } else { Vec::new() };
         self.safety.asking = true;
         let (core, inputs) = (Arc::clone(&self.core), self.inputs.clone());
-        tokio::spawn(async move {
+        tasks::spawn(async move {
             if rules {
                 take_rules(&core).await;
             }
@@ -147,13 +148,13 @@ impl Driver {
 
     fn take_off(&self, key: MediaKey) {
         let media = Arc::clone(&self.core.media);
-        tokio::spawn(async move {
+        tasks::spawn(async move {
             for late in [false, true] {
                 if late {
                     let _ = tokio::time::timeout(LAST_CHUNK, media.idle(&key)).await;
                 }
                 let (media, key) = (Arc::clone(&media), key.clone());
-                let gone = tokio::task::spawn_blocking(move || media.forget(&key)).await;
+                let gone = tasks::spawn_blocking(move || media.forget(&key)).await;
                 if let Ok(Err(error)) = gone {
                     tracing::warn!(%error, "bytes of a closed card stay until eviction");
                 }

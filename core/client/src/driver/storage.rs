@@ -9,6 +9,7 @@ use std::sync::Arc;
 use unspool_engine::budget::{self, Budget};
 use unspool_engine::eviction::{self, Holding};
 use unspool_engine::{MediaKey, Millis, Span, Time};
+use unspool_media::tasks;
 use unspool_media::{Media, MediaError, StoredMedia};
 
 use super::{Driver, Input};
@@ -131,7 +132,7 @@ impl Driver {
     fn work(&mut self, job: impl FnOnce() -> Stored + Send + 'static) {
         self.storage.working = true;
         let inputs = self.inputs.clone();
-        tokio::task::spawn_blocking(move || {
+        tasks::spawn_blocking(move || {
             let _ = inputs.send(Input::Stored(job()));
         });
     }

@@ -12,6 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
+use unspool_media::tasks;
 
 use super::act::{self, Act};
 use super::figures::Figures;
@@ -144,7 +145,7 @@ fn stream(shared: &Arc<Shared>) -> Response<Told> {
     let (page, messages) = mpsc::channel(BEHIND);
     let (mut now, tail) = (shared.now.subscribe(), shared.figures.tail().clone());
     let writable = shared.guard.writable;
-    tokio::spawn(async move {
+    tasks::spawn(async move {
         let mut line = 0;
         now.mark_changed();
         loop {

@@ -11,6 +11,7 @@ use tokio::sync::{oneshot, watch};
 use unspool_engine::planner::Plan;
 use unspool_engine::safety::Decision;
 use unspool_engine::{KeepState, MediaKey};
+use unspool_media::tasks;
 use unspool_media::{OutboundRequest, StoredMedia, Traffic};
 
 use super::person;
@@ -140,7 +141,7 @@ impl Figures {
                 None => Some(Vec::new()),
             };
             let cache = match due {
-                true => tokio::task::spawn_blocking(move || cache(&core)).await.ok(),
+                true => tasks::spawn_blocking(move || cache(&core)).await.ok(),
                 false => None,
             };
             (plans, cache)

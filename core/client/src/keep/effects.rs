@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use unspool_engine::info::missing;
 use unspool_engine::{Item, KeepOutput, KeepState, MediaKey, Span};
+use unspool_media::tasks;
 use unspool_media::{Media, MediaError, Origin, Priority, Purpose};
 
 use super::beside;
@@ -22,14 +23,14 @@ impl Runner {
             KeepOutput::Save(_) | KeepOutput::Erase { .. } | KeepOutput::Pin { .. } => {}
             KeepOutput::Check { asset, key } => {
                 self.register(&asset, &key);
-                tokio::task::spawn_blocking(move || {
+                tasks::spawn_blocking(move || {
                     let (held, complete) = (held_bytes(&media, &key), media.is_complete(&key));
                     let _ = answer.send(Answer::Checked { asset, held, complete });
                 });
             }
             KeepOutput::Probe { asset, key } => {
                 self.register(&asset, &key);
-                tokio::spawn(async move {
+                tasks::spawn(async move {
                     let found = media.probe(&key, Priority::Offline).await;
                     let found = found.map(|info| info.size).map_err(|e| of_probe(&e));
                     let _ = answer.send(Answer::Probed { asset, answer: found });
@@ -43,12 +44,12 @@ impl Runner {
                 let ticket = Arc::new(media.fetch(&key, &all, Priority::Offline, Purpose::Offline));
                 let tickets = beside.iter().chain([&ticket]).map(Arc::clone).collect();
                 self.tickets.insert(asset.clone(), tickets);
-                tokio::spawn(async move {
+                tasks::spawn(async move {
                     let end = ticket.wait().await.map(drop).map_err(|e| of_fetch(&e));
                     beside::ended(&beside).await;
                     // A chunk that ran when the fetch was cancelled still arrives and counts.
                     let _ = tokio::time::timeout(LAST_CHUNK, media.idle(&key)).await;
-                    let looked = tokio::task::spawn_blocking(move || {
+                    let looked = tasks::spawn_blocking(move || {
                         // What is written down of it is true after a crash, too.
                         if let Err(error) = media.flush() {
                             tracing::warn!(%error, "the cache index waits to be written");
@@ -66,11 +67,11 @@ impl Runner {
             }
             KeepOutput::Drop { asset, key, others } => {
                 let beside = self.item(&asset).map_or_else(Vec::new, beside::keys);
-                tokio::spawn(async move {
+                tasks::spawn(async move {
                     for key in beside.iter().chain([&key]) {
                         let _ = tokio::time::timeout(LAST_CHUNK, media.idle(key)).await;
                     }
-                    let dropped = tokio::task::spawn_blocking(move || {
+                    let dropped = tasks::spawn_blocking(move || {
                         let mut freed = let_go(&media, &key, &others)?;
                         for key in beside {
                             freed += let_go(&media, &key, &[])?;
@@ -98,7 +99,7 @@ impl Runner {
         let items: Vec<Item> = complete.map(|view| view.record.item.clone()).collect();
         let media = Arc::clone(&self.media);
         // Whether a file is here the index says, which is on the disk.
-        tokio::task::spawn_blocking(move || {
+        tasks::spawn_blocking(move || {
             for item in &items {
                 beside::fetch(&media, item);
             }

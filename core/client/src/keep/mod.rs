@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use unspool_engine::keep::{KeepEstimate, KeepPolicy, MAX_KEPT};
 use unspool_engine::{Conditions, Hold, Item, Keep, KeepState, MediaKey};
 use unspool_media::Media;
+use unspool_media::tasks;
 
 use crate::backend::check;
 use crate::clock::Clock;
@@ -86,7 +87,7 @@ impl KeepRoom {
     /// Starts the task; it ends with this handle.
     pub(crate) fn start(&self, handle: &Handle) {
         if let Some(runner) = self.idle.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            handle.spawn(runner.run());
+            tasks::spawn_on(handle, runner.run());
         }
     }
 

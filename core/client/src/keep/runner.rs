@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use unspool_engine::keep::{KeepEstimate, MAX_KEPT, estimate};
 use unspool_engine::{Conditions, Item, Keep, KeepOutput, KeepTrouble, KeptMark, KeptRecord, Span};
+use unspool_media::tasks;
 use unspool_media::{FetchTicket, Media, MediaError};
 
 use super::beside;
@@ -115,7 +116,7 @@ impl Runner {
     async fn let_strays_go(&self) {
         let (media, mut kept) = (Arc::clone(&self.media), self.engine.keys());
         kept.extend(self.engine.views().flat_map(|view| beside::keys(&view.record.item)));
-        let looked = tokio::task::spawn_blocking(move || {
+        let looked = tasks::spawn_blocking(move || {
             let pinned = media.pinned()?;
             for key in pinned.iter().filter(|key| !kept.contains(*key)) {
                 tracing::info!("a rendition that nobody keeps any more is left to eviction");
@@ -192,7 +193,7 @@ impl Runner {
             return Err(too_many());
         }
         let (media, pending) = (Arc::clone(&self.media), self.engine.pending_bytes());
-        let planned = tokio::task::spawn_blocking(move || {
+        let planned = tasks::spawn_blocking(move || {
             for record in &mut records {
                 record.others = media.held(&record.key);
                 record.held = record.others.iter().map(Span::len).sum();
@@ -232,7 +233,7 @@ impl Runner {
             return Err(Error::NoRoom { needed: needed.saturating_add(pending), free });
         }
         let store = Arc::clone(&self.store);
-        let written = tokio::task::spawn_blocking(move || {
+        let written = tasks::spawn_blocking(move || {
             store.save_kept(records.iter(), std::iter::empty()).map(|()| records)
         });
         match written.await {
@@ -318,7 +319,7 @@ impl Runner {
                     let beside = record.map_or_else(Vec::new, |record| beside::keys(&record.item));
                     let media = Arc::clone(&self.media);
                     let pinned = move || beside.iter().chain([&key]).for_each(|key| media.pin(key));
-                    let _ = tokio::task::spawn_blocking(pinned).await;
+                    let _ = tasks::spawn_blocking(pinned).await;
                 }
                 output => {
                     // What is announced is on the disk before it is begun; a disk that refuses is told below.
@@ -343,7 +344,7 @@ impl Runner {
             return Ok(());
         }
         let (store, rows) = (Arc::clone(&self.store), std::mem::take(&mut self.unsaved));
-        let written = tokio::task::spawn_blocking(move || {
+        let written = tasks::spawn_blocking(move || {
             let gone = rows.iter().filter(|(_, row)| row.is_none()).map(|(asset, _)| asset.as_str());
             let written = store.save_kept(rows.values().flatten(), gone);
             (rows, written)

@@ -96,18 +96,20 @@ impl File {
     }
 
     fn transact<T>(&mut self, work: Work<'_, T>) -> Result<(T, OutboxLevel, bool), OutboxError> {
+        let tx = self.begin()?;
+        let before = tx.total_changes();
+        let done = work(&tx)?;
+        let (level, changed) = commit(tx, before)?;
+        Ok((done, level, changed))
+    }
+
+    fn begin(&mut self) -> Result<Transaction<'_>, OutboxError> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
             None => adopt(self.database.open()?)?,
         };
         let connection = self.connection.insert(connection);
-        let before = connection.total_changes();
-        let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let done = work(&tx)?;
-        let level = intents::level(&tx)?;
-        let changed = tx.total_changes() != before;
-        tx.commit()?;
-        Ok((done, level, changed))
+        Ok(connection.transaction_with_behavior(TransactionBehavior::Immediate)?)
     }
 
     /// Sets a damaged file aside, and goes on in a new one with what can be read of it.
@@ -130,6 +132,14 @@ impl File {
         connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
         Ok(())
     }
+}
+
+/// Ends a transaction that found `before` rows changed; gives the books after it, and whether it changed one.
+fn commit(tx: Transaction<'_>, before: u64) -> Result<(OutboxLevel, bool), OutboxError> {
+    let level = intents::level(&tx)?;
+    let changed = tx.total_changes() != before;
+    tx.commit()?;
+    Ok((level, changed))
 }
 
 /// Names a new file.

@@ -16,6 +16,7 @@ use reqwest::header::HeaderValue;
 use rusqlite::Transaction;
 use tokio::sync::watch;
 use unspool_engine::{Batch, DeliveryConfig, Encoding, Millis};
+use unspool_media::tasks;
 use unspool_media::{OutboundPurpose, Wire};
 
 use super::Outbox;
@@ -135,8 +136,7 @@ impl OutboxLane {
         T: Send + 'static,
     {
         let outbox = self.outbox.clone();
-        let write: Box<dyn FnOnce() -> Result<T, OutboxError> + Send> = Box::new(move || outbox.write(work));
-        match tokio::task::spawn_blocking(write).await {
+        match tasks::spawn_blocking(move || outbox.write(work)).await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(OutboxError::Store(error))) => Err(error),
             Ok(Err(_)) | Err(_) => Err(SpoolError::Storage { code: 0 }),

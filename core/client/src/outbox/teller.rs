@@ -15,6 +15,7 @@ use tokio::sync::{Notify, OwnedMutexGuard, watch};
 use tokio::time::Instant;
 use unspool_engine::payment::{EXPIRY, PaymentFact};
 use unspool_engine::{Backoff, Millis};
+use unspool_media::tasks;
 use unspool_media::{OutboundPurpose, Wire};
 
 use super::{ActorTokens, Cause, Errand, OpId, Outbox, OutboxError, PaymentIntent, wallet};
@@ -177,7 +178,7 @@ impl Teller {
         let (told, rounds) = watch::channel(Rounds::default());
         let again = Arc::new(Notify::new());
         let wire = client.into().for_purpose(OutboundPurpose::Payments);
-        runtime.spawn(run(outbox, config, wire, hears, Arc::clone(&again), told));
+        tasks::spawn_on(runtime, run(outbox, config, wire, hears, Arc::clone(&again), told));
         TellerHandle { mode: Arc::new(mode), again, rounds }
     }
 }
@@ -280,7 +281,7 @@ impl Desk {
         work: impl FnOnce(&Outbox) -> Result<T, OutboxError> + Send + 'static,
     ) -> Result<T, OutboxError> {
         let (outbox, lease) = (self.outbox.clone(), Arc::clone(&self.lease));
-        let done = tokio::task::spawn_blocking(move || {
+        let done = tasks::spawn_blocking(move || {
             let done = work(&outbox);
             // The file is given back before the right to it.
             drop(outbox);

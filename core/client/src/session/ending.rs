@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{oneshot, watch};
 use unspool_engine::session::Conditions;
+use unspool_media::tasks;
 
 use super::{ShutdownReport, Unspool, lock};
 use crate::driver::{Control, Input};
@@ -83,9 +84,9 @@ impl Unspool {
         let feed = lock(&self.0.feed).take();
         let (tell, report) = watch::channel(None);
         let (inner, earlier) = (Arc::clone(&self.0), self.clone());
-        self.0.handle.spawn(async move {
+        tasks::spawn_on(&self.0.handle, async move {
             let core = Arc::clone(&inner.core);
-            let ended = tokio::spawn(async move {
+            let ended = tasks::spawn(async move {
                 let began = Instant::now();
                 // What was begun before is done before.
                 let _ = tokio::time::timeout(within, earlier.0.writes.run(async { Ok(()) })).await;
@@ -126,7 +127,7 @@ impl Unspool {
         }
         let (reply, done) = oneshot::channel();
         let (session, scopes) = (self.clone(), scopes.to_vec());
-        self.0.handle.spawn(async move {
+        tasks::spawn_on(&self.0.handle, async move {
             let core = Arc::clone(&session.0.core);
             if let Err(error) = session.0.writes.run(async move { core.order_erasure(scopes).await }).await {
                 let _ = reply.send(Err(error));

@@ -17,6 +17,7 @@ use unspool_engine::{
     Millis, Stored, Time,
 };
 use unspool_media::Wire;
+use unspool_media::tasks;
 
 use super::handle::{Flush, FlushReason, FlushReport, LastAnswer, Signals, UploadStatus, UploaderHandle};
 use super::lane::{Lane, Prepared};
@@ -98,7 +99,7 @@ pub(crate) fn spawn<L: Lane>(
         waiters: Vec::new(),
         publish,
     };
-    let task = Arc::new(runtime.spawn(courier.run(inbox, hints)));
+    let task = Arc::new(tasks::spawn_on(runtime, courier.run(inbox, hints)));
     UploaderHandle { flushes, signals: Arc::new(signals), status, task }
 }
 

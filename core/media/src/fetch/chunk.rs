@@ -17,6 +17,7 @@ use super::response::{
 use super::{FetchDone, FetchError, Fetcher, Location, Place, Purpose, Route};
 use crate::outbound::Answer;
 use crate::store::{Entry, StoreError, Validators};
+use crate::tasks;
 
 /// Arriving bytes are filed when this many are together; one checksum block.
 const PIECE_BYTES: usize = 64 * 1024;
@@ -386,7 +387,7 @@ impl Chunk {
         let len = bytes.len() as u64;
         let entry = self.entry.clone();
         let (accounts, purpose) = (self.fetcher.accounts().clone(), self.purpose);
-        let filed = tokio::task::spawn_blocking(move || {
+        let filed = tasks::spawn_blocking(move || {
             let holes = entry.lock().holes(Span::new(at, at + len));
             let new = entry.write(generation, at, &bytes)?;
             if new > 0 {

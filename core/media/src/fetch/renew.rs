@@ -14,6 +14,7 @@ use crate::probe::listing::{Cut, Listing};
 use crate::probe::{ProbeError, malformed};
 use crate::segments::owner;
 use crate::store::Entry;
+use crate::tasks;
 
 /// What the playlists of a rendition say.
 pub(crate) struct Chain {
@@ -161,7 +162,7 @@ impl Fetcher {
     /// Tells whoever keeps what is known of renditions, off the async threads; whether they are the version they were.
     pub(super) async fn tell(&self, key: MediaKey, news: Renewal) -> Result<bool, FetchError> {
         let Some(renewed) = self.renewed() else { return Ok(true) };
-        let told = tokio::task::spawn_blocking(move || renewed(&key, news));
+        let told = tasks::spawn_blocking(move || renewed(&key, news));
         told.await.map_err(|_| FetchError::Closed)
     }
 

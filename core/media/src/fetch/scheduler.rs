@@ -25,6 +25,7 @@ use super::{
 use crate::recent::{REMEMBERED, Recent};
 use crate::segments::owner;
 use crate::store::{Entry, SpanSet, Validators};
+use crate::tasks;
 
 /// Receives the outcome of a demand; called once, without locks, on any thread.
 pub(crate) type Done = Box<dyn FnOnce(Result<FetchSummary, FetchError>) + Send>;
@@ -415,7 +416,7 @@ impl Fetcher {
         }
         for (number, chunk) in decided.started {
             let report = Report { fetcher: self.clone(), number, end: None };
-            let task = self.handle.spawn(report.of(chunk));
+            let task = tasks::spawn_on(&self.handle, report.of(chunk));
             if let Some(running) = self.queue().running.get_mut(&number) {
                 running.abort = Some(task.abort_handle());
             }
@@ -587,7 +588,7 @@ impl Fetcher {
         let wait = backoff(&self.limits, pause.attempts, retry_after);
         pause.until = Some(Instant::now() + wait);
         let fetcher = Arc::downgrade(self);
-        self.handle.spawn(async move {
+        tasks::spawn_on(&self.handle, async move {
             tokio::time::sleep(wait).await;
             if let Some(fetcher) = fetcher.upgrade() {
                 fetcher.pump();

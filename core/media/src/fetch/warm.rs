@@ -15,6 +15,7 @@ use url::Url;
 use super::Fetcher;
 use super::hosts::host_of;
 use super::http::IDLE;
+use crate::tasks;
 
 /// Hosts remembered at once; more than any feed names within the life of an idle connection.
 const KEPT: usize = 64;
@@ -133,7 +134,7 @@ impl Fetcher {
         if cold.is_empty() {
             return Prewarm { task: None };
         }
-        let task = self.handle().spawn(async move {
+        let task = tasks::spawn_on(self.handle(), async move {
             let knocks = join_all(cold.into_iter().map(Knock::at_the_door)).await;
             knocks.into_iter().filter(|connected| *connected).count()
         });

@@ -19,6 +19,7 @@ use crate::fetch::{FetchError, Priority};
 use crate::probe::ProbeError;
 use crate::probe::listing::Packing;
 use crate::source::{ByteSource, ReadError};
+use crate::tasks;
 
 /// Versions looked at before a file is said to keep changing.
 const VERSIONS: u32 = 3;
@@ -228,7 +229,7 @@ async fn list(
     let priority = if room.is_watched(key) { Priority::Playback } else { Priority::Next };
     let info = known(room, key, priority).await?;
     let (media, key) = (room.media.clone(), key.clone());
-    let text = tokio::task::spawn_blocking(move || match (media.parts(&key), list_of) {
+    let text = tasks::spawn_blocking(move || match (media.parts(&key), list_of) {
         (Some(parts), None) => Some(playlist::of_several(&info, &parts.plan)),
         (Some(parts), Some(list)) => playlist::of_list(&parts.plan, list.into()),
         (None, None) if info.layout != Layout::Segmented => {

@@ -20,6 +20,7 @@ use unspool_engine::{MediaKey, Span};
 use super::Room;
 use super::spares::Spares;
 use crate::source::{ByteSource, ReadError};
+use crate::tasks;
 
 /// Bytes per piece. 128 KiB: two checksum blocks, so that a system call costs little beside the copy, and copied out again
 /// from where the processor has them at hand.
@@ -113,7 +114,7 @@ impl Pieces {
     fn read(&self) -> JoinHandle<Result<Bytes, ReadError>> {
         let (source, rest, patience) = (self.lease.source.clone(), self.rest, self.patience);
         let spares = self.spares.clone();
-        tokio::task::spawn_blocking(move || {
+        tasks::spawn_blocking(move || {
             let room = rest.len().min(PIECE).min(source.available_from(rest.start).max(WAITED));
             let mut piece = spares.take(room);
             let got = source.read_at(rest.start, &mut piece, patience)?;

@@ -24,6 +24,7 @@ use super::spares::Spares;
 use super::token::Token;
 use super::{GatewayError, Room};
 use crate::impatient::Impatient;
+use crate::tasks;
 
 /// Connections the system may hold ready before they are accepted.
 const BACKLOG: u32 = 64;
@@ -54,7 +55,7 @@ impl Listening {
         let address = listener.local_addr().map_err(GatewayError::Bind)?;
         let (stop, stopped) = watch::channel(false);
         let identity = Identity { port: address.port(), token };
-        let task = handle.spawn(accept(room.clone(), identity, listener, stopped));
+        let task = tasks::spawn_on(handle, accept(room.clone(), identity, listener, stopped));
         Ok(Listening { address, token, stop, task })
     }
 

@@ -21,6 +21,7 @@ use crate::probe::mp4::{Bytes, Probe, Step};
 use crate::probe::{HEAD_BYTES, ProbeError, TAIL_BYTES, describe_head, malformed};
 use crate::segments::{Parts, Plan, Rates, head_of};
 use crate::store::Entry;
+use crate::tasks;
 use crate::ticket::FetchTicket;
 
 /// Requests of one probe at most. A moov-last file needs two or three; a file that keeps asking is hostile.
@@ -57,7 +58,7 @@ impl Prober {
         loop {
             let view = View(entry.clone());
             // Reading and parsing up to 8 MiB does not belong on the async threads.
-            let (after, step) = tokio::task::spawn_blocking(move || {
+            let (after, step) = tasks::spawn_blocking(move || {
                 let step = probe.step(&view);
                 (probe, step)
             })
@@ -155,7 +156,7 @@ impl Prober {
         }
         self.bring(entry, cuts.init, urgency).await?;
         let view = View(entry.clone());
-        let info = tokio::task::spawn_blocking(move || {
+        let info = tasks::spawn_blocking(move || {
             if view.size().is_some_and(|size| size < cuts.size) {
                 return Err(malformed("a playlist that goes past its file"));
             }
@@ -218,7 +219,7 @@ impl Prober {
             Packing::Transport => Span::new(all.start, start.end.min(size)),
         };
         self.bring(&entry, wanted, urgency).await?;
-        let read = tokio::task::spawn_blocking(move || View(entry).read(wanted));
+        let read = tasks::spawn_blocking(move || View(entry).read(wanted));
         read.await.map_err(|_| FetchError::Closed)?.ok_or(ProbeError::Store)
     }
 
