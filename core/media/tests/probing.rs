@@ -87,6 +87,19 @@ fn hls_that_cannot_be_played_is_refused_by_name() {
 }
 
 #[test]
+fn a_log_in_page_in_the_place_of_a_playlist_is_asked_past_later() {
+    let world = World::new();
+    world.server.put("list.m3u8", playlist("a.mp4", 100, &[50, 50]).into_bytes(), "");
+    let page = vec![("content-type", "text/html".to_owned())];
+    world.server.always("list.m3u8", Some(Fault::Status(200, page)));
+    let media = world.open();
+    let key = world.register(&media, "list.m3u8", Container::Hls);
+    let error = world.run(media.probe(&key, Priority::Next)).unwrap_err();
+    assert_eq!(error, ProbeError::Fetch(FetchError::Intercepted));
+    assert!(error.retryable());
+}
+
+#[test]
 fn headers_last_are_found_without_the_media() {
     let world = World::new();
     let file = mp4_of(&pattern(3_000_000), 5_000, true);

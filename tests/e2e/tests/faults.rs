@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use unspool::{Conditions, Error, Event, FeedKind, FeedSession, LinkState};
+use unspool_e2e::log::no_byte_twice;
 use unspool_e2e::{Done, Origin, PATIENCE, first_frame, open, until};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_origin-process");
@@ -179,9 +180,7 @@ async fn a_captive_portal_is_told_before_the_first_card_and_the_feed_begins_behi
     let Err(Error::Backend { reason, .. }) = feed.next().await else { return Err("no page came".into()) };
     assert!(reason.contains("log-in"), "{reason}");
     portal(&origin, true).await?;
-    // A wait like that for a page that failed is counted off, or the app asks at once.
-    session.set_conditions(Conditions { online: false, ..Conditions::default() });
-    session.set_conditions(Conditions::default());
+    // The app does nothing: the feed asks again by itself.
     let card = feed.next().await?;
     first_frame(&feed, &mut seen, card.position).await?;
     session.shutdown(PATIENCE).await;
@@ -207,5 +206,11 @@ async fn a_captive_portal_in_the_middle_costs_nothing_that_was_fetched() -> Done
     let card = feed.next().await?;
     first_frame(&feed, &mut seen, card.position).await?;
     assert!(session.shutdown(PATIENCE).await.clean);
-    Ok(())
+    origin.quiet().await?;
+    let (portal, own): (Vec<_>, Vec<_>) = origin.log()?.into_iter().partition(|l| l["fault"] == "html");
+    assert!(
+        portal.iter().any(|l| l["path"].as_str().is_some_and(|p| p.starts_with("/media/"))),
+        "{portal:?}"
+    );
+    no_byte_twice(&own)
 }
